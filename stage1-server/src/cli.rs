@@ -1,0 +1,115 @@
+//! What every program of this course does the same way on its command line.
+//!
+//! Standard output carries one line for scripts (`listening on ADDR:PORT`), standard error carries
+//! the log for people, and the exit status says how it ended: 0 after a clean stop, 1 after a
+//! failure, 2 after bad arguments (which clap reports by itself).
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging to standard error; `RUST_LOG` chooses how much, the default is `info`.
+///
+/// A second call has no effect, and a `RUST_LOG` that cannot be understood counts as not set.
+pub fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .try_init();
+    if started.is_err() {
+        tracing::debug!("logging was already started");
+    }
+}
+
+/// Prints the line `listening on ADDR:PORT` on standard output and flushes it.
+///
+/// Scripts and tests wait for this line, so call it after `listen(2)` and only once. A reader that
+/// has gone away does not stop the server.
+pub fn announce(address: SocketAddr) {
+    let mut stdout = io::stdout().lock();
+    let printed = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
+    if let Err(error) = printed {
+        tracing::warn!("cannot print the address {address}: {error}");
+    }
+}
+
+/// Turns the result of a program into its exit status, after one sentence on standard error.
+///
+/// The sentence is `NAME: error: source: source`, with every source of the error in its place.
+pub fn finish(result: Result<(), impl Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let sentence = format!("{}: {}\n", program_name(), chain_of_sources(&error));
+            // Nobody is left to hear that standard error is closed; the exit status still tells.
+            drop(io::stderr().write_all(sentence.as_bytes()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends the program with status 0 when SIGINT or SIGTERM arrives, from a thread of its own.
+///
+/// This suits a program that blocks in system calls and has nothing to put in order. Later stages
+/// wake their event loop instead.
+///
+/// # Errors
+/// Fails if the signal handlers cannot be installed (`sigaction(2)`).
+pub fn exit_on_signals() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            tracing::info!("stopping on signal {signal}");
+            std::process::exit(0);
+        }
+    });
+    Ok(())
+}
+
+fn program_name() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&path).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn chain_of_sources(error: &dyn Error) -> String {
+    let mut sentence = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        sentence.push_str(": ");
+        sentence.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the kettle is cold")]
+    struct Cold(#[source] io::Error);
+
+    #[test]
+    fn every_source_has_its_place_in_the_sentence() {
+        let error = Cold(io::Error::other("no power"));
+        assert_eq!(chain_of_sources(&error), "the kettle is cold: no power");
+    }
+
+    #[test]
+    fn success_and_failure_have_different_statuses() {
+        let success = format!("{:?}", finish(Ok::<(), io::Error>(())));
+        let failure = format!("{:?}", finish(Err(io::Error::other("a test says hello"))));
+        assert_ne!(success, failure);
+    }
+}

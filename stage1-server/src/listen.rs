@@ -1,0 +1,154 @@
+//! The one place of the whole course that creates listening sockets.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// What a listening socket is to be like; the default suits a blocking server.
+///
+/// ```
+/// use stage1_server::{ListenOptions, listen};
+///
+/// let options = ListenOptions { nonblocking: true, ..ListenOptions::default() };
+/// let listener = listen("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+/// assert!(listener.nonblocking().unwrap());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// How many finished connections may wait for `accept(2)`. The kernel silently lowers this
+    /// number to `net.core.somaxconn`, so a large value means "as many as this machine allows".
+    pub backlog: i32,
+    /// Makes `accept(2)` fail with `EAGAIN` instead of waiting. Accepted sockets do not inherit it.
+    pub nonblocking: bool,
+    /// Lets several sockets listen on the same address; the kernel spreads clients over them.
+    pub reuse_port: bool,
+    /// Sends small writes at once instead of collecting them (Nagle's algorithm). On Linux every
+    /// accepted socket inherits this option, which saves one system call for each client.
+    pub nodelay: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 4096,
+            nonblocking: false,
+            reuse_port: false,
+            nodelay: false,
+        }
+    }
+}
+
+/// Creates a TCP socket that listens on `address`; port 0 asks the kernel for a free port.
+///
+/// The steps are those of every server: `socket(2)`, options, `bind(2)`, `listen(2)`. The options:
+///
+/// - `CLOEXEC`, always: a program started with `exec` does not inherit the socket.
+/// - `SO_REUSEADDR`, always: a restarted server may bind although connections of its predecessor
+///   still rest in `TIME_WAIT` (`socket(7)`). On Linux it does not let two servers listen at once.
+/// - `IPV6_V6ONLY`, always for IPv6: `[::]:8080` means IPv6 alone, whatever the machine's default
+///   is, so that no IPv4 client appears under a mapped address like `::ffff:192.0.2.1` (`ipv6(7)`).
+/// - `SO_REUSEPORT` and `TCP_NODELAY` as `options` say.
+///
+/// # Errors
+/// The error's text names the address and the reason in one sentence: the port is in use, needs
+/// more rights, or the address does not belong to this machine (`bind(2)`).
+pub fn listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
+    try_listen(address, options).map_err(|error| explain(address, &error))
+}
+
+fn try_listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(true)?;
+    }
+    if options.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    if options.nodelay {
+        socket.set_tcp_nodelay(true)?;
+    }
+    socket.set_nonblocking(options.nonblocking)?;
+    socket.bind(&address.into())?;
+    socket.listen(options.backlog)?;
+    Ok(socket)
+}
+
+fn explain(address: SocketAddr, error: &io::Error) -> io::Error {
+    let kind = error.kind();
+    let reason = if kind == io::ErrorKind::AddrInUse {
+        "another program already listens there".to_owned()
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "permission denied (ports below 1024 need more rights)".to_owned()
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        "this machine does not have that address".to_owned()
+    } else {
+        error.to_string()
+    };
+    io::Error::new(kind, format!("cannot listen on {address}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    fn local_address(socket: &Socket) -> SocketAddr {
+        socket.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    #[test]
+    fn port_zero_becomes_a_real_port() {
+        let socket = listen(loopback(), &ListenOptions::default()).unwrap();
+        assert_ne!(local_address(&socket).port(), 0);
+        assert!(socket.reuse_address().unwrap());
+        assert!(!socket.nonblocking().unwrap());
+    }
+
+    #[test]
+    fn a_port_in_use_is_one_clear_sentence() {
+        let socket = listen(loopback(), &ListenOptions::default()).unwrap();
+        let address = local_address(&socket);
+        let error = listen(address, &ListenOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let sentence = format!("cannot listen on {address}: another program already listens there");
+        assert_eq!(error.to_string(), sentence);
+    }
+
+    #[test]
+    fn a_foreign_address_is_one_clear_sentence() {
+        // 192.0.2.0/24 is reserved for documentation (RFC 5737): no machine has it.
+        let address = "192.0.2.1:0".parse().unwrap();
+        let error = listen(address, &ListenOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        assert!(error.to_string().contains("192.0.2.1"), "{error}");
+    }
+
+    #[test]
+    fn reuse_port_lets_two_listeners_share_an_address() {
+        let options = ListenOptions {
+            reuse_port: true,
+            ..ListenOptions::default()
+        };
+        let first = listen(loopback(), &options).unwrap();
+        let second = listen(local_address(&first), &options).unwrap();
+        assert_eq!(local_address(&first), local_address(&second));
+    }
+
+    #[test]
+    fn accepted_sockets_inherit_nodelay() {
+        let options = ListenOptions {
+            nodelay: true,
+            ..ListenOptions::default()
+        };
+        let listener = listen(loopback(), &options).unwrap();
+        let _client = std::net::TcpStream::connect(local_address(&listener)).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(accepted.tcp_nodelay().unwrap());
+    }
+}

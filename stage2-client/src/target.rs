@@ -1,0 +1,219 @@
+//! Target: where a connection shall go, as people write it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A host and a port, written `name:port`, `192.0.2.1:port` or `[2001:db8::1]:port`.
+///
+/// ```
+/// use stage2_client::{Host, Target};
+///
+/// let target: Target = "localhost:8080".parse().unwrap();
+/// assert_eq!(target.host, Host::Name("localhost".to_owned()));
+/// assert_eq!(target.to_string(), "localhost:8080");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The machine.
+    pub host: Host,
+    /// The port on it, 1 to 65535.
+    pub port: u16,
+}
+
+/// A machine, by its name or by its address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A name that must be looked up first.
+    Name(String),
+    /// An address that can be used as it is.
+    Address(IpAddr),
+}
+
+/// Why a text is not a [`Target`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// There is no colon with a port behind it.
+    #[error("the target {0:?} has no port: write HOST:PORT, for example localhost:8080")]
+    MissingPort(String),
+    /// The part behind the last colon is not a number from 1 to 65535.
+    #[error("the port {0:?} is not a number from 1 to 65535")]
+    BadPort(String),
+    /// There is nothing before the port.
+    #[error("the target {0:?} has no host: write HOST:PORT, for example localhost:8080")]
+    MissingHost(String),
+    /// More than one colon, and no brackets to tell address and port apart.
+    #[error("the IPv6 address in {0:?} needs brackets: write [ADDRESS]:PORT, for example [::1]:80")]
+    MissingBrackets(String),
+    /// What stands in the brackets is not an IPv6 address.
+    #[error("{0:?} is not an IPv6 address")]
+    BadAddress(String),
+    /// The name has a character that no host name has, or more than 253 of them.
+    #[error("{0:?} is not a host name")]
+    BadName(String),
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    /// Takes a target apart; the port comes after the last colon.
+    ///
+    /// # Errors
+    /// Each [`TargetError`] names the part of the text that is wrong and how to write it.
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let missing_port = || TargetError::MissingPort(text.to_owned());
+        if text.ends_with(']') {
+            return Err(missing_port());
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(missing_port)?;
+        if host.is_empty() {
+            return Err(TargetError::MissingHost(text.to_owned()));
+        }
+        if host.contains(':') && !host.starts_with('[') {
+            return Err(TargetError::MissingBrackets(text.to_owned()));
+        }
+        Ok(Self {
+            host: parse_host(host)?,
+            port: parse_port(port)?,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    /// Writes the target so that parsing it gives the same target again.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Name(name) => write!(formatter, "{name}:{}", self.port),
+            Host::Address(IpAddr::V4(address)) => write!(formatter, "{address}:{}", self.port),
+            Host::Address(IpAddr::V6(address)) => write!(formatter, "[{address}]:{}", self.port),
+        }
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, TargetError> {
+    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        // u16 would also take "+80", and nothing listens on port 0.
+        Ok(port) if port != 0 && digits_only => Ok(port),
+        _ => Err(TargetError::BadPort(text.to_owned())),
+    }
+}
+
+/// Reads a host: an IPv6 address in brackets, an IPv4 address, or a name.
+fn parse_host(text: &str) -> Result<Host, TargetError> {
+    if let Some(inside) = text.strip_prefix('[') {
+        let address = inside
+            .strip_suffix(']')
+            .and_then(|inside| inside.parse::<Ipv6Addr>().ok());
+        let address = address.ok_or_else(|| TargetError::BadAddress(text.to_owned()))?;
+        return Ok(Host::Address(address.into()));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Host::Address(address));
+    }
+    if is_name(text) {
+        Ok(Host::Name(text.to_owned()))
+    } else {
+        Err(TargetError::BadName(text.to_owned()))
+    }
+}
+
+/// Tells whether `text` has the letters and the length of a host name (RFC 1123 section 2.1).
+///
+/// The underscore is not in the standard, but in use.
+fn is_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(text: &str) -> Host {
+        Host::Name(text.to_owned())
+    }
+
+    fn address(text: &str) -> Host {
+        Host::Address(text.parse().unwrap())
+    }
+
+    #[test]
+    fn good_targets() {
+        let table = [
+            ("localhost:8080", name("localhost"), 8080),
+            ("a-b.example_1.:1", name("a-b.example_1."), 1),
+            ("192.0.2.1:65535", address("192.0.2.1"), 65535),
+            ("[::1]:80", address("::1"), 80),
+            ("[2001:db8::2]:443", address("2001:db8::2"), 443),
+        ];
+        for (text, host, port) in table {
+            assert_eq!(text.parse(), Ok(Target { host, port }), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_targets_are_told_why() {
+        let own = str::to_owned;
+        let table = [
+            ("", TargetError::MissingPort(own(""))),
+            ("localhost", TargetError::MissingPort(own("localhost"))),
+            ("[::1]", TargetError::MissingPort(own("[::1]"))),
+            (":80", TargetError::MissingHost(own(":80"))),
+            ("localhost:", TargetError::BadPort(own(""))),
+            ("localhost:0", TargetError::BadPort(own("0"))),
+            ("localhost:+80", TargetError::BadPort(own("+80"))),
+            ("localhost:65536", TargetError::BadPort(own("65536"))),
+            ("localhost:http", TargetError::BadPort(own("http"))),
+            ("::1:80", TargetError::MissingBrackets(own("::1:80"))),
+            ("[::1:80", TargetError::BadAddress(own("[::1"))),
+            (
+                "[127.0.0.1]:80",
+                TargetError::BadAddress(own("[127.0.0.1]")),
+            ),
+            ("[]:80", TargetError::BadAddress(own("[]"))),
+            ("http//x:80", TargetError::BadName(own("http//x"))),
+            ("two words:80", TargetError::BadName(own("two words"))),
+            ("b\u{fc}cher:80", TargetError::BadName(own("b\u{fc}cher"))),
+        ];
+        for (text, error) in table {
+            assert_eq!(text.parse::<Target>(), Err(error), "{text:?}");
+        }
+        let long = format!("{}:80", "a".repeat(254));
+        assert!(matches!(
+            long.parse::<Target>(),
+            Err(TargetError::BadName(_))
+        ));
+    }
+
+    #[test]
+    fn a_url_is_not_a_target_and_the_sentence_is_readable() {
+        let error = "http://localhost:80".parse::<Target>().unwrap_err();
+        assert!(error.to_string().contains("http://localhost"), "{error}");
+    }
+
+    fn any_host() -> impl Strategy<Value = Host> {
+        prop_oneof![
+            any::<[u8; 4]>().prop_map(|bytes| Host::Address(bytes.into())),
+            any::<[u16; 8]>().prop_map(|words| Host::Address(words.into())),
+            "[a-z][a-z0-9_.-]{0,40}".prop_map(Host::Name),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn display_and_parse_are_inverse(host in any_host(), port in 1..=u16::MAX) {
+            let target = Target { host, port };
+            prop_assert_eq!(target.to_string().parse::<Target>(), Ok(target));
+        }
+
+        #[test]
+        fn any_text_is_parsed_or_refused_without_panic(text in "\\PC{0,40}") {
+            if let Ok(target) = text.parse::<Target>() {
+                prop_assert_eq!(target.to_string().parse::<Target>(), Ok(target));
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Interest: what a file descriptor is registered for.
+
+use nix::sys::epoll::EpollFlags;
+
+/// The readiness that `epoll_wait(2)` shall report for one file descriptor.
+///
+/// The kernel always adds `EPOLLERR` and `EPOLLHUP`, even to [`Interest::NONE`].
+///
+/// ```
+/// use stage3_epoll::Interest;
+///
+/// assert_eq!(Interest::wanting(true, false), Interest::READABLE);
+/// assert_eq!(Interest::wanting(false, false), Interest::NONE);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest(EpollFlags);
+
+impl Interest {
+    /// Nothing for now: the file descriptor stays registered and silent.
+    pub const NONE: Self = Self(EpollFlags::empty());
+    /// `EPOLLIN`, and `EPOLLRDHUP` so that the peer's FIN shows at once.
+    pub const READABLE: Self = Self(EpollFlags::EPOLLIN.union(EpollFlags::EPOLLRDHUP));
+    /// `EPOLLOUT`: the send buffer has room. It nearly always has, so ask only while bytes wait.
+    pub const WRITABLE: Self = Self(EpollFlags::EPOLLOUT);
+    /// Both directions.
+    pub const BOTH: Self = Self(Self::READABLE.0.union(Self::WRITABLE.0));
+
+    /// Returns the interest of someone who wants to read, to write, both or neither.
+    pub fn wanting(read: bool, write: bool) -> Self {
+        match (read, write) {
+            (false, false) => Self::NONE,
+            (true, false) => Self::READABLE,
+            (false, true) => Self::WRITABLE,
+            (true, true) => Self::BOTH,
+        }
+    }
+
+    /// Returns the same interest, edge-triggered: reported when it begins, not while it lasts.
+    #[must_use]
+    pub fn edge(self) -> Self {
+        Self(self.0 | EpollFlags::EPOLLET)
+    }
+
+    pub(crate) fn flags(self) -> EpollFlags {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wish_has_its_interest() {
+        let table = [
+            (false, false, Interest::NONE),
+            (true, false, Interest::READABLE),
+            (false, true, Interest::WRITABLE),
+            (true, true, Interest::BOTH),
+        ];
+        for (read, write, interest) in table {
+            assert_eq!(Interest::wanting(read, write), interest);
+            assert_eq!(interest.flags().contains(EpollFlags::EPOLLIN), read);
+            assert_eq!(interest.flags().contains(EpollFlags::EPOLLRDHUP), read);
+            assert_eq!(interest.flags().contains(EpollFlags::EPOLLOUT), write);
+            assert!(!interest.flags().contains(EpollFlags::EPOLLET));
+        }
+    }
+
+    #[test]
+    fn edge_keeps_the_wish_and_adds_the_trigger() {
+        let flags = Interest::BOTH.edge().flags();
+        assert_eq!(flags, Interest::BOTH.flags() | EpollFlags::EPOLLET);
+    }
+}

@@ -1,0 +1,315 @@
+//! Every epoll system call of the course: `epoll_create1(2)`, `epoll_ctl(2)`, `epoll_wait(2)`.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
+
+use crate::{Interest, Token};
+
+/// The bits of an event as the kernel sets them (`EPOLLIN`, `EPOLLOUT`, ...).
+pub use nix::sys::epoll::EpollFlags as Readiness;
+
+/// Waits for readiness of any number of file descriptors (`epoll(7)`).
+///
+/// A file descriptor that is closed leaves the poll by itself, as long as no duplicate of it
+/// (`dup(2)`, `fork(2)`) stays open.
+#[derive(Debug)]
+pub struct Poll {
+    epoll: Epoll,
+}
+
+impl Poll {
+    /// Creates an empty poll, which is itself a file descriptor (`epoll_create1(2)`).
+    ///
+    /// # Errors
+    /// Fails when the process or the machine has no file descriptor left (`EMFILE`, `ENFILE`).
+    pub fn new() -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { epoll })
+    }
+
+    /// Adds `fd`; its events will carry `token` (`EPOLL_CTL_ADD`).
+    ///
+    /// # Errors
+    /// Fails if `fd` is registered already (`EEXIST`), is a regular file (`EPERM`), or if
+    /// `fs.epoll.max_user_watches` is reached (`ENOSPC`).
+    pub fn register(&self, fd: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
+        let event = EpollEvent::new(interest.flags(), token.0);
+        Ok(self.epoll.add(fd, event)?)
+    }
+
+    /// Replaces the token and the interest of `fd` (`EPOLL_CTL_MOD`).
+    ///
+    /// Readiness that exists already is reported again, also to an edge-triggered interest.
+    ///
+    /// # Errors
+    /// Fails if `fd` is not registered (`ENOENT`).
+    pub fn reregister(&self, fd: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
+        let mut event = EpollEvent::new(interest.flags(), token.0);
+        Ok(self.epoll.modify(fd, &mut event)?)
+    }
+
+    /// Takes `fd` out; a batch of events fetched before may still name its token (`EPOLL_CTL_DEL`).
+    ///
+    /// # Errors
+    /// Fails if `fd` is not registered (`ENOENT`).
+    pub fn deregister(&self, fd: impl AsFd) -> io::Result<()> {
+        Ok(self.epoll.delete(fd)?)
+    }
+
+    /// Waits until a file descriptor is ready or `timeout` is over, and fills `events`.
+    ///
+    /// `None` waits for ever. A timeout is rounded up to whole milliseconds: rounded down, the last
+    /// part of a millisecond would become a loop that does not wait at all. A signal ends the wait
+    /// early (`EINTR`): that is not an error, there are just no events.
+    ///
+    /// # Errors
+    /// Fails only when the poll itself is broken (`epoll_wait(2)`).
+    pub fn poll(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        match self.epoll.wait(&mut events.slots, in_millis(timeout)) {
+            Ok(count) => events.count = count,
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
+/// Rounds up, and shortens a wait of more than 24 days to what `epoll_wait(2)` can say.
+fn in_millis(timeout: Option<Duration>) -> EpollTimeout {
+    let Some(timeout) = timeout else {
+        return EpollTimeout::NONE;
+    };
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX)
+}
+
+/// One batch of events: room that is filled by [`Poll::poll`] again and again.
+#[derive(Debug)]
+pub struct Events {
+    slots: Vec<EpollEvent>,
+    count: usize,
+}
+
+impl Events {
+    /// Creates room for at most `capacity` events in one batch.
+    ///
+    /// What finds no room stays ready in the kernel and comes with the next batch.
+    ///
+    /// # Panics
+    /// Panics if `capacity` is 0, because such a batch could never bring anything.
+    pub fn with_capacity(capacity: usize) -> Self {
+        assert!(capacity > 0, "a batch needs room for one event");
+        Self {
+            slots: vec![EpollEvent::empty(); capacity],
+            count: 0,
+        }
+    }
+
+    /// Goes through the batch in the kernel's order.
+    pub fn iter(&self) -> impl Iterator<Item = Event> {
+        self.slots.iter().take(self.count).map(|slot| Event {
+            token: Token(slot.data()),
+            readiness: slot.events(),
+        })
+    }
+
+    /// Tells whether the batch is empty.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Empties the batch and keeps its room.
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+}
+
+/// A hint that the file descriptor behind a token may be ready.
+///
+/// Only the system call that follows tells the truth: between the event and the call, an earlier
+/// event of the same batch may have changed everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    token: Token,
+    readiness: Readiness,
+}
+
+impl Event {
+    /// Builds an event by hand, for tests of loops that need a batch the kernel rarely gives.
+    pub fn new(token: Token, readiness: Readiness) -> Self {
+        Self { token, readiness }
+    }
+
+    /// Returns the token that was given at registration.
+    pub fn token(self) -> Token {
+        self.token
+    }
+
+    /// Tells whether there is something to read: bytes, a client to accept, or an end (`EPOLLIN`).
+    pub fn is_readable(self) -> bool {
+        self.readiness.contains(Readiness::EPOLLIN)
+    }
+
+    /// Tells whether there is room to write (`EPOLLOUT`).
+    pub fn is_writable(self) -> bool {
+        self.readiness.contains(Readiness::EPOLLOUT)
+    }
+
+    /// Tells whether the peer has sent its FIN; bytes may still wait to be read
+    /// (`EPOLLRDHUP`, `EPOLLHUP`).
+    pub fn is_read_closed(self) -> bool {
+        let closed = Readiness::EPOLLRDHUP | Readiness::EPOLLHUP;
+        self.readiness.intersects(closed)
+    }
+
+    /// Tells whether writing can only fail from now on; bytes may still wait to be read
+    /// (`EPOLLHUP`, `EPOLLERR`).
+    pub fn is_write_closed(self) -> bool {
+        let closed = Readiness::EPOLLHUP | Readiness::EPOLLERR;
+        self.readiness.intersects(closed)
+    }
+
+    /// Tells whether an error waits to be collected by the next system call (`EPOLLERR`).
+    pub fn is_error(self) -> bool {
+        self.readiness.contains(Readiness::EPOLLERR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const NOW: Option<Duration> = Some(Duration::ZERO);
+
+    fn poll_now(poll: &Poll) -> Vec<Event> {
+        let mut events = Events::with_capacity(8);
+        poll.poll(&mut events, NOW).unwrap();
+        events.iter().collect()
+    }
+
+    #[test]
+    fn timeouts_are_rounded_up() {
+        let table = [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_millis(1), 1),
+            (Duration::from_micros(1_001), 2),
+            (Duration::from_secs(5), 5_000),
+            (Duration::MAX, i32::MAX),
+        ];
+        for (timeout, millis) in table {
+            assert_eq!(i32::from(in_millis(Some(timeout))), millis, "{timeout:?}");
+        }
+        assert_eq!(in_millis(None), EpollTimeout::NONE);
+    }
+
+    #[test]
+    fn readiness_comes_with_its_token_as_long_as_it_lasts() {
+        let poll = Poll::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        poll.register(&ours, Token(7), Interest::READABLE).unwrap();
+        assert_eq!(poll_now(&poll), []);
+
+        theirs.write_all(b"x").unwrap();
+        let expected = [Event::new(Token(7), Readiness::EPOLLIN)];
+        assert_eq!(poll_now(&poll), expected);
+        assert_eq!(poll_now(&poll), expected, "level-triggered: again");
+    }
+
+    #[test]
+    fn an_edge_is_reported_once() {
+        let poll = Poll::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let edge = Interest::READABLE.edge();
+        poll.register(&ours, Token(1), edge).unwrap();
+        theirs.write_all(b"x").unwrap();
+        assert_eq!(poll_now(&poll).len(), 1);
+        assert_eq!(poll_now(&poll), []);
+    }
+
+    #[test]
+    fn reregister_changes_token_and_interest_and_none_is_silent() {
+        let poll = Poll::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        poll.register(&ours, Token(1), Interest::BOTH).unwrap();
+        theirs.write_all(b"x").unwrap();
+        poll.reregister(&ours, Token(2), Interest::WRITABLE)
+            .unwrap();
+        let expected = [Event::new(Token(2), Readiness::EPOLLOUT)];
+        assert_eq!(poll_now(&poll), expected);
+        poll.reregister(&ours, Token(2), Interest::NONE).unwrap();
+        assert_eq!(poll_now(&poll), []);
+        poll.deregister(&ours).unwrap();
+        assert!(poll.deregister(&ours).is_err());
+    }
+
+    #[test]
+    fn a_hang_up_is_reported_even_to_no_interest() {
+        let poll = Poll::new().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        poll.register(&ours, Token(1), Interest::NONE).unwrap();
+        drop(theirs);
+        let events = poll_now(&poll);
+        assert!(events[0].is_read_closed() && events[0].is_write_closed());
+        assert!(!events[0].is_readable() && !events[0].is_writable());
+    }
+
+    #[test]
+    fn a_closed_descriptor_leaves_by_itself() {
+        let poll = Poll::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        poll.register(&ours, Token(1), Interest::BOTH).unwrap();
+        theirs.write_all(b"x").unwrap();
+        drop(ours);
+        assert_eq!(poll_now(&poll), []);
+    }
+
+    #[test]
+    fn what_finds_no_room_comes_with_the_next_batch() {
+        let poll = Poll::new().unwrap();
+        let pairs: Vec<_> = (0..4).map(|_| UnixStream::pair().unwrap()).collect();
+        for (index, (ours, _)) in (0..).zip(&pairs) {
+            let edge = Interest::WRITABLE.edge();
+            poll.register(ours, Token(index), edge).unwrap();
+        }
+        let mut events = Events::with_capacity(3);
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            poll.poll(&mut events, NOW).unwrap();
+            assert!(!events.is_empty());
+            seen.extend(events.iter().map(|event| event.token().0));
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn every_bit_has_its_questions() {
+        let table = [
+            (Readiness::EPOLLIN, [true, false, false, false, false]),
+            (Readiness::EPOLLOUT, [false, true, false, false, false]),
+            (Readiness::EPOLLRDHUP, [false, false, true, false, false]),
+            (Readiness::EPOLLHUP, [false, false, true, true, false]),
+            (Readiness::EPOLLERR, [false, false, false, true, true]),
+        ];
+        for (readiness, expected) in table {
+            let event = Event::new(Token(0), readiness);
+            let answers = [
+                event.is_readable(),
+                event.is_writable(),
+                event.is_read_closed(),
+                event.is_write_closed(),
+                event.is_error(),
+            ];
+            assert_eq!(answers, expected, "{readiness:?}");
+        }
+    }
+}

@@ -1,6 +1,37 @@
 //! Stage 1: a blocking TCP server that reverses lines, one client at a time.
+//!
+//! ```text
+//!   socket(2) ─ bind(2) ─ listen(2)                            listen.rs
+//!                            │
+//!            ┌──────── accept(2) ◀──────────────┐              serve.rs, accept.rs
+//!            ▼                                  │
+//!   client ─ read(2) ▶ LineBuffer ▶ reverse_line ▶ write(2) ─ client
+//!            └───────────── line.rs ────────────┘
+//! ```
+//!
+//! # Reading order
+//! 1. `listen`: how a listening socket is made, option by option.
+//! 2. `line`: lines out of bytes, without any input or output of its own.
+//! 3. `serve`: the loop that accepts, reads and writes.
+//! 4. `accept`: which errors of `accept(2)` matter.
+//! 5. [`cli`]: what all programs of the course do on the command line.
+//!
+//! # Invariants
+//! 1. System calls are made in `listen` and `serve` only; `line` is a machine without input and
+//!    output, and stage 3 uses it again.
+//! 2. One read is not one message: a line may come in many pieces, and many lines in one.
+//! 3. Memory is bounded: by [`MAX_LINE`], one read, and the answers to what is in them.
+//! 4. The end of the client's input is not the end of the conversation: everything is answered.
+//! 5. A client's failure ends that client. Only a broken listener ends the server.
+//! 6. Sockets are closed by dropping them: the client's in `serve`, the listener's in `main`.
 
+mod accept;
 pub mod cli;
+mod line;
 mod listen;
+mod serve;
 
-pub use listen::{ListenOptions, listen};
+pub use accept::AcceptFailure;
+pub use line::{LineBuffer, LineTooLong, MAX_LINE, answer_lines, answer_rest, reverse_line};
+pub use listen::{ListenOptions, listen, local_address};
+pub use serve::{serve, serve_client};

@@ -57,6 +57,15 @@ pub fn listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket
     try_listen(address, options).map_err(|error| explain(address, &error))
 }
 
+/// Returns the address that `socket` is bound to, with the real port (`getsockname(2)`).
+///
+/// # Errors
+/// Fails if the socket is not an internet socket.
+pub fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+    let not_internet = || io::Error::other("the socket has no internet address");
+    socket.local_addr()?.as_socket().ok_or_else(not_internet)
+}
+
 fn try_listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
@@ -98,14 +107,10 @@ mod tests {
         "127.0.0.1:0".parse().unwrap()
     }
 
-    fn local_address(socket: &Socket) -> SocketAddr {
-        socket.local_addr().unwrap().as_socket().unwrap()
-    }
-
     #[test]
     fn port_zero_becomes_a_real_port() {
         let socket = listen(loopback(), &ListenOptions::default()).unwrap();
-        assert_ne!(local_address(&socket).port(), 0);
+        assert_ne!(local_address(&socket).unwrap().port(), 0);
         assert!(socket.reuse_address().unwrap());
         assert!(!socket.nonblocking().unwrap());
     }
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_one_clear_sentence() {
         let socket = listen(loopback(), &ListenOptions::default()).unwrap();
-        let address = local_address(&socket);
+        let address = local_address(&socket).unwrap();
         let error = listen(address, &ListenOptions::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         let sentence = format!("cannot listen on {address}: another program already listens there");
@@ -136,8 +141,11 @@ mod tests {
             ..ListenOptions::default()
         };
         let first = listen(loopback(), &options).unwrap();
-        let second = listen(local_address(&first), &options).unwrap();
-        assert_eq!(local_address(&first), local_address(&second));
+        let second = listen(local_address(&first).unwrap(), &options).unwrap();
+        assert_eq!(
+            local_address(&first).unwrap(),
+            local_address(&second).unwrap()
+        );
     }
 
     #[test]
@@ -147,7 +155,7 @@ mod tests {
             ..ListenOptions::default()
         };
         let listener = listen(loopback(), &options).unwrap();
-        let _client = std::net::TcpStream::connect(local_address(&listener)).unwrap();
+        let _client = std::net::TcpStream::connect(local_address(&listener).unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         assert!(accepted.tcp_nodelay().unwrap());
     }

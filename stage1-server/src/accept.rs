@@ -1,0 +1,79 @@
+//! What an error of `accept(2)` means for a server.
+
+use std::io;
+
+use nix::errno::Errno;
+
+/// What a server does after `accept(2)` has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptFailure {
+    /// This one client is gone, or a signal came: accept the next one at once.
+    Retry,
+    /// The process or the machine has run out of something. The client stays in the backlog and
+    /// the listener stays ready, so trying again at once would only burn the processor: pause.
+    Pause,
+    /// The listener itself is broken: the server ends.
+    Fatal,
+}
+
+impl AcceptFailure {
+    /// Sorts an error as `accept(2)` recommends under "Error handling".
+    ///
+    /// On Linux, errors of the network that wait on a new connection come out of `accept(2)`; they
+    /// say nothing about the listener. An error that this list does not know pauses, because that
+    /// is right or harmless in every case.
+    pub fn of(error: &io::Error) -> Self {
+        const GONE: [Errno; 12] = [
+            Errno::ECONNABORTED,
+            Errno::EINTR,
+            Errno::EAGAIN,
+            Errno::EPERM,
+            Errno::EPROTO,
+            Errno::ENOPROTOOPT,
+            Errno::ENETDOWN,
+            Errno::ENETUNREACH,
+            Errno::EHOSTDOWN,
+            Errno::EHOSTUNREACH,
+            Errno::ENONET,
+            Errno::ETIMEDOUT,
+        ];
+        const BROKEN: [Errno; 4] = [
+            Errno::EBADF,
+            Errno::EINVAL,
+            Errno::ENOTSOCK,
+            Errno::EOPNOTSUPP,
+        ];
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        if GONE.contains(&errno) {
+            Self::Retry
+        } else if BROKEN.contains(&errno) {
+            Self::Fatal
+        } else {
+            Self::Pause
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_consequence() {
+        let table = [
+            (Errno::ECONNABORTED, AcceptFailure::Retry),
+            (Errno::EINTR, AcceptFailure::Retry),
+            (Errno::EMFILE, AcceptFailure::Pause),
+            (Errno::ENFILE, AcceptFailure::Pause),
+            (Errno::ENOBUFS, AcceptFailure::Pause),
+            (Errno::ENOMEM, AcceptFailure::Pause),
+            (Errno::EBADF, AcceptFailure::Fatal),
+            (Errno::EINVAL, AcceptFailure::Fatal),
+        ];
+        for (errno, consequence) in table {
+            assert_eq!(AcceptFailure::of(&errno.into()), consequence, "{errno}");
+        }
+        let unknown = io::Error::other("something new");
+        assert_eq!(AcceptFailure::of(&unknown), AcceptFailure::Pause);
+    }
+}

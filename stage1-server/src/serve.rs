@@ -1,0 +1,190 @@
+//! The blocking loop: accept a client, serve it to its end, accept the next.
+
+use std::io::{self, Read, Write};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{SockAddr, Socket};
+
+use crate::accept::AcceptFailure;
+use crate::line::{LineBuffer, answer_lines, answer_rest};
+
+/// How much is read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// How long the server rests when it has run out of file descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Serves one client after the other, for ever; `listener` must be in blocking mode.
+///
+/// While one client is served, the others wait in the backlog, even if that client is silent.
+/// Stage 3 cures this.
+///
+/// # Errors
+/// Returns only if the listener itself is broken. A client's failure ends that client alone.
+pub fn serve(listener: &Socket) -> io::Result<()> {
+    loop {
+        match listener.accept() {
+            Ok((mut client, address)) => report(&address, serve_client(&mut client)),
+            Err(error) => recover(error)?,
+        }
+    }
+}
+
+/// Answers every line of one client, until the client ends its input.
+///
+/// The end of the input is not the end of the conversation: the client may still be reading, so
+/// all that it sent is answered first, a last line without newline too.
+///
+/// A client must read while it sends. If it does not, the two socket buffers fill up, the server
+/// waits for room to write and the client does the same: both wait for ever.
+///
+/// # Errors
+/// Fails if the client resets the connection (`ECONNRESET`), goes away before its answer (`EPIPE`;
+/// Rust programs ignore `SIGPIPE`), or sends a line that is too long.
+pub fn serve_client(client: &mut (impl Read + Write)) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    let mut input = LineBuffer::new();
+    let mut output = Vec::new();
+    loop {
+        let count = read_some(client, &mut chunk)?;
+        if count == 0 {
+            answer_rest(&mut input, &mut output);
+            return client.write_all(&output);
+        }
+        input.extend(&chunk[..count]);
+        let answered = answer_lines(&mut input, &mut output);
+        // Written even if a line was too long: the lines before it have earned their answers.
+        client.write_all(&output)?;
+        output.clear();
+        answered?;
+    }
+}
+
+/// Reads what is there, at least one byte; 0 means that the client has ended its input.
+///
+/// A signal may interrupt the wait (`EINTR`), which says nothing about the client.
+fn read_some(client: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match client.read(chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Lets the server go on after a failed `accept(2)`, or ends it if the listener is broken.
+fn recover(error: io::Error) -> io::Result<()> {
+    match AcceptFailure::of(&error) {
+        AcceptFailure::Retry => tracing::debug!("a client left before it was accepted: {error}"),
+        AcceptFailure::Pause => {
+            tracing::warn!("cannot accept for now: {error}");
+            // Nobody else is being served, so there is nothing that this sleep could delay.
+            thread::sleep(PAUSE);
+        }
+        AcceptFailure::Fatal => return Err(error),
+    }
+    Ok(())
+}
+
+fn report(address: &SockAddr, outcome: io::Result<()>) {
+    let client = address.as_socket();
+    match outcome {
+        Ok(()) => tracing::debug!(?client, "served"),
+        Err(error) => tracing::info!(?client, "ended early: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::MAX_LINE;
+
+    /// A client in memory: what it sends, and how many bytes each write takes.
+    #[derive(Default)]
+    struct Scripted {
+        reads: VecDeque<io::Result<Vec<u8>>>,
+        write_limit: usize,
+        broken_pipe: bool,
+        received: Vec<u8>,
+    }
+
+    impl Scripted {
+        fn sending(pieces: &[&[u8]]) -> Self {
+            Self {
+                reads: pieces.iter().map(|piece| Ok(piece.to_vec())).collect(),
+                write_limit: usize::MAX,
+                ..Self::default()
+            }
+        }
+    }
+
+    impl Read for Scripted {
+        fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
+            let piece = self.reads.pop_front().unwrap_or(Ok(Vec::new()))?;
+            chunk[..piece.len()].copy_from_slice(&piece);
+            Ok(piece.len())
+        }
+    }
+
+    impl Write for Scripted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.broken_pipe {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            let count = bytes.len().min(self.write_limit);
+            self.received.extend(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn answers_lines_in_any_pieces_and_the_last_one_without_newline() {
+        let mut client = Scripted::sending(&[b"on", b"e\ntwo\nth", b"ree"]);
+        serve_client(&mut client).unwrap();
+        assert_eq!(client.received, b"eno\nowt\neerht");
+    }
+
+    #[test]
+    fn survives_short_writes_and_signals() {
+        let mut client = Scripted::sending(&[b"one\ntwo\n"]);
+        client.write_limit = 3;
+        let interrupted = io::ErrorKind::Interrupted.into();
+        client.reads.push_front(Err(interrupted));
+        serve_client(&mut client).unwrap();
+        assert_eq!(client.received, b"eno\nowt\n");
+    }
+
+    #[test]
+    fn a_reset_or_a_broken_pipe_ends_this_client() {
+        let mut client = Scripted::sending(&[b"one\n"]);
+        let reset = io::ErrorKind::ConnectionReset;
+        client.reads.push_back(Err(reset.into()));
+        assert_eq!(serve_client(&mut client).unwrap_err().kind(), reset);
+        assert_eq!(client.received, b"eno\n");
+
+        let mut client = Scripted::sending(&[b"one\n"]);
+        client.broken_pipe = true;
+        let error = serve_client(&mut client).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_ends_this_client_after_the_lines_before_it() {
+        let endless = vec![b'x'; CHUNK];
+        let mut pieces = vec![&b"one\n"[..]];
+        pieces.extend(vec![endless.as_slice(); MAX_LINE / CHUNK + 1]);
+        pieces.push(b"\nnever read\n");
+        let mut client = Scripted::sending(&pieces);
+        let error = serve_client(&mut client).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(client.received, b"eno\n");
+        assert_eq!(client.reads.len(), 1, "stops reading at once");
+    }
+}

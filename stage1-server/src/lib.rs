@@ -34,4 +34,4 @@ mod serve;
 pub use accept::AcceptFailure;
 pub use line::{LineBuffer, LineTooLong, MAX_LINE, answer_lines, answer_rest, reverse_line};
 pub use listen::{ListenOptions, listen, local_address};
-pub use serve::{serve, serve_client};
+pub use serve::{read_some, serve, serve_client};

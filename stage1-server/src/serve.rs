@@ -61,12 +61,15 @@ pub fn serve_client(client: &mut (impl Read + Write)) -> io::Result<()> {
     }
 }
 
-/// Reads what is there, at least one byte; 0 means that the client has ended its input.
+/// Waits for bytes and reads what is there, at least one; 0 means the end of the input.
 ///
-/// A signal may interrupt the wait (`EINTR`), which says nothing about the client.
-fn read_some(client: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
+/// A signal may interrupt the wait (`EINTR`), which says nothing about the source: it waits again.
+///
+/// # Errors
+/// All other errors of `read(2)`.
+pub fn read_some(source: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
     loop {
-        match client.read(chunk) {
+        match source.read(chunk) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome,
         }
@@ -88,10 +91,12 @@ fn recover(error: io::Error) -> io::Result<()> {
 }
 
 fn report(address: &SockAddr, outcome: io::Result<()>) {
-    let client = address.as_socket();
+    let client = address
+        .as_socket()
+        .map_or_else(String::new, |address| address.to_string());
     match outcome {
-        Ok(()) => tracing::debug!(?client, "served"),
-        Err(error) => tracing::info!(?client, "ended early: {error}"),
+        Ok(()) => tracing::debug!("client {client} is served"),
+        Err(error) => tracing::info!("client {client} ended early: {error}"),
     }
 }
 

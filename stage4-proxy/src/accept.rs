@@ -1,0 +1,157 @@
+//! The listening socket of a worker: accepting, and pausing when there is no room.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::SockFlag;
+use socket2::Socket;
+use stage3_epoll::{Interest, Poll};
+
+use crate::token::Token;
+
+/// How long accepting rests when the machine has no descriptor or memory left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket that can be told to let clients wait in its backlog.
+///
+/// ```text
+///              no row left                         a session has ended
+///   Open  ----------------------> Full     ---------------------------> Open
+///     |   no descriptor, memory            a session has ended, or
+///     +-------------------------> Starved  ---------------------------> Open
+///                                          the pause is over
+/// ```
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Socket,
+    state: State,
+    /// A client may be waiting.
+    ready: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Open,
+    Full,
+    Starved { until: Instant },
+}
+
+/// What one attempt to accept has brought.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    /// A client, non-blocking.
+    Client(Socket, SocketAddr),
+    /// Nothing, but the next attempt may bring one: this client has gone already.
+    Gone,
+    /// Nobody waits.
+    Nobody,
+    /// Nothing, for want of descriptors or memory.
+    Starved(io::Error),
+}
+
+impl Listener {
+    /// Registers a listening socket, level-triggered: who is left in the backlog is reported
+    /// again in the next turn.
+    ///
+    /// # Errors
+    ///
+    /// When the poller does not take it.
+    pub(crate) fn new(socket: Socket, poll: &Poll) -> io::Result<Self> {
+        poll.register(&socket, token(), Interest::READABLE)?;
+        Ok(Self {
+            socket,
+            state: State::Open,
+            ready: false,
+        })
+    }
+
+    /// Remembers that a client may be waiting.
+    pub(crate) fn note(&mut self) {
+        self.ready = true;
+    }
+
+    /// Says whether an attempt to accept makes sense now.
+    #[must_use]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready && self.state == State::Open
+    }
+
+    /// Accepts one client (`accept4(2)`), which comes non-blocking and close-on-exec.
+    pub(crate) fn accept(&mut self) -> Accepted {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        match self.socket.accept4(flags.bits()) {
+            Ok((socket, peer)) => match peer.as_socket() {
+                Some(peer) => Accepted::Client(socket, peer),
+                None => Accepted::Gone,
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.ready = false;
+                Accepted::Nobody
+            }
+            Err(error) if is_shortage(&error) => Accepted::Starved(error),
+            // accept(2): errors of the new connection itself; the next one may be sound.
+            Err(error) => {
+                tracing::debug!(%error, "a client left before it was accepted");
+                Accepted::Gone
+            }
+        }
+    }
+
+    /// Lets clients wait in the backlog until a session ends.
+    pub(crate) fn pause_full(&mut self, poll: &Poll) {
+        self.enter(State::Full, poll);
+    }
+
+    /// Lets clients wait in the backlog until a session ends or a short time has passed.
+    pub(crate) fn pause_starved(&mut self, now: Instant, poll: &Poll) {
+        self.enter(State::Starved { until: now + PAUSE }, poll);
+    }
+
+    /// Accepts again, if it was paused: a session has ended.
+    pub(crate) fn resume(&mut self, poll: &Poll) {
+        match self.state {
+            State::Open => {}
+            State::Full | State::Starved { .. } => self.enter(State::Open, poll),
+        }
+    }
+
+    /// Accepts again if the pause is over.
+    pub(crate) fn tick(&mut self, now: Instant, poll: &Poll) {
+        if self.deadline().is_some_and(|until| until <= now) {
+            self.enter(State::Open, poll);
+        }
+    }
+
+    /// Returns when the pause is over, if it ends by itself.
+    #[must_use]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Open | State::Full => None,
+            State::Starved { until } => Some(until),
+        }
+    }
+
+    fn enter(&mut self, state: State, poll: &Poll) {
+        self.state = state;
+        let interest = match state {
+            State::Open => Interest::READABLE,
+            State::Full | State::Starved { .. } => Interest::NONE,
+        };
+        if let Err(error) = poll.reregister(&self.socket, token(), interest) {
+            tracing::error!(%error, "cannot change the interest in the listener");
+        }
+    }
+}
+
+fn token() -> stage3_epoll::Token {
+    stage3_epoll::Token(Token::LISTENER.pack())
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|errno| shortages.contains(&Errno::from_raw(errno)))
+}

@@ -1,0 +1,96 @@
+//! Bytes that could not be written yet.
+//!
+//! A buffer owns memory only while it holds bytes: an idle session owns none.
+
+/// A queue of bytes: appended at the end, consumed from the front.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    consumed: usize,
+}
+
+impl Buffer {
+    /// Makes an empty buffer, which owns no memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the bytes that wait.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        &self.bytes[self.consumed..]
+    }
+
+    /// Returns how many bytes wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.consumed
+    }
+
+    /// Says whether no byte waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds bytes at the end.
+    pub fn append(&mut self, bytes: &[u8]) {
+        if self.is_empty() {
+            self.bytes.reserve_exact(bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes bytes from the front, and gives the memory back with the last one.
+    ///
+    /// # Panics
+    ///
+    /// When fewer than `count` bytes wait.
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "more consumed than there was");
+        self.consumed += count;
+        if self.is_empty() {
+            *self = Self::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_empty_buffer_owns_no_memory() {
+        let mut buffer = Buffer::new();
+        buffer.append(b"some bytes");
+        buffer.consume(4);
+        assert_eq!(buffer.pending(), b" bytes");
+        buffer.consume(6);
+        assert_eq!(buffer.bytes.capacity(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "more consumed")]
+    fn consuming_what_is_not_there_is_a_bug() {
+        Buffer::new().consume(1);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_as_they_went_in(pieces: Vec<Vec<u8>>, step in 1..7usize) {
+            let mut buffer = Buffer::new();
+            let (mut out, mut all) = (Vec::new(), Vec::new());
+            for piece in pieces {
+                buffer.append(&piece);
+                all.extend_from_slice(&piece);
+                let count = step.min(buffer.len());
+                out.extend_from_slice(&buffer.pending()[..count]);
+                buffer.consume(count);
+            }
+            out.extend_from_slice(buffer.pending());
+            prop_assert_eq!(out, all);
+        }
+    }
+}

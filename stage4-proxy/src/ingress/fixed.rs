@@ -1,0 +1,33 @@
+//! The ingress without a handshake: every client goes to the same target.
+
+use std::sync::Arc;
+
+use stage2_client::Target;
+
+use super::{Ingress, Opening};
+
+/// Sends every client to one configured target.
+#[derive(Debug)]
+pub struct Fixed {
+    target: Arc<Target>,
+}
+
+impl Fixed {
+    /// Makes the ingress that leads to `target`.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self {
+            target: Arc::new(target),
+        }
+    }
+}
+
+impl Ingress for Fixed {
+    fn name(&self) -> &'static str {
+        "fixed"
+    }
+
+    fn open(&self) -> Opening {
+        Opening::Target(Arc::clone(&self.target))
+    }
+}

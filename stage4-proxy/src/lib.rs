@@ -1,0 +1,58 @@
+//! Stage 4: a TCP proxy with an array route table.
+//!
+//! ```text
+//!              +---------------- Worker (one thread) -----------------+
+//!              |  Listener        RouteTable            Poll, Timers  |
+//!              |                                                      |
+//!  client ---->|  accept ---> row: Session { client, upstream }       |----> upstream
+//!         <----|                        |  up   = Half + Buffer  |    |<----
+//!              |                        |  down = Half + Buffer  |    |
+//!              +------^--------------------------------^--------------+
+//!                     | mailbox + eventfd              |
+//!              Resolver threads                   Inspector
+//! ```
+//!
+//! # Reading order
+//!
+//! 1. [`naive`]: the proxy as a beginner writes it, with its faults.
+//! 2. [`token`], [`route_table`]: which session does an event mean?
+//! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
+//! 4. `endpoint`, `pipe`, `relay`: system calls on relayed bytes; copy or splice.
+//! 5. [`ingress`], `session`: the phases from the first byte to the last.
+//! 6. [`timers`], `accept`, `mailbox`, [`resolve`]: time, room, other threads.
+//! 7. `worker`: the event loop that ties it together; [`proxy`]: several of them.
+//! 8. `report`, [`inspect`]: what an operator sees.
+//!
+//! # Invariants
+//!
+//! 1. Events are hints, only system calls are facts.
+//! 2. A socket belongs to one session; removing the row closes both sockets.
+//! 3. A token whose generation differs from its cell's reaches nobody.
+//! 4. A half holds at most one read: no memory grows with what a peer sends.
+//! 5. A FIN is passed on after the last byte; a reset is passed on as a reset.
+//! 6. The loop never blocks: no name is resolved, no lock is waited for in it.
+//! 7. Every bound stands in [`Limits`].
+
+mod accept;
+pub mod buffer;
+pub mod connect;
+mod endpoint;
+pub mod half;
+pub mod ingress;
+pub mod inspect;
+mod limits;
+mod mailbox;
+pub mod naive;
+mod pipe;
+pub mod proxy;
+mod relay;
+mod report;
+pub mod resolve;
+pub mod route_table;
+mod session;
+pub mod timers;
+pub mod token;
+mod worker;
+
+pub use limits::{Limits, raise_fd_limit};
+pub use proxy::{Config, Control, Proxy};

@@ -1,0 +1,129 @@
+//! Every bound of the proxy, in one place.
+
+use std::io;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// The bounds that keep one client, or all of them together, from taking the machine.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Sessions at the same time, over all workers; a further client waits in the backlog.
+    pub max_connections: u32,
+    /// Time for each address of a target, and for resolving its name.
+    pub connect_timeout: Duration,
+    /// Time for a client to say what it wants.
+    pub handshake_timeout: Duration,
+    /// Time without a byte in either direction after which a session ends; `None` for never.
+    pub idle_timeout: Option<Duration>,
+    /// The same once one side has ended: the other may be waiting for nobody.
+    pub half_close_timeout: Duration,
+    /// Time that open sessions get to end after a request to stop.
+    pub drain_timeout: Duration,
+    /// Bytes that a client may send before its target is known.
+    pub max_handshake: usize,
+    /// Bytes of one read(2), and so the most that a half holds in memory.
+    pub chunk: usize,
+    /// Bytes that a half may move before other sessions get their turn.
+    pub turn: usize,
+    /// Clients accepted in one turn of the loop, before the sessions get theirs.
+    pub accepts_per_turn: usize,
+    /// Events taken from the kernel in one turn.
+    pub events_per_turn: usize,
+    /// Pipes for splice(2) that one worker may own.
+    pub pipes: usize,
+    /// Bytes that a pipe is asked to hold.
+    pub pipe_size: usize,
+    /// Threads that resolve names.
+    pub resolver_threads: usize,
+    /// Names that may wait to be resolved.
+    pub resolver_queue: usize,
+}
+
+/// Descriptors that are not sockets of sessions: standard streams, listeners, pollers, wakers,
+/// the inspector and its visitors, the files that resolving a name opens.
+const RESERVED_FDS: u64 = 16;
+const RESERVED_FDS_PER_WORKER: u64 = 3;
+
+/// Sessions without `--max-connections`, where the descriptors allow it.
+const DEFAULT_MAX_CONNECTIONS: u32 = 65_536;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            connect_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: None,
+            half_close_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(5),
+            max_handshake: 64 * 1024,
+            chunk: 32 * 1024,
+            turn: 1024 * 1024,
+            accepts_per_turn: 64,
+            events_per_turn: 256,
+            pipes: 64,
+            pipe_size: 1024 * 1024,
+            resolver_threads: 4,
+            resolver_queue: 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// Lowers the bounds to what `fds` descriptors allow for `workers` workers: two for each
+    /// session, two for each pipe.
+    #[must_use]
+    pub fn within_fds(mut self, fds: u64, workers: usize) -> Self {
+        let workers = workers.max(1) as u64;
+        let usable = fds.saturating_sub(RESERVED_FDS + RESERVED_FDS_PER_WORKER * workers);
+        let pipes = (usable / 32 / workers).min(self.pipes as u64);
+        let sessions = ((usable - 2 * pipes * workers) / 2).max(1);
+        self.pipes = usize::try_from(pipes).unwrap_or(self.pipes);
+        self.max_connections = u32::try_from(sessions)
+            .unwrap_or(u32::MAX)
+            .min(self.max_connections);
+        self
+    }
+}
+
+/// Raises the soft limit of open files to the hard one and returns it (`setrlimit(2)`).
+///
+/// # Errors
+///
+/// What the kernel reports.
+pub fn raise_fd_limit() -> io::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    Ok(hard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_and_pipes_fit_into_the_descriptors() {
+        for fds in [0, 20, 32, 64, 256, 1024, 20_000, 1 << 30] {
+            for workers in [1, 2, 8] {
+                let limits = Limits::default().within_fds(fds, workers);
+                let reserved = RESERVED_FDS + RESERVED_FDS_PER_WORKER * workers as u64;
+                let used = 2 * u64::from(limits.max_connections)
+                    + 2 * (limits.pipes * workers) as u64
+                    + reserved;
+                assert!(used <= fds.max(reserved + 2), "{fds} fds, {used} used");
+            }
+        }
+    }
+
+    #[test]
+    fn a_smaller_wish_is_kept() {
+        let limits = Limits {
+            max_connections: 3,
+            ..Limits::default()
+        };
+        assert_eq!(limits.within_fds(20_000, 1).max_connections, 3);
+    }
+}

@@ -1,0 +1,43 @@
+//! The stage4-proxy program: options, proxy, signals.
+
+use std::io;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use stage1_server::cli;
+use stage4_proxy::{Control, Proxy};
+
+mod options;
+
+fn main() -> ExitCode {
+    let options = options::Options::parse();
+    cli::start_logging();
+    cli::finish(run(options))
+}
+
+fn run(options: options::Options) -> io::Result<()> {
+    let proxy = Proxy::start(&options.into_config()?)?;
+    stop_on_signals(proxy.control())?;
+    cli::announce(proxy.local_addr());
+    proxy.wait()
+}
+
+/// Drains the proxy at the first signal and ends it at the second.
+fn stop_on_signals(control: Control) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let listen = move || {
+        for (count, _signal) in signals.forever().enumerate() {
+            match count {
+                0 => control.drain(),
+                _ => control.stop(),
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(listen)?;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! The command line of stage4-proxy.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use stage2_client::{Prefer, Target};
+use stage4_proxy::ingress::{Fixed, Ingress};
+use stage4_proxy::resolve::system_lookup;
+use stage4_proxy::{Config, Limits, raise_fd_limit};
+
+/// A TCP proxy: relays every client to an upstream of its own, both ways, until both have ended.
+///
+/// Prints `listening on ADDR:PORT` once it accepts. The first SIGTERM or SIGINT lets open sessions
+/// end (see --drain-timeout), the second ends them at once.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Options {
+    /// Where clients come in; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// How a client says where it wants to go
+    #[arg(long, value_enum, default_value_t = IngressName::Fixed)]
+    ingress: IngressName,
+
+    /// Where the clients of the fixed ingress go: NAME:PORT, IPV4:PORT or [IPV6]:PORT
+    #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
+    upstream: Target,
+
+    /// Which addresses of a name to try first
+    #[arg(long, value_enum, default_value_t = Prefer::Ipv6)]
+    prefer: Prefer,
+
+    /// Event loops, each on a thread of its own
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+
+    /// Sessions at the same time, over all threads; further clients wait in the backlog
+    /// [default: what the limit of open files allows, at most 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    max_connections: Option<u32>,
+
+    /// Time for each address of the upstream, and for resolving its name
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    connect_timeout: PositiveTime,
+
+    /// Time for a client to say what it wants
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    handshake_timeout: PositiveTime,
+
+    /// Time without a byte after which a session is reset, or off
+    #[arg(long, value_name = "TIME", default_value = "off")]
+    idle_timeout: OptionalTime,
+
+    /// The same once one side has ended its output
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    half_close_timeout: PositiveTime,
+
+    /// Time that open sessions get to end after SIGTERM or SIGINT
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    drain_timeout: Time,
+
+    /// Serve a live page of all sessions, /routes.json and /metrics here; a port alone means
+    /// 127.0.0.1
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    inspect: Option<InspectAddress>,
+}
+
+/// The ways in.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IngressName {
+    /// Every client goes to --upstream
+    Fixed,
+}
+
+impl Options {
+    /// Turns the command line into the configuration of a proxy.
+    ///
+    /// # Errors
+    ///
+    /// When the limit of open files cannot be read or raised.
+    pub(crate) fn into_config(self) -> io::Result<Config> {
+        let ingress: Arc<dyn Ingress> = match self.ingress {
+            IngressName::Fixed => Arc::new(Fixed::new(self.upstream)),
+        };
+        let threads = usize::from(self.threads);
+        let defaults = Limits::default();
+        let limits = Limits {
+            max_connections: self.max_connections.unwrap_or(defaults.max_connections),
+            connect_timeout: self.connect_timeout.0,
+            handshake_timeout: self.handshake_timeout.0,
+            idle_timeout: self.idle_timeout.0,
+            half_close_timeout: self.half_close_timeout.0,
+            drain_timeout: self.drain_timeout.0,
+            ..defaults
+        };
+        Ok(Config {
+            listen: self.listen,
+            ingress,
+            lookup: system_lookup(self.prefer),
+            threads,
+            limits: limits.within_fds(raise_fd_limit()?, threads),
+            inspect: self.inspect.map(|address| address.0),
+        })
+    }
+}
+
+/// A duration such as `5s` or `200ms`.
+#[derive(Clone, Copy, Debug)]
+struct Time(Duration);
+
+/// A duration above zero.
+#[derive(Clone, Copy, Debug)]
+struct PositiveTime(Duration);
+
+/// A duration above zero, or `off`.
+#[derive(Clone, Copy, Debug)]
+struct OptionalTime(Option<Duration>);
+
+impl FromStr for Time {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self)
+    }
+}
+
+impl FromStr for PositiveTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<Time>() {
+            Ok(Time(Duration::ZERO)) => Err("a time limit must be above zero".to_owned()),
+            Ok(Time(duration)) => Ok(Self(duration)),
+            Err(error) => Err(format!("{error} (such as 5s or 200ms)")),
+        }
+    }
+}
+
+impl FromStr for OptionalTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self(None)),
+            _ => text.parse::<PositiveTime>().map(|time| Self(Some(time.0))),
+        }
+    }
+}
+
+/// The inspector's address: `ADDR:PORT`, or a port of 127.0.0.1.
+#[derive(Clone, Copy, Debug)]
+struct InspectAddress(SocketAddr);
+
+impl FromStr for InspectAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(port) = text.parse::<u16>() {
+            return Ok(Self((IpAddr::V4(Ipv4Addr::LOCALHOST), port).into()));
+        }
+        text.parse()
+            .map(Self)
+            .map_err(|_| "expected ADDR:PORT or a port".to_owned())
+    }
+}

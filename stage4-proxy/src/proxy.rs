@@ -1,0 +1,208 @@
+//! The whole proxy: workers on threads, the resolver and the inspector beside them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+use stage1_server::{ListenOptions, listen, local_address};
+
+use crate::ingress::Ingress;
+use crate::inspect::{Inspector, Snapshot};
+use crate::limits::Limits;
+use crate::mailbox::{Mailbox, Message};
+use crate::resolve::{Lookup, Resolver};
+use crate::worker::Worker;
+
+/// How long the inspector waits for a worker that is busy.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a proxy is to do.
+#[derive(Clone)]
+pub struct Config {
+    /// Where clients come in; port 0 asks the kernel for a free port.
+    pub listen: SocketAddr,
+    /// How clients say where they want to go.
+    pub ingress: Arc<dyn Ingress>,
+    /// How names are looked up.
+    pub lookup: Lookup,
+    /// The number of event loops, each on a thread of its own with a listener and a route table
+    /// of its own.
+    pub threads: usize,
+    /// The bounds.
+    pub limits: Limits,
+    /// Where the inspector is served, if anywhere.
+    pub inspect: Option<SocketAddr>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("ingress", &self.ingress)
+            .field("threads", &self.threads)
+            .field("limits", &self.limits)
+            .field("inspect", &self.inspect)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    control: Control,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    inspector: Option<Inspector>,
+}
+
+/// A handle to a running proxy for other threads.
+#[derive(Clone, Debug)]
+pub struct Control {
+    mailboxes: Vec<Mailbox>,
+}
+
+impl Proxy {
+    /// Listens and starts to serve.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be listened on, or the machine has no descriptor, thread or memory
+    /// left for a worker. A proxy that has started meets no such error any more.
+    pub fn start(config: &Config) -> io::Result<Self> {
+        let listeners = listen_all(config.listen, config.threads.max(1))?;
+        let address = local_address(&listeners[0])?;
+        let resolver = Resolver::start(&config.limits, &config.lookup)?;
+        let (mut mailboxes, mut workers) = (Vec::new(), Vec::new());
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let limits = share(&config.limits, config.threads);
+            let ingress = Arc::clone(&config.ingress);
+            let (worker, mailbox) = Worker::new(listener, ingress, limits, resolver.clone())?;
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            workers.push(thread.spawn(move || worker.run())?);
+            mailboxes.push(mailbox);
+        }
+        let control = Control { mailboxes };
+        let inspector = match config.inspect {
+            Some(address) => Some(start_inspector(address, control.clone())?),
+            None => None,
+        };
+        Ok(Self {
+            address,
+            control,
+            workers,
+            inspector,
+        })
+    }
+
+    /// Returns the address that the proxy listens on, with the real port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address of the inspector, with the real port, where there is one.
+    #[must_use]
+    pub fn inspector_addr(&self) -> Option<SocketAddr> {
+        self.inspector.as_ref().map(Inspector::local_addr)
+    }
+
+    /// Returns a handle that other threads can keep.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Waits until every worker has ended.
+    ///
+    /// # Errors
+    ///
+    /// When a poller broke or a worker panicked.
+    pub fn wait(self) -> io::Result<()> {
+        let mut result = Ok(());
+        for worker in self.workers {
+            let ended = worker
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a worker has panicked")));
+            result = result.and(ended);
+            if result.is_err() {
+                self.control.stop();
+            }
+        }
+        result
+    }
+}
+
+impl Control {
+    /// Accepts nobody more; the proxy ends with its last session or after the drain limit.
+    pub fn drain(&self) {
+        self.tell(|| Message::Drain);
+    }
+
+    /// Ends the proxy at once; open sessions are reset.
+    pub fn stop(&self) {
+        self.tell(|| Message::Stop);
+    }
+
+    /// Asks every worker for its sessions; one that does not answer in time is left out.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (sender, answers): (Sender<Snapshot>, _) = channel();
+        self.tell(|| Message::Inspect(sender.clone()));
+        drop(sender);
+        let until = Instant::now() + SNAPSHOT_PATIENCE;
+        let mut all = Snapshot::default();
+        for _ in &self.mailboxes {
+            let patience = until.saturating_duration_since(Instant::now());
+            let Ok(snapshot) = answers.recv_timeout(patience) else {
+                break;
+            };
+            all.merge(snapshot);
+        }
+        all
+    }
+
+    fn tell(&self, message: impl Fn() -> Message) {
+        for mailbox in &self.mailboxes {
+            mailbox.send(message());
+        }
+    }
+}
+
+/// Gives each worker its part of what all may use together.
+fn share(limits: &Limits, threads: usize) -> Limits {
+    let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
+    Limits {
+        max_connections: limits.max_connections.div_ceil(threads),
+        ..limits.clone()
+    }
+}
+
+/// Makes one listening socket for each worker; the kernel spreads clients over them
+/// (`socket(7)`, `SO_REUSEPORT`).
+fn listen_all(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
+    let options = ListenOptions {
+        nonblocking: true,
+        nodelay: true,
+        reuse_port: count > 1,
+        ..ListenOptions::default()
+    };
+    if count > 1 && address.port() != 0 {
+        // With SO_REUSEPORT a second proxy of the same user would share the port in silence:
+        // one bind without it says that the port is in use.
+        listen(address, &ListenOptions::default())?;
+    }
+    let first = listen(address, &options)?;
+    let address = local_address(&first)?;
+    let others = (1..count).map(|_| listen(address, &options));
+    std::iter::once(Ok(first)).chain(others).collect()
+}
+
+fn start_inspector(address: SocketAddr, control: Control) -> io::Result<Inspector> {
+    let inspector = Inspector::start(address, move || control.snapshot())?;
+    tracing::info!("inspector on http://{}/", inspector.local_addr());
+    Ok(inspector)
+}

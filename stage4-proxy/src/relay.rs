@@ -1,0 +1,262 @@
+//! Moves the bytes of one direction: the only place that reads and writes relayed bytes.
+//!
+//! ```text
+//!            read(2)              write(2)
+//!   source ----------> scratch ------------> sink       small transfers: one copy, two calls
+//!                         |  what the sink did not take
+//!                         +--> Half::buffer
+//!
+//!            splice(2)           splice(2)
+//!   source ----------> pipe  --------------> sink       bulk: no copy to user memory
+//! ```
+//!
+//! Copying wins while messages are small, splicing wins for bulk, so a direction copies until
+//! several reads in a row have filled the scratch buffer and splices until one brings less.
+
+use std::io::{self, Read, Write};
+
+use crate::endpoint::Endpoint;
+use crate::half::Half;
+use crate::limits::Limits;
+use crate::pipe::{Pipe, PipePool};
+
+/// Reads in a row that fill the scratch buffer before a transfer counts as bulk.
+const BULK_AFTER: u8 = 2;
+
+/// What a worker lends to whichever session has its turn.
+#[derive(Debug)]
+pub(crate) struct Workbench {
+    /// Where bytes are read to; one buffer serves all sessions, so that an idle one owns none.
+    pub(crate) scratch: Box<[u8]>,
+    /// The pipes for splice(2).
+    pub(crate) pipes: PipePool,
+    pipe_size: usize,
+    turn: u64,
+}
+
+impl Workbench {
+    /// Makes the workbench that `limits` describe.
+    #[must_use]
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            scratch: vec![0; limits.chunk].into_boxed_slice(),
+            pipes: PipePool::new(limits.pipes, limits.pipe_size),
+            pipe_size: limits.pipe_size,
+            turn: limits.turn as u64,
+        }
+    }
+}
+
+/// One direction of a session and what it has borrowed.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    /// The state of the direction.
+    pub(crate) half: Half,
+    pipe: Option<Pipe>,
+    full_reads: u8,
+}
+
+/// Why moving bytes has stopped without an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Progress {
+    /// Nothing can be done before the next event.
+    Idle,
+    /// The turn is over, the work is not.
+    Unfinished,
+}
+
+/// A broken socket, and which of the two it was.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The source could not be read.
+    Source(io::Error),
+    /// The sink could not be written.
+    Sink(io::Error),
+}
+
+impl Flow {
+    /// Moves bytes until a socket would block, the direction ends, or the turn is over.
+    ///
+    /// `last` says that the other direction is closed: then the coming close(2) of the sink
+    /// sends the FIN and shutdown(2) is saved.
+    ///
+    /// # Errors
+    ///
+    /// The side whose socket is broken, with the kernel's error. After [`Fault::Sink`] the half
+    /// is closed and what it held is gone.
+    pub(crate) fn pump(
+        &mut self,
+        source: &mut Endpoint,
+        sink: &mut Endpoint,
+        last: bool,
+        bench: &mut Workbench,
+    ) -> Result<Progress, Fault> {
+        let end_of_turn = self.half.moved() + bench.turn;
+        let progress = loop {
+            if self.half.wants_write() {
+                if !sink.writable {
+                    break Progress::Idle;
+                }
+                self.flush(sink, last)
+                    .map_err(|error| self.sink_broken(error, bench))?;
+            } else if !(self.half.wants_read() && source.readable) {
+                break Progress::Idle;
+            } else if self.half.moved() >= end_of_turn {
+                break Progress::Unfinished;
+            } else {
+                self.take(source, sink, bench)?;
+            }
+        };
+        self.give_back(&mut bench.pipes);
+        Ok(progress)
+    }
+
+    /// Writes what waits, and the FIN after it, as far as the sink takes it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of the sink.
+    pub(crate) fn flush(&mut self, sink: &mut Endpoint, last: bool) -> io::Result<()> {
+        if self.half.piped() > 0 {
+            self.drain_pipe(sink)?;
+        } else if !self.half.pending().is_empty() {
+            let written = sink.write_some(self.half.pending())?;
+            self.half.sent(written);
+        }
+        if self.half.owes_fin() {
+            if !last {
+                sink.send_fin()?;
+            }
+            self.half.fin_sent();
+        }
+        Ok(())
+    }
+
+    /// Reads once, and writes at once what was read.
+    fn take(
+        &mut self,
+        source: &mut Endpoint,
+        sink: &mut Endpoint,
+        bench: &mut Workbench,
+    ) -> Result<(), Fault> {
+        if self.full_reads >= BULK_AFTER && self.borrow_pipe(&mut bench.pipes) {
+            return self.fill_pipe(source, bench).map_err(Fault::Source);
+        }
+        match copy(&mut self.half, source, sink, &mut bench.scratch) {
+            Ok(Taken::Full) => self.full_reads = self.full_reads.saturating_add(1),
+            Ok(Taken::Less) => self.full_reads = 0,
+            Err(Fault::Sink(error)) => return Err(self.sink_broken(error, bench)),
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    fn borrow_pipe(&mut self, pipes: &mut PipePool) -> bool {
+        if self.pipe.is_none() {
+            self.pipe = pipes.lend();
+        }
+        self.pipe.is_some()
+    }
+
+    fn fill_pipe(&mut self, source: &mut Endpoint, bench: &Workbench) -> io::Result<()> {
+        let Some(pipe) = &self.pipe else {
+            return Ok(());
+        };
+        debug_assert_eq!(
+            self.half.piped(),
+            0,
+            "only an empty pipe tells about the socket"
+        );
+        match pipe.fill(&*source, bench.pipe_size) {
+            Ok(0) => self.half.end_of_input(),
+            Ok(count) => {
+                self.half.entered_pipe(count);
+                if count < bench.scratch.len() {
+                    self.full_reads = 0;
+                }
+            }
+            Err(error) if would_block(&error) => source.readable = false,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn drain_pipe(&mut self, sink: &mut Endpoint) -> io::Result<()> {
+        let Some(pipe) = &self.pipe else {
+            return Ok(());
+        };
+        match pipe.drain(&*sink, self.half.piped()) {
+            Ok(count) => self.half.left_pipe(count),
+            Err(error) if would_block(&error) => sink.writable = false,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Returns the borrowed pipe when nothing is in it.
+    fn give_back(&mut self, pipes: &mut PipePool) {
+        if self.half.piped() == 0
+            && let Some(pipe) = self.pipe.take()
+        {
+            pipes.give_back(pipe);
+        }
+    }
+
+    fn sink_broken(&mut self, error: io::Error, bench: &mut Workbench) -> Fault {
+        self.abandon(&mut bench.pipes);
+        Fault::Sink(error)
+    }
+
+    /// Ends the direction at once and forgets what it held.
+    pub(crate) fn abandon(&mut self, pipes: &mut PipePool) {
+        if self.half.piped() == 0 {
+            self.give_back(pipes);
+        } else if let Some(pipe) = self.pipe.take() {
+            pipes.discard(pipe);
+        }
+        self.half.sink_broken();
+    }
+}
+
+/// How much one read brought.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Taken {
+    /// As much as fits: more may be waiting.
+    Full,
+    /// Less than that, the end, or nothing.
+    Less,
+}
+
+/// Reads once from the source, writes once to the sink, and keeps what the sink did not take.
+fn copy<R: Read, W: Write>(
+    half: &mut Half,
+    source: &mut Endpoint<R>,
+    sink: &mut Endpoint<W>,
+    scratch: &mut [u8],
+) -> Result<Taken, Fault> {
+    let count = match source.read_some(scratch).map_err(Fault::Source)? {
+        None => return Ok(Taken::Less),
+        Some(0) => {
+            half.end_of_input();
+            return Ok(Taken::Less);
+        }
+        Some(count) => count,
+    };
+    let written = sink.write_some(&scratch[..count]).map_err(Fault::Sink)?;
+    half.passed(written);
+    if written < count {
+        half.keep(&scratch[written..count]);
+    }
+    Ok(if count == scratch.len() {
+        Taken::Full
+    } else {
+        Taken::Less
+    })
+}
+
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! The route table: a bounded array with one row for each session and one column for each side.
+//!
+//! ```text
+//!            client           upstream         value
+//! row 0   [ generation 7  | generation 8  |  a session ]
+//! row 1   [ empty         | empty         |  none      ]   <- on the free list
+//! row 2   [ generation 12 | empty         |  a session ]   still connecting
+//! ```
+//!
+//! A [`Token`] names a cell and the generation of the socket that was put into it, so finding the
+//! session of an event takes one index and one comparison, and an event that is older than the
+//! cell's present socket finds nothing.
+
+use crate::token::{Kind, Side, Token};
+
+/// The generation of a cell without a socket; it is never minted.
+const EMPTY: u32 = 0;
+
+/// A bounded array of sessions, addressed by [`Token`].
+///
+/// The memory of a row is touched first when the row is first used, so a large bound costs
+/// nothing by itself.
+#[derive(Debug)]
+pub struct RouteTable<T> {
+    rows: Vec<Row<T>>,
+    free: Vec<u32>,
+    capacity: u32,
+    last_generation: u32,
+}
+
+#[derive(Debug)]
+struct Row<T> {
+    generations: [u32; 2],
+    session: Option<T>,
+}
+
+impl<T> RouteTable<T> {
+    /// Makes an empty table of at most `capacity` rows.
+    ///
+    /// # Panics
+    ///
+    /// When `capacity` is more than [`Token::MAX_ROWS`].
+    #[must_use]
+    pub fn new(capacity: u32) -> Self {
+        assert!(capacity <= Token::MAX_ROWS, "{capacity} rows are too many");
+        Self {
+            rows: Vec::with_capacity(capacity as usize),
+            free: Vec::new(),
+            capacity,
+            last_generation: EMPTY,
+        }
+    }
+
+    /// Returns the number of sessions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
+    /// Says whether there is no session.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Says whether [`RouteTable::insert`] would refuse.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity as usize
+    }
+
+    /// Puts a session into a free row and returns the row's number; its cells are still empty.
+    ///
+    /// # Errors
+    ///
+    /// Gives the session back when every row is taken.
+    pub fn insert(&mut self, session: T) -> Result<u32, T> {
+        if let Some(row) = self.free.pop() {
+            self.rows[row as usize].session = Some(session);
+            return Ok(row);
+        }
+        match u32::try_from(self.rows.len()) {
+            Ok(row) if row < self.capacity => {
+                self.rows.push(Row {
+                    generations: [EMPTY; 2],
+                    session: Some(session),
+                });
+                Ok(row)
+            }
+            _ => Err(session),
+        }
+    }
+
+    /// Mints the token of a socket that is put into a cell; the token of its predecessor is
+    /// stale from here on.
+    ///
+    /// # Panics
+    ///
+    /// When the row holds no session.
+    pub fn mint(&mut self, row: u32, side: Side) -> Token {
+        self.last_generation = match self.last_generation.wrapping_add(1) {
+            EMPTY => EMPTY + 1,
+            generation => generation,
+        };
+        let cell = &mut self.rows[row as usize];
+        assert!(cell.session.is_some(), "row {row} holds no session");
+        cell.generations[side.column()] = self.last_generation;
+        Token::new(row, side, self.last_generation)
+    }
+
+    /// Empties one cell: its socket is about to be closed while the session goes on.
+    pub fn vacate(&mut self, row: u32, side: Side) {
+        if let Some(cell) = self.rows.get_mut(row as usize) {
+            cell.generations[side.column()] = EMPTY;
+        }
+    }
+
+    /// Returns the token of the socket that stands in a cell now.
+    #[must_use]
+    pub fn token(&self, row: u32, side: Side) -> Option<Token> {
+        let generation = self.rows.get(row as usize)?.generations[side.column()];
+        (generation != EMPTY).then(|| Token::new(row, side, generation))
+    }
+
+    /// Finds the session that a token means, or `None` when the token is stale or unknown.
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
+        let Kind::Session(side) = token.kind() else {
+            return None;
+        };
+        let row = self.rows.get_mut(token.row() as usize)?;
+        if row.generations[side.column()] != token.generation() {
+            return None;
+        }
+        row.session.as_mut()
+    }
+
+    /// Finds the session of a row.
+    pub fn row_mut(&mut self, row: u32) -> Option<&mut T> {
+        self.rows.get_mut(row as usize)?.session.as_mut()
+    }
+
+    /// Takes the session out of a row and makes every token of the row stale.
+    pub fn remove(&mut self, row: u32) -> Option<T> {
+        let taken = self.rows.get_mut(row as usize)?;
+        let session = taken.session.take()?;
+        taken.generations = [EMPTY; 2];
+        self.free.push(row);
+        Some(session)
+    }
+
+    /// Lists the sessions with their rows, in the order of the rows.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..)
+            .zip(&self.rows)
+            .filter_map(|(number, row)| Some((number, row.session.as_ref()?)))
+    }
+
+    /// Checks what must always be true of the table.
+    ///
+    /// # Panics
+    ///
+    /// When an invariant is broken: a bug of ours.
+    pub fn check_invariants(&self) {
+        assert!(self.rows.len() <= self.capacity as usize);
+        let taken = self.rows.iter().filter(|row| row.session.is_some()).count();
+        assert_eq!(taken, self.len(), "the free list has lost a row");
+        for &row in &self.free {
+            let row = &self.rows[row as usize];
+            assert!(row.session.is_none(), "a row in use is on the free list");
+            assert_eq!(row.generations, [EMPTY; 2], "a free row can be addressed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

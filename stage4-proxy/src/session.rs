@@ -1,0 +1,378 @@
+//! A session: a client, its upstream, and the way from the first to the second.
+//!
+//! ```text
+//!   Handshake ----> Resolving ----> Connecting ----> Relay ----> (closed)
+//!       |               |               |
+//!       +---------------+---------------+---> Farewell ----> (closed)
+//!                 refused, unreachable        the client is told why
+//! ```
+//!
+//! A session never touches the route table, the poller or the timers: it says what it needs as a
+//! [`Next`], and the worker does it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use std::{io, mem, vec};
+
+use stage2_client::Target;
+
+use crate::connect::ConnectError;
+use crate::endpoint::Endpoint;
+use crate::half::HalfState;
+use crate::ingress::{Handshake, Step, Verdict};
+use crate::limits::Limits;
+use crate::pipe::PipePool;
+use crate::relay::{Fault, Flow, Progress, Workbench};
+use crate::token::Side;
+
+/// How far a session has come.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The client is saying what it wants.
+    Handshake(Box<dyn Handshake>),
+    /// A thread looks the target's name up.
+    Resolving(Answer),
+    /// A non-blocking connect(2) is under way.
+    Connecting(Answer, Attempt),
+    /// Bytes go both ways.
+    Relay,
+    /// The client gets its refusal, and time to read it.
+    Farewell,
+}
+
+/// Who phrases the answer to the client; nobody, where the client has asked nothing.
+pub(crate) type Answer = Option<Box<dyn Handshake>>;
+
+/// The addresses of a target that were not tried yet.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// The next addresses, in the order of preference.
+    pub(crate) rest: vec::IntoIter<SocketAddr>,
+    /// When the present one was begun.
+    pub(crate) since: Instant,
+}
+
+/// What a session needs from its worker.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Nothing before the next event.
+    Wait,
+    /// Another turn: its work is not finished.
+    Again,
+    /// A connection to this target.
+    Connect(Arc<Target>),
+    /// To be told to the client, and then closed.
+    Refuse(Reason),
+    /// To be closed.
+    Close(Reason),
+}
+
+/// Why a session has ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Reason {
+    /// Both sides have ended and every byte has arrived.
+    #[error("finished")]
+    Finished,
+    /// A socket broke, and so the other side is reset as well.
+    #[error("{0:?} side reset")]
+    Reset(Side, #[source] io::Error),
+    /// The client went away before it was connected.
+    #[error("the client left before it was connected")]
+    Gone,
+    /// The target could not be reached.
+    #[error("cannot connect")]
+    Unreached(#[from] ConnectError),
+    /// The client asked for what it does not get.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// A time limit has passed.
+    #[error("{0:?} time limit reached")]
+    TimedOut(Timeout),
+    /// The proxy stops.
+    #[error("the proxy stops")]
+    Stopped,
+}
+
+/// The time limits of a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Timeout {
+    /// For saying what the client wants, and for reading a refusal.
+    Handshake,
+    /// For resolving a name, and for each address.
+    Connect,
+    /// For a session without a byte.
+    Idle,
+    /// For a half-closed session without a byte.
+    HalfClose,
+}
+
+/// A client and its upstream.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The socket that was accepted.
+    pub(crate) client: Endpoint,
+    /// The socket that was, or is being, connected.
+    pub(crate) upstream: Option<Endpoint>,
+    /// From the client to the upstream.
+    pub(crate) up: Flow,
+    /// From the upstream to the client.
+    pub(crate) down: Flow,
+    /// How far the session has come.
+    pub(crate) phase: Phase,
+    /// Where the client wants to go, once known.
+    pub(crate) target: Option<Arc<Target>>,
+    /// When the client was accepted.
+    pub(crate) opened: Instant,
+    /// When the phase began or a byte last moved.
+    active: Instant,
+    /// Set while the session waits for another turn.
+    pub(crate) queued: bool,
+    /// The side that broke while the other direction still has bytes to deliver.
+    broken: Option<(Side, io::Error)>,
+}
+
+impl Session {
+    /// Begins a session in the phase that its ingress has chosen.
+    pub(crate) fn new(client: Endpoint, phase: Phase, now: Instant) -> Self {
+        Self {
+            client,
+            upstream: None,
+            up: Flow::default(),
+            down: Flow::default(),
+            phase,
+            target: None,
+            opened: now,
+            active: now,
+            queued: false,
+            broken: None,
+        }
+    }
+
+    /// Returns the endpoint of one side.
+    pub(crate) fn endpoint_mut(&mut self, side: Side) -> Option<&mut Endpoint> {
+        match side {
+            Side::Client => Some(&mut self.client),
+            Side::Upstream => self.upstream.as_mut(),
+        }
+    }
+
+    /// Enters a phase.
+    pub(crate) fn enter(&mut self, phase: Phase, now: Instant) {
+        self.phase = phase;
+        self.active = now;
+    }
+
+    /// Does what its sockets allow now.
+    pub(crate) fn advance(&mut self, bench: &mut Workbench, limits: &Limits, now: Instant) -> Next {
+        match self.phase {
+            Phase::Handshake(_) => self.converse(bench, limits),
+            Phase::Resolving(_) | Phase::Connecting(..) => self.check_client(),
+            Phase::Relay => self.relay(bench, now),
+            Phase::Farewell => self.see_off(bench, limits),
+        }
+    }
+
+    /// Returns when the session has waited too long, and for what.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
+        match &self.phase {
+            // Counted from the beginning: a byte now and then buys no time.
+            Phase::Handshake(_) => {
+                Some((self.opened + limits.handshake_timeout, Timeout::Handshake))
+            }
+            Phase::Farewell => Some((self.active + limits.handshake_timeout, Timeout::Handshake)),
+            Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
+            Phase::Connecting(_, attempt) => {
+                Some((attempt.since + limits.connect_timeout, Timeout::Connect))
+            }
+            Phase::Relay => self.relay_deadline(limits),
+        }
+    }
+
+    fn relay_deadline(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
+        let half_closed = [&self.up, &self.down]
+            .iter()
+            .any(|flow| flow.half.state() != HalfState::Open);
+        let half_close = half_closed.then_some((limits.half_close_timeout, Timeout::HalfClose));
+        let idle = limits.idle_timeout.map(|limit| (limit, Timeout::Idle));
+        [half_close, idle]
+            .into_iter()
+            .flatten()
+            .min_by_key(|&(limit, _)| limit)
+            .map(|(limit, timeout)| (self.active + limit, timeout))
+    }
+
+    /// Reads what the client wants; the bytes are kept where the upstream's will be kept later,
+    /// so that what follows the handshake is already under way.
+    fn converse(&mut self, bench: &mut Workbench, limits: &Limits) -> Next {
+        loop {
+            let Phase::Handshake(handshake) = &mut self.phase else {
+                return Next::Wait;
+            };
+            let Step {
+                consumed,
+                reply,
+                verdict,
+            } = handshake.advance(self.up.half.pending());
+            self.up.half.consume(consumed);
+            self.down.half.keep(&reply);
+            match verdict {
+                Verdict::Connect(target) => return Next::Connect(target),
+                Verdict::Refuse(why) => return Next::Refuse(Reason::Refused(why)),
+                Verdict::More => {}
+            }
+            if let Err(error) = self.down.flush(&mut self.client, false) {
+                return Next::Close(Reason::Reset(Side::Client, error));
+            }
+            if self.up.half.pending().len() >= limits.max_handshake {
+                return Next::Close(Reason::Refused("the handshake is too long".to_owned()));
+            }
+            match self.client.read_some(&mut bench.scratch) {
+                Ok(Some(0)) => return Next::Close(Reason::Gone),
+                Ok(Some(count)) => self.up.half.keep(&bench.scratch[..count]),
+                Ok(None) => return Next::Wait,
+                Err(error) => return Next::Close(Reason::Reset(Side::Client, error)),
+            }
+        }
+    }
+
+    /// Looks whether the client is still there while its upstream is not yet.
+    ///
+    /// A client that has only ended its input is: it may be waiting for the answer.
+    fn check_client(&self) -> Next {
+        if !self.client.is_ending() {
+            return Next::Wait;
+        }
+        match self.client.socket().take_error() {
+            Ok(None) => Next::Wait,
+            Ok(Some(_)) | Err(_) => Next::Close(Reason::Gone),
+        }
+    }
+
+    /// Begins to relay: the upstream is connected.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        let answer = self.take_answer();
+        self.enter(Phase::Relay, now);
+        if let Some(mut handshake) = answer {
+            let local = self.upstream.as_ref().and_then(Endpoint::local);
+            self.down.half.keep(&handshake.connected(local));
+        }
+    }
+
+    /// Begins to tell the client why it gets no upstream, or returns `false` when there are no
+    /// words for it and the connection can only be reset.
+    pub(crate) fn refused(&mut self, reason: &Reason, now: Instant) -> bool {
+        let Some(mut handshake) = self.take_answer() else {
+            return false;
+        };
+        if let Reason::Unreached(error) = reason {
+            self.down.half.keep(&handshake.failed(error));
+        }
+        self.down.half.end_of_input();
+        self.enter(Phase::Farewell, now);
+        true
+    }
+
+    /// Takes the handshake out of the phase that holds it.
+    pub(crate) fn take_answer(&mut self) -> Answer {
+        match mem::replace(&mut self.phase, Phase::Farewell) {
+            Phase::Handshake(handshake) => Some(handshake),
+            Phase::Resolving(answer) | Phase::Connecting(answer, _) => answer,
+            Phase::Relay | Phase::Farewell => None,
+        }
+    }
+
+    /// Delivers the refusal, then reads on to the client's end: a close(2) with unread bytes
+    /// would send a reset, and the reset would overtake the refusal (`RFC 1122 4.2.2.13`).
+    fn see_off(&mut self, bench: &mut Workbench, limits: &Limits) -> Next {
+        if self.down.flush(&mut self.client, false).is_err() {
+            return Next::Close(Reason::Gone);
+        }
+        for _ in 0..limits.turn / limits.chunk {
+            match self.client.read_some(&mut bench.scratch) {
+                Ok(Some(0)) if self.down.half.state() == HalfState::Closed => {
+                    return Next::Close(Reason::Finished);
+                }
+                Ok(Some(0) | None) => return Next::Wait,
+                Ok(Some(_)) => {}
+                Err(_) => return Next::Close(Reason::Gone),
+            }
+        }
+        Next::Again
+    }
+
+    /// Moves bytes both ways.
+    ///
+    /// A side that cannot be written is broken, but what it has sent before may still be read:
+    /// the other direction goes on until its end, and only then is the far side reset.
+    fn relay(&mut self, bench: &mut Workbench, now: Instant) -> Next {
+        let Some(upstream) = &mut self.upstream else {
+            return Next::Wait;
+        };
+        let before = self.up.half.moved() + self.down.half.moved();
+        let last = self.down.half.state() == HalfState::Closed;
+        let up = self.up.pump(&mut self.client, upstream, last, bench);
+        let last = self.up.half.state() == HalfState::Closed;
+        let down = self.down.pump(upstream, &mut self.client, last, bench);
+        if self.up.half.moved() + self.down.half.moved() != before {
+            self.active = now;
+        }
+        let unfinished = [
+            (up, Side::Client, Side::Upstream),
+            (down, Side::Upstream, Side::Client),
+        ]
+        .into_iter()
+        .map(|(progress, source, sink)| self.judge(progress, source, sink))
+        .try_fold(false, |any, unfinished| {
+            unfinished.map(|unfinished| any | unfinished)
+        });
+        match unfinished {
+            Err(reason) => Next::Close(reason),
+            Ok(_) if self.is_finished() => Next::Close(match self.broken.take() {
+                Some((side, error)) => Reason::Reset(side, error),
+                None => Reason::Finished,
+            }),
+            Ok(true) => Next::Again,
+            Ok(false) => Next::Wait,
+        }
+    }
+
+    /// Says whether a direction has more to do, or why the session has to end at once.
+    fn judge(
+        &mut self,
+        progress: Result<Progress, Fault>,
+        source: Side,
+        sink: Side,
+    ) -> Result<bool, Reason> {
+        match progress {
+            Ok(progress) => Ok(progress == Progress::Unfinished),
+            Err(Fault::Source(error)) => Err(Reason::Reset(source, error)),
+            Err(Fault::Sink(error)) => {
+                self.broken.get_or_insert((sink, error));
+                Ok(false)
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        [&self.up, &self.down]
+            .iter()
+            .all(|flow| flow.half.state() == HalfState::Closed)
+    }
+
+    /// Gives back what the session has borrowed; when it has not `finished`, both sockets will
+    /// be closed with a reset, so that neither peer takes the end for a good one.
+    pub(crate) fn close(mut self, finished: bool, pipes: &mut PipePool) {
+        self.up.abandon(pipes);
+        self.down.abandon(pipes);
+        if !finished {
+            self.client.reset_on_close();
+            if let Some(upstream) = &self.upstream {
+                upstream.reset_on_close();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The 64 bits that epoll keeps for a socket and gives back with every event.
+//!
+//! ```text
+//!  63                            32 31                      8 7       0
+//! +--------------------------------+-------------------------+---------+
+//! |           generation           |           row           |  kind   |
+//! +--------------------------------+-------------------------+---------+
+//! ```
+//!
+//! The row and the kind say where in the route table the socket stands, so that no lookup is
+//! needed. The generation says *which* socket was meant: numbers of rows and of fds are used
+//! again, generations are not (for 2^32 sockets), so an event of a socket that is gone compares
+//! unequal and reaches nobody.
+
+/// The two sockets of a session: one column of the route table each.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Side {
+    /// The socket that was accepted: column 0.
+    Client,
+    /// The socket that was connected: column 1.
+    Upstream,
+}
+
+impl Side {
+    /// Returns the column of the route table that belongs to this side.
+    #[must_use]
+    pub fn column(self) -> usize {
+        match self {
+            Self::Client => 0,
+            Self::Upstream => 1,
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    /// One socket of a session.
+    Session(Side),
+    /// The listening socket: clients wait to be accepted.
+    Listener,
+    /// The eventfd: another thread has put a message into the mailbox.
+    Waker,
+}
+
+impl Kind {
+    fn bits(self) -> u64 {
+        match self {
+            Self::Session(Side::Client) => 0,
+            Self::Session(Side::Upstream) => 1,
+            Self::Listener => 2,
+            Self::Waker => 3,
+        }
+    }
+
+    fn from_bits(bits: u64) -> Option<Self> {
+        match bits {
+            0 => Some(Self::Session(Side::Client)),
+            1 => Some(Self::Session(Side::Upstream)),
+            2 => Some(Self::Listener),
+            3 => Some(Self::Waker),
+            _ => None,
+        }
+    }
+}
+
+/// The address of a socket in the route table, with a guard against its predecessors.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Token {
+    kind: Kind,
+    row: u32,
+    generation: u32,
+}
+
+impl Token {
+    /// The number of rows that a token can name.
+    pub const MAX_ROWS: u32 = 1 << 24;
+
+    /// The token of the listening socket.
+    pub const LISTENER: Self = Self {
+        kind: Kind::Listener,
+        row: 0,
+        generation: 0,
+    };
+
+    /// The token of the waker.
+    pub const WAKER: Self = Self {
+        kind: Kind::Waker,
+        row: 0,
+        generation: 0,
+    };
+
+    /// Names the socket of `generation` in one cell of the route table.
+    ///
+    /// # Panics
+    ///
+    /// When `row` is not below [`Token::MAX_ROWS`]: the route table never has such a row.
+    #[must_use]
+    pub fn new(row: u32, side: Side, generation: u32) -> Self {
+        assert!(row < Self::MAX_ROWS, "row {row} does not fit into a token");
+        Self {
+            kind: Kind::Session(side),
+            row,
+            generation,
+        }
+    }
+
+    /// Returns what the token names.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the row of the route table.
+    #[must_use]
+    pub fn row(self) -> u32 {
+        self.row
+    }
+
+    /// Returns the generation of the socket.
+    #[must_use]
+    pub fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// Packs the token into the 64 bits that a poller carries.
+    #[must_use]
+    pub fn pack(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.row) << 8 | self.kind.bits()
+    }
+
+    /// Unpacks a token, or returns `None` when the bits name nothing that [`Token::pack`] makes.
+    #[must_use]
+    pub fn unpack(bits: u64) -> Option<Self> {
+        let [kind, row @ ..] = bits.to_le_bytes();
+        let [r0, r1, r2, g0, g1, g2, g3] = row;
+        Some(Self {
+            kind: Kind::from_bits(u64::from(kind))?,
+            row: u32::from_le_bytes([r0, r1, r2, 0]),
+            generation: u32::from_le_bytes([g0, g1, g2, g3]),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_fields_stand_where_the_picture_shows_them() {
+        let token = Token::new(0x00ab_cdef, Side::Upstream, 0x1234_5678);
+        assert_eq!(token.pack(), 0x1234_5678_abcd_ef01);
+        assert_eq!(Token::LISTENER.pack(), 2);
+        assert_eq!(Token::WAKER.pack(), 3);
+    }
+
+    #[test]
+    fn an_unknown_kind_is_nothing() {
+        assert_eq!(Token::unpack(4), None);
+        assert_eq!(Token::unpack(u64::MAX), None);
+    }
+
+    proptest! {
+        #[test]
+        fn unpacking_undoes_packing(row in 0..Token::MAX_ROWS, generation: u32, client: bool) {
+            let side = if client { Side::Client } else { Side::Upstream };
+            let token = Token::new(row, side, generation);
+            prop_assert_eq!(Token::unpack(token.pack()), Some(token));
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Stage 5.
+fn main() {}

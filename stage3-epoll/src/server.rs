@@ -1,0 +1,344 @@
+//! Server: the event loop. It waits, gives each client its turn, and accepts last.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::sys::socket::SockFlag;
+use socket2::Socket;
+use stage1_server::AcceptFailure;
+
+use crate::accepting::Accepting;
+use crate::{Client, Clients, Event, Events, Interest, Poll, State, Token, Waker};
+
+/// The listener's token. Rows of clients are counted from 0 and never come near it.
+const LISTENER: Token = Token(u64::MAX);
+
+/// The waker's token.
+const WAKER: Token = Token(u64::MAX - 1);
+
+/// How many events are fetched at once.
+const MAX_EVENTS: usize = 256;
+
+/// How many clients are accepted in one turn, so that a crowd at the door does not keep those who
+/// are inside waiting.
+const MAX_ACCEPTS: usize = 64;
+
+/// How much is read at once from one client.
+const CHUNK: usize = 16 * 1024;
+
+/// Serves any number of clients with one thread.
+#[derive(Debug)]
+pub struct Server {
+    poll: Poll,
+    waker: Arc<Waker>,
+    listener: Socket,
+    /// What the poll was told last about the listener.
+    listener_interest: Interest,
+    accepting: Accepting,
+    clients: Clients<Client<Socket>>,
+    /// The one buffer that all reads go through; between two turns it holds nothing.
+    chunk: Vec<u8>,
+}
+
+/// What follows a turn of the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Wait,
+    Stop,
+}
+
+impl Server {
+    /// Creates a server around `listener`, which must be in non-blocking mode.
+    ///
+    /// # Errors
+    /// Fails when no file descriptor is left for the poll and its waker (`EMFILE`).
+    pub fn new(listener: Socket) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(&poll, WAKER)?);
+        let accepting = Accepting::Open;
+        poll.register(&listener, LISTENER, accepting.interest())?;
+        Ok(Self {
+            poll,
+            waker,
+            listener,
+            listener_interest: accepting.interest(),
+            accepting,
+            clients: Clients::new(),
+            chunk: vec![0; CHUNK],
+        })
+    }
+
+    /// Returns the waker that stops this server; it works from any thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Serves until the waker is woken. The clients that are left then are closed with the server.
+    ///
+    /// # Errors
+    /// Fails only if the poll or the listener is broken. A client's failure ends that client.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(MAX_EVENTS);
+        loop {
+            let timeout = self.accepting.timeout(Instant::now());
+            self.poll.poll(&mut events, timeout)?;
+            match self.turn(events.iter())? {
+                Next::Wait => {}
+                Next::Stop => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes one turn: first each client that has an event, last the listener.
+    ///
+    /// Accepting comes last because clients that leave make room for others, and because a new
+    /// client must not be mistaken for one that left a moment ago in the same batch.
+    fn turn(&mut self, batch: impl Iterator<Item = Event>) -> io::Result<Next> {
+        let mut somebody_knocks = false;
+        for event in batch {
+            match event.token() {
+                WAKER => return Ok(Next::Stop),
+                LISTENER => somebody_knocks = true,
+                token => self.serve(token, event),
+            }
+        }
+        if somebody_knocks {
+            self.accept_some()?;
+        }
+        self.update_listener(Instant::now())?;
+        Ok(Next::Wait)
+    }
+
+    /// Gives one client its turn; afterwards it is registered for what it wants now, or dismissed.
+    ///
+    /// An event whose client has left in the meantime is ignored.
+    fn serve(&mut self, token: Token, event: Event) {
+        let Some(client) = self.clients.get_mut(token) else {
+            tracing::trace!("an event came too late for {token:?}");
+            return;
+        };
+        let outcome = client
+            .on_event(event, &mut self.chunk)
+            .and_then(|()| update_client(&self.poll, token, client));
+        if outcome.is_err() || client.state() == State::Closed {
+            self.dismiss(token, outcome);
+        }
+    }
+
+    /// Lets a client go. Dropping it closes its socket, and closing takes it out of the poll.
+    fn dismiss(&mut self, token: Token, outcome: io::Result<()>) {
+        let Some(client) = self.clients.remove(token) else {
+            return;
+        };
+        let address = client.address();
+        match outcome {
+            Ok(()) => tracing::debug!("client {address} is served"),
+            Err(error) => tracing::info!("client {address} ended early: {error}"),
+        }
+        // Its file descriptor is free again: whoever waits at the door may have it.
+        self.accepting = Accepting::Open;
+    }
+
+    /// Accepts the clients that wait in the backlog, [`MAX_ACCEPTS`] at most.
+    ///
+    /// # Errors
+    /// Fails only if the listener is broken. When file descriptors have run out, accepting pauses.
+    fn accept_some(&mut self) -> io::Result<()> {
+        for _ in 0..MAX_ACCEPTS {
+            match self.accept_one() {
+                Ok(client) => self.welcome(client),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => match AcceptFailure::of(&error) {
+                    AcceptFailure::Retry => {}
+                    AcceptFailure::Pause => {
+                        tracing::warn!("cannot accept for now: {error}");
+                        self.accepting = Accepting::pause(Instant::now());
+                        return Ok(());
+                    }
+                    AcceptFailure::Fatal => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts one client; its socket is non-blocking from the first moment (`accept4(2)`).
+    fn accept_one(&self) -> io::Result<Client<Socket>> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let (socket, address) = self.listener.accept4(flags.bits())?;
+        let not_internet = || io::Error::other("the client has no internet address");
+        let address = address.as_socket().ok_or_else(not_internet)?;
+        Ok(Client::new(socket, address))
+    }
+
+    /// Gives a new client its row and its place in the poll.
+    fn welcome(&mut self, client: Client<Socket>) {
+        let token = self.clients.insert(client);
+        let Some(client) = self.clients.get_mut(token) else {
+            return;
+        };
+        tracing::debug!("client {} has come", client.address());
+        let interest = client.interest();
+        if let Err(error) = self.poll.register(client.socket(), token, interest) {
+            self.dismiss(token, Err(error));
+        }
+    }
+
+    /// Watches the listener, or stops watching it, if that has changed.
+    fn update_listener(&mut self, now: Instant) -> io::Result<()> {
+        self.accepting = self.accepting.at(now);
+        let wanted = self.accepting.interest();
+        if wanted != self.listener_interest {
+            self.poll.reregister(&self.listener, LISTENER, wanted)?;
+            self.listener_interest = wanted;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the poll what a client wants, if that has changed.
+fn update_client(poll: &Poll, token: Token, client: &mut Client<Socket>) -> io::Result<()> {
+    match client.change_of_interest() {
+        Some(interest) => poll.reregister(client.socket(), token, interest),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpStream};
+    use std::thread;
+    use std::time::Duration;
+
+    use stage1_server::{ListenOptions, listen, local_address};
+
+    use super::*;
+    use crate::Readiness;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn server() -> (Server, SocketAddr) {
+        let options = ListenOptions {
+            nonblocking: true,
+            ..ListenOptions::default()
+        };
+        let listener = listen("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let address = local_address(&listener).unwrap();
+        (Server::new(listener).unwrap(), address)
+    }
+
+    fn dial(address: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Waits for one batch, hands it to the server, and returns its tokens.
+    fn take_turn(server: &mut Server) -> Vec<Token> {
+        let mut events = Events::with_capacity(MAX_EVENTS);
+        server.poll.poll(&mut events, Some(PATIENCE)).unwrap();
+        assert!(!events.is_empty(), "nothing happens");
+        assert_eq!(server.turn(events.iter()).unwrap(), Next::Wait);
+        events.iter().map(Event::token).collect()
+    }
+
+    #[test]
+    fn the_waker_stops_a_server_that_runs_in_another_thread() {
+        let (mut server, address) = server();
+        let waker = server.waker();
+        let thread = thread::spawn(move || server.run());
+        let mut client = dial(address);
+        client.write_all(b"one\n").unwrap();
+        let mut answer = [0; 4];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"eno\n");
+        waker.wake().unwrap();
+        thread.join().unwrap().unwrap();
+        assert_eq!(
+            client.read(&mut answer).unwrap(),
+            0,
+            "closed with the server"
+        );
+    }
+
+    #[test]
+    fn a_late_event_does_not_reach_the_next_client_of_the_row() {
+        let (mut server, address) = server();
+        let first = dial(address);
+        assert_eq!(take_turn(&mut server), [LISTENER]);
+        drop(first);
+        let [old] = take_turn(&mut server)[..] else {
+            panic!("one event was expected");
+        };
+        assert!(server.clients.is_empty());
+
+        let mut second = dial(address);
+        second.write_all(b"one\n").unwrap();
+        assert_eq!(take_turn(&mut server), [LISTENER]);
+        let late = Event::new(old, Readiness::EPOLLIN | Readiness::EPOLLHUP);
+        server.turn([late].into_iter()).unwrap();
+        second.set_nonblocking(true).unwrap();
+        let error = second.read(&mut [0; 4]).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            io::ErrorKind::WouldBlock,
+            "the late event served it"
+        );
+
+        let [new] = take_turn(&mut server)[..] else {
+            panic!("one event was expected");
+        };
+        assert_ne!(new, old);
+        let mut answer = [0; 4];
+        second.set_nonblocking(false).unwrap();
+        second.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"eno\n");
+    }
+
+    #[test]
+    fn a_turn_accepts_a_bounded_number() {
+        let (mut server, address) = server();
+        let clients: Vec<_> = (0..=MAX_ACCEPTS).map(|_| dial(address)).collect();
+        assert_eq!(take_turn(&mut server), [LISTENER]);
+        assert_eq!(server.clients.len(), MAX_ACCEPTS);
+        assert_eq!(take_turn(&mut server), [LISTENER]);
+        assert_eq!(server.clients.len(), clients.len());
+    }
+
+    #[test]
+    fn a_pause_silences_the_listener_until_a_client_leaves() {
+        let (mut server, address) = server();
+        let first = dial(address);
+        take_turn(&mut server);
+        let long = Instant::now() + PATIENCE * 10;
+        server.accepting = Accepting::Paused { until: long };
+        server.update_listener(Instant::now()).unwrap();
+        let _second = dial(address);
+        let mut events = Events::with_capacity(MAX_EVENTS);
+        server.poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        assert!(events.is_empty(), "a paused listener is silent");
+
+        drop(first);
+        take_turn(&mut server);
+        assert_eq!(take_turn(&mut server), [LISTENER]);
+        assert_eq!(server.clients.len(), 1);
+    }
+
+    #[test]
+    fn a_steady_conversation_changes_no_registration() {
+        let (mut server, address) = server();
+        let mut client = dial(address);
+        take_turn(&mut server);
+        for _ in 0..100 {
+            client.write_all(b"one\n").unwrap();
+            let [token] = take_turn(&mut server)[..] else {
+                panic!("one event was expected");
+            };
+            let client = server.clients.get_mut(token).unwrap();
+            assert_eq!(client.interest(), Interest::READABLE);
+            assert_eq!(client.change_of_interest(), None);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Options of a connection to be made.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::deadline::{PATIENCE, scaled};
+use crate::failure::Failure;
+use crate::peer::Peer;
+use crate::transcript::Transcript;
+
+/// How a client connects: `Connect::new().receive_buffer(4096).to(address)`.
+#[derive(Clone, Debug, Default)]
+pub struct Connect {
+    name: Option<String>,
+    receive_buffer: Option<usize>,
+    send_buffer: Option<usize>,
+    from: Option<SocketAddr>,
+    patience: Option<Duration>,
+}
+
+impl Connect {
+    /// Starts with the kernel's choices.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the client a name in messages (default: `client N`).
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Sets `SO_RCVBUF`, before connecting: a small one makes a reader that soon holds the sender back.
+    #[must_use]
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Sets `SO_SNDBUF`.
+    #[must_use]
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.send_buffer = Some(bytes);
+        self
+    }
+
+    /// Binds the client to a local address first, for example `127.0.0.2:0`.
+    #[must_use]
+    pub fn from(mut self, local: SocketAddr) -> Self {
+        self.from = Some(local);
+        self
+    }
+
+    /// Changes how long connecting and every later action may take (default: [`PATIENCE`]).
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Panics
+    /// When the connection is refused or does not come in time.
+    #[must_use]
+    #[track_caller]
+    pub fn to(&self, address: SocketAddr) -> Peer {
+        match self.try_to(address) {
+            Ok(peer) => peer,
+            Err(error) => {
+                Failure::new(format!("A client cannot connect to {address}: {error}.")).raise()
+            }
+        }
+    }
+
+    /// Connects, and gives back the error instead of failing.
+    ///
+    /// # Errors
+    /// As `connect(2)`.
+    pub fn try_to(&self, address: SocketAddr) -> io::Result<Peer> {
+        let transcript = Transcript::current();
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("client {}", transcript.next_client()));
+        let result = self
+            .socket(address)
+            .and_then(|socket| Peer::adopt(socket.into(), name.clone(), transcript.clone()));
+        match &result {
+            Ok(peer) => transcript.step(format!(
+                "{name} connects to {address} from {}",
+                peer.local()
+            )),
+            Err(error) => transcript.step(format!("{name} cannot connect to {address}: {error}")),
+        }
+        Ok(result?.with_patience(self.patience.unwrap_or(PATIENCE)))
+    }
+
+    fn socket(&self, address: SocketAddr) -> io::Result<Socket> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        if let Some(bytes) = self.receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(local) = self.from {
+            socket.bind(&local.into())?;
+        }
+        let patience = scaled(self.patience.unwrap_or(PATIENCE));
+        socket.connect_timeout(&address.into(), patience)?;
+        Ok(socket)
+    }
+}

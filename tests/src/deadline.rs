@@ -1,0 +1,186 @@
+//! Deadlines instead of sleeps: wait for a condition, and say what did not come true.
+
+use std::fmt::Debug;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, fail};
+
+/// How long a test waits for something that should happen at once, before scaling.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pause between two looks at a condition.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// A moment after which waiting makes no sense any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Instant,
+    allowed: Duration,
+}
+
+impl Deadline {
+    /// Starts a deadline that passes after `duration`, scaled by `COURSE_TIME_SCALE`.
+    #[must_use]
+    pub fn after(duration: Duration) -> Self {
+        let allowed = scaled(duration);
+        Self {
+            at: Instant::now() + allowed,
+            allowed,
+        }
+    }
+
+    /// Starts the usual deadline, [`PATIENCE`].
+    #[must_use]
+    pub fn patience() -> Self {
+        Self::after(PATIENCE)
+    }
+
+    /// Returns the time that is left, or `None` when the deadline has passed.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.at
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Tells whether the deadline has passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.remaining().is_none()
+    }
+
+    /// Returns the whole time that was allowed, for messages.
+    #[must_use]
+    pub fn allowed(&self) -> Duration {
+        self.allowed
+    }
+}
+
+impl From<Duration> for Deadline {
+    fn from(duration: Duration) -> Self {
+        Self::after(duration)
+    }
+}
+
+/// Multiplies `duration` by `COURSE_TIME_SCALE` (default 1), for slow machines.
+#[must_use]
+pub fn scaled(duration: Duration) -> Duration {
+    duration.mul_f64(time_scale())
+}
+
+fn time_scale() -> f64 {
+    static SCALE: OnceLock<f64> = OnceLock::new();
+    *SCALE.get_or_init(|| match std::env::var("COURSE_TIME_SCALE") {
+        Ok(text) => parse_scale(&text).unwrap_or_else(|| {
+            fail(format!(
+                "COURSE_TIME_SCALE is {text:?}, but it must be a number from 0.1 to 1000"
+            ))
+        }),
+        Err(_) => 1.0,
+    })
+}
+
+fn parse_scale(text: &str) -> Option<f64> {
+    text.parse()
+        .ok()
+        .filter(|scale| (0.1..=1000.0).contains(scale))
+}
+
+/// Waits until `condition` is true, looking again every millisecond.
+///
+/// # Panics
+/// When the deadline passes first; the message says that `what` did not happen.
+#[track_caller]
+pub fn eventually(what: &str, deadline: impl Into<Deadline>, mut condition: impl FnMut() -> bool) {
+    let deadline = deadline.into();
+    if !holds_by(deadline, &mut condition) {
+        Failure::new(format!(
+            "This did not happen within {:?}: {what}",
+            deadline.allowed()
+        ))
+        .raise();
+    }
+}
+
+/// Waits with [`PATIENCE`] until `look` returns `expected`.
+///
+/// # Panics
+/// When the deadline passes first; the message names `what`, the value hoped for and the last value seen.
+#[track_caller]
+pub fn eventually_equal<T: PartialEq + Debug>(
+    what: &str,
+    expected: &T,
+    mut look: impl FnMut() -> T,
+) {
+    let deadline = Deadline::patience();
+    let mut seen = look();
+    let came = holds_by(deadline, &mut || {
+        seen = look();
+        seen == *expected
+    });
+    if !came {
+        Failure::new(format!(
+            "{what}: still wrong after {:?}",
+            deadline.allowed()
+        ))
+        .detail(format!("expected {expected:?}"))
+        .detail(format!("seen     {seen:?}"))
+        .raise();
+    }
+}
+
+/// Waits until `condition` is true or the deadline passes, and tells which it was.
+pub fn holds_by(deadline: Deadline, condition: &mut dyn FnMut() -> bool) -> bool {
+    loop {
+        if condition() {
+            return true;
+        }
+        if deadline.passed() {
+            return false;
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_is_a_sane_number() {
+        assert_eq!(parse_scale("2.5"), Some(2.5));
+        assert_eq!(parse_scale("0"), None);
+        assert_eq!(parse_scale("-1"), None);
+        assert_eq!(parse_scale("fast"), None);
+    }
+
+    #[test]
+    fn a_passed_deadline_leaves_no_time() {
+        let deadline = Deadline::after(Duration::ZERO);
+        assert!(deadline.passed());
+        assert_eq!(deadline.remaining(), None);
+    }
+
+    #[test]
+    fn waiting_ends_with_the_condition() {
+        let mut looks = 0;
+        eventually("three looks", PATIENCE, || {
+            looks += 1;
+            looks == 3
+        });
+        assert_eq!(looks, 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "expected 2")]
+    fn a_wrong_value_is_named() {
+        // The scale is fixed for the process, so this test uses the short-lived helper directly.
+        let came = holds_by(Deadline::after(Duration::ZERO), &mut || false);
+        assert!(!came);
+        Failure::new("count: still wrong")
+            .detail("expected 2")
+            .raise();
+    }
+}

@@ -1,0 +1,251 @@
+//! How a test fails: one headline, details, then the transcript, in the words of a patient teacher.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::diff;
+use crate::transcript::Transcript;
+
+thread_local! {
+    /// Set on the threads of a scripted peer: when it is true, the test is over and nobody minds a failure.
+    static STOPPING: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// A failure under construction; [`Failure::raise`] ends the test with it.
+#[derive(Clone, Debug)]
+#[must_use = "a failure does nothing until it is raised"]
+pub struct Failure {
+    headline: String,
+    details: Vec<String>,
+    transcript: Option<Transcript>,
+}
+
+impl Failure {
+    /// Starts with the one sentence that says what is wrong.
+    pub fn new(headline: impl Into<String>) -> Self {
+        Self {
+            headline: headline.into(),
+            details: Vec::new(),
+            transcript: None,
+        }
+    }
+
+    /// Adds a line of detail.
+    pub fn detail(mut self, line: impl Into<String>) -> Self {
+        self.details.push(line.into());
+        self
+    }
+
+    /// Adds the difference between the bytes that were expected and those seen.
+    pub fn bytes(self, expected: &[u8], seen: &[u8]) -> Self {
+        self.detail(diff::render(expected, seen))
+    }
+
+    /// Reports with `transcript` instead of the current one of the calling thread.
+    pub fn in_transcript(mut self, transcript: &Transcript) -> Self {
+        self.transcript = Some(transcript.clone());
+        self
+    }
+
+    /// Ends the test.
+    ///
+    /// # Panics
+    /// Always. On the thread of the test the message is the whole report; on another thread it is only the failure
+    /// itself, which also becomes a step of the transcript.
+    #[track_caller]
+    pub fn raise(self) -> ! {
+        end_quietly_when_stopping();
+        let transcript = self.transcript.clone().unwrap_or_else(Transcript::current);
+        if !transcript.is_owner() {
+            transcript.step(format!("FAILED: {}", self.own_words().trim_end()));
+            panic!("{}", self.own_words());
+        }
+        transcript.mark_reported();
+        panic!("{}", self.message(&transcript));
+    }
+
+    fn message(&self, transcript: &Transcript) -> String {
+        let mut text = String::from("\n\n");
+        if let Some(exercise) = transcript.missing_exercise() {
+            // Writing into a String cannot fail.
+            let _ = write!(
+                text,
+                "The program stopped because this is not yet implemented: {exercise}\n\n"
+            );
+        }
+        text.push_str(&self.own_words());
+        text.push_str(&transcript.report());
+        text
+    }
+
+    fn own_words(&self) -> String {
+        let mut text = format!("{}\n", self.headline);
+        for line in self.details.iter().flat_map(|detail| detail.lines()) {
+            let _ = writeln!(text, "  {line}");
+        }
+        text
+    }
+}
+
+/// Ends the test with one sentence and the transcript.
+///
+/// # Panics
+/// Always.
+#[track_caller]
+pub fn fail(headline: impl Into<String>) -> ! {
+    Failure::new(headline).raise()
+}
+
+/// Fails with `sentence` unless `holds`.
+///
+/// # Panics
+/// When `holds` is false.
+#[track_caller]
+pub fn ensure(holds: bool, sentence: impl Into<String>) {
+    if !holds {
+        fail(sentence);
+    }
+}
+
+/// Makes failures of the calling thread silent as soon as `stopping` is true.
+pub(crate) fn forgive_when(stopping: &Arc<AtomicBool>) {
+    STOPPING.set(Some(Arc::clone(stopping)));
+}
+
+/// The panic payload of a script that was still running when its test ended.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+/// Unwinds without a message when the test that the calling script serves is over.
+pub(crate) fn end_quietly_when_stopping() {
+    let stopping = STOPPING.with_borrow(|flag| {
+        flag.as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Acquire))
+    });
+    if stopping && !thread::panicking() {
+        panic::resume_unwind(Box::new(Stopped));
+    }
+}
+
+/// Keeps a script waiting, doing nothing, until its test is over.
+pub(crate) fn rest_until_stopped() -> ! {
+    loop {
+        end_quietly_when_stopping();
+        thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Begins a test: a fresh transcript with a hint, and a report also when a plain `assert!` fails.
+///
+/// Keep it in a variable that is declared before all others: it is then dropped last, after every server has been
+/// killed and has said its last words.
+#[derive(Debug)]
+pub struct Test {
+    transcript: Transcript,
+}
+
+impl Test {
+    /// Begins a test whose failure ends with `hint`.
+    #[must_use = "the transcript ends when this is dropped"]
+    pub fn begin(hint: &str) -> Self {
+        crate::proc::raise_open_files_limit();
+        Self {
+            transcript: Transcript::begin(hint),
+        }
+    }
+
+    /// Returns the test's transcript.
+    #[must_use]
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// Adds a step in the test's own words.
+    pub fn note(&self, text: impl Into<String>) {
+        self.transcript.step(text);
+    }
+}
+
+impl Drop for Test {
+    fn drop(&mut self) {
+        if thread::panicking() && !self.transcript.mark_reported() {
+            eprintln!("{}", self.transcript.report());
+        }
+        Transcript::leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured::Captured;
+
+    fn message_of(body: impl FnOnce() + panic::UnwindSafe) -> String {
+        let payload = panic::catch_unwind(body).unwrap_err();
+        payload.downcast_ref::<String>().unwrap().clone()
+    }
+
+    #[test]
+    fn a_failure_reads_from_top_to_bottom() {
+        let message = message_of(|| {
+            let test = Test::begin("One read may return half a line.");
+            test.note("client 1 sends 4 bytes");
+            Failure::new("The answer is wrong.")
+                .bytes(b"cba\n", b"cb")
+                .raise();
+        });
+        let order = [
+            "The answer is wrong.\n  the first 2 bytes are right, then 2 bytes are missing",
+            "expected (4 bytes)",
+            "seen (2 bytes)",
+            "What was done and seen:",
+            "client 1 sends 4 bytes",
+            "Hint: One read may return half a line.",
+            "COURSE_SEED=0x",
+        ];
+        let places: Vec<_> = order.iter().map(|part| message.find(part)).collect();
+        assert!(
+            places.iter().all(Option::is_some) && places.is_sorted(),
+            "{places:?} in {message}"
+        );
+    }
+
+    #[test]
+    fn a_blanked_exercise_is_the_headline() {
+        let message = message_of(|| {
+            let test = Test::begin("");
+            let stderr = Arc::new(Captured::new(1000));
+            stderr.push(b"thread 'main' panicked:\nnot yet implemented: exercise 3.2: flush\n");
+            test.transcript().watch("stage3-epoll", &stderr);
+            fail("No answer came.");
+        });
+        let headline =
+            "\n\nThe program stopped because this is not yet implemented: exercise 3.2: flush\n";
+        assert!(message.starts_with(headline), "{message}");
+    }
+
+    #[test]
+    fn another_thread_fails_in_few_words_and_leaves_a_step() {
+        let test = Test::begin("");
+        let transcript = test.transcript().clone();
+        let failed = thread::spawn(move || {
+            transcript.enter();
+            fail("The upstream saw nothing.");
+        });
+        let payload = failed.join().unwrap_err();
+        assert_eq!(
+            payload.downcast_ref::<String>().unwrap(),
+            "The upstream saw nothing.\n"
+        );
+        assert!(
+            test.transcript()
+                .report()
+                .contains("FAILED: The upstream saw nothing.\n")
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! What the black-box tests of every stage share: programs under test, peers that follow a script, readings from `/proc`.
+//!
+//! ```text
+//!   test ── Peer (Client) ──▶ program under test (Server) ──▶ Scripted peer, Sink, BlackHole, Upstream::python
+//!    │                              ▲                             │
+//!    │                    proc: CPU, fds, memory                  │
+//!    └──────────────── Transcript: every action is a step ◀───────┘
+//! ```
+//!
+//! A test begins like this:
+//! ```no_run
+//! use harness::{Client, Rng, Server, Test};
+//! # let program = "/bin/false";
+//! // In a stage's test: let program = harness::bin!("stage1-server");
+//! let _test = Test::begin("One read is not one line: keep reading until the line feed has come.");
+//! let server = Server::start(program, &["--listen", "127.0.0.1:0"]);
+//! let client = Client::connect(server.addr());
+//! client.send(b"abc\n");
+//! client.expect(b"cba\n");
+//! ```
+//!
+//! Read in this order: [`failure`] (how a test begins and fails), [`transcript`], [`deadline`], [`program`],
+//! [`process`], [`server`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`proc`], [`sockets`],
+//! [`nonce`], [`digest`], [`diff`].
+//!
+//! Invariants:
+//! 1. Nothing waits without a deadline, and `COURSE_TIME_SCALE` stretches all of them.
+//! 2. Nothing sleeps in order to be late enough: a condition is asked again and again, or a [`Gate`] opens.
+//! 3. Every port is chosen by the kernel; every address is a loopback address.
+//! 4. Whatever a test starts ends with it: programs with their process group, threads, sockets.
+//! 5. Random bytes come from one seed for each test, printed on failure, replayed by `COURSE_SEED`.
+//! 6. A failure tells the whole story: headline, difference, numbered steps, last lines of stderr, hint.
+
+mod captured;
+pub mod connect;
+pub mod deadline;
+pub mod diff;
+pub mod digest;
+pub mod failure;
+pub mod gate;
+pub mod nonce;
+pub mod peer;
+pub mod proc;
+pub mod process;
+pub mod program;
+pub mod ready;
+pub mod receive;
+pub mod scripted;
+pub mod send;
+pub mod server;
+pub mod sockets;
+mod sync;
+pub mod transcript;
+pub mod upstream;
+
+pub use connect::Connect;
+pub use deadline::{Deadline, PATIENCE, eventually, eventually_equal, scaled};
+pub use digest::{Digest, Hasher};
+pub use failure::{Failure, Test, ensure, fail};
+pub use gate::Gate;
+pub use nix::sys::signal::Signal;
+pub use nonce::Rng;
+pub use peer::{Peer, Peer as Client};
+pub use process::{Finished, Process};
+pub use program::{Program, choose_binary};
+pub use ready::{BlackHole, Sink};
+pub use receive::{Drained, End};
+pub use scripted::Scripted;
+pub use send::Sending;
+pub use server::Server;
+pub use transcript::Transcript;
+pub use upstream::Upstream;

@@ -1,0 +1,138 @@
+//! One TCP connection in a test, as client or inside a script: every action has a deadline and leaves a step.
+
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use crate::connect::Connect;
+use crate::deadline::PATIENCE;
+use crate::failure::Failure;
+use crate::transcript::Transcript;
+
+/// A TCP connection of a test; [`crate::Client`] is the same type.
+#[derive(Debug)]
+pub struct Peer {
+    pub(crate) name: String,
+    number: usize,
+    pub(crate) stream: Arc<TcpStream>,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) patience: Duration,
+    pub(crate) transcript: Transcript,
+}
+
+impl Peer {
+    /// Connects to `address`.
+    ///
+    /// # Panics
+    /// When the connection is refused or does not come in time.
+    #[must_use]
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> Self {
+        Connect::new().to(address)
+    }
+
+    /// Takes over a connected stream.
+    pub(crate) fn adopt(
+        stream: TcpStream,
+        name: String,
+        transcript: Transcript,
+    ) -> io::Result<Self> {
+        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+        // Each write of a test becomes a segment of its own.
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            name,
+            number: 0,
+            stream: Arc::new(stream),
+            local,
+            remote,
+            patience: PATIENCE,
+            transcript,
+        })
+    }
+
+    pub(crate) fn numbered(mut self, number: usize) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// Changes how long every action may take (default: [`PATIENCE`]).
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Returns the name in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns which connection of its listener this is, counted from 0; 0 for clients.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Returns the address of this end.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Returns the address of the other end.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Returns the stream itself, for what this type does not offer.
+    #[must_use]
+    pub fn stream(&self) -> &Arc<TcpStream> {
+        &self.stream
+    }
+
+    /// Ends the own direction (FIN); the other side can still send.
+    ///
+    /// # Panics
+    /// When the connection is already broken.
+    #[track_caller]
+    pub fn half_close(&self) {
+        self.step("ends its direction (FIN)");
+        if let Err(error) = self.stream.shutdown(Shutdown::Write) {
+            self.fail(&format!("cannot end its direction: {error}"))
+                .raise();
+        }
+    }
+
+    /// Closes the connection with a reset (RST): `SO_LINGER` with zero seconds, `socket(7)`.
+    pub fn reset(self) {
+        self.step("resets the connection (RST)");
+        // The connection may be gone already, and then there is nothing left to reset.
+        let _ = SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Closes the connection. When bytes are still unread, the kernel sends RST instead of FIN.
+    pub fn close(self) {
+        self.step("closes the connection");
+    }
+
+    pub(crate) fn step(&self, what: &str) {
+        self.transcript.step(format!("{} {what}", self.name));
+    }
+
+    pub(crate) fn fail(&self, what: &str) -> Failure {
+        Failure::new(format!("{} {what}.", self.name)).in_transcript(&self.transcript)
+    }
+}
+
+/// A time limit of the socket that passed (`EAGAIN`) or a signal: ask the deadline again.
+pub(crate) fn is_retry(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}

@@ -1,0 +1,270 @@
+//! Readings from `/proc`: CPU, file descriptors, memory and threads of a program under test (`proc(5)`).
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::deadline::{Deadline, eventually, scaled};
+use crate::failure::{Failure, fail};
+use crate::transcript::Transcript;
+
+/// CPU ticks in a second: `USER_HZ`, which is 100 on every Linux architecture of today.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// The share of a window that a waiting program may use: an honest loop needs 0, a spinning one 98 %.
+const IDLE_SHARE: f64 = 0.10;
+
+/// Returns the CPU ticks (user and system) that `pid` has used.
+///
+/// # Panics
+/// When the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn cpu_ticks(pid: u32) -> u64 {
+    let fields = stat_fields(pid);
+    // Fields 14 and 15 of proc_pid_stat(5); the list here starts at field 3.
+    number(&fields, 11) + number(&fields, 12)
+}
+
+/// Returns the state letter of `pid`: `R` running, `S` sleeping, `T` stopped, `Z` ended but not reaped.
+///
+/// # Panics
+/// When the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn state(pid: u32) -> char {
+    stat_fields(pid)
+        .first()
+        .and_then(|field| field.chars().next())
+        .unwrap_or('?')
+}
+
+/// Returns the number of open file descriptors of `pid`.
+///
+/// # Panics
+/// When the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn fd_count(pid: u32) -> usize {
+    match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => entries.count(),
+        Err(error) => gone(pid, &error),
+    }
+}
+
+/// Returns the resident memory of `pid` in KiB (`VmRSS`).
+///
+/// # Panics
+/// When the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn rss_kib(pid: u32) -> u64 {
+    labelled(&read(pid, "status"), "VmRSS:")
+}
+
+/// Returns the memory in KiB that only `pid` uses (`Private_Clean` plus `Private_Dirty` of `smaps_rollup`).
+///
+/// # Panics
+/// When the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn private_kib(pid: u32) -> u64 {
+    let text = read(pid, "smaps_rollup");
+    labelled(&text, "Private_Clean:") + labelled(&text, "Private_Dirty:")
+}
+
+/// Returns the number of threads of `pid`.
+///
+/// # Panics
+/// When the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn threads(pid: u32) -> u64 {
+    labelled(&read(pid, "status"), "Threads:")
+}
+
+/// Checks that `pid` waits instead of spinning: at most a tenth of one CPU over one window of length `over`.
+///
+/// Up to four windows are tried, because a program may still be busy with what came before; a loop that spins
+/// fails in all of them.
+///
+/// # Panics
+/// When no window is idle; the message has the ticks of each.
+#[track_caller]
+pub fn assert_cpu_idle(pid: u32, over: Duration) {
+    let window = scaled(over);
+    let allowed = window.as_secs_f64() * TICKS_PER_SECOND * IDLE_SHARE;
+    let mut readings = Vec::new();
+    for _ in 0..4 {
+        let before = cpu_ticks(pid);
+        thread::sleep(window);
+        let used = cpu_ticks(pid) - before;
+        readings.push(used);
+        #[expect(clippy::cast_precision_loss, reason = "tick counts are small")]
+        if used as f64 <= allowed {
+            Transcript::current().step(format!(
+                "process {pid} used {used} CPU ticks in {window:?}: it waits"
+            ));
+            return;
+        }
+    }
+    Failure::new("The program burns CPU although there is nothing to do.")
+        .detail(format!(
+            "CPU ticks used in windows of {window:?}: {readings:?}"
+        ))
+        .detail(format!(
+            "allowed: {allowed:.0} of {:.0}",
+            window.as_secs_f64() * TICKS_PER_SECOND
+        ))
+        .raise();
+}
+
+/// Waits until `pid` has at most `most` open file descriptors.
+///
+/// # Panics
+/// When the deadline passes first.
+#[track_caller]
+pub fn fds_return_to(pid: u32, most: usize) {
+    let deadline = Deadline::patience();
+    let what = format!("process {pid} is back to {most} file descriptors");
+    let mut seen = 0;
+    eventually_with(&what, deadline, || {
+        seen = fd_count(pid);
+        (seen <= most, format!("it has {seen} open file descriptors"))
+    });
+}
+
+#[track_caller]
+fn eventually_with(what: &str, deadline: Deadline, mut look: impl FnMut() -> (bool, String)) {
+    let mut last = String::new();
+    let came = crate::deadline::holds_by(deadline, &mut || {
+        let (holds, seen) = look();
+        last = seen;
+        holds
+    });
+    if !came {
+        Failure::new(format!(
+            "This did not happen within {:?}: {what}",
+            deadline.allowed()
+        ))
+        .detail(last)
+        .raise();
+    }
+    Transcript::current().step(format!("{what}: yes ({last})"));
+}
+
+/// Waits until `pid` is stopped (`stopped` is true) or no longer stopped.
+#[track_caller]
+pub(crate) fn wait_until_stopped(pid: u32, stopped: bool) {
+    let what = if stopped {
+        "the program stops at SIGSTOP"
+    } else {
+        "the program continues at SIGCONT"
+    };
+    eventually(what, Deadline::patience(), || {
+        matches!(state(pid), 'T' | 't') == stopped
+    });
+}
+
+/// Raises the limit of open files of this test process as far as it may go.
+pub(crate) fn raise_open_files_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // A failure shows later, as a connection that cannot be made.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// The fields of `/proc/PID/stat` after the program's name, which may itself contain spaces.
+#[track_caller]
+fn stat_fields(pid: u32) -> Vec<String> {
+    let text = read(pid, "stat");
+    let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after_name.split_whitespace().map(str::to_owned).collect()
+}
+
+fn number(fields: &[String], index: usize) -> u64 {
+    fields
+        .get(index)
+        .and_then(|field| field.parse().ok())
+        .unwrap_or(0)
+}
+
+fn labelled(text: &str, label: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(label));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+#[track_caller]
+fn read(pid: u32, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_else(|error| gone(pid, &error))
+}
+
+#[track_caller]
+fn gone(pid: u32, error: &std::io::Error) -> ! {
+    fail(format!(
+        "The program under test (process {pid}) is gone: {error}."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process;
+
+    #[test]
+    fn this_process_can_be_read() {
+        let pid = process::id();
+        assert!(fd_count(pid) >= 3);
+        assert!(rss_kib(pid) > 100);
+        assert!(private_kib(pid) > 10);
+        assert!(threads(pid) >= 1);
+        assert!(matches!(state(pid), 'R' | 'S'));
+    }
+
+    #[test]
+    fn an_open_file_is_counted() {
+        let program = process::Command::new("sleep")
+            .arg("60")
+            .stdin(process::Stdio::null())
+            .spawn();
+        let mut program = program.unwrap();
+        let (count, ticks) = (fd_count(program.id()), cpu_ticks(program.id()));
+        assert_cpu_idle(program.id(), Duration::from_millis(50));
+        program.kill().unwrap();
+        program.wait().unwrap();
+        assert!((3..10).contains(&count), "{count}");
+        assert!(ticks < 50, "{ticks}");
+    }
+
+    #[test]
+    fn a_name_with_spaces_does_not_shift_the_fields() {
+        assert_eq!(labelled("VmRSS:\t  1234 kB\nThreads:\t7\n", "Threads:"), 7);
+        assert_eq!(labelled("", "Threads:"), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "is gone")]
+    fn a_process_that_ended_is_named() {
+        let _ = cpu_ticks(u32::MAX);
+    }
+
+    #[test]
+    #[should_panic(expected = "burns CPU")]
+    fn a_spin_is_seen() {
+        let mut spinner = process::Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .unwrap();
+        let result =
+            std::panic::catch_unwind(|| assert_cpu_idle(spinner.id(), Duration::from_millis(200)));
+        spinner.kill().unwrap();
+        spinner.wait().unwrap();
+        if let Err(payload) = result {
+            std::panic::resume_unwind(payload);
+        }
+    }
+}

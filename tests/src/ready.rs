@@ -1,0 +1,195 @@
+//! Scripted peers that are ready to use: echo, silence, source, sink, and a black hole.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::deadline::{Deadline, eventually, eventually_equal};
+use crate::failure::{fail, rest_until_stopped};
+use crate::peer::Peer;
+use crate::receive::Drained;
+use crate::scripted::{Options, Scripted};
+use crate::sockets;
+use crate::sync::lock;
+use crate::transcript::Transcript;
+
+/// The kernel's number of the state SYN-SENT in `/proc/net/tcp`.
+const SYN_SENT: u8 = 2;
+/// How long a sink waits for the end of a stream: longer than any test's own deadlines.
+const SINK_PATIENCE: Duration = Duration::from_secs(60);
+
+impl Scripted {
+    /// Starts a peer that sends every byte back, and ends its direction when the other side does.
+    #[must_use]
+    #[track_caller]
+    pub fn echo() -> Self {
+        Self::start("echo", |peer| echo(&peer))
+    }
+
+    /// Starts a peer that accepts, reads nothing and answers nothing, until the test ends.
+    #[must_use]
+    #[track_caller]
+    pub fn silent() -> Self {
+        Self::start("silent peer", |_peer| rest_until_stopped())
+    }
+
+    /// Starts a peer that sends `bytes` to each connection, closes it, and reads nothing.
+    #[must_use]
+    #[track_caller]
+    pub fn source(bytes: Vec<u8>) -> Self {
+        Self::start("source", move |peer| peer.send(&bytes))
+    }
+}
+
+/// Echoes without deadline: an echo waits as long as its test lives, and ends when its socket is shut down.
+fn echo(peer: &Peer) {
+    let mut stream = &**peer.stream();
+    let mut chunk = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        if stream.write_all(&chunk[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+/// A scripted peer that reads every connection to its end and keeps length and hash.
+#[derive(Debug)]
+pub struct Sink {
+    scripted: Scripted,
+    received: Arc<Mutex<Vec<Drained>>>,
+}
+
+impl Sink {
+    /// Starts a sink.
+    #[must_use]
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::with(Scripted::options("sink"))
+    }
+
+    /// Starts a sink from options, for example with a small receive buffer.
+    #[must_use]
+    #[track_caller]
+    pub fn with(options: Options) -> Self {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let results = Arc::clone(&received);
+        let scripted = options.patience(SINK_PATIENCE).start(move |peer| {
+            let drained = peer.drain();
+            lock(&results).push(drained);
+        });
+        Self { scripted, received }
+    }
+
+    /// Waits until `count` connections have ended and returns what they brought, in the order of their ends.
+    ///
+    /// # Panics
+    /// When they do not end in time.
+    #[track_caller]
+    pub fn wait_for(&self, count: usize) -> Vec<Drained> {
+        eventually_equal("connections that ended at the sink", &count, || {
+            lock(&self.received).len()
+        });
+        lock(&self.received).clone()
+    }
+}
+
+impl Deref for Sink {
+    type Target = Scripted;
+
+    fn deref(&self) -> &Scripted {
+        &self.scripted
+    }
+}
+
+/// An address that answers nothing, not even a connect: a listener whose queue is full.
+///
+/// Linux drops the SYN of a connection when the accept queue is full (`listen(2)`, `tcp_abort_on_overflow` = 0), so
+/// a client waits until its own time limit.
+#[derive(Debug)]
+pub struct BlackHole {
+    address: SocketAddr,
+    /// Kept open: the listener, and the connections that fill its queue.
+    _sockets: Vec<Socket>,
+}
+
+impl BlackHole {
+    /// Makes a black hole on 127.0.0.1.
+    ///
+    /// # Panics
+    /// When no socket can be made or the queue does not fill up.
+    #[must_use]
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Makes a black hole on `address`.
+    ///
+    /// # Panics
+    /// When no socket can be made or the queue does not fill up.
+    #[must_use]
+    #[track_caller]
+    pub fn at(address: SocketAddr) -> Self {
+        match Self::fill(address) {
+            Ok(hole) => hole,
+            Err(error) => fail(format!("Cannot make a black hole at {address}: {error}")),
+        }
+    }
+
+    /// Returns the address that answers nothing.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    #[track_caller]
+    fn fill(address: SocketAddr) -> std::io::Result<Self> {
+        let listener = tcp(address)?;
+        listener.bind(&address.into())?;
+        listener.listen(0)?;
+        let address = listener.local_addr()?.as_socket().unwrap_or(address);
+        let mut sockets = vec![listener];
+        // A backlog of 0 still takes one connection; the ones after it stay in SYN-SENT.
+        for _ in 0..3 {
+            let filler = tcp(address)?;
+            filler.set_nonblocking(true)?;
+            // EINPROGRESS is what a connect without blocking says when it has begun.
+            let _ = filler.connect(&address.into());
+            sockets.push(filler);
+        }
+        eventually(
+            "the accept queue of the black hole fills up",
+            Deadline::patience(),
+            || is_full(address),
+        );
+        Transcript::current().step(format!("{address} is a black hole: it answers no connect"));
+        Ok(Self {
+            address,
+            _sockets: sockets,
+        })
+    }
+}
+
+fn is_full(address: SocketAddr) -> bool {
+    let rows = sockets::rows();
+    let waiting = rows
+        .iter()
+        .filter(|row| row.remote == address && row.state == SYN_SENT)
+        .count();
+    let queued = rows
+        .iter()
+        .any(|row| row.local == address && row.remote.port() == 0 && row.unread > 0);
+    queued && waiting > 0
+}
+
+fn tcp(address: SocketAddr) -> std::io::Result<Socket> {
+    Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )
+}

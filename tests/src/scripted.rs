@@ -1,0 +1,485 @@
+//! Scripted peers: a listener in the test process whose every connection follows a script, byte by byte.
+
+use std::any::Any;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::deadline::{Deadline, eventually_equal, holds_by};
+use crate::failure::{Failure, Stopped, fail, forgive_when};
+use crate::peer::Peer;
+use crate::sync::lock;
+use crate::transcript::Transcript;
+
+/// How long the scripts may take to end after their sockets were shut down.
+const JOIN: Duration = Duration::from_secs(5);
+
+/// What a connection does; it runs on a thread of its own.
+type Script = dyn Fn(Peer) + Send + Sync;
+
+/// A listener on a free port whose connections follow a script; dropping it ends them all.
+#[derive(Debug)]
+pub struct Scripted {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+/// Options of a [`Scripted`] listener.
+#[derive(Clone, Debug)]
+pub struct Options {
+    name: String,
+    address: SocketAddr,
+    backlog: i32,
+    receive_buffer: Option<usize>,
+    send_buffer: Option<usize>,
+    patience: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    listener: Socket,
+    patience: Option<Duration>,
+    stopping: Arc<AtomicBool>,
+    visits: Mutex<Visits>,
+    transcript: Transcript,
+}
+
+#[derive(Debug, Default)]
+struct Visits {
+    /// The peers' addresses in the order of their arrival.
+    peers: Vec<SocketAddr>,
+    streams: Vec<Weak<TcpStream>>,
+    running: usize,
+    failures: Vec<String>,
+}
+
+impl Scripted {
+    /// Starts a listener on 127.0.0.1 with a backlog of 1024 whose connections all follow `script`.
+    ///
+    /// # Panics
+    /// When no socket can be made.
+    #[must_use]
+    #[track_caller]
+    pub fn start(name: &str, script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
+        Self::options(name).start(script)
+    }
+
+    /// Starts from options: address, backlog, buffers.
+    #[must_use]
+    pub fn options(name: &str) -> Options {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (receive_buffer, send_buffer, patience) = (None, None, None);
+        Options {
+            name: name.to_owned(),
+            address,
+            backlog: 1024,
+            receive_buffer,
+            send_buffer,
+            patience,
+        }
+    }
+
+    /// Returns the address to connect to.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address as text, for command lines.
+    #[must_use]
+    pub fn addr_text(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Returns how many connections were accepted.
+    #[must_use]
+    pub fn accepts(&self) -> usize {
+        lock(&self.shared.visits).peers.len()
+    }
+
+    /// Returns the peers' addresses in the order of their arrival.
+    #[must_use]
+    pub fn peers(&self) -> Vec<SocketAddr> {
+        lock(&self.shared.visits).peers.clone()
+    }
+
+    /// Returns how many scripts are running now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        lock(&self.shared.visits).running
+    }
+
+    /// Waits until exactly `count` connections were accepted.
+    ///
+    /// # Panics
+    /// When it does not happen in time.
+    #[track_caller]
+    pub fn wait_for_accepts(&self, count: usize) {
+        eventually_equal(
+            &format!("connections that {} accepted", self.shared.name),
+            &count,
+            || self.accepts(),
+        );
+    }
+
+    /// Waits until no script runs any more, and fails with the first script that failed.
+    ///
+    /// # Panics
+    /// When a script failed or does not end in time.
+    #[track_caller]
+    pub fn finish(&self) {
+        let what = format!("scripts of {} that still run", self.shared.name);
+        let mut failed = false;
+        let deadline = Deadline::patience();
+        let ended = holds_by(deadline, &mut || {
+            failed = !lock(&self.shared.visits).failures.is_empty();
+            failed || self.running() == 0
+        });
+        self.raise_first_failure();
+        if !ended {
+            fail(format!(
+                "{what} after {:?}: {}",
+                deadline.allowed(),
+                self.running()
+            ));
+        }
+    }
+
+    #[track_caller]
+    fn raise_first_failure(&self) {
+        let first = lock(&self.shared.visits).failures.first().cloned();
+        if let Some(message) = first {
+            Failure::new(message.trim_end())
+                .in_transcript(&self.shared.transcript)
+                .raise();
+        }
+    }
+
+    fn stop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        // Shutting a listener down wakes its accept(2) with EINVAL.
+        let _ = self.shared.listener.shutdown(Shutdown::Both);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+        let streams: Vec<_> = lock(&self.shared.visits)
+            .streams
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for stream in streams {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        let ended = holds_by(Deadline::after(JOIN), &mut || self.running() == 0);
+        if !ended && !thread::panicking() {
+            fail(format!(
+                "a script of {} does not end although its socket was shut down",
+                self.shared.name
+            ));
+        }
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        let failed_before = !lock(&self.shared.visits).failures.is_empty();
+        self.stop();
+        if failed_before && !thread::panicking() {
+            self.raise_first_failure();
+        }
+    }
+}
+
+impl Options {
+    /// Listens on another address than `127.0.0.1:0`.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Sets the listen backlog (default 1024).
+    #[must_use]
+    pub fn backlog(mut self, backlog: i32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Sets `SO_RCVBUF` of every connection.
+    #[must_use]
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Sets `SO_SNDBUF` of every connection.
+    #[must_use]
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.send_buffer = Some(bytes);
+        self
+    }
+
+    /// Changes how long every action of a script may take.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Starts the listener; every connection follows `script`.
+    ///
+    /// # Panics
+    /// When no socket can be made.
+    #[must_use]
+    #[track_caller]
+    pub fn start(self, script: impl Fn(Peer) + Send + Sync + 'static) -> Scripted {
+        let (listener, address) = match self.listen() {
+            Ok(made) => made,
+            Err(error) => fail(format!(
+                "{} cannot listen on {}: {error}",
+                self.name, self.address
+            )),
+        };
+        let transcript = Transcript::current();
+        transcript.step(format!("{} listens on {address}", self.name));
+        let (stopping, visits) = (Arc::default(), Mutex::default());
+        let shared = Shared {
+            name: self.name,
+            listener,
+            patience: self.patience,
+            stopping,
+            visits,
+            transcript,
+        };
+        let shared = Arc::new(shared);
+        let (for_thread, script) = (Arc::clone(&shared), Arc::new(script) as Arc<Script>);
+        let acceptor = thread::spawn(move || accept_all(&for_thread, &script));
+        Scripted {
+            shared,
+            address,
+            acceptor: Some(acceptor),
+        }
+    }
+
+    fn listen(&self) -> std::io::Result<(Socket, SocketAddr)> {
+        let socket = Socket::new(
+            Domain::for_address(self.address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        // Accepted sockets inherit both sizes.
+        if let Some(bytes) = self.receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        socket.bind(&self.address.into())?;
+        socket.listen(self.backlog)?;
+        let address = socket.local_addr()?.as_socket().unwrap_or(self.address);
+        Ok((socket, address))
+    }
+}
+
+fn accept_all(shared: &Arc<Shared>, script: &Arc<Script>) {
+    shared.transcript.enter();
+    while !shared.stopping.load(Ordering::Acquire) {
+        let Ok((socket, _)) = shared.listener.accept() else {
+            continue;
+        };
+        let number = shared.visits_so_far();
+        let name = format!("{} connection {}", shared.name, number + 1);
+        // A peer that is gone already has no address any more: it counts for nothing.
+        let Ok(peer) = Peer::adopt(socket.into(), name, shared.transcript.clone()) else {
+            continue;
+        };
+        let peer = shared.welcome(peer, number);
+        let (shared, script) = (Arc::clone(shared), Arc::clone(script));
+        thread::spawn(move || shared.run(&*script, peer));
+    }
+}
+
+impl Shared {
+    fn visits_so_far(&self) -> usize {
+        lock(&self.visits).peers.len()
+    }
+
+    fn welcome(&self, peer: Peer, number: usize) -> Peer {
+        self.transcript
+            .step(format!("{} accepts {}", self.name, peer.remote()));
+        let mut visits = lock(&self.visits);
+        visits.peers.push(peer.remote());
+        visits.streams.push(Arc::downgrade(peer.stream()));
+        visits.running += 1;
+        let peer = peer.numbered(number);
+        match self.patience {
+            Some(patience) => peer.with_patience(patience),
+            None => peer,
+        }
+    }
+
+    fn run(&self, script: &Script, peer: Peer) {
+        self.transcript.enter();
+        forgive_when(&self.stopping);
+        let result = catch_unwind(AssertUnwindSafe(|| script(peer)));
+        let mut visits = lock(&self.visits);
+        visits.running -= 1;
+        if let Err(payload) = result
+            && !payload.is::<Stopped>()
+        {
+            visits.failures.push(message(&*payload));
+        }
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("a script panicked").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::UnwindSafe;
+
+    use crate::failure::Test;
+    use crate::gate::Gate;
+    use crate::nonce::Rng;
+    use crate::ready::{BlackHole, Sink};
+    use crate::receive::End;
+    use crate::{Connect, Digest};
+
+    fn message_of(body: impl FnOnce() + UnwindSafe) -> String {
+        message(&*catch_unwind(body).unwrap_err())
+    }
+
+    #[test]
+    fn an_echo_echoes_and_ends_with_the_client() {
+        let echo = Scripted::echo();
+        let client = Peer::connect(echo.addr());
+        let nonce = Rng::for_test().nonce(300_000);
+        let sending = client.send_in_background(nonce.clone());
+        client.expect(&nonce);
+        sending.join();
+        client.half_close();
+        client.expect_eof();
+        echo.finish();
+        assert_eq!(echo.peers(), [client.local()]);
+    }
+
+    #[test]
+    fn a_script_waits_for_its_gate() {
+        let gate = Gate::new("answer");
+        let inside = gate.clone();
+        let server = Scripted::start("server", move |peer| {
+            inside.wait();
+            peer.send(b"now");
+        });
+        let client = Peer::connect(server.addr());
+        client.expect_silence(Duration::from_millis(30));
+        gate.open();
+        client.expect(b"now");
+        client.expect_eof();
+    }
+
+    #[test]
+    fn a_script_that_waits_for_ever_ends_with_its_test() {
+        let gate = Gate::new("never");
+        let server = Scripted::start("server", move |_peer| gate.wait());
+        let client = Peer::connect(server.addr());
+        server.wait_for_accepts(1);
+        drop(server);
+        client.expect_closed();
+    }
+
+    #[test]
+    fn a_script_that_fails_fails_its_test() {
+        let message = message_of(|| {
+            let _test = Test::begin("Send more.");
+            let server = Scripted::start("upstream", |peer| peer.expect(b"hello"));
+            let client = Peer::connect(server.addr());
+            client.send(b"help");
+            let _ = client.read_to_end();
+            server.finish();
+        });
+        for part in [
+            "upstream connection 1 received other bytes",
+            "offset 3",
+            "Hint: Send more.",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_gets_too_little_tells_its_story() {
+        let message = message_of(|| {
+            let _test = Test::begin("Keep the rest.");
+            let server = Scripted::source(b"abc".to_vec());
+            Peer::connect(server.addr()).expect(b"abcdef");
+        });
+        let parts = [
+            "client 1 wanted 6 bytes and got 3 bytes, then the clean end of the stream (FIN).",
+            "the first 3 bytes are right, then 3 bytes are missing",
+            "client 1 connects to 127.0.0.1:",
+            "source accepts 127.0.0.1:",
+            "Hint: Keep the rest.",
+        ];
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+    }
+
+    #[test]
+    fn a_reset_is_no_clean_end() {
+        let server = Scripted::start("server", Peer::reset);
+        let client = Peer::connect(server.addr());
+        client.expect_reset();
+    }
+
+    #[test]
+    fn a_sink_keeps_length_and_hash() {
+        let sink = Sink::start();
+        let bytes = Rng::for_test().bytes(1_000_000);
+        let client = Peer::connect(sink.addr());
+        client.send(&bytes);
+        client.close();
+        let received = sink.wait_for(1);
+        assert_eq!(received[0].digest, Digest::of(&bytes));
+        assert_eq!(received[0].end, End::Eof);
+    }
+
+    #[test]
+    fn a_peer_that_reads_nothing_holds_the_sender_back() {
+        let silent = Scripted::options("silent")
+            .receive_buffer(4096)
+            .start(|_| crate::failure::rest_until_stopped());
+        let client = Connect::new().send_buffer(4096).to(silent.addr());
+        let sent = client.send_until_blocked(&[7; 4096], Duration::from_millis(100), 10_000_000);
+        assert!(sent < 1_000_000, "{sent}");
+        assert!(client.unread_by_peer() > 0);
+    }
+
+    #[test]
+    fn a_black_hole_answers_no_connect() {
+        let hole = BlackHole::start();
+        let quick = Connect::new().patience(Duration::from_millis(200));
+        let error = quick.try_to(hole.addr()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn pieces_are_read_one_by_one() {
+        let echo = Scripted::echo();
+        let client = Peer::connect(echo.addr());
+        client.send_chunked(b"hello", 1);
+        client.expect(b"hello");
+    }
+}

@@ -1,0 +1,243 @@
+//! Sending: all at once, in pieces, until nobody takes more, or in the background.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::deadline::{Deadline, holds_by};
+use crate::diff;
+use crate::failure::Failure;
+use crate::peer::{Peer, is_retry};
+use crate::sockets;
+use crate::transcript::Transcript;
+
+/// The most that one write gives to the kernel.
+const PIECE: usize = 256 * 1024;
+
+impl Peer {
+    /// Sends all of `bytes`.
+    ///
+    /// # Panics
+    /// When the other side does not take them in time, or the connection breaks.
+    #[track_caller]
+    pub fn send(&self, bytes: &[u8]) {
+        self.step(&format!("sends {}", diff::preview(bytes)));
+        self.send_quietly(bytes);
+    }
+
+    /// Sends `bytes` in pieces of `size`, and waits after each until the other program has read it.
+    ///
+    /// # Panics
+    /// When the other side does not read in time, or the connection breaks.
+    #[track_caller]
+    pub fn send_chunked(&self, bytes: &[u8], size: usize) {
+        self.step(&format!(
+            "sends {} in pieces of {}",
+            diff::preview(bytes),
+            diff::count(size)
+        ));
+        for piece in bytes.chunks(size.max(1)) {
+            self.send_quietly(piece);
+            self.wait_until_read();
+        }
+    }
+
+    /// Sends `bytes` and gives back the error instead of failing.
+    ///
+    /// # Errors
+    /// As `write(2)`; `TimedOut` when the deadline passes.
+    pub fn try_send(&self, bytes: &[u8]) -> io::Result<()> {
+        let (sent, result) = self.write_by(bytes, Deadline::after(self.patience));
+        let outcome = if let Err(error) = &result {
+            format!("{error}")
+        } else {
+            "all sent".into()
+        };
+        self.step(&format!(
+            "tries to send {}: {sent} sent, {outcome}",
+            diff::preview(bytes)
+        ));
+        result
+    }
+
+    /// Sends `bytes` over and over until the other side has taken nothing for `quiet`; returns how many bytes went.
+    ///
+    /// # Panics
+    /// When `most` bytes went without the stream ever filling up, or the connection breaks.
+    #[track_caller]
+    pub fn send_until_blocked(&self, bytes: &[u8], quiet: Duration, most: usize) -> usize {
+        let mut total = 0;
+        loop {
+            let (sent, result) = self.write_by(bytes, Deadline::after(quiet));
+            total += sent;
+            match result {
+                Err(error) if error.kind() == ErrorKind::TimedOut => break,
+                Err(error) => self.fail(&format!("cannot send: {error}")).raise(),
+                Ok(()) if total >= most => self
+                    .fail(&format!(
+                        "was never held back, even after {}",
+                        diff::count(total)
+                    ))
+                    .raise(),
+                Ok(()) => {}
+            }
+        }
+        self.step(&format!(
+            "sent {} until nobody took more",
+            diff::count(total)
+        ));
+        total
+    }
+
+    /// Sends `bytes` on a thread of its own, so that the test can read meanwhile.
+    #[must_use = "the sending is joined when this is dropped"]
+    pub fn send_in_background(&self, bytes: Vec<u8>) -> Sending {
+        self.step(&format!(
+            "sends {} in the background",
+            diff::preview(&bytes)
+        ));
+        let (stream, deadline) = (Arc::clone(&self.stream), Deadline::after(self.patience));
+        let thread = thread::spawn(move || write_all_by(&stream, &bytes, deadline));
+        let (stream, name, transcript) = (
+            Arc::clone(&self.stream),
+            self.name.clone(),
+            self.transcript.clone(),
+        );
+        Sending {
+            thread: Some(thread),
+            stream,
+            name,
+            transcript,
+        }
+    }
+
+    /// Waits until the program on the other side has read every byte that was sent.
+    ///
+    /// It asks the kernel (`/proc/net/tcp`), so it needs the other side on this machine and works for a program in any
+    /// language. A connection that is gone counts as read.
+    ///
+    /// # Panics
+    /// When it does not read in time.
+    #[track_caller]
+    pub fn wait_until_read(&self) {
+        let deadline = Deadline::after(self.patience);
+        if !holds_by(deadline, &mut || self.unread_by_peer() == 0) {
+            let left = diff::count(usize::try_from(self.unread_by_peer()).unwrap_or(usize::MAX));
+            self.fail(&format!(
+                "waited {:?}, but the program does not read: {left} unread",
+                deadline.allowed()
+            ))
+            .raise();
+        }
+    }
+
+    /// Returns how many bytes are on their way to the other side or wait there to be read.
+    #[must_use]
+    pub fn unread_by_peer(&self) -> u64 {
+        let rows = sockets::rows();
+        let mine = rows
+            .iter()
+            .find(|row| row.local == self.local && row.remote == self.remote);
+        let theirs = rows
+            .iter()
+            .find(|row| row.local == self.remote && row.remote == self.local);
+        mine.map_or(0, |row| row.unsent) + theirs.map_or(0, |row| row.unread)
+    }
+
+    #[track_caller]
+    fn send_quietly(&self, bytes: &[u8]) {
+        let deadline = Deadline::after(self.patience);
+        let (sent, result) = self.write_by(bytes, deadline);
+        if let Err(error) = result {
+            let (sent, all) = (diff::count(sent), diff::count(bytes.len()));
+            self.fail(&format!("could send only {sent} of {all}: {error}"))
+                .raise();
+        }
+    }
+
+    fn write_by(&self, bytes: &[u8], deadline: Deadline) -> (usize, io::Result<()>) {
+        write_all_by(&self.stream, bytes, deadline)
+    }
+}
+
+/// A sending in the background: see [`Peer::send_in_background`].
+#[derive(Debug)]
+pub struct Sending {
+    thread: Option<JoinHandle<(usize, io::Result<()>)>>,
+    stream: Arc<TcpStream>,
+    name: String,
+    transcript: Transcript,
+}
+
+impl Sending {
+    /// Tells whether everything has been sent (or the sending has failed).
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits until everything is sent.
+    ///
+    /// # Panics
+    /// When the other side did not take everything in time.
+    #[track_caller]
+    pub fn join(mut self) {
+        if let Err(problem) = self.result() {
+            let headline = format!(
+                "{} could not send everything in the background: {problem}.",
+                self.name
+            );
+            Failure::new(headline)
+                .in_transcript(&self.transcript)
+                .raise();
+        }
+    }
+
+    fn result(&mut self) -> Result<(), String> {
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        match thread.join() {
+            Ok((_, Ok(()))) => Ok(()),
+            Ok((sent, Err(error))) => Err(format!("{error} after {}", diff::count(sent))),
+            Err(_) => Err("the sending thread panicked".into()),
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.is_done() {
+            // Nobody asks for the result any more: let a blocked write end.
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
+        let _ = self.result();
+    }
+}
+
+/// Writes all of `bytes`; returns how many went, also when it fails.
+fn write_all_by(
+    mut stream: &TcpStream,
+    bytes: &[u8],
+    deadline: Deadline,
+) -> (usize, io::Result<()>) {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        let Some(left) = deadline.remaining() else {
+            return (sent, Err(ErrorKind::TimedOut.into()));
+        };
+        // One write call at most waits for the whole of its bytes, so large ones go in pieces.
+        let piece = &bytes[sent..bytes.len().min(sent + PIECE)];
+        let result = stream
+            .set_write_timeout(Some(left))
+            .and_then(|()| stream.write(piece));
+        match result {
+            Ok(length) => sent += length,
+            Err(error) if is_retry(&error) => {}
+            Err(error) => return (sent, Err(error)),
+        }
+    }
+    (sent, Ok(()))
+}

@@ -1,0 +1,291 @@
+//! The source document's proxy, with the document's faults; the real one is in `worker.rs`.
+//!
+//! ```text
+//!             conn_sock                  upstream_sock
+//!  client <---------------> naive-proxy <---------------> upstream server
+//!                 route_table[row] = [conn_sock, upstream_sock]
+//! ```
+//!
+//! Functions, arrays and their wiring are the document's: read from [`NaiveProxy::loop_run`] down.
+//! It serves a browser in front of a file server. It is kept to be broken on purpose, because:
+//!
+//! 1. Sending waits until everything is sent. One client that does not read freezes all others.
+//! 2. A row holds two numbers, and the system gives the number of a closed socket to the next one
+//!    that opens. The old row then points at a stranger, who gets bytes that are not his.
+//! 3. An end is not passed on: when one side closes, the other is never told. So a client that
+//!    only ends its input (`shutdown(2)`) loses the answer.
+//! 4. Connecting to the upstream waits inside the loop, and everybody waits with it.
+//! 5. Rows are never freed: after `MAX_SOCKS` clients, counted from the start, nobody gets in.
+//! 6. Out of descriptors, `accept` fails, the event comes back at once, and the loop spins.
+//!
+//! One thing had to be decided to make it work at all: see [`newest`].
+
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use socket2::Socket;
+use stage1_server::ListenOptions;
+use tracing::{debug, info, warn};
+
+/// Length of every array: the most rows, and one more than the highest descriptor number.
+pub const MAX_SOCKS: usize = 1024;
+const MAX_EVENTS: usize = 64;
+const BUFF_SIZE: usize = 16 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The global variables of the document, in one place.
+#[derive(Debug)]
+pub struct NaiveProxy {
+    epoll: Epoll,
+    listen_sock: Socket,
+    upstream_addrs: Vec<SocketAddr>,
+    /// Owns each socket, at the place of its number; setting a place to `None` is `close(fd)`.
+    sockets: [Option<Socket>; MAX_SOCKS],
+    conn_socks: [RawFd; MAX_SOCKS],
+    conn_socks_size: usize,
+    upstream_socks: [RawFd; MAX_SOCKS],
+    upstream_socks_size: usize,
+    route_table: [[RawFd; 2]; MAX_SOCKS],
+    route_table_size: usize,
+}
+
+/// Creates the epoll instance that every socket is attached to (`epoll_create1(2)`).
+///
+/// # Errors
+/// Fails when the process may not open another descriptor.
+pub fn create_loop() -> io::Result<Epoll> {
+    Ok(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?)
+}
+
+/// Adds a socket to the loop; its number comes back with each of its events (`epoll_ctl(2)`).
+///
+/// # Errors
+/// Fails when the kernel is out of memory or watches.
+pub fn loop_attach(epoll: &Epoll, sock: &Socket, events: EpollFlags) -> io::Result<()> {
+    let number = u64::from(sock.as_raw_fd().cast_unsigned());
+    Ok(epoll.add(sock, EpollEvent::new(events, number))?)
+}
+
+/// Creates the listening socket, as in stage 1.
+///
+/// # Errors
+/// Fails when the address is in use or not ours.
+pub fn create_server(address: SocketAddr) -> io::Result<Socket> {
+    stage1_server::listen(address, &ListenOptions::default())
+}
+
+impl NaiveProxy {
+    /// Puts the parts together: an empty route table, and a loop that watches the listening socket.
+    ///
+    /// # Errors
+    /// Fails when the listening socket cannot be attached.
+    pub fn new(epoll: Epoll, listen_sock: Socket, upstream: Vec<SocketAddr>) -> io::Result<Self> {
+        loop_attach(&epoll, &listen_sock, EpollFlags::EPOLLIN)?;
+        Ok(NaiveProxy {
+            epoll,
+            listen_sock,
+            upstream_addrs: upstream,
+            sockets: [const { None }; MAX_SOCKS],
+            conn_socks: [0; MAX_SOCKS],
+            conn_socks_size: 0,
+            upstream_socks: [0; MAX_SOCKS],
+            upstream_socks_size: 0,
+            route_table: [[0; 2]; MAX_SOCKS],
+            route_table_size: 0,
+        })
+    }
+
+    /// Waits for events and handles them, for ever.
+    ///
+    /// # Errors
+    /// Fails when `epoll_wait(2)` does; what a peer does never ends the loop.
+    pub fn loop_run(&mut self) -> io::Result<()> {
+        let mut events = [EpollEvent::empty(); MAX_EVENTS];
+        loop {
+            let ready = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+                Err(Errno::EINTR) => 0, // a signal, such as SIGCONT, is not an error
+                result => result?,
+            };
+            for event in &events[..ready] {
+                let fd = number_of(event);
+                if fd == self.listen_sock.as_raw_fd() {
+                    self.accept_connection();
+                } else if self.is_conn_sock(fd) {
+                    self.handle_client(fd);
+                } else if self.is_upstream_sock(fd) {
+                    self.handle_upstream(fd);
+                }
+            }
+        }
+    }
+
+    /// Accepts a client, connects to the upstream server for it, and writes both down as a row.
+    fn accept_connection(&mut self) {
+        match self.accept_pair() {
+            Ok((conn_sock, upstream_sock)) => self.add_row(conn_sock, upstream_sock),
+            Err(error) => warn!("no row for a client: {error}"),
+        }
+    }
+
+    /// Opens both sockets before either is written down, so that no error leaves half a row.
+    fn accept_pair(&self) -> io::Result<(Socket, Socket)> {
+        let (conn_sock, _peer) = self.listen_sock.accept()?;
+        self.check_room(&conn_sock)?;
+        let upstream_sock = self.connect_upstream()?;
+        self.check_room(&upstream_sock)?;
+        loop_attach(&self.epoll, &conn_sock, EpollFlags::EPOLLIN)?;
+        loop_attach(&self.epoll, &upstream_sock, EpollFlags::EPOLLIN)?;
+        Ok((conn_sock, upstream_sock)) // on every error above, the drop closes what was opened
+    }
+
+    /// Refuses what does not fit into the arrays; the caller then closes the client at once.
+    fn check_room(&self, sock: &Socket) -> io::Result<()> {
+        if self.route_table_size < MAX_SOCKS && place(sock.as_raw_fd()) < MAX_SOCKS {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "the route table is full, at {MAX_SOCKS}"
+        )))
+    }
+
+    fn add_row(&mut self, conn_sock: Socket, upstream_sock: Socket) {
+        let (conn_sock_fd, upstream_sock_fd) = (conn_sock.as_raw_fd(), upstream_sock.as_raw_fd());
+        self.sockets[place(conn_sock_fd)] = Some(conn_sock);
+        self.sockets[place(upstream_sock_fd)] = Some(upstream_sock);
+
+        self.conn_socks[self.conn_socks_size] = conn_sock_fd;
+        self.conn_socks_size += 1;
+        self.upstream_socks[self.upstream_socks_size] = upstream_sock_fd;
+        self.upstream_socks_size += 1;
+        self.route_table[self.route_table_size][0] = conn_sock_fd;
+        self.route_table[self.route_table_size][1] = upstream_sock_fd;
+        self.route_table_size += 1;
+        info!(
+            "row {}: [{conn_sock_fd}, {upstream_sock_fd}]",
+            self.route_table_size - 1
+        );
+    }
+
+    /// Connects to the upstream server with stage 2's client. It waits, and so does every client.
+    fn connect_upstream(&self) -> io::Result<Socket> {
+        stage2_client::connect(&self.upstream_addrs, CONNECT_TIMEOUT)
+    }
+
+    /// Receives one message from a client and sends it to the upstream socket in its row.
+    fn handle_client(&mut self, conn_sock_fd: RawFd) {
+        let mut buffer = [0; BUFF_SIZE];
+        let read_n = self.receive(conn_sock_fd, &mut buffer);
+        if read_n == 0 {
+            self.close(conn_sock_fd); // and the upstream server is not told
+            return;
+        }
+        if let Some(matching_upstream_sock) = self.find_matching_upstream(conn_sock_fd) {
+            self.send_message(matching_upstream_sock, &buffer[..read_n]);
+        }
+    }
+
+    /// Receives one message from the upstream server and sends it to the client in its row.
+    fn handle_upstream(&mut self, upstream_sock_fd: RawFd) {
+        let mut buffer = [0; BUFF_SIZE];
+        let read_n = self.receive(upstream_sock_fd, &mut buffer);
+        if read_n == 0 {
+            self.close(upstream_sock_fd); // and the client is not told
+            return;
+        }
+        if let Some(matching_conn_sock) = self.find_matching_conn(upstream_sock_fd) {
+            self.send_message(matching_conn_sock, &buffer[..read_n]);
+        }
+    }
+
+    fn find_matching_upstream(&self, conn_sock_fd: RawFd) -> Option<RawFd> {
+        let rows = &self.route_table[..self.route_table_size];
+        let row = rows.iter().rfind(|row| row[0] == conn_sock_fd)?;
+        Some(row[1])
+    }
+
+    fn find_matching_conn(&self, upstream_sock_fd: RawFd) -> Option<RawFd> {
+        let rows = &self.route_table[..self.route_table_size];
+        let row = rows.iter().rfind(|row| row[1] == upstream_sock_fd)?;
+        Some(row[0])
+    }
+
+    /// Whether the newest socket with this number is a client's: it may have been both in turn.
+    fn is_conn_sock(&self, fd: RawFd) -> bool {
+        newest(self.conns(), fd) > newest(self.upstreams(), fd)
+    }
+
+    /// Whether the newest socket with this number is an upstream one.
+    fn is_upstream_sock(&self, fd: RawFd) -> bool {
+        newest(self.upstreams(), fd) > newest(self.conns(), fd)
+    }
+
+    fn conns(&self) -> &[RawFd] {
+        &self.conn_socks[..self.conn_socks_size]
+    }
+
+    fn upstreams(&self) -> &[RawFd] {
+        &self.upstream_socks[..self.upstream_socks_size]
+    }
+
+    /// Returns how many bytes came; 0 when the peer closed the connection or an error occurred.
+    fn receive(&self, fd: RawFd, buffer: &mut [u8]) -> usize {
+        let Some(mut sock) = self.socket(fd) else {
+            return 0;
+        };
+        sock.read(buffer).unwrap_or(0)
+    }
+
+    /// Sends until everything is sent. Nobody else is served before this is done: the first fault.
+    fn send_message(&self, fd: RawFd, message: &[u8]) {
+        let Some(sock) = self.socket(fd) else {
+            return; // the row is old and its number free: the bytes have nowhere to go
+        };
+        let mut bytes_written = 0;
+        while bytes_written < message.len() {
+            match sock.send(&message[bytes_written..]) {
+                Ok(n) => bytes_written += n,
+                // The document adds the -1 and never ends; a broken socket gets its own event.
+                Err(error) => return debug!("{fd} takes no more bytes: {error}"),
+            }
+        }
+    }
+
+    /// Closes the socket. Its number stays in the arrays, as in the document: the second fault.
+    fn close(&mut self, fd: RawFd) {
+        if let Some(sock) = self.sockets.get_mut(place(fd)) {
+            *sock = None;
+        }
+    }
+
+    fn socket(&self, fd: RawFd) -> Option<&Socket> {
+        self.sockets.get(place(fd))?.as_ref()
+    }
+}
+
+/// Finds the last entry with a number in one of the arrays.
+///
+/// The document says "cycle through", and not from which end. From the front, the proxy hangs in
+/// everyday use: the file server closes first, the next client gets the number that its end had,
+/// and from then on the oldest row answers for a number that has had two owners. Whoever searches
+/// from the back always finds the row of the socket that is open now, because one accept fills
+/// the same place of all three arrays, in order. What stays wrong is the other half of a row.
+fn newest(socks: &[RawFd], fd: RawFd) -> Option<usize> {
+    socks.iter().rposition(|&sock| sock == fd)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "loop_attach stored an int, not a u64"
+)]
+fn number_of(event: &EpollEvent) -> RawFd {
+    event.data() as RawFd
+}
+
+/// The index that belongs to a number; one beyond the arrays for a number that cannot be.
+fn place(fd: RawFd) -> usize {
+    usize::try_from(fd).unwrap_or(MAX_SOCKS)
+}

@@ -10,10 +10,10 @@ use crate::deadline::{Deadline, eventually, scaled};
 use crate::failure::{Failure, fail};
 use crate::transcript::Transcript;
 
-/// CPU ticks in a second: `USER_HZ`, which is 100 on every Linux architecture of today.
-const TICKS_PER_SECOND: f64 = 100.0;
-/// The share of a window that a waiting program may use: an honest loop needs 0, a spinning one 98 %.
-const IDLE_SHARE: f64 = 0.10;
+/// A CPU tick is 10 ms: `USER_HZ` is 100 on every Linux architecture of today.
+const MILLISECONDS_PER_TICK: u64 = 10;
+/// The share of a window that a waiting program may use: an honest loop needs 0, a spinning one all of it.
+const IDLE_DIVISOR: u32 = 10;
 
 /// Returns the CPU ticks (user and system) that `pid` has used.
 ///
@@ -84,39 +84,61 @@ pub fn threads(pid: u32) -> u64 {
     labelled(&read(pid, "status"), "Threads:")
 }
 
-/// Checks that `pid` waits instead of spinning: at most a tenth of one CPU over one window of length `over`.
+/// Returns for how long the threads of `pid` wanted a CPU: the time they ran and the time they queued for a turn.
+///
+/// Unlike the ticks it does not depend on what else the machine does: a loop that spins wants a CPU all the time.
+/// It is the sum of the first two numbers of each `/proc/PID/task/TID/schedstat`, or the ticks on kernels without it.
+///
+/// # Panics
+/// When the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn cpu_wanted(pid: u32) -> Duration {
+    let threads = match fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(threads) => threads.flatten(),
+        Err(error) => gone(pid, &error),
+    };
+    let wanted = threads.map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        let nanoseconds = text
+            .split_whitespace()
+            .take(2)
+            .flat_map(str::parse::<u64>)
+            .sum();
+        Some(Duration::from_nanos(nanoseconds))
+    });
+    let in_ticks = || Duration::from_millis(cpu_ticks(pid) * MILLISECONDS_PER_TICK);
+    wanted.sum::<Option<Duration>>().unwrap_or_else(in_ticks)
+}
+
+/// Checks that `pid` waits instead of spinning: it wants a CPU for at most a tenth of a window of length `over`.
 ///
 /// Up to four windows are tried, because a program may still be busy with what came before; a loop that spins
 /// fails in all of them.
 ///
 /// # Panics
-/// When no window is idle; the message has the ticks of each.
+/// When no window is idle; the message has the readings of each.
 #[track_caller]
 pub fn assert_cpu_idle(pid: u32, over: Duration) {
     let window = scaled(over);
-    let allowed = window.as_secs_f64() * TICKS_PER_SECOND * IDLE_SHARE;
     let mut readings = Vec::new();
     for _ in 0..4 {
-        let before = cpu_ticks(pid);
+        let before = cpu_wanted(pid);
         thread::sleep(window);
-        let used = cpu_ticks(pid) - before;
-        readings.push(used);
-        #[expect(clippy::cast_precision_loss, reason = "tick counts are small")]
-        if used as f64 <= allowed {
-            Transcript::current().step(format!(
-                "process {pid} used {used} CPU ticks in {window:?}: it waits"
-            ));
+        let wanted = cpu_wanted(pid).saturating_sub(before);
+        readings.push(wanted);
+        if wanted <= window / IDLE_DIVISOR {
+            let step =
+                format!("process {pid} wants the CPU for {wanted:?} of {window:?}: it waits");
+            Transcript::current().step(step);
             return;
         }
     }
     Failure::new("The program burns CPU although there is nothing to do.")
         .detail(format!(
-            "CPU ticks used in windows of {window:?}: {readings:?}"
+            "it wanted the CPU for {readings:?}, each time of {window:?}"
         ))
-        .detail(format!(
-            "allowed: {allowed:.0} of {:.0}",
-            window.as_secs_f64() * TICKS_PER_SECOND
-        ))
+        .detail(format!("allowed: {:?}", window / IDLE_DIVISOR))
         .raise();
 }
 

@@ -1,7 +1,7 @@
-//! What the proxy says of its sessions: log lines, counters, the inspector's snapshot.
+//! What a worker says of its sessions: log lines, counters, the inspector's snapshot.
 
 use std::os::fd::AsRawFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::connect::FailureReason;
 use crate::endpoint::Endpoint;
@@ -9,81 +9,117 @@ use crate::inspect::{EndpointView, SessionView, Snapshot, Totals};
 use crate::route_table::RouteTable;
 use crate::session::{Phase, Reason, Session, Timeout};
 
+/// Warnings that are written in a second; the rest is only counted. An upstream that is down
+/// must not fill the disk, nor slow the loop down by what it writes to standard error.
+const WARNINGS_PER_SECOND: u32 = 10;
+
+/// The counters of one worker and its voice in the log.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    ingress: &'static str,
+    totals: Totals,
+    quota: Quota,
+}
+
+impl Reporter {
+    /// Makes a reporter for sessions that come in through `ingress`.
+    pub(crate) fn new(ingress: &'static str) -> Self {
+        Self {
+            ingress,
+            totals: Totals::default(),
+            quota: Quota::default(),
+        }
+    }
+
+    /// Counts an event, answer or timer whose socket is gone.
+    pub(crate) fn stale_event(&mut self) {
+        self.totals.stale_events += 1;
+    }
+
+    /// Counts that clients have to wait in the backlog.
+    pub(crate) fn accept_pause(&mut self) {
+        self.totals.accept_pauses += 1;
+    }
+
+    /// Counts a session.
+    pub(crate) fn session_begins(&mut self) {
+        self.totals.sessions_total += 1;
+    }
+
+    /// Notes how long the upstream took to answer.
+    pub(crate) fn connected(&mut self, latency: Duration) {
+        self.totals.connect_latency.record(latency);
+    }
+
+    /// Counts and logs why a session ends: loudly only what an operator can act upon.
+    pub(crate) fn session_ends(&mut self, session: &Session, reason: &Reason, now: Instant) {
+        count(&mut self.totals, reason);
+        match reason {
+            Reason::Finished | Reason::Gone | Reason::Reset(..) => {
+                let session = Description(self.ingress, session);
+                tracing::debug!("{session}: {}", Chain(reason));
+            }
+            Reason::Unreached(_) | Reason::Refused(_) | Reason::TimedOut(_) | Reason::Stopped => {
+                self.warn(session, reason, now);
+            }
+        }
+    }
+
+    /// Adds what a session has moved to the totals.
+    pub(crate) fn session_gone(&mut self, session: &Session) {
+        self.totals.bytes_up += session.up.half.moved();
+        self.totals.bytes_down += session.down.half.moved();
+    }
+
+    /// Copies out what the inspector shows.
+    pub(crate) fn snapshot(&self, table: &RouteTable<Session>, now: Instant) -> Snapshot {
+        let view = |(_, session)| view(self.ingress, session, now);
+        let sessions: Vec<SessionView> = table.iter().map(view).collect();
+        let mut totals = self.totals.clone();
+        totals.sessions_open = sessions.len() as u64;
+        totals.bytes_up += sessions.iter().map(|session| session.bytes_up).sum::<u64>();
+        totals.bytes_down += sessions
+            .iter()
+            .map(|session| session.bytes_down)
+            .sum::<u64>();
+        Snapshot { sessions, totals }
+    }
+
+    fn warn(&mut self, session: &Session, reason: &Reason, now: Instant) {
+        match self.quota.take(now) {
+            Permit::Denied => return,
+            Permit::Granted { missed: 0 } => {}
+            Permit::Granted { missed } => {
+                tracing::warn!("{missed} more warnings were not written");
+            }
+        }
+        let session = Description(self.ingress, session);
+        tracing::warn!("{session}: {}", Chain(reason));
+    }
+}
+
 /// Counts why a session has ended.
-pub(crate) fn count(totals: &mut Totals, reason: &Reason) {
-    match reason {
-        Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
-        Reason::Unreached(error) => {
-            let failures = &mut totals.failures;
-            *match error.reason() {
-                FailureReason::Resolve => &mut failures.resolve,
-                FailureReason::Refused => &mut failures.refused,
-                FailureReason::TimedOut => &mut failures.timed_out,
-                FailureReason::Unreachable => &mut failures.unreachable,
-                FailureReason::Other => &mut failures.other,
-            } += 1;
-        }
-        Reason::Refused(_) => totals.refusals += 1,
-        Reason::TimedOut(timeout) => match timeout {
-            Timeout::Handshake => totals.timeouts.handshake += 1,
-            Timeout::Connect => totals.failures.timed_out += 1,
-            Timeout::Idle => totals.timeouts.idle += 1,
-            Timeout::HalfClose => totals.timeouts.half_close += 1,
+fn count(totals: &mut Totals, reason: &Reason) {
+    let (failures, timeouts) = (&mut totals.failures, &mut totals.timeouts);
+    let counter = match reason {
+        Reason::Finished | Reason::Reset(..) | Reason::Gone => return,
+        Reason::Unreached(error) => match error.reason() {
+            FailureReason::Resolve => &mut failures.resolve,
+            FailureReason::Refused => &mut failures.refused,
+            FailureReason::TimedOut => &mut failures.timed_out,
+            FailureReason::Unreachable => &mut failures.unreachable,
+            FailureReason::Other => &mut failures.other,
         },
-        Reason::Stopped => totals.timeouts.drain += 1,
-    }
-}
-
-/// Logs why a session has ended: loudly only what an operator can do something about.
-pub(crate) fn log(ingress: &str, session: &Session, reason: &Reason) {
-    match reason {
-        Reason::Finished | Reason::Gone | Reason::Reset(..) => {
-            tracing::debug!(session = describe(ingress, session), "{}", sentence(reason));
-        }
-        Reason::Unreached(_) | Reason::Refused(_) | Reason::TimedOut(_) | Reason::Stopped => {
-            tracing::warn!(session = describe(ingress, session), "{}", sentence(reason));
-        }
-    }
-}
-
-/// Says an error with all its sources in one line.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-/// Describes a session, such as `fixed[127.0.0.1:50312 -> localhost:3000]`.
-pub(crate) fn describe(ingress: &str, session: &Session) -> String {
-    let client = session.client.peer();
-    match &session.target {
-        Some(target) => format!("{ingress}[{client} -> {target}]"),
-        None => format!("{ingress}[{client} -> ?]"),
-    }
-}
-
-/// Copies out what the inspector shows.
-pub(crate) fn snapshot(
-    ingress: &str,
-    table: &RouteTable<Session>,
-    totals: &Totals,
-    now: Instant,
-) -> Snapshot {
-    let sessions = table.iter().map(|(_, session)| view(ingress, session, now));
-    let mut snapshot = Snapshot {
-        sessions: sessions.collect(),
-        totals: totals.clone(),
+        Reason::Refused(_) => &mut totals.refusals,
+        Reason::TimedOut(timeout) => match timeout {
+            Timeout::Handshake => &mut timeouts.handshake,
+            Timeout::Connect => &mut failures.timed_out,
+            Timeout::Idle => &mut timeouts.idle,
+            Timeout::HalfClose => &mut timeouts.half_close,
+        },
+        Reason::Stopped => &mut timeouts.drain,
     };
-    snapshot.totals.sessions_open = snapshot.sessions.len() as u64;
-    for session in &snapshot.sessions {
-        snapshot.totals.bytes_up += session.bytes_up;
-        snapshot.totals.bytes_down += session.bytes_down;
-    }
-    snapshot
+    *counter += 1;
 }
 
 fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
@@ -91,14 +127,8 @@ fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
     SessionView {
         client: endpoint_view(&session.client),
         upstream: session.upstream.as_ref().map(endpoint_view),
-        phase: match session.phase {
-            Phase::Handshake(_) => "handshake",
-            Phase::Resolving(_) => "resolving",
-            Phase::Connecting(..) => "connecting",
-            Phase::Relay => "relay",
-            Phase::Farewell => "farewell",
-        },
-        description: describe(ingress, session),
+        phase: phase_name(&session.phase),
+        description: Description(ingress, session).to_string(),
         bytes_up: session.up.half.moved(),
         bytes_down: session.down.half.moved(),
         age_ms: u64::try_from(age).unwrap_or(u64::MAX),
@@ -110,5 +140,108 @@ fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
         fd: endpoint.socket().as_raw_fd(),
         local: endpoint.local(),
         peer: Some(endpoint.peer()),
+    }
+}
+
+fn phase_name(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Handshake(_) => "handshake",
+        Phase::Resolving(_) => "resolving",
+        Phase::Connecting(..) => "connecting",
+        Phase::Relay => "relay",
+        Phase::Farewell => "farewell",
+    }
+}
+
+/// Writes a session as `fixed[127.0.0.1:50312 -> localhost:3000]`.
+struct Description<'a>(&'a str, &'a Session);
+
+impl std::fmt::Display for Description<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(ingress, session) = self;
+        write!(f, "{ingress}[{} -> ", session.client.peer())?;
+        match &session.target {
+            Some(target) => write!(f, "{target}]"),
+            None => write!(f, "?]"),
+        }
+    }
+}
+
+/// Writes an error and all its sources in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// How much may still be written in this second.
+#[derive(Debug, Default)]
+struct Quota {
+    second: Option<Instant>,
+    written: u32,
+    missed: u64,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Permit {
+    /// Write; so many were not written before.
+    Granted { missed: u64 },
+    /// Only count.
+    Denied,
+}
+
+impl Quota {
+    fn take(&mut self, now: Instant) -> Permit {
+        let begun = *self.second.get_or_insert(now);
+        if now.saturating_duration_since(begun) >= Duration::from_secs(1) {
+            self.second = Some(now);
+            self.written = 0;
+        }
+        if self.written == WARNINGS_PER_SECOND {
+            self.missed += 1;
+            return Permit::Denied;
+        }
+        self.written += 1;
+        let missed = std::mem::take(&mut self.missed);
+        Permit::Granted { missed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_beyond_the_quota_are_counted_and_told_later() {
+        let start = Instant::now();
+        let mut quota = Quota::default();
+        for _ in 0..WARNINGS_PER_SECOND {
+            assert_eq!(quota.take(start), Permit::Granted { missed: 0 });
+        }
+        for _ in 0..5 {
+            assert_eq!(quota.take(start), Permit::Denied);
+        }
+        let later = start + Duration::from_secs(1);
+        assert_eq!(quota.take(later), Permit::Granted { missed: 5 });
+        assert_eq!(quota.take(later), Permit::Granted { missed: 0 });
+    }
+
+    #[test]
+    fn a_sentence_names_every_cause() {
+        let cause = std::io::Error::other("no such host");
+        let reason = Reason::Unreached(crate::connect::ConnectError::Resolve(cause));
+        let sentence = Chain(&reason).to_string();
+        assert_eq!(
+            sentence,
+            "cannot connect: name resolution failed: no such host"
+        );
     }
 }

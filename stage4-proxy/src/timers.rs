@@ -49,6 +49,12 @@ impl Timers {
         self.heap.first().map(|entry| entry.deadline)
     }
 
+    /// Returns the deadline of a row.
+    #[must_use]
+    pub fn get(&self, row: u32) -> Option<Instant> {
+        self.place(row).map(|place| self.heap[place].deadline)
+    }
+
     /// Sets the deadline of a row, in place of an earlier one; `None` takes it away.
     pub fn set(&mut self, row: u32, deadline: Option<Instant>) {
         match (self.place(row), deadline) {
@@ -200,6 +206,9 @@ mod tests {
                         prop_assert!(due.is_sorted(), "earliest first");
                         prop_assert!(model.values().all(|&time| time > now));
                     }
+                }
+                for row in 0..20 {
+                    prop_assert_eq!(timers.get(row), model.get(&row).map(|&time| at(time)));
                 }
                 prop_assert_eq!(timers.len(), model.len());
                 prop_assert_eq!(timers.next(), model.values().min().map(|&time| at(time)));

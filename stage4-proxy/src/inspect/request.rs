@@ -1,0 +1,356 @@
+//! From the bytes of a request head to a verdict, free of I/O.
+
+use std::net::IpAddr;
+
+/// The longest head that is read, in bytes.
+pub(super) const MAX_HEAD: usize = 8 * 1024;
+
+/// The most header fields that a request may have; browsers send about twenty.
+const MAX_FIELDS: usize = 64;
+
+/// What one request asks for, and whether it gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) verdict: Result<Page, Refusal>,
+}
+
+impl Request {
+    /// A request that cannot be understood well enough to have a method.
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self {
+            method: Method::Get,
+            verdict: Err(refusal),
+        }
+    }
+}
+
+/// How much of the response the client wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// Head and body; also stands for methods that we refuse, whose refusal has a body.
+    Get,
+    /// The head only.
+    Head,
+}
+
+/// What there is to get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// `/`
+    Tables,
+    /// `/routes.json`
+    Routes,
+    /// `/metrics`
+    Metrics,
+}
+
+/// Why a request does not get what it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    BadRequest,
+    NotFound,
+    MethodNotAllowed,
+    Misdirected,
+    HeadTooLarge,
+}
+
+/// Which host names the server answers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hosts {
+    /// `localhost` and loopback addresses only.
+    Loopback,
+    /// Every name: whoever listens on a public address means to be reached by names we cannot know.
+    Any,
+}
+
+impl Hosts {
+    /// Returns the names that suit a server listening on `address`.
+    pub(super) fn for_listener(address: IpAddr) -> Self {
+        if address.to_canonical().is_loopback() {
+            Self::Loopback
+        } else {
+            Self::Any
+        }
+    }
+
+    /// Tells whether `authority`, a host with or without a port, is one of ours.
+    fn contain(self, authority: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Loopback => {
+                let host = without_port(authority);
+                let address = host.parse::<IpAddr>();
+                host.eq_ignore_ascii_case("localhost")
+                    || address.is_ok_and(|address| address.to_canonical().is_loopback())
+            }
+        }
+    }
+}
+
+/// Reads the request in `head`, or returns `None` while its end is not there.
+pub(super) fn parse(head: &[u8], hosts: Hosts) -> Option<Request> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => Some(judge(&request, hosts)),
+        Ok(httparse::Status::Partial) if head.len() < MAX_HEAD => None,
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+            Some(Request::refused(Refusal::HeadTooLarge))
+        }
+        Err(_) => Some(Request::refused(Refusal::BadRequest)),
+    }
+}
+
+fn judge(request: &httparse::Request, hosts: Hosts) -> Request {
+    let method = match request.method {
+        Some("HEAD") => Method::Head,
+        _ => Method::Get,
+    };
+    Request {
+        method,
+        verdict: verdict(request, hosts),
+    }
+}
+
+fn verdict(request: &httparse::Request, hosts: Hosts) -> Result<Page, Refusal> {
+    let (authority, path) = split_target(request.path.unwrap_or_default());
+    let field = host_field(request)?;
+    // RFC 9112 section 3.2.2: the host in the request line replaces the one in the field.
+    let allowed = authority.or(field).is_none_or(|host| hosts.contain(host));
+    if !allowed {
+        return Err(Refusal::Misdirected);
+    }
+    let page = match path {
+        "/" => Page::Tables,
+        "/routes.json" => Page::Routes,
+        "/metrics" => Page::Metrics,
+        _ => return Err(Refusal::NotFound),
+    };
+    match request.method {
+        Some("GET" | "HEAD") => Ok(page),
+        _ => Err(Refusal::MethodNotAllowed),
+    }
+}
+
+/// Returns the only `Host` field. RFC 9112 section 3.2: two of them, or none in HTTP/1.1, is 400. HTTP/1.0
+/// may leave it out; no browser does, so nothing is rebound that way.
+fn host_field<'a>(request: &httparse::Request<'_, 'a>) -> Result<Option<&'a str>, Refusal> {
+    let mut hosts = request
+        .headers
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case("host"));
+    match (hosts.next(), hosts.next()) {
+        (Some(field), None) => std::str::from_utf8(field.value)
+            .map(Some)
+            .map_err(|_| Refusal::BadRequest),
+        (None, _) if request.version == Some(0) => Ok(None),
+        (None, _) | (Some(_), Some(_)) => Err(Refusal::BadRequest),
+    }
+}
+
+/// Splits `http://host/path?query` or `/path?query` into host and path.
+fn split_target(target: &str) -> (Option<&str>, &str) {
+    let (authority, path) = match target.strip_prefix("http://") {
+        Some(rest) => match rest.find(['/', '?']) {
+            Some(end) => (Some(&rest[..end]), &rest[end..]),
+            None => (Some(rest), "/"),
+        },
+        None => (None, target),
+    };
+    (authority, path.split('?').next().unwrap_or_default())
+}
+
+/// Returns the host of `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn without_port(authority: &str) -> &str {
+    if let Some(rest) = authority.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _port)| host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict_of(head: &str) -> Result<Page, Refusal> {
+        parse(head.as_bytes(), Hosts::Loopback)
+            .expect("a complete head")
+            .verdict
+    }
+
+    fn verdict_for_host(host: &str) -> Result<Page, Refusal> {
+        verdict_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    }
+
+    fn verdict_for_line(line: &str) -> Result<Page, Refusal> {
+        verdict_of(&format!("{line} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    }
+
+    #[test]
+    fn the_three_pages_are_found() {
+        assert_eq!(verdict_for_line("GET /"), Ok(Page::Tables));
+        assert_eq!(verdict_for_line("GET /routes.json"), Ok(Page::Routes));
+        assert_eq!(verdict_for_line("GET /metrics"), Ok(Page::Metrics));
+        assert_eq!(verdict_for_line("GET /metrics?x=/y"), Ok(Page::Metrics));
+        assert_eq!(
+            verdict_for_line("GET http://localhost:1/metrics"),
+            Ok(Page::Metrics)
+        );
+        assert_eq!(verdict_for_line("GET http://localhost"), Ok(Page::Tables));
+    }
+
+    #[test]
+    fn head_is_remembered_also_in_a_refusal() {
+        let found = parse(b"HEAD / HTTP/1.0\r\n\r\n", Hosts::Loopback).unwrap();
+        assert_eq!(
+            found,
+            Request {
+                method: Method::Head,
+                verdict: Ok(Page::Tables)
+            }
+        );
+        let missing = parse(b"HEAD /x HTTP/1.0\r\n\r\n", Hosts::Loopback).unwrap();
+        assert_eq!(
+            missing,
+            Request {
+                method: Method::Head,
+                verdict: Err(Refusal::NotFound)
+            }
+        );
+    }
+
+    #[test]
+    fn other_paths_and_methods_are_refused() {
+        for line in [
+            "GET /x",
+            "GET //",
+            "GET /routes.json/",
+            "GET *",
+            "POST /x",
+            "GET /%2e",
+            "GET /..",
+        ] {
+            assert_eq!(verdict_for_line(line), Err(Refusal::NotFound), "{line}");
+        }
+        for line in ["POST /", "DELETE /metrics", "get /routes.json", "OPTIONS /"] {
+            assert_eq!(
+                verdict_for_line(line),
+                Err(Refusal::MethodNotAllowed),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn loopback_hosts_are_ours_and_no_others() {
+        for host in [
+            "localhost",
+            "LocalHost:9",
+            "127.0.0.1",
+            "127.8.9.1:80",
+            "[::1]",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert_eq!(verdict_for_host(host), Ok(Page::Tables), "{host}");
+        }
+        for host in [
+            "example.org",
+            "example.org:80",
+            "localhost.example.org",
+            "10.0.0.1",
+            "0.0.0.0",
+            "[::2]",
+            "",
+            ":80",
+            "localhost@example.org",
+            "127.0.0.1.example.org",
+            "[",
+            "[]",
+            "notlocalhost",
+        ] {
+            assert_eq!(verdict_for_host(host), Err(Refusal::Misdirected), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_host_in_the_request_line_counts() {
+        assert_eq!(
+            verdict_for_line("GET http://example.org/"),
+            Err(Refusal::Misdirected)
+        );
+        assert_eq!(
+            verdict_for_line("GET http://example.org"),
+            Err(Refusal::Misdirected)
+        );
+    }
+
+    #[test]
+    fn any_host_will_do_on_a_public_address() {
+        let request = parse(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", Hosts::Any).unwrap();
+        assert_eq!(request.verdict, Ok(Page::Tables));
+        assert_eq!(Hosts::for_listener("0.0.0.0".parse().unwrap()), Hosts::Any);
+        assert_eq!(Hosts::for_listener("::".parse().unwrap()), Hosts::Any);
+        assert_eq!(
+            Hosts::for_listener("127.0.0.2".parse().unwrap()),
+            Hosts::Loopback
+        );
+        assert_eq!(
+            Hosts::for_listener("::ffff:127.0.0.1".parse().unwrap()),
+            Hosts::Loopback
+        );
+    }
+
+    #[test]
+    fn one_host_field_no_more_no_less() {
+        let missing = "GET / HTTP/1.1\r\n\r\n";
+        let twice = "GET / HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n";
+        assert_eq!(verdict_of(missing), Err(Refusal::BadRequest));
+        assert_eq!(verdict_of(twice), Err(Refusal::BadRequest));
+        assert_eq!(verdict_of("GET / HTTP/1.0\r\n\r\n"), Ok(Page::Tables));
+    }
+
+    #[test]
+    fn every_shorter_prefix_asks_for_more() {
+        let head = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
+        for length in 0..head.len() {
+            assert_eq!(
+                parse(&head[..length], Hosts::Loopback),
+                None,
+                "{length} bytes"
+            );
+        }
+        assert!(parse(head, Hosts::Loopback).is_some());
+    }
+
+    #[test]
+    fn a_head_without_end_is_too_large_at_its_bound_and_not_before() {
+        let mut head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec();
+        head.resize(MAX_HEAD - 1, b'x');
+        assert_eq!(parse(&head, Hosts::Loopback), None);
+        head.push(b'x');
+        let refused = Request::refused(Refusal::HeadTooLarge);
+        assert_eq!(parse(&head, Hosts::Loopback), Some(refused));
+        let many = format!(
+            "GET / HTTP/1.1\r\n{}\r\n",
+            "A: b\r\n".repeat(MAX_FIELDS + 1)
+        );
+        assert_eq!(parse(many.as_bytes(), Hosts::Loopback), Some(refused));
+    }
+
+    #[test]
+    fn garbage_is_a_bad_request() {
+        for head in [
+            &b"\x16\x03\x01\x02\x00\x01\x00"[..],
+            b"GET / HTTP/2.0\r\n\r\n",
+            b"\0\0\0\0",
+            b"GET\r\n\r\n",
+        ] {
+            let refused = Request::refused(Refusal::BadRequest);
+            assert_eq!(parse(head, Hosts::Loopback), Some(refused), "{head:?}");
+        }
+    }
+}

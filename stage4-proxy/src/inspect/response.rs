@@ -1,0 +1,259 @@
+//! From a verdict to the bytes of a response, free of I/O.
+
+use std::fmt::Write;
+
+use super::request::{Method, Page, Refusal};
+use super::{Snapshot, metrics};
+
+const PAGE: &str = include_str!("page.html");
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What the browser lets the page do: run exactly its own script and style, named by their SHA-256, fetch
+/// from where it came, and nothing else. A test computes both sums anew and tells them when they differ.
+const POLICY: &str = "default-src 'none'; \
+     script-src 'sha256-IoeIzr2Pe+mEuaqCwYkW8TU5sbauEt2NH8P4wVyQW8c='; \
+     style-src 'sha256-9MbLlrmHTx/Mo3U0nwBYFj629EMW4OvdMgPR62Dv22U='; \
+     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'";
+
+/// One response, not yet in bytes.
+#[derive(Debug)]
+pub(super) struct Response {
+    status: &'static str,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// Fills a page from what the proxy knows now.
+    pub(super) fn page(page: Page, source: impl Fn() -> Snapshot) -> Self {
+        let (content_type, body) = match page {
+            Page::Tables => (HTML, PAGE.as_bytes().to_vec()),
+            Page::Routes => match serde_json::to_vec(&source()) {
+                Ok(body) => (JSON, body),
+                Err(error) => return Self::failure(&error),
+            },
+            Page::Metrics => (
+                metrics::CONTENT_TYPE,
+                metrics::render(&source().totals).into_bytes(),
+            ),
+        };
+        Self {
+            status: "200 OK",
+            content_type,
+            body,
+        }
+    }
+
+    /// Says in one sentence why there is no page.
+    pub(super) fn refusal(refusal: Refusal) -> Self {
+        let (status, sentence) = match refusal {
+            Refusal::BadRequest => ("400 Bad Request", "This is not a valid HTTP/1.1 request."),
+            Refusal::NotFound => (
+                "404 Not Found",
+                "There is only /, /routes.json and /metrics.",
+            ),
+            Refusal::MethodNotAllowed => (
+                "405 Method Not Allowed",
+                "The inspector only answers GET and HEAD.",
+            ),
+            // RFC 9110 section 15.5.20.
+            Refusal::Misdirected => (
+                "421 Misdirected Request",
+                "The inspector listens on a loopback address: use localhost or that address in the URL.",
+            ),
+            Refusal::HeadTooLarge => (
+                "431 Request Header Fields Too Large",
+                "The request head may have 8 KiB and 64 fields.",
+            ),
+        };
+        Self {
+            status,
+            content_type: TEXT,
+            body: format!("{sentence}\n").into_bytes(),
+        }
+    }
+
+    fn failure(error: &serde_json::Error) -> Self {
+        let body = format!("The snapshot cannot be written as JSON: {error}.\n").into_bytes();
+        Self {
+            status: "500 Internal Server Error",
+            content_type: TEXT,
+            body,
+        }
+    }
+
+    /// Returns the response as it goes over the wire; the answer to HEAD ends after the blank line.
+    pub(super) fn into_bytes(self, method: Method) -> Vec<u8> {
+        let mut bytes = self.head().into_bytes();
+        match method {
+            Method::Get => bytes.extend(self.body),
+            Method::Head => {}
+        }
+        bytes
+    }
+
+    fn head(&self) -> String {
+        let mut head = format!("HTTP/1.1 {}\r\n", self.status);
+        let length = self.body.len().to_string();
+        let fields = [
+            ("Content-Type", self.content_type),
+            ("Content-Length", &length),
+            ("Connection", "close"),
+            ("Cache-Control", "no-store"),
+            ("Allow", "GET, HEAD"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Content-Security-Policy", POLICY),
+        ];
+        for (name, value) in fields {
+            // Writing to a String never fails.
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        head + "\r\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    const ALL_REFUSALS: [Refusal; 5] = [
+        Refusal::BadRequest,
+        Refusal::NotFound,
+        Refusal::MethodNotAllowed,
+        Refusal::Misdirected,
+        Refusal::HeadTooLarge,
+    ];
+
+    fn text(response: Response, method: Method) -> String {
+        String::from_utf8(response.into_bytes(method)).unwrap()
+    }
+
+    /// RFC 4648 section 4.
+    fn base64(bytes: &[u8]) -> String {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::new();
+        for three in bytes.chunks(3) {
+            let word = three
+                .iter()
+                .fold(0_u32, |word, &byte| word << 8 | u32::from(byte))
+                << (8 * (3 - three.len()));
+            for place in 0..4 {
+                let six = (word >> (18 - 6 * place)) & 63;
+                let letter = char::from(ALPHABET[six as usize]);
+                text.push(if place <= three.len() { letter } else { '=' });
+            }
+        }
+        text
+    }
+
+    /// The `'sha256-..'` of the text between `open` and `close`, which must be there exactly once.
+    fn source_of(open: &str, close: &str) -> String {
+        let (_, rest) = PAGE.split_once(open).unwrap();
+        let (inner, rest) = rest.split_once(close).unwrap();
+        assert!(!rest.contains(open), "{open} twice");
+        format!("'sha256-{}'", base64(&Sha256::digest(inner)))
+    }
+
+    #[test]
+    fn base64_knows_its_test_vectors() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn the_policy_names_exactly_this_script_and_this_style() {
+        let script = source_of("<script>", "</script>");
+        let style = source_of("<style>", "</style>");
+        assert!(
+            POLICY.contains(&format!("script-src {script};")),
+            "POLICY needs script-src {script}"
+        );
+        assert!(
+            POLICY.contains(&format!("style-src {style};")),
+            "POLICY needs style-src {style}"
+        );
+    }
+
+    #[test]
+    fn the_page_loads_nothing_and_inserts_no_markup() {
+        for word in [
+            "src=",
+            "http:",
+            "https:",
+            "//cdn",
+            "@import",
+            "url(",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacent",
+            "document.write",
+            " style=",
+            "onclick",
+        ] {
+            assert!(!PAGE.contains(word), "{word} in page.html");
+        }
+    }
+
+    #[test]
+    fn every_response_has_its_length_and_its_guards() {
+        let pages = [Page::Tables, Page::Routes, Page::Metrics];
+        let pages = pages.map(|page| Response::page(page, Snapshot::default));
+        for response in pages.into_iter().chain(ALL_REFUSALS.map(Response::refusal)) {
+            let length = response.body.len();
+            let text = text(response, Method::Get);
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert_eq!(body.len(), length);
+            for field in [
+                &format!("Content-Length: {length}"),
+                "Connection: close",
+                "Cache-Control: no-store",
+                "X-Content-Type-Options: nosniff",
+                "Allow: GET, HEAD",
+                "Content-Security-Policy: default-src 'none'; ",
+            ] {
+                assert!(head.contains(field), "{field} in {head}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_answer_to_head_has_the_same_head_and_no_body() {
+        let whole = text(
+            Response::page(Page::Metrics, Snapshot::default),
+            Method::Get,
+        );
+        let head = text(
+            Response::page(Page::Metrics, Snapshot::default),
+            Method::Head,
+        );
+        assert!(head.ends_with("\r\n\r\n"));
+        assert!(whole.starts_with(&head) && whole.len() > head.len());
+    }
+
+    #[test]
+    fn each_refusal_has_its_own_status_and_a_sentence() {
+        let status = |refusal| text(Response::refusal(refusal), Method::Get)[9..12].to_owned();
+        assert_eq!(
+            ALL_REFUSALS.map(status),
+            ["400", "404", "405", "421", "431"]
+        );
+        for refusal in ALL_REFUSALS {
+            assert!(text(Response::refusal(refusal), Method::Get).ends_with(".\n"));
+        }
+    }
+}

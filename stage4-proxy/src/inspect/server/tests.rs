@@ -1,0 +1,289 @@
+//! The server against raw sockets, polite ones and others.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
+
+use super::super::{EndpointView, SessionView};
+use super::*;
+
+/// No test waits longer than this for one answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A limit of the server that a test waits for.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// Limits of the server that no test reaches, however busy the machine is.
+const UNHURRIED: Patience = Patience {
+    head: Duration::from_secs(3600),
+    response: PATIENCE,
+    close: PATIENCE,
+};
+
+const GET_METRICS: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+fn start(source: impl Fn() -> Snapshot + Send + Sync + 'static) -> Inspector {
+    start_with(UNHURRIED, source)
+}
+
+fn start_with(
+    patience: Patience,
+    source: impl Fn() -> Snapshot + Send + Sync + 'static,
+) -> Inspector {
+    Inspector::with_patience((Ipv4Addr::LOCALHOST, 0).into(), patience, source).unwrap()
+}
+
+fn connect(inspector: &Inspector) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&inspector.local_addr(), PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends `bytes` and returns everything that comes back, up to a clean end.
+fn exchange(inspector: &Inspector, bytes: &[u8]) -> String {
+    let mut stream = connect(inspector);
+    stream.write_all(bytes).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn get(inspector: &Inspector, path: &str) -> String {
+    exchange(
+        inspector,
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes(),
+    )
+}
+
+fn status(answer: &str) -> &str {
+    answer.get(9..12).unwrap_or(answer)
+}
+
+fn assert_serves(inspector: &Inspector) {
+    assert_eq!(status(&exchange(inspector, GET_METRICS)), "200");
+}
+
+/// About 250 bytes of JSON for each session.
+fn large_snapshot() -> Snapshot {
+    let endpoint = EndpointView {
+        fd: 1,
+        local: None,
+        peer: None,
+    };
+    let session = SessionView {
+        client: endpoint,
+        upstream: Some(endpoint),
+        phase: "relay",
+        description: "x".repeat(100),
+        bytes_up: 1,
+        bytes_down: 2,
+        age_ms: 3,
+    };
+    Snapshot {
+        sessions: vec![session; 30_000],
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn the_pages_are_served_and_the_source_is_asked_each_time() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let inspector = start(move || {
+        let mut snapshot = Snapshot::default();
+        snapshot.totals.sessions_total = count.fetch_add(1, Ordering::Relaxed) + 1;
+        snapshot
+    });
+    assert!(get(&inspector, "/").contains("<!doctype html>"));
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        0,
+        "the page itself needs no snapshot"
+    );
+    for number in 1..4 {
+        let answer = get(&inspector, "/routes.json");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains("Content-Type: application/json\r\n"),
+            "{head}"
+        );
+        let json: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(json["totals"]["sessions_total"], number);
+    }
+    assert!(get(&inspector, "/metrics").contains("\nproxy_sessions_total 4\n"));
+}
+
+#[test]
+fn what_is_not_a_request_for_a_page_is_refused() {
+    let inspector = start(Snapshot::default);
+    let cases: [(&[u8], &str); 6] = [
+        (b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", "404"),
+        (
+            b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc",
+            "405",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", "421"),
+        (b"GET / HTTP/1.1\r\n\r\n", "400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400"),
+        (b"HEAD /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "200"),
+    ];
+    for (request, expected) in cases {
+        let answer = exchange(&inspector, request);
+        assert_eq!(
+            status(&answer),
+            expected,
+            "{}",
+            String::from_utf8_lossy(request)
+        );
+    }
+}
+
+#[test]
+fn a_refusal_arrives_although_the_client_sends_more() {
+    let inspector = start(Snapshot::default);
+    let mut head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec();
+    head.resize(40_000, b'x');
+    assert_eq!(status(&exchange(&inspector, &head)), "431");
+    let mut early = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec();
+    early.resize(40_000, b'x');
+    assert_eq!(status(&exchange(&inspector, &early)), "404");
+}
+
+#[test]
+fn a_head_may_come_byte_by_byte() {
+    let inspector = start(Snapshot::default);
+    let mut stream = connect(&inspector);
+    stream.set_nodelay(true).unwrap();
+    for byte in GET_METRICS {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(status(&answer), "200");
+}
+
+#[test]
+fn silent_clients_fewer_than_threads_delay_nobody() {
+    let inspector = start(Snapshot::default);
+    let _silent: Vec<_> = (1..THREADS).map(|_| connect(&inspector)).collect();
+    assert_serves(&inspector);
+}
+
+#[test]
+fn more_silent_clients_delay_the_others_for_a_bounded_time() {
+    let patience = Patience {
+        head: SHORT,
+        ..UNHURRIED
+    };
+    let inspector = start_with(patience, Snapshot::default);
+    let _silent: Vec<_> = (0..3 * THREADS).map(|_| connect(&inspector)).collect();
+    assert_serves(&inspector);
+}
+
+#[test]
+fn clients_that_do_not_read_delay_the_others_for_a_bounded_time() {
+    let patience = Patience {
+        response: SHORT,
+        ..UNHURRIED
+    };
+    let inspector = start_with(patience, large_snapshot);
+    let request = b"GET /routes.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut lazy: Vec<_> = (0..2 * THREADS).map(|_| connect(&inspector)).collect();
+    for stream in &mut lazy {
+        stream.write_all(request).unwrap();
+    }
+    assert_serves(&inspector);
+}
+
+#[test]
+fn a_large_table_arrives_whole() {
+    let inspector = start(large_snapshot);
+    let answer = get(&inspector, "/routes.json");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains(&format!("Content-Length: {}\r\n", body.len())),
+        "{head}"
+    );
+    let json: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(json["sessions"].as_array().unwrap().len(), 30_000);
+}
+
+#[test]
+fn clients_that_reset_or_leave_half_way_end_nothing() {
+    let inspector = start(Snapshot::default);
+    for length in 0..GET_METRICS.len() {
+        let mut stream = connect(&inspector);
+        stream.write_all(&GET_METRICS[..length]).unwrap();
+        if length % 2 == 0 {
+            let socket = Socket::from(stream);
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    }
+    assert_serves(&inspector);
+}
+
+#[test]
+fn random_bytes_end_nothing() {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let mut random = u64::from(now.subsec_nanos()) << 16 | 1;
+    println!("seed {random}");
+    let inspector = start(Snapshot::default);
+    for _ in 0..200 {
+        let mut bytes = GET_METRICS.to_vec();
+        for _ in 0..4 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let [place, byte, ..] = random.to_be_bytes();
+            let place = usize::from(place) % bytes.len();
+            bytes[place] = byte;
+        }
+        let mut stream = connect(&inspector);
+        stream.write_all(&bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer);
+        assert!(
+            end.is_ok() && (answer.is_empty() || answer.starts_with(b"HTTP/1.1 ")),
+            "{end:?}"
+        );
+    }
+    assert_serves(&inspector);
+}
+
+#[test]
+fn dropping_ends_at_once_although_clients_are_silent() {
+    let inspector = start(Snapshot::default);
+    let address = inspector.local_addr();
+    let mut silent: Vec<_> = (0..2 * THREADS).map(|_| connect(&inspector)).collect();
+    let (sender, receiver) = mpsc::channel();
+    let stopper = thread::spawn(move || {
+        drop(inspector);
+        sender.send(()).unwrap();
+    });
+    receiver.recv_timeout(PATIENCE).unwrap();
+    stopper.join().unwrap();
+    for stream in &mut silent {
+        let mut rest = Vec::new();
+        // A reset is as good an end as a close here.
+        let _ = stream.read_to_end(&mut rest);
+        assert_eq!(rest, b"");
+    }
+    assert!(
+        TcpStream::connect_timeout(&address, PATIENCE).is_err(),
+        "nobody listens"
+    );
+    drop(Inspector::start(address, Snapshot::default).unwrap());
+}
+
+#[test]
+fn an_address_in_use_is_an_error() {
+    let first = start(Snapshot::default);
+    let second = Inspector::start(first.local_addr(), Snapshot::default);
+    assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+}

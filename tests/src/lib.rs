@@ -21,7 +21,7 @@
 //!
 //! Read in this order: [`failure`] (how a test begins and fails), [`transcript`], [`deadline`], [`program`],
 //! [`process`], [`server`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`proc`], [`sockets`],
-//! [`nonce`], [`digest`], [`diff`].
+//! [`nonce`], [`digest`], [`diff`]. [`lines`] holds the conversations that several stages must pass.
 //!
 //! Invariants:
 //! 1. Nothing waits without a deadline, and `COURSE_TIME_SCALE` stretches all of them.
@@ -38,6 +38,7 @@ pub mod diff;
 pub mod digest;
 pub mod failure;
 pub mod gate;
+pub mod lines;
 pub mod nonce;
 pub mod peer;
 pub mod proc;
@@ -63,7 +64,7 @@ pub use nonce::Rng;
 pub use peer::{Peer, Peer as Client};
 pub use process::{Finished, Process};
 pub use program::{Program, choose_binary};
-pub use ready::{BlackHole, Sink};
+pub use ready::{BlackHole, ClosedPort, Sink};
 pub use receive::{Drained, End};
 pub use scripted::Scripted;
 pub use send::Sending;

@@ -174,6 +174,50 @@ impl BlackHole {
     }
 }
 
+/// An address that refuses every connect, and that nobody else can take meanwhile: bound, but not listening.
+#[derive(Debug)]
+pub struct ClosedPort {
+    address: SocketAddr,
+    /// Kept open: the port stays taken.
+    _socket: Socket,
+}
+
+impl ClosedPort {
+    /// Takes a free port of 127.0.0.1.
+    ///
+    /// # Panics
+    /// When no socket can be made.
+    #[must_use]
+    #[track_caller]
+    pub fn start() -> Self {
+        match Self::try_at(SocketAddr::from(([127, 0, 0, 1], 0))) {
+            Ok(port) => port,
+            Err(error) => fail(format!("Cannot take a port of 127.0.0.1: {error}")),
+        }
+    }
+
+    /// Takes `address`, for example `[::1]:0`.
+    ///
+    /// # Errors
+    /// As `bind(2)`: a machine may have no IPv6.
+    pub fn try_at(address: SocketAddr) -> std::io::Result<Self> {
+        let socket = tcp(address)?;
+        socket.bind(&address.into())?;
+        let address = socket.local_addr()?.as_socket().unwrap_or(address);
+        Transcript::current().step(format!("{address} refuses every connect"));
+        Ok(Self {
+            address,
+            _socket: socket,
+        })
+    }
+
+    /// Returns the address that refuses.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
 fn is_full(address: SocketAddr) -> bool {
     let rows = sockets::rows();
     let waiting = rows

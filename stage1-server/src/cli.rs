@@ -15,14 +15,17 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
+use crate::log::LogWriter;
+
 /// Starts logging to standard error; `RUST_LOG` chooses how much, the default is `info`.
 ///
+/// Logging never makes the program wait: lines are dropped, and counted, while nobody reads them.
 /// A second call has no effect, and a `RUST_LOG` that cannot be understood counts as not set.
 pub fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(LogWriter::default)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .try_init();
     if started.is_err() {

@@ -14,7 +14,7 @@
 //! 2. `line`: lines out of bytes, without any input or output of its own.
 //! 3. `serve`: the loop that accepts, reads and writes.
 //! 4. `accept`: which errors of `accept(2)` matter.
-//! 5. [`cli`]: what all programs of the course do on the command line.
+//! 5. [`cli`]: what all programs of the course do on the command line; `log`: where its log goes.
 //!
 //! # Invariants
 //! 1. System calls are made in `listen` and `serve` only; `line` is a machine without input and
@@ -29,6 +29,7 @@ mod accept;
 pub mod cli;
 mod line;
 mod listen;
+mod log;
 mod serve;
 
 pub use accept::AcceptFailure;

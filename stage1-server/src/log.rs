@@ -1,0 +1,71 @@
+//! The log's way out, which never makes the program wait.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// How many lines could not be written since the last one that could.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Writes log lines to standard error, and drops them while nobody reads.
+///
+/// If standard error is a pipe whose reader has stopped, `write(2)` waits, and a server that logs
+/// would stand still with all its clients. Asking `poll(2)` first avoids this: a pipe that has
+/// room has it for at least 4096 bytes (`pipe(7)`), and a log line is shorter. To make standard
+/// error non-blocking instead would change it for the programs that share it, too.
+#[derive(Debug, Default)]
+pub(crate) struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Locked from the question to the write, so that no other thread takes the room.
+        let mut stderr = io::stderr().lock();
+        if !has_room(&stderr) {
+            LOST.fetch_add(1, Ordering::Relaxed);
+            return Ok(line.len());
+        }
+        let lost = LOST.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            writeln!(stderr, "({lost} log lines were lost: nobody read them)")?;
+        }
+        stderr.write_all(line)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Tells whether a write of one line returns at once; a question that fails counts as yes.
+fn has_room(fd: &impl AsFd) -> bool {
+    let mut question = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut question, PollTimeout::ZERO) != Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_full_pipe_has_no_room_until_it_is_read() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        assert!(has_room(&writer));
+        while has_room(&writer) {
+            writer.write_all(&[b'x'; 4096]).unwrap();
+        }
+        io::Read::read_exact(&mut reader, &mut [0; 4096]).unwrap();
+        assert!(has_room(&writer));
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_does_not_count_as_full() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        assert!(has_room(&ours));
+    }
+}

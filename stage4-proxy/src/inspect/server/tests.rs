@@ -153,6 +153,20 @@ fn a_refusal_arrives_although_the_client_sends_more() {
 }
 
 #[test]
+fn a_client_that_is_still_sending_is_not_reset() {
+    let inspector = start(Snapshot::default);
+    let mut stream = connect(&inspector);
+    stream.write_all(GET_METRICS).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    // A closed peer answers the first of these with a reset, and then the next one fails.
+    for _ in 0..32 {
+        stream.write_all(&[b'x'; 1024]).unwrap();
+    }
+    assert_eq!(status(&answer), "200");
+}
+
+#[test]
 fn a_head_may_come_byte_by_byte() {
     let inspector = start(Snapshot::default);
     let mut stream = connect(&inspector);

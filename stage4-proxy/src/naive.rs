@@ -289,3 +289,70 @@ fn number_of(event: &EpollEvent) -> RawFd {
 fn place(fd: RawFd) -> usize {
     usize::try_from(fd).unwrap_or(MAX_SOCKS)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A proxy on a free port that nobody runs, with its upstream: a test calls each step itself.
+    fn at_rest() -> (NaiveProxy, SocketAddr, TcpListener) {
+        let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listen_sock = create_server((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = listen_sock.local_addr().unwrap().as_socket().unwrap();
+        let upstream_addrs = vec![upstream.local_addr().unwrap()];
+        let proxy = NaiveProxy::new(create_loop().unwrap(), listen_sock, upstream_addrs).unwrap();
+        (proxy, address, upstream)
+    }
+
+    #[test]
+    fn milestone_1_one_client_is_one_row_and_one_upstream_accept() {
+        let (mut proxy, address, upstream) = at_rest();
+        let client = TcpStream::connect(address).unwrap();
+        proxy.accept_connection();
+        let (mut arrived, _) = upstream.accept().unwrap();
+
+        assert_eq!(proxy.route_table_size, 1);
+        let [conn_sock, upstream_sock] = proxy.route_table[0];
+        let peer_of = |fd| proxy.socket(fd).unwrap().peer_addr().unwrap().as_socket();
+        assert_eq!(peer_of(conn_sock), client.local_addr().ok());
+        assert_eq!(peer_of(upstream_sock), arrived.local_addr().ok());
+        assert!(proxy.is_conn_sock(conn_sock) && !proxy.is_upstream_sock(conn_sock));
+        assert!(proxy.is_upstream_sock(upstream_sock) && !proxy.is_conn_sock(upstream_sock));
+
+        arrived.set_nonblocking(true).unwrap();
+        let no_bytes = arrived.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(no_bytes.kind(), io::ErrorKind::WouldBlock);
+        upstream.set_nonblocking(true).unwrap();
+        assert!(upstream.accept().is_err(), "one accept is enough");
+    }
+
+    #[test]
+    fn a_closed_number_stays_in_its_row() {
+        let (mut proxy, address, _upstream) = at_rest();
+        let _client = TcpStream::connect(address).unwrap();
+        proxy.accept_connection();
+        let [conn_sock, upstream_sock] = proxy.route_table[0];
+        proxy.close(conn_sock);
+        assert!(proxy.socket(conn_sock).is_none());
+        assert_eq!(proxy.find_matching_conn(upstream_sock), Some(conn_sock));
+    }
+
+    #[test]
+    fn the_newest_row_answers_for_a_number_that_changed_sides() {
+        let (mut proxy, _, _upstream) = at_rest();
+        for [conn_sock, upstream_sock] in [[6, 7], [7, 8], [6, 9], [8, 10]] {
+            proxy.conn_socks[proxy.conn_socks_size] = conn_sock;
+            proxy.upstream_socks[proxy.upstream_socks_size] = upstream_sock;
+            proxy.route_table[proxy.route_table_size] = [conn_sock, upstream_sock];
+            proxy.conn_socks_size += 1;
+            proxy.upstream_socks_size += 1;
+            proxy.route_table_size += 1;
+        }
+        assert_eq!(proxy.find_matching_upstream(6), Some(9)); // from the front: 7, a client
+        assert!(proxy.is_conn_sock(7) && !proxy.is_upstream_sock(7));
+        assert!(proxy.is_conn_sock(8) && !proxy.is_upstream_sock(8));
+        assert!(!proxy.is_conn_sock(11) && !proxy.is_upstream_sock(11));
+    }
+}

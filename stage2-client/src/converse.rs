@@ -1,8 +1,9 @@
 //! Talking: input to the server and the server's answers to the output, both at the same time.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::Shutdown;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use socket2::Socket;
@@ -35,38 +36,56 @@ pub fn converse(
     mut output: impl Write,
 ) -> io::Result<()> {
     let sending = socket.try_clone()?;
-    let (failed, failure) = mpsc::channel();
-    thread::spawn(move || {
-        if let Err(error) = send_all(input, &sending) {
-            // The receiver is gone if the server was faster to end the conversation.
-            drop(failed.send(error));
-        }
-        // Sent only after a failure was reported, so that the server's answer to it comes later.
-        drop(sending.shutdown(Shutdown::Write));
-    });
+    let outcome = Arc::new(Mutex::new(Ok(())));
+    let shared = Arc::clone(&outcome);
+    thread::spawn(move || send_all(input, &sending, &shared));
     let received = receive_all(socket, &mut output);
-    // Lets a thread that waits for room in the send buffer end now.
+    // Lets a thread that waits for room in the send buffer end its write now.
     drop(socket.shutdown(Shutdown::Both));
-    received?;
-    failure.try_recv().map_or(Ok(()), Err)
+    received.and(take(&outcome))
 }
 
-/// Copies the input to the server.
+/// Copies the input to the server, then closes the sending direction (`shutdown(2)`).
 ///
-/// That the server takes no more bytes is not a failure here: whether it has ended the
-/// conversation or broken it, the reading side finds out with certainty.
-///
-/// # Errors
-/// Fails if the input cannot be read.
-fn send_all(mut input: impl Read, mut socket: &Socket) -> io::Result<()> {
+/// A failure is left in `outcome`. The kernel tells a reset only once, to the first of the two
+/// directions that asks; if it was this one, the other sees nothing but an end. So `outcome` stays
+/// locked from the write until its error is in place, and whoever looks there does not miss it.
+/// While the thread waits for input, it is not locked.
+fn send_all(mut input: impl Read, socket: &Socket, outcome: &Mutex<io::Result<()>>) {
     let mut chunk = vec![0; CHUNK];
     loop {
-        let count = read_some(&mut input, &mut chunk)
-            .map_err(|error| explain("cannot read the input", &error))?;
-        if count == 0 || socket.write_all(&chunk[..count]).is_err() {
-            return Ok(());
+        let read = read_some(&mut input, &mut chunk);
+        let mut outcome = lock(outcome);
+        *outcome = match read {
+            Ok(0) => break,
+            Ok(count) => send(socket, &chunk[..count]),
+            Err(error) => Err(explain("cannot read the input", &error)),
+        };
+        if outcome.is_err() {
+            break;
         }
     }
+    drop(socket.shutdown(Shutdown::Write));
+}
+
+/// Writes all of `bytes`, which the two socket buffers may delay.
+fn send(mut socket: &Socket, bytes: &[u8]) -> io::Result<()> {
+    let sent = socket.write_all(bytes);
+    sent.map_err(|error| explain("the connection broke", &error))
+}
+
+/// Takes the sender's outcome, and forgives `EPIPE`: the server has ended the conversation while
+/// there was still something to say. That is an end, and no failure.
+fn take(outcome: &Mutex<io::Result<()>>) -> io::Result<()> {
+    match mem::replace(&mut *lock(outcome), Ok(())) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// A thread that panicked with the lock leaves an outcome that is still good to read.
+fn lock(outcome: &Mutex<io::Result<()>>) -> MutexGuard<'_, io::Result<()>> {
+    outcome.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copies the server's bytes to the output until the server's EOF, and flushes as they come.
@@ -147,14 +166,32 @@ mod tests {
 
     #[test]
     fn a_reset_is_an_error_and_not_an_end() {
-        let (_open, silent) = UnixStream::pair().unwrap();
-        let socket = connected(|client| client.set_linger(Some(Duration::ZERO)).unwrap());
-        let error = converse(&socket, silent, io::sink()).unwrap_err();
+        let (mut open, input) = UnixStream::pair().unwrap();
+        open.write_all(b"x").unwrap();
+        let socket = connected(|mut client| {
+            // Waits for the conversation: a reset that comes earlier would fail the connect.
+            client.read_exact(&mut [0]).unwrap();
+            client.set_linger(Some(Duration::ZERO)).unwrap();
+        });
+        let error = converse(&socket, input, io::sink()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         assert!(
             error.to_string().starts_with("the connection broke"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_reset_while_sending_is_an_error_and_not_an_end() {
+        // Sender and receiver race for the error, which the kernel tells only once.
+        for _ in 0..200 {
+            let socket = connected(|mut client| {
+                client.read_exact(&mut [0]).unwrap();
+                client.set_linger(Some(Duration::ZERO)).unwrap();
+            });
+            let error = converse(&socket, io::repeat(b'x'), io::sink()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
     }
 
     /// An input, and an output, that only fails.

@@ -8,17 +8,15 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::deadline::{Deadline, eventually, eventually_equal};
+use crate::deadline::{Deadline, eventually_equal, holds_by};
 use crate::failure::{fail, rest_until_stopped};
 use crate::peer::Peer;
 use crate::receive::Drained;
 use crate::scripted::{Options, Scripted};
-use crate::sockets;
+use crate::sockets::{self, ESTABLISHED, SYN_SENT};
 use crate::sync::lock;
 use crate::transcript::Transcript;
 
-/// The kernel's number of the state SYN-SENT in `/proc/net/tcp`.
-const SYN_SENT: u8 = 2;
 /// How long a sink waits for the end of a stream: longer than any test's own deadlines.
 const SINK_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -152,24 +150,28 @@ impl BlackHole {
         listener.bind(&address.into())?;
         listener.listen(0)?;
         let address = listener.local_addr()?.as_socket().unwrap_or(address);
-        let mut sockets = vec![listener];
+        let mut fillers = Vec::new();
         // A backlog of 0 still takes one connection; the ones after it stay in SYN-SENT.
         for _ in 0..3 {
             let filler = tcp(address)?;
             filler.set_nonblocking(true)?;
             // EINPROGRESS is what a connect without blocking says when it has begun.
             let _ = filler.connect(&address.into());
-            sockets.push(filler);
+            fillers.push(filler);
         }
-        eventually(
-            "the accept queue of the black hole fills up",
-            Deadline::patience(),
-            || is_full(address),
-        );
+        let mut full = Ok(false);
+        holds_by(Deadline::patience(), &mut || {
+            full = is_full(&fillers, address);
+            !matches!(full, Ok(false))
+        });
+        if !full? {
+            return Err(std::io::Error::other("its accept queue does not fill up"));
+        }
+        fillers.push(listener);
         Transcript::current().step(format!("{address} is a black hole: it answers no connect"));
         Ok(Self {
             address,
-            _sockets: sockets,
+            _sockets: fillers,
         })
     }
 }
@@ -218,16 +220,17 @@ impl ClosedPort {
     }
 }
 
-fn is_full(address: SocketAddr) -> bool {
-    let rows = sockets::rows();
-    let waiting = rows
-        .iter()
-        .filter(|row| row.remote == address && row.state == SYN_SENT)
-        .count();
-    let queued = rows
-        .iter()
-        .any(|row| row.local == address && row.remote.port() == 0 && row.unread > 0);
-    queued && waiting > 0
+/// Tells whether the first connection was taken and the last one was not answered.
+fn is_full(fillers: &[Socket], address: SocketAddr) -> std::io::Result<bool> {
+    let state = |filler: Option<&Socket>| match filler
+        .map(Socket::local_addr)
+        .transpose()?
+        .and_then(|local| local.as_socket())
+    {
+        Some(local) => Ok(sockets::find(local, address)?.map(|row| row.state)),
+        None => Ok::<_, std::io::Error>(None),
+    };
+    Ok(state(fillers.first())? == Some(ESTABLISHED) && state(fillers.last())? == Some(SYN_SENT))
 }
 
 fn tcp(address: SocketAddr) -> std::io::Result<Socket> {

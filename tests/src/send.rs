@@ -1,7 +1,7 @@
 //! Sending: all at once, in pieces, until nobody takes more, or in the background.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::deadline::{Deadline, holds_by};
 use crate::diff;
 use crate::failure::Failure;
 use crate::peer::{Peer, is_retry};
-use crate::sockets;
+use crate::sockets::{self, SocketRow};
 use crate::transcript::Transcript;
 
 /// The most that one write gives to the kernel.
@@ -115,7 +115,7 @@ impl Peer {
 
     /// Waits until the program on the other side has read every byte that was sent.
     ///
-    /// It asks the kernel (`/proc/net/tcp`), so it needs the other side on this machine and works for a program in any
+    /// It asks the kernel ([`sockets`]), so it needs the other side on this machine and works for a program in any
     /// language. A connection that is gone counts as read.
     ///
     /// # Panics
@@ -136,14 +136,24 @@ impl Peer {
     /// Returns how many bytes are on their way to the other side or wait there to be read.
     #[must_use]
     pub fn unread_by_peer(&self) -> u64 {
-        let rows = sockets::rows();
-        let mine = rows
-            .iter()
-            .find(|row| row.local == self.local && row.remote == self.remote);
-        let theirs = rows
-            .iter()
-            .find(|row| row.local == self.remote && row.remote == self.local);
-        mine.map_or(0, |row| row.unsent) + theirs.map_or(0, |row| row.unread)
+        // In this order: what has left the one queue is in the other, or was read.
+        let mine = self
+            .row(self.local, self.remote)
+            .map_or(0, |row| row.unsent);
+        let theirs = self
+            .row(self.remote, self.local)
+            .map_or(0, |row| row.unread);
+        mine + theirs
+    }
+
+    #[track_caller]
+    fn row(&self, local: SocketAddr, remote: SocketAddr) -> Option<SocketRow> {
+        sockets::find(local, remote).unwrap_or_else(|error| {
+            self.fail(&format!(
+                "cannot ask the kernel about its connection (sock_diag): {error}"
+            ))
+            .raise()
+        })
     }
 
     #[track_caller]

@@ -206,3 +206,6 @@ fn start_inspector(address: SocketAddr, control: Control) -> io::Result<Inspecto
     tracing::info!("inspector on http://{}/", inspector.local_addr());
     Ok(inspector)
 }
+
+#[cfg(test)]
+mod tests;

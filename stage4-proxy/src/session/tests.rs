@@ -1,1 +1,284 @@
+use super::*;
 
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use harness::connect::Connect;
+use harness::{Deadline, PATIENCE, Peer, Rng, eventually};
+use stage1_server::{ListenOptions, listen, local_address};
+use stage3_epoll::{Events, Interest, Poll, Token};
+
+use crate::connect::ConnectError;
+
+mod deadlines;
+mod handshaking;
+mod matrix;
+mod relaying;
+
+/// A handshake of lines: `go` connects, `no` is refused, `hello` is greeted, anything else ignored.
+#[derive(Debug)]
+struct Lines;
+
+impl Handshake for Lines {
+    fn advance(&mut self, input: &[u8]) -> Step {
+        let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
+            return step(0, b"", Verdict::More);
+        };
+        match &input[..end] {
+            b"go" => step(end + 1, b"", Verdict::Connect(target())),
+            b"no" => step(end + 1, b"no\n", Verdict::Refuse("as asked".to_owned())),
+            b"hello" => step(end + 1, b"hi\n", Verdict::More),
+            _ => step(end + 1, b"", Verdict::More),
+        }
+    }
+
+    fn connected(&mut self, local: Option<SocketAddr>) -> Vec<u8> {
+        assert!(local.is_some(), "the upstream's local address is known");
+        b"ok\n".to_vec()
+    }
+
+    fn failed(&mut self, error: &ConnectError) -> Vec<u8> {
+        format!("error: {error}\n").into_bytes()
+    }
+}
+
+fn step(consumed: usize, reply: &[u8], verdict: Verdict) -> Step {
+    Step {
+        consumed,
+        reply: reply.to_vec(),
+        verdict,
+    }
+}
+
+fn target() -> Arc<Target> {
+    Arc::new("example:80".parse().unwrap())
+}
+
+/// A session with real sockets, driven as a worker drives it.
+struct Rig {
+    session: Session,
+    /// The far end of the client's connection, until a test resets it.
+    client: Option<Peer>,
+    /// The far end of the upstream's connection, once there is one.
+    upstream: Option<Peer>,
+    bench: Workbench,
+    limits: Limits,
+    poll: Poll,
+    /// The clock; it stands still until a test moves it.
+    now: Instant,
+}
+
+impl Rig {
+    /// Accepts a client that begins with a handshake of [`Lines`].
+    fn new() -> Self {
+        Self::with_handshake(Lines, Connect::new())
+    }
+
+    fn with_handshake(handshake: impl Handshake + 'static, connect: Connect) -> Self {
+        let (near, client) = connection(connect);
+        let limits = Limits::default();
+        let mut rig = Self {
+            session: Session::new(near, Phase::Handshake(Box::new(handshake)), Instant::now()),
+            client: Some(client),
+            upstream: None,
+            bench: Workbench::new(&limits),
+            limits,
+            poll: Poll::new().unwrap(),
+            now: Instant::now(),
+        };
+        rig.now = rig.session.opened;
+        rig.watch(Side::Client);
+        rig
+    }
+
+    /// Accepts a client whose session is in `Relay`, with nothing said before.
+    fn relaying() -> Self {
+        Self::relaying_with(Connect::new())
+    }
+
+    fn relaying_with(connect: Connect) -> Self {
+        let mut rig = Self::with_handshake(Lines, connect);
+        rig.session.phase = Phase::Resolving(None);
+        rig.reach_upstream();
+        rig
+    }
+
+    /// Registers one side and learns that it is writable.
+    fn watch(&mut self, side: Side) {
+        let token = Token(side.column() as u64);
+        let endpoint = self.session.endpoint_mut(side).unwrap();
+        let interest = Interest::BOTH.edge();
+        self.poll.register(&*endpoint, token, interest).unwrap();
+        self.await_events();
+    }
+
+    /// Puts the session into the phase in which a connect(2) is under way.
+    fn begin_connecting(&mut self) {
+        let rest = Vec::new().into_iter();
+        let since = self.now;
+        let answer = self.session.take_answer();
+        let phase = Phase::Connecting(answer, Attempt { rest, since });
+        self.session.enter(phase, self.now);
+    }
+
+    /// Begins to look a name up.
+    fn begin_resolving(&mut self) {
+        let answer = self.session.take_answer();
+        self.session.enter(Phase::Resolving(answer), self.now);
+    }
+
+    /// Begins to see the client off, for `reason`.
+    fn refuse(&mut self, reason: &Reason) {
+        assert!(self.session.refused(reason, self.now), "somebody can tell");
+    }
+
+    /// Does what a worker does once the upstream is connected.
+    fn reach_upstream(&mut self) {
+        let (near, upstream) = connection(Connect::new());
+        self.session.upstream = Some(near);
+        self.upstream = Some(upstream);
+        self.watch(Side::Upstream);
+        self.session.connected(self.now);
+    }
+
+    fn client(&self) -> &Peer {
+        self.client.as_ref().unwrap()
+    }
+
+    fn upstream(&self) -> &Peer {
+        self.upstream.as_ref().unwrap()
+    }
+
+    fn far_end(&mut self, side: Side) -> &mut Option<Peer> {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Upstream => &mut self.upstream,
+        }
+    }
+
+    fn peer(&self, side: Side) -> &Peer {
+        match side {
+            Side::Client => self.client(),
+            Side::Upstream => self.upstream(),
+        }
+    }
+
+    /// Waits until `count` unread bytes of one side lie in the proxy's socket.
+    fn await_arrival(&mut self, side: Side, count: usize) {
+        let near = self.session.endpoint_mut(side).unwrap();
+        let mut room = vec![MaybeUninit::uninit(); count];
+        eventually("the bytes lie in the socket", PATIENCE, || {
+            near.socket()
+                .peek(&mut room)
+                .is_ok_and(|seen| seen == count)
+        });
+    }
+
+    /// Waits for the next events of any side.
+    fn await_events(&mut self) {
+        let deadline = Deadline::patience();
+        while !self.note_events() {
+            assert!(!deadline.passed(), "no event came: {:?}", self.session);
+        }
+    }
+
+    fn note_events(&mut self) -> bool {
+        let mut events = Events::with_capacity(8);
+        let wait = Some(Duration::from_millis(5));
+        self.poll.poll(&mut events, wait).unwrap();
+        for event in events.iter() {
+            let side = [Side::Client, Side::Upstream][usize::from(event.token() == Token(1))];
+            self.session.endpoint_mut(side).unwrap().note(event);
+        }
+        !events.is_empty()
+    }
+
+    fn advance(&mut self) -> Next {
+        let (bench, limits) = (&mut self.bench, &self.limits);
+        self.session.advance(bench, limits, self.now)
+    }
+
+    /// Waits for one event and says what the session makes of it.
+    fn next(&mut self) -> Next {
+        self.await_events();
+        self.advance()
+    }
+
+    /// Gives the session its turns until it wants something other than turns.
+    fn outcome(&mut self) -> Next {
+        loop {
+            match self.advance() {
+                Next::Wait => self.await_events(),
+                Next::Again => {}
+                next @ (Next::Connect(_) | Next::Refuse(_) | Next::Close(_)) => return next,
+            }
+        }
+    }
+
+    /// Gives the session its turns until `done`; meanwhile it must not want anything else.
+    fn run_until(&mut self, done: impl Fn(&Session) -> bool) {
+        loop {
+            let next = self.advance();
+            if done(&self.session) {
+                return;
+            }
+            match next {
+                Next::Wait => self.await_events(),
+                Next::Again => {}
+                Next::Connect(_) | Next::Refuse(_) | Next::Close(_) => panic!("{next:?}"),
+            }
+        }
+    }
+
+    /// Ends the session as a worker does, and gives the far ends back that are left.
+    fn close(self, finished: bool) -> Vec<Peer> {
+        let mut bench = self.bench;
+        self.session.close(finished, &mut bench.pipes);
+        [self.client, self.upstream].into_iter().flatten().collect()
+    }
+}
+
+/// A connection over loopback: the proxy's end and the far one.
+fn connection(connect: Connect) -> (Endpoint, Peer) {
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = listen(anywhere, &ListenOptions::default()).unwrap();
+    let far = connect.to(local_address(&listener).unwrap());
+    let (near, _) = listener.accept().unwrap();
+    near.set_nonblocking(true).unwrap();
+    (Endpoint::new(near, far.local()), far)
+}
+
+/// Says in a word what a session wants.
+fn word(next: &Next) -> &'static str {
+    match next {
+        Next::Wait => "wait",
+        Next::Again => "again",
+        Next::Connect(_) => "connect",
+        Next::Refuse(_) => "refuse",
+        Next::Close(Reason::Finished) => "finished",
+        Next::Close(Reason::Gone) => "gone",
+        Next::Close(Reason::Reset(Side::Client, _)) => "client reset",
+        Next::Close(Reason::Reset(Side::Upstream, _)) => "upstream reset",
+        Next::Close(Reason::Refused(_)) => "refused",
+        Next::Close(Reason::Unreached(_)) => "unreached",
+        Next::Close(Reason::TimedOut(_)) => "timed out",
+        Next::Close(Reason::Stopped) => "stopped",
+    }
+}
+
+fn other(side: Side) -> Side {
+    match side {
+        Side::Client => Side::Upstream,
+        Side::Upstream => Side::Client,
+    }
+}
+
+impl Session {
+    /// The direction that begins at one side.
+    fn flow(&self, source: Side) -> &Flow {
+        match source {
+            Side::Client => &self.up,
+            Side::Upstream => &self.down,
+        }
+    }
+}

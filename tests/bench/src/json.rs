@@ -1,0 +1,64 @@
+//! Every figure of every round, for other programs.
+
+use serde_json::{Map, Value, json};
+
+use crate::machine::Machine;
+use crate::results::{Results, Verdict};
+use crate::rows::{Better, Row};
+
+/// The document that `--json` writes.
+pub(crate) fn render(results: &Results, machine: &Machine) -> String {
+    let rows: Vec<Value> = results
+        .rows
+        .iter()
+        .map(|&each| row(results, each))
+        .collect();
+    let document = json!({
+        "machine": { "sentence": machine.sentence(), "versions": machine.versions },
+        "rounds": results.rounds,
+        "seconds": results.time.as_secs_f64(),
+        "foreign_share": results.foreign_share(),
+        "failures": results.failures(),
+        "rows": rows,
+    });
+    format!("{document:#}\n")
+}
+
+fn row(results: &Results, row: Row) -> Value {
+    let spec = row.spec();
+    let better = match spec.better {
+        Better::More => "more",
+        Better::Less => "less",
+    };
+    let columns: Map<String, Value> = results
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| (column.name.clone(), figures(results, row, index)))
+        .collect();
+    json!({
+        "key": spec.key,
+        "title": spec.title,
+        "better": better,
+        "columns": columns,
+        "comparison": comparison(results, row),
+    })
+}
+
+fn figures(results: &Results, row: Row, column: usize) -> Value {
+    json!({
+        "median": results.median(row, column),
+        "rounds": results.values(row, column),
+        "load_was_full": results.is_held_down(row, column),
+    })
+}
+
+fn comparison(results: &Results, row: Row) -> Option<Value> {
+    let found = results.compare(row)?;
+    let verdict = match found.verdict {
+        Verdict::Ahead => "ahead",
+        Verdict::Level => "level",
+        Verdict::Behind => "behind",
+    };
+    Some(json!({ "ratio": found.ratio, "verdict": verdict, "best_peer": found.best_peer }))
+}

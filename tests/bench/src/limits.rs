@@ -1,0 +1,38 @@
+//! How many sessions the fd limit allows, for us and for the proxies that inherit it.
+
+use std::io;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+const WANTED_IDLE: usize = 5_000;
+const WANTED_CAPACITY: usize = 5_500;
+
+/// Raises the fd limit to what is allowed, and says so when that is not enough.
+pub(crate) fn raise_fd_limit() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    let idle = idle_sessions();
+    if idle < WANTED_IDLE {
+        eprintln!(
+            "relay-bench: the fd limit {hard} allows {idle} idle sessions, not {WANTED_IDLE}"
+        );
+    }
+    Ok(())
+}
+
+/// How many sessions a proxy must be set up for.
+///
+/// Two and a half fds each: HAProxy, when it splices, keeps room for half a fd of pipes.
+pub(crate) fn session_capacity() -> usize {
+    const RESERVE: u64 = 100;
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    let fitting = limit.saturating_sub(RESERVE) * 2 / 5;
+    usize::try_from(fitting)
+        .unwrap_or(WANTED_CAPACITY)
+        .min(WANTED_CAPACITY)
+}
+
+/// How many idle sessions are opened.
+pub(crate) fn idle_sessions() -> usize {
+    session_capacity() * WANTED_IDLE / WANTED_CAPACITY
+}

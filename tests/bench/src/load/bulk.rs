@@ -1,0 +1,62 @@
+//! As many bytes as go through.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::EpollFlags;
+use socket2::Socket;
+
+use super::{Poll, connect};
+use crate::stop;
+use crate::wait::TICK;
+
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// A sender on some connections, which never waits for one of them alone.
+#[derive(Debug)]
+pub(crate) struct Pump {
+    poll: Poll,
+    sockets: Vec<Socket>,
+    chunk: Vec<u8>,
+}
+
+impl Pump {
+    /// Opens the connections.
+    pub(crate) fn connect(address: SocketAddr, connections: usize) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut sockets = Vec::with_capacity(connections);
+        for token in 0..connections {
+            let socket = connect(address)?;
+            socket.set_nonblocking(true)?;
+            poll.add(&socket, token as u64, EpollFlags::EPOLLOUT)?;
+            sockets.push(socket);
+        }
+        Ok(Self {
+            poll,
+            sockets,
+            chunk: vec![0x5a; CHUNK_BYTES],
+        })
+    }
+
+    /// Sends for a while.
+    pub(crate) fn run_for(&mut self, time: Duration) -> io::Result<()> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            stop::check()?;
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        for index in 0..self.poll.wait(Some(TICK))? {
+            let token = usize::try_from(self.poll.token(index)).map_err(io::Error::other)?;
+            match (&self.sockets[token]).write(&self.chunk) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}

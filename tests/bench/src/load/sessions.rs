@@ -1,0 +1,70 @@
+//! Sessions that stay: idle ones, and ones whose reader has stalled.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::EpollFlags;
+use socket2::Socket;
+
+use super::{Poll, connect};
+use crate::stop;
+use crate::wait::TICK;
+
+/// Opens sessions that have carried one byte each way and are idle now.
+pub(crate) fn open_idle(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
+    (0..count).map(|_| open_one(address)).collect()
+}
+
+fn open_one(address: SocketAddr) -> io::Result<Socket> {
+    stop::check()?;
+    let socket = connect(address)?;
+    (&socket).write_all(b"?")?;
+    (&socket).read_exact(&mut [0])?;
+    Ok(socket)
+}
+
+/// Opens sessions and sends on each until nothing goes through any more.
+///
+/// The upstream must be one that never reads.
+pub(crate) fn open_stalled(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
+    const SMALL_BUFFER: usize = 64 * 1024;
+    let poll = Poll::new()?;
+    let mut sockets = Vec::with_capacity(count);
+    for token in 0..count {
+        let socket = connect(address)?;
+        socket.set_send_buffer_size(SMALL_BUFFER)?;
+        socket.set_nonblocking(true)?;
+        poll.add(&socket, token as u64, EpollFlags::EPOLLOUT)?;
+        sockets.push(socket);
+    }
+    pour(poll, &sockets)?;
+    Ok(sockets)
+}
+
+/// Sends until no socket has taken a byte for a while.
+fn pour(mut poll: Poll, sockets: &[Socket]) -> io::Result<()> {
+    const QUIET: Duration = Duration::from_millis(300);
+    const LIMIT: Duration = Duration::from_secs(20);
+    let chunk = vec![0x5a; 64 * 1024];
+    let start = Instant::now();
+    let mut last_progress = start;
+    while last_progress.elapsed() < QUIET {
+        stop::check()?;
+        if start.elapsed() > LIMIT {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the sessions never stalled",
+            ));
+        }
+        for index in 0..poll.wait(Some(TICK))? {
+            let token = usize::try_from(poll.token(index)).map_err(io::Error::other)?;
+            match (&sockets[token]).write(&chunk) {
+                Ok(_) => last_progress = Instant::now(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! What the figures were measured on.
+
+use std::fs;
+use std::thread;
+
+use nix::sys::utsname::uname;
+
+use crate::cores::Cores;
+use crate::options::Plan;
+use crate::peers::Subject;
+
+/// The machine and the programs.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    kernel: String,
+    processor: String,
+    core_count: usize,
+    cores: Cores,
+    /// What the programs call themselves.
+    pub(crate) versions: Vec<String>,
+}
+
+impl Machine {
+    /// Looks around.
+    pub(crate) fn look(plan: &Plan) -> Self {
+        let mut versions: Vec<String> = plan.subjects.iter().filter_map(Subject::version).collect();
+        versions.dedup();
+        let core_count = online_cores();
+        Self {
+            kernel: kernel(),
+            processor: processor(),
+            core_count,
+            cores: plan.cores,
+            versions,
+        }
+    }
+
+    /// One sentence about it.
+    pub(crate) fn sentence(&self) -> String {
+        let Self {
+            kernel,
+            processor,
+            core_count,
+            cores,
+            ..
+        } = self;
+        let (proxy, load) = (cores.proxy, cores.load);
+        format!(
+            "{kernel}; {processor}, cores: {core_count}; the proxy alone on core {proxy}, \
+             load and upstream on core {load}; one worker each; loopback."
+        )
+    }
+}
+
+fn kernel() -> String {
+    uname().map_or("unknown kernel".into(), |names| {
+        let name = names.sysname().to_string_lossy();
+        format!("{name} {}", names.release().to_string_lossy())
+    })
+}
+
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    line.and_then(|line| line.split_once(':'))
+        .map_or("unknown processor".into(), |(_, name)| name.trim().into())
+}
+
+/// All cores of the machine: this thread is pinned and would be told of one only.
+fn online_cores() -> usize {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let listed = text
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    if listed > 0 {
+        listed
+    } else {
+        thread::available_parallelism().map_or(1, usize::from)
+    }
+}

@@ -1,0 +1,93 @@
+//! `cargo relay-bench`: our proxy beside other proxies, measured in one run.
+//!
+//! ```text
+//!        core "load"                        core "proxy"
+//!   ┌──────────────────────┐          ┌─────────────────────┐
+//!   │ load generator  ─────┼── TCP ──▶│  direct, HAProxy,   │
+//!   │ (load/*.rs)          │          │  nginx, socat, ours │
+//!   │ upstream  ◀──────────┼── TCP ───│  (peers/*.rs)       │
+//!   │ (upstream.rs)        │          └─────────────────────┘
+//!   └──────────────────────┘
+//! ```
+//!
+//! # Reading order
+//! 1. `options`: the command line; `rows`: what is measured, and which way is better.
+//! 2. `runner`: round by round, scenario by scenario, subject by subject.
+//! 3. `scenario`: one measurement from start to numbers; `load`: who makes the traffic.
+//! 4. `peers`: how each proxy is started; `process`: started, pinned, read, killed.
+//! 5. `results`, `table`, `json`: medians, and how they are shown.
+//!
+//! # Invariants
+//! 1. Subjects are interleaved: a slow minute of the machine hits all of them.
+//! 2. Each measurement has a proxy process of its own, fresh ports, and a bounded time and count.
+//! 3. One core for the proxy alone, one for load and upstream together.
+//! 4. Every process is killed by its group and reaped, also after an error or a signal.
+
+mod arrangement;
+mod cores;
+mod http;
+mod json;
+mod limits;
+mod load;
+mod machine;
+mod options;
+mod peers;
+mod process;
+mod readings;
+mod results;
+mod rows;
+mod runner;
+mod scenario;
+mod stop;
+mod table;
+mod upstream;
+mod wait;
+mod window;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::machine::Machine;
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    match bench(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if stop::requested() => {
+            eprintln!("relay-bench: stopped");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("relay-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what the options ask for and prints the table.
+fn bench(options: &Options) -> io::Result<()> {
+    if options.list {
+        return print(&table::list());
+    }
+    stop::on_signals()?;
+    let plan = options.plan()?;
+    let results = runner::run(&plan)?;
+    let machine = Machine::look(&plan);
+    if let Some(path) = &options.json {
+        std::fs::write(path, json::render(&results, &machine))?;
+    }
+    print(&table::render(&results, &machine))?;
+    match results.failures().len() {
+        0 => Ok(()),
+        count => Err(io::Error::other(format!(
+            "failed measurements: {count}, see below the table"
+        ))),
+    }
+}
+
+/// Writes the one thing that belongs on stdout.
+fn print(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
+}

@@ -1,0 +1,207 @@
+//! The command line, and the plan that it becomes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::cores::Cores;
+use crate::limits;
+use crate::peers::{Subject, ours};
+use crate::rows::Row;
+use crate::scenario::Scenario;
+
+/// Measures this proxy beside other proxies, interleaved in one run, and prints a Markdown table.
+#[derive(Debug, Parser)]
+#[command(name = "relay-bench")]
+pub(crate) struct Options {
+    /// How often everything is measured; the table shows medians
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+
+    /// How long one measure takes, in seconds
+    #[arg(long, default_value = "2", value_parser = parse_seconds)]
+    seconds: Duration,
+
+    /// Only these rows, by key or by the beginning of it: `bulk,http-p99`
+    #[arg(long, value_delimiter = ',', value_name = "ROW,..", value_parser = parse_row)]
+    only: Vec<String>,
+
+    /// Only these columns: `direct,haproxy,ours`
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    peers: Vec<String>,
+
+    /// Our proxy; without this it is built in release
+    #[arg(long, value_name = "PATH")]
+    ours: Option<PathBuf>,
+
+    /// One more column: any proxy that stays in the foreground, with `{listen}` (or `{port}`) and
+    /// `{upstream}` in its command
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = parse_custom)]
+    also: Vec<(String, String)>,
+
+    /// Writes every figure of every round to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Shows the rows and the proxies that can be measured here, and ends
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// What will be measured.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) rounds: u32,
+    pub(crate) time: Duration,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) subjects: Vec<Subject>,
+    /// Who is not installed, one sentence each.
+    pub(crate) missing: Vec<String>,
+    pub(crate) cores: Cores,
+}
+
+impl Options {
+    /// Looks for the peers, builds ours, and raises the fd limit.
+    pub(crate) fn plan(&self) -> io::Result<Plan> {
+        let rows = self.rows();
+        let has_row = |scenario: &Scenario| scenario.rows().iter().any(|row| rows.contains(row));
+        let scenarios = Scenario::ALL.into_iter().filter(has_row).collect();
+        let (subjects, missing) = self.subjects()?;
+        limits::raise_fd_limit()?;
+        let (rounds, time, cores) = (self.rounds, self.seconds, Cores::choose()?);
+        Ok(Plan {
+            rounds,
+            time,
+            rows,
+            scenarios,
+            subjects,
+            missing,
+            cores,
+        })
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let is_wanted =
+            |row: &Row| self.only.is_empty() || self.only.iter().any(|word| row.is_named_by(word));
+        Row::ALL.into_iter().filter(is_wanted).collect()
+    }
+
+    /// Who will be measured, and a sentence about each that cannot be.
+    fn subjects(&self) -> io::Result<(Vec<Subject>, Vec<String>)> {
+        let mut subjects = vec![Subject::direct()];
+        subjects.extend(Subject::peers());
+        subjects.extend(
+            self.also
+                .iter()
+                .map(|(name, command)| Subject::custom(name, command)),
+        );
+        subjects.push(Subject::ours(PathBuf::new()));
+        self.check_names(&subjects)?;
+        subjects.retain(|subject| self.wants(&subject.name));
+        let missing = missing(&subjects);
+        subjects.retain(|subject| subject.find().is_ok());
+        if let Some(last) = subjects.last_mut().filter(|last| last.is_ours()) {
+            *last = Subject::ours(self.ours.as_deref().map_or_else(ours::build, absolute)?);
+        }
+        Ok((subjects, missing))
+    }
+
+    fn check_names(&self, subjects: &[Subject]) -> io::Result<()> {
+        let is_known = |name: &&String| subjects.iter().any(|subject| subject.name == **name);
+        match self.peers.iter().find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(name) => Err(io::Error::other(format!(
+                "no column is called {name:?}: see --list"
+            ))),
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.peers.is_empty() || self.peers.iter().any(|peer| peer == name)
+    }
+}
+
+/// Says who is missing and how to get them, once for each program.
+fn missing(subjects: &[Subject]) -> Vec<String> {
+    let mut sentences: Vec<String> = subjects
+        .iter()
+        .filter_map(|subject| subject.find().err())
+        .collect();
+    sentences.dedup();
+    for sentence in &sentences {
+        eprintln!("relay-bench: {sentence}");
+    }
+    sentences
+}
+
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let sentence = |error| io::Error::other(format!("--ours {}: {error}", path.display()));
+    path.canonicalize().map_err(sentence)
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.1..=60.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a number from 0.1 to 60".into())
+}
+
+fn parse_row(text: &str) -> Result<String, String> {
+    let is_named = Row::ALL.into_iter().any(|row| row.is_named_by(text));
+    is_named
+        .then(|| text.to_owned())
+        .ok_or_else(|| "no such row: see --list".into())
+}
+
+fn parse_custom(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, command)| {
+        !name.is_empty()
+            && (command.contains("{listen}") || command.contains("{port}"))
+            && command.contains("{upstream}")
+    });
+    let sentence = "NAME=COMMAND, with {listen} or {port}, and {upstream}, in the command";
+    parts
+        .map(|(name, command)| (name.into(), command.into()))
+        .ok_or_else(|| sentence.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(words: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["relay-bench"], words].concat())
+    }
+
+    #[test]
+    fn only_selects_rows_and_with_them_scenarios() {
+        let options = options(&["--only", "http-p99,trip"]).unwrap();
+        assert_eq!(options.rows(), [Row::HttpTail, Row::RoundTrip]);
+    }
+
+    #[test]
+    fn an_unknown_column_is_an_error() {
+        let options = options(&["--peers", "direct,hproxy"]).unwrap();
+        let error = options.plan().unwrap_err().to_string();
+        assert!(error.contains("hproxy"), "{error}");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for words in [
+            ["--rounds", "0"],
+            ["--seconds", "-1"],
+            ["--seconds", "nan"],
+            ["--only", "speed"],
+            ["--also", "x=true"],
+        ] {
+            assert!(options(&words).is_err(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The lines of the table.
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Row {
+    Bulk1,
+    Bulk8,
+    BulkCpu,
+    HttpRate,
+    HttpCpu,
+    HttpMedian,
+    HttpTail,
+    RoundTrip,
+    ConnectRate,
+    ConnectCpu,
+    IdleMemory,
+    IdleFds,
+    IdleCpu,
+    StalledMemory,
+    StalledCpu,
+    EmptyMemory,
+}
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Better {
+    More,
+    Less,
+}
+
+/// What a line says and how it is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spec {
+    /// The name for `--only` and for JSON.
+    pub(crate) key: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) better: Better,
+    /// A difference smaller than this is noise of the instrument, in the unit of the row.
+    pub(crate) grain: f64,
+}
+
+impl Row {
+    /// All lines, in the order of the table.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Bulk1,
+        Self::Bulk8,
+        Self::BulkCpu,
+        Self::HttpRate,
+        Self::HttpCpu,
+        Self::HttpMedian,
+        Self::HttpTail,
+        Self::RoundTrip,
+        Self::ConnectRate,
+        Self::ConnectCpu,
+        Self::IdleMemory,
+        Self::IdleFds,
+        Self::IdleCpu,
+        Self::StalledMemory,
+        Self::StalledCpu,
+        Self::EmptyMemory,
+    ];
+
+    /// What the line says.
+    pub(crate) fn spec(self) -> Spec {
+        match self {
+            Self::Bulk1 => more("bulk-1", "bulk, 1 connection, GB/s"),
+            Self::Bulk8 => more("bulk-8", "bulk, 8 connections, GB/s"),
+            Self::BulkCpu => less("bulk-cpu", "CPU s per GB, 8 connections", 0.0),
+            Self::HttpRate => more("http-rate", "HTTP keep-alive, 64 connections, req/s"),
+            Self::HttpCpu => less("http-cpu", "CPU us per request", 0.0),
+            Self::HttpMedian => less("http-p50", "p50 us at 64 connections", 0.0),
+            Self::HttpTail => less("http-p99", "p99 us at 64 connections", 0.0),
+            Self::RoundTrip => less("trip-p50", "unloaded round trip, p50 us", 0.0),
+            Self::ConnectRate => more("connect-rate", "new connections/s, 32 in flight"),
+            Self::ConnectCpu => less("connect-cpu", "CPU us per connection", 0.0),
+            Self::IdleMemory => less("idle-memory", "memory of an idle session, bytes", 16.0),
+            Self::IdleFds => less("idle-fds", "fds of an idle session", 0.01),
+            Self::IdleCpu => less("idle-cpu", "CPU with 1,000 idle sessions, ms/s", 0.5),
+            Self::StalledMemory => less(
+                "stalled-memory",
+                "memory of a session whose reader stalls, KiB",
+                1.0,
+            ),
+            Self::StalledCpu => less("stalled-cpu", "CPU with 20 stalled sessions, ms/s", 0.5),
+            Self::EmptyMemory => less(
+                "empty-memory",
+                "resident memory of the empty process, MiB",
+                0.1,
+            ),
+        }
+    }
+
+    /// Whether a word of `--only` means this line: its key or the beginning of it.
+    pub(crate) fn is_named_by(self, word: &str) -> bool {
+        self.spec().key.starts_with(word)
+    }
+
+    /// Whether a full load core would hold this figure down.
+    pub(crate) fn is_bound_by_load(self) -> bool {
+        matches!(
+            self,
+            Self::Bulk1 | Self::Bulk8 | Self::HttpRate | Self::ConnectRate
+        )
+    }
+}
+
+fn more(key: &'static str, title: &'static str) -> Spec {
+    Spec {
+        key,
+        title,
+        better: Better::More,
+        grain: 0.0,
+    }
+}
+
+fn less(key: &'static str, title: &'static str, grain: f64) -> Spec {
+    Spec {
+        key,
+        title,
+        better: Better::Less,
+        grain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_complete_and_in_order_and_keys_are_distinct() {
+        assert!(Row::ALL.is_sorted_by(|first, second| first < second));
+        for row in Row::ALL {
+            let same = Row::ALL
+                .iter()
+                .filter(|other| other.spec().key == row.spec().key)
+                .count();
+            assert_eq!(same, 1, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_names_a_row_or_a_family() {
+        assert!(Row::Bulk8.is_named_by("bulk"));
+        assert!(Row::Bulk8.is_named_by("bulk-8"));
+        assert!(!Row::Bulk1.is_named_by("bulk-8"));
+    }
+}

@@ -1,0 +1,113 @@
+//! The measurements: what is started, what is done, which rows come out.
+
+mod rest;
+mod traffic;
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::arrangement::Arrangement;
+use crate::cores::Cores;
+use crate::peers::Subject;
+use crate::rows::Row;
+use crate::upstream::{Service, Upstream};
+use crate::window::Spent;
+
+/// What is needed to measure one subject.
+#[derive(Debug)]
+pub(crate) struct Bench<'a> {
+    pub(crate) subject: &'a Subject,
+    pub(crate) cores: Cores,
+    /// How long one measure takes.
+    pub(crate) time: Duration,
+    /// For configuration and output of the proxy.
+    pub(crate) folder: &'a Path,
+}
+
+/// The figures of one measurement.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) figures: Vec<(Row, f64)>,
+    /// The timed stretch, when there was one.
+    pub(crate) spent: Option<Spent>,
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scenario {
+    Bulk1,
+    Bulk8,
+    Http,
+    RoundTrip,
+    Connect,
+    Idle,
+    Stalled,
+    Empty,
+}
+
+/// Buffers grow, caches fill, threads wake: none of it is measured.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+impl Scenario {
+    /// All of them, in the order in which they run.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Bulk1,
+        Self::Bulk8,
+        Self::Http,
+        Self::RoundTrip,
+        Self::Connect,
+        Self::Idle,
+        Self::Stalled,
+        Self::Empty,
+    ];
+
+    /// The rows that come out.
+    pub(crate) fn rows(self) -> &'static [Row] {
+        match self {
+            Self::Bulk1 => &[Row::Bulk1],
+            Self::Bulk8 => &[Row::Bulk8, Row::BulkCpu],
+            Self::Http => &[Row::HttpRate, Row::HttpCpu, Row::HttpMedian, Row::HttpTail],
+            Self::RoundTrip => &[Row::RoundTrip],
+            Self::Connect => &[Row::ConnectRate, Row::ConnectCpu],
+            Self::Idle => &[Row::IdleMemory, Row::IdleFds, Row::IdleCpu],
+            Self::Stalled => &[Row::StalledMemory, Row::StalledCpu],
+            Self::Empty => &[Row::EmptyMemory],
+        }
+    }
+
+    /// Whether it says anything about a subject: direct has no memory to look at.
+    pub(crate) fn suits(self, subject: &Subject) -> bool {
+        match self {
+            Self::Idle | Self::Stalled | Self::Empty => !subject.is_direct(),
+            Self::Bulk1 | Self::Bulk8 | Self::Http | Self::RoundTrip | Self::Connect => true,
+        }
+    }
+
+    /// Measures.
+    pub(crate) fn run(self, bench: &Bench<'_>) -> io::Result<Outcome> {
+        match self {
+            Self::Bulk1 => bench.bulk(1, Row::Bulk1),
+            Self::Bulk8 => bench.bulk(8, Row::Bulk8),
+            Self::Http => bench.http(),
+            Self::RoundTrip => bench.round_trip(),
+            Self::Connect => bench.connect(),
+            Self::Idle => bench.idle(),
+            Self::Stalled => bench.stalled(),
+            Self::Empty => bench.empty(),
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// Starts an upstream and the subject in front of it, and sees that it relays.
+    fn arrange(&self, service: Service) -> io::Result<Arrangement> {
+        let upstream = Upstream::start(service)?;
+        let proxy = self
+            .subject
+            .start(upstream.address(), self.cores, self.folder)?;
+        let arrangement = Arrangement::new(proxy, upstream, self.cores);
+        arrangement.prove()?;
+        Ok(arrangement)
+    }
+}

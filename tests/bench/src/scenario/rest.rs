@@ -1,0 +1,94 @@
+//! Measurements at rest: sessions that are held, and the empty process.
+
+use std::io;
+
+use super::{Bench, Outcome, WARM_UP};
+use crate::limits::idle_sessions;
+use crate::load::sessions;
+use crate::rows::Row;
+use crate::upstream::Service;
+use crate::wait;
+use crate::window::Spent;
+
+impl Bench<'_> {
+    /// Memory and fds of sessions that do nothing, and what watching them costs.
+    pub(super) fn idle(&self) -> io::Result<Outcome> {
+        const WATCHED: usize = 1_000;
+        const WARM_UP_SESSIONS: usize = 8;
+        let arrangement = self.arrange(Service::Echo)?;
+        let address = arrangement.address();
+        drop(sessions::open_idle(address, WARM_UP_SESSIONS)?);
+        arrangement.wait_for_ends()?;
+        // The proxy gives back what it needed to start, or to close, a little later.
+        wait::pass(WARM_UP)?;
+        let before = arrangement.usage()?;
+
+        let total = idle_sessions().min(self.subject.session_limit());
+        let watched = total.min(WATCHED);
+        let mut held = sessions::open_idle(address, watched)?;
+        wait::pass(WARM_UP)?;
+        let window = arrangement.window()?;
+        wait::pass(self.time)?;
+        let spent = window.close()?;
+
+        held.extend(sessions::open_idle(address, total - watched)?);
+        wait::pass(WARM_UP)?;
+        let after = arrangement.usage()?;
+        let bytes = after.private_bytes.saturating_sub(before.private_bytes);
+        let fds = after.fds.saturating_sub(before.fds);
+        let figures = vec![
+            (Row::IdleMemory, bytes as f64 / held.len() as f64),
+            (Row::IdleFds, fds as f64 / held.len() as f64),
+            (Row::IdleCpu, milliseconds_per_second(&spent)),
+        ];
+        Ok(Outcome {
+            figures,
+            spent: Some(spent),
+        })
+    }
+
+    /// Memory of sessions whose reader has stalled, and what waiting for it costs.
+    pub(super) fn stalled(&self) -> io::Result<Outcome> {
+        const SESSIONS: usize = 20;
+        const WARM_UP_SESSIONS: usize = 4;
+        let arrangement = self.arrange(Service::Ignore)?;
+        let address = arrangement.address();
+        // They stay: what the proxy sets up once shall not be counted to the twenty.
+        let first = sessions::open_stalled(address, WARM_UP_SESSIONS)?;
+        let before = arrangement.usage()?;
+        let held = sessions::open_stalled(address, SESSIONS)?;
+        arrangement.wait_for_arrivals((first.len() + held.len()) as u64)?;
+        let after = arrangement.usage()?;
+        let window = arrangement.window()?;
+        wait::pass(self.time)?;
+        let spent = window.close()?;
+        let bytes = after.private_bytes.saturating_sub(before.private_bytes);
+        let figures = vec![
+            (
+                Row::StalledMemory,
+                bytes as f64 / 1024.0 / held.len() as f64,
+            ),
+            (Row::StalledCpu, milliseconds_per_second(&spent)),
+        ];
+        Ok(Outcome {
+            figures,
+            spent: Some(spent),
+        })
+    }
+
+    /// What the process takes before it has work.
+    pub(super) fn empty(&self) -> io::Result<Outcome> {
+        const MIB: f64 = 1024.0 * 1024.0;
+        let usage = self.arrange(Service::Echo)?.usage()?;
+        let figures = vec![(Row::EmptyMemory, usage.resident_bytes as f64 / MIB)];
+        Ok(Outcome {
+            figures,
+            spent: None,
+        })
+    }
+}
+
+fn milliseconds_per_second(spent: &Spent) -> f64 {
+    let cpu = spent.proxy_cpu.unwrap_or_default();
+    cpu.div_duration_f64(spent.time) * 1000.0
+}

@@ -1,0 +1,43 @@
+//! Waiting with a deadline.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::stop;
+
+/// The longest time that a loop goes without a look at the clock and at [`stop`].
+pub(crate) const TICK: Duration = Duration::from_millis(50);
+
+const POLL_PAUSE: Duration = Duration::from_millis(2);
+
+/// Waits until the condition holds; the error sentence names what did not come.
+pub(crate) fn until(
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> io::Result<bool>,
+) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
+    while !condition()? {
+        stop::check()?;
+        if Instant::now() >= deadline {
+            let sentence = format!("waited {} s for {what}", limit.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, sentence));
+        }
+        thread::sleep(POLL_PAUSE);
+    }
+    Ok(())
+}
+
+/// Lets time pass, except when somebody asks us to stop.
+pub(crate) fn pass(time: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + time;
+    loop {
+        stop::check()?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::sleep(left.min(TICK));
+    }
+}

@@ -357,7 +357,7 @@ fn wait_until_decided(socket: &Socket, to: SocketAddr) {
         .ok()
         .and_then(|address| address.as_socket());
     eventually("the connection is made or has failed", PATIENCE, || {
-        let row = local.and_then(|local| sockets::find(local, to).ok().flatten());
+        let row = local.and_then(|local| sockets::find(local, to));
         row.is_none_or(|row| row.state != sockets::SYN_SENT)
     });
 }

@@ -34,6 +34,7 @@
 mod captured;
 pub mod connect;
 pub mod deadline;
+mod diag;
 pub mod diff;
 pub mod digest;
 pub mod failure;

@@ -159,12 +159,7 @@ impl BlackHole {
             let _ = filler.connect(&address.into());
             fillers.push(filler);
         }
-        let mut full = Ok(false);
-        holds_by(Deadline::patience(), &mut || {
-            full = is_full(&fillers, address);
-            !matches!(full, Ok(false))
-        });
-        if !full? {
+        if !holds_by(Deadline::patience(), &mut || is_full(&fillers, address)) {
             return Err(std::io::Error::other("its accept queue does not fill up"));
         }
         fillers.push(listener);
@@ -221,16 +216,12 @@ impl ClosedPort {
 }
 
 /// Tells whether the first connection was taken and the last one was not answered.
-fn is_full(fillers: &[Socket], address: SocketAddr) -> std::io::Result<bool> {
-    let state = |filler: Option<&Socket>| match filler
-        .map(Socket::local_addr)
-        .transpose()?
-        .and_then(|local| local.as_socket())
-    {
-        Some(local) => Ok(sockets::find(local, address)?.map(|row| row.state)),
-        None => Ok::<_, std::io::Error>(None),
+fn is_full(fillers: &[Socket], address: SocketAddr) -> bool {
+    let state = |filler: Option<&Socket>| {
+        let local = filler?.local_addr().ok()?.as_socket()?;
+        Some(sockets::find(local, address)?.state)
     };
-    Ok(state(fillers.first())? == Some(ESTABLISHED) && state(fillers.last())? == Some(SYN_SENT))
+    state(fillers.first()) == Some(ESTABLISHED) && state(fillers.last()) == Some(SYN_SENT)
 }
 
 fn tcp(address: SocketAddr) -> std::io::Result<Socket> {

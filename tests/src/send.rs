@@ -1,7 +1,7 @@
 //! Sending: all at once, in pieces, until nobody takes more, or in the background.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::deadline::{Deadline, holds_by};
 use crate::diff;
 use crate::failure::Failure;
 use crate::peer::{Peer, is_retry};
-use crate::sockets::{self, SocketRow};
+use crate::sockets;
 use crate::transcript::Transcript;
 
 /// The most that one write gives to the kernel.
@@ -69,20 +69,22 @@ impl Peer {
     #[track_caller]
     pub fn send_until_blocked(&self, bytes: &[u8], quiet: Duration, most: usize) -> usize {
         let mut total = 0;
-        loop {
-            let (sent, result) = self.write_by(bytes, Deadline::after(quiet));
+        while total < most {
+            let rest = &bytes[total % bytes.len()..];
+            let (sent, result) = self.write_by(rest, Deadline::after(quiet));
             total += sent;
             match result {
-                Err(error) if error.kind() == ErrorKind::TimedOut => break,
-                Err(error) => self.fail(&format!("cannot send: {error}")).raise(),
-                Ok(()) if total >= most => self
-                    .fail(&format!(
-                        "was never held back, even after {}",
-                        diff::count(total)
-                    ))
-                    .raise(),
-                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut && sent == 0 => break,
+                Err(error) if error.kind() != ErrorKind::TimedOut => {
+                    self.fail(&format!("cannot send: {error}")).raise()
+                }
+                Ok(()) | Err(_) => {}
             }
+        }
+        if total >= most {
+            let sent = diff::count(total);
+            self.fail(&format!("was never held back, even after {sent}"))
+                .raise();
         }
         self.step(&format!(
             "sent {} until nobody took more",
@@ -137,23 +139,9 @@ impl Peer {
     #[must_use]
     pub fn unread_by_peer(&self) -> u64 {
         // In this order: what has left the one queue is in the other, or was read.
-        let mine = self
-            .row(self.local, self.remote)
-            .map_or(0, |row| row.unsent);
-        let theirs = self
-            .row(self.remote, self.local)
-            .map_or(0, |row| row.unread);
+        let mine = sockets::find(self.local, self.remote).map_or(0, |row| row.unsent);
+        let theirs = sockets::find(self.remote, self.local).map_or(0, |row| row.unread);
         mine + theirs
-    }
-
-    #[track_caller]
-    fn row(&self, local: SocketAddr, remote: SocketAddr) -> Option<SocketRow> {
-        sockets::find(local, remote).unwrap_or_else(|error| {
-            self.fail(&format!(
-                "cannot ask the kernel about its connection (sock_diag): {error}"
-            ))
-            .raise()
-        })
     }
 
     #[track_caller]

@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::socket::SockFlag;
 use socket2::Socket;
+use stage1_server::AcceptFailure;
 use stage3_epoll::{Interest, Poll};
 
 use crate::token::Token;
@@ -90,12 +90,11 @@ impl Listener {
                 self.ready = false;
                 Accepted::Nobody
             }
-            Err(error) if is_shortage(&error) => Accepted::Starved(error),
-            // accept(2): errors of the new connection itself; the next one may be sound.
-            Err(error) => {
-                tracing::debug!(%error, "a client left before it was accepted");
-                Accepted::Gone
-            }
+            Err(error) => match AcceptFailure::of(&error) {
+                AcceptFailure::Retry => Accepted::Gone,
+                // A broken listener ends nothing here: the sessions that are open go on.
+                AcceptFailure::Pause | AcceptFailure::Fatal => Accepted::Starved(error),
+            },
         }
     }
 
@@ -147,11 +146,4 @@ impl Listener {
 
 fn token() -> stage3_epoll::Token {
     stage3_epoll::Token(Token::LISTENER.pack())
-}
-
-fn is_shortage(error: &io::Error) -> bool {
-    let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
-    error
-        .raw_os_error()
-        .is_some_and(|errno| shortages.contains(&Errno::from_raw(errno)))
 }

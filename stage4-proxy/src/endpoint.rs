@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use socket2::Socket;
-use stage3_epoll::Event;
+use stage3_epoll::{Event, Interest};
 
 /// A socket and the memory of its readiness.
 ///
-/// Sockets are registered once, for both directions and edge-triggered, so the kernel reports a
-/// change only and the endpoint remembers it: a flag is set by an event and cleared by a system
+/// Sockets are registered edge-triggered, so the kernel reports a change only and the endpoint
+/// remembers it: a flag is set by an event and cleared by a system
 /// call that would have blocked. A flag is a hint; only the system call knows.
 #[derive(Debug)]
 pub(crate) struct Endpoint<S = Socket> {
@@ -23,18 +23,46 @@ pub(crate) struct Endpoint<S = Socket> {
     pub(crate) writable: bool,
     /// The kernel has announced an end or an error that is not read yet.
     ending: bool,
+    /// What the poller reports of the socket.
+    interest: Interest,
 }
 
 impl<S> Endpoint<S> {
-    /// Wraps a socket of which nothing is known yet.
-    pub(crate) fn new(socket: S, peer: SocketAddr) -> Self {
+    /// Wraps a socket that was accepted: it takes bytes at once, and whether it ever has to be
+    /// waited for shows when it does not.
+    pub(crate) fn accepted(socket: S, peer: SocketAddr) -> Self {
         Self {
             socket,
             peer,
             readable: false,
-            writable: false,
+            writable: true,
             ending: false,
+            interest: Interest::READABLE.edge(),
         }
+    }
+
+    /// Wraps a socket whose connect(2) is under way: the end of that is that it becomes writable.
+    pub(crate) fn connecting(socket: S, peer: SocketAddr) -> Self {
+        Self {
+            writable: false,
+            interest: Interest::BOTH.edge(),
+            ..Self::accepted(socket, peer)
+        }
+    }
+
+    /// Returns what the poller is to report of the socket.
+    pub(crate) fn interest(&self) -> Interest {
+        self.interest
+    }
+
+    /// Says whether bytes wait for room that nobody would report; the interest is then wider, and
+    /// stays so: it changes at most once in the life of a socket.
+    pub(crate) fn widen_interest(&mut self) -> bool {
+        let narrow = !self.writable && self.interest != Interest::BOTH.edge();
+        if narrow {
+            self.interest = Interest::BOTH.edge();
+        }
+        narrow
     }
 
     /// Returns the address at the other end.

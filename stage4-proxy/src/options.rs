@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use stage2_client::{Prefer, Target};
+use stage2_client::{Prefer, Target, parse_time_limit};
 use stage4_proxy::ingress::{Fixed, Ingress};
 use stage4_proxy::resolve::system_lookup;
 use stage4_proxy::{Config, Limits, raise_fd_limit};
@@ -45,24 +45,24 @@ pub(crate) struct Options {
     max_connections: Option<u32>,
 
     /// Time for each address of the upstream, and for resolving its name
-    #[arg(long, value_name = "TIME", default_value = "5s")]
-    connect_timeout: PositiveTime,
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
+    connect_timeout: Duration,
 
     /// Time for a client to say what it wants
-    #[arg(long, value_name = "TIME", default_value = "10s")]
-    handshake_timeout: PositiveTime,
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time_limit)]
+    handshake_timeout: Duration,
 
     /// Time without a byte after which a session is reset, or off
     #[arg(long, value_name = "TIME", default_value = "off")]
     idle_timeout: OptionalTime,
 
     /// The same once one side has ended its output
-    #[arg(long, value_name = "TIME", default_value = "60s")]
-    half_close_timeout: PositiveTime,
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
+    half_close_timeout: Duration,
 
     /// Time that open sessions get to end after SIGTERM or SIGINT
-    #[arg(long, value_name = "TIME", default_value = "5s")]
-    drain_timeout: Time,
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
+    drain_timeout: Duration,
 
     /// Serve a live page of all sessions, /routes.json and /metrics here; a port alone means
     /// 127.0.0.1
@@ -91,11 +91,11 @@ impl Options {
         let defaults = Limits::default();
         let limits = Limits {
             max_connections: self.max_connections.unwrap_or(defaults.max_connections),
-            connect_timeout: self.connect_timeout.0,
-            handshake_timeout: self.handshake_timeout.0,
+            connect_timeout: self.connect_timeout,
+            handshake_timeout: self.handshake_timeout,
             idle_timeout: self.idle_timeout.0,
-            half_close_timeout: self.half_close_timeout.0,
-            drain_timeout: self.drain_timeout.0,
+            half_close_timeout: self.half_close_timeout,
+            drain_timeout: self.drain_timeout,
             ..defaults
         };
         Ok(Config {
@@ -109,37 +109,9 @@ impl Options {
     }
 }
 
-/// A duration such as `5s` or `200ms`.
-#[derive(Clone, Copy, Debug)]
-struct Time(Duration);
-
-/// A duration above zero.
-#[derive(Clone, Copy, Debug)]
-struct PositiveTime(Duration);
-
-/// A duration above zero, or `off`.
+/// A time limit, or `off` for none.
 #[derive(Clone, Copy, Debug)]
 struct OptionalTime(Option<Duration>);
-
-impl FromStr for Time {
-    type Err = humantime::DurationError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text).map(Self)
-    }
-}
-
-impl FromStr for PositiveTime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse::<Time>() {
-            Ok(Time(Duration::ZERO)) => Err("a time limit must be above zero".to_owned()),
-            Ok(Time(duration)) => Ok(Self(duration)),
-            Err(error) => Err(format!("{error} (such as 5s or 200ms)")),
-        }
-    }
-}
 
 impl FromStr for OptionalTime {
     type Err = String;
@@ -147,7 +119,7 @@ impl FromStr for OptionalTime {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "off" => Ok(Self(None)),
-            _ => text.parse::<PositiveTime>().map(|time| Self(Some(time.0))),
+            _ => parse_time_limit(text).map(|limit| Self(Some(limit))),
         }
     }
 }

@@ -94,9 +94,10 @@ impl Worker {
     /// Only when the poller itself is broken.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(self.limits.events_per_turn);
-        while !self.has_ended() {
-            self.poll.poll(&mut events, self.patience())?;
-            let now = Instant::now();
+        let mut now = Instant::now();
+        while !self.has_ended(now) {
+            self.poll.poll(&mut events, self.patience(now))?;
+            now = Instant::now();
             for event in events.iter() {
                 self.dispatch(event, now);
             }
@@ -104,25 +105,25 @@ impl Worker {
             self.expire(now);
             self.accept(now);
         }
-        self.close_all(Instant::now());
+        self.close_all(now);
         Ok(())
     }
 
-    fn has_ended(&self) -> bool {
+    fn has_ended(&self, now: Instant) -> bool {
         self.ends_at
-            .is_some_and(|end| self.table.is_empty() || end <= Instant::now())
+            .is_some_and(|end| self.table.is_empty() || end <= now)
     }
 
     /// Returns how long the poller may wait: not at all while work is left, for ever when
     /// nothing has a deadline.
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&self, now: Instant) -> Option<Duration> {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
         }
         let listener = self.listener.as_ref().and_then(Listener::deadline);
         let next = [self.timers.next(), listener, self.ends_at];
         let next = next.into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        Some(next.saturating_duration_since(now))
     }
 
     fn dispatch(&mut self, event: Event, now: Instant) {
@@ -161,11 +162,27 @@ impl Worker {
 
     fn apply(&mut self, row: u32, next: Next, now: Instant) {
         match next {
-            Next::Wait => self.set_timer(row),
+            Next::Wait => self.wait_for_events(row, now),
             Next::Again => self.queue(row),
             Next::Connect(target) => self.connect(row, &target, now),
             Next::Refuse(reason) => self.refuse(row, &reason, now),
             Next::Close(reason) => self.close(row, &reason, now),
+        }
+    }
+
+    /// Leaves a session until something happens to it, and makes sure that it is told.
+    fn wait_for_events(&mut self, row: u32, now: Instant) {
+        self.set_timer(row);
+        let token = self.table.token(row, Side::Client);
+        let (Some(session), Some(token)) = (self.table.row_mut(row), token) else {
+            return;
+        };
+        let client = &mut session.client;
+        if client.widen_interest() {
+            let token = stage3_epoll::Token(token.pack());
+            if let Err(error) = self.poll.reregister(&*client, token, client.interest()) {
+                self.close(row, &Reason::Reset(Side::Client, error), now);
+            }
         }
     }
 

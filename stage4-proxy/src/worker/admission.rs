@@ -26,7 +26,9 @@ impl Worker {
                 break;
             }
             match listener.accept() {
-                Accepted::Client(socket, peer) => self.admit(Endpoint::new(socket, peer), now),
+                Accepted::Client(socket, peer) => {
+                    self.admit(Endpoint::accepted(socket, peer), now);
+                }
                 Accepted::Gone | Accepted::Nobody => {}
                 Accepted::Starved(error) => {
                     tracing::warn!(%error, "cannot accept, clients wait in the backlog");

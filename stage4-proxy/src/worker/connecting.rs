@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stage2_client::{Host, Target, finish_connect, start_connect};
-use stage3_epoll::Interest;
 
 use crate::connect::ConnectError;
 use crate::endpoint::Endpoint;
@@ -86,15 +85,14 @@ impl Worker {
         }
     }
 
-    /// Mints the token of a socket that was put into a cell of the table, and registers it: once,
-    /// for both directions, edge-triggered.
+    /// Mints the token of a socket that was put into a cell of the table, and registers it.
     pub(super) fn watch(&mut self, row: u32, side: Side, now: Instant) {
         let token = stage3_epoll::Token(self.table.mint(row, side).pack());
         let session = self.table.row_mut(row);
         let Some(endpoint) = session.and_then(|session| session.endpoint_mut(side)) else {
             return;
         };
-        match self.poll.register(&*endpoint, token, Interest::BOTH.edge()) {
+        match self.poll.register(&*endpoint, token, endpoint.interest()) {
             Ok(()) => self.set_timer(row),
             Err(error) => self.close(row, &Reason::Reset(side, error), now),
         }
@@ -144,5 +142,5 @@ impl Worker {
 fn begin_connect(address: SocketAddr) -> io::Result<Endpoint> {
     let socket = start_connect(address)?;
     socket.set_tcp_nodelay(true)?;
-    Ok(Endpoint::new(socket, address))
+    Ok(Endpoint::connecting(socket, address))
 }

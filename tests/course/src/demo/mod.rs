@@ -86,7 +86,9 @@ impl Stage {
         command
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .args(["--upstream", &upstream.to_string()])
-            .args(["--inspect", "127.0.0.1:0"]);
+            .args(["--inspect", "127.0.0.1:0"])
+            // A browser keeps connections open; whoever types Ctrl-C does not want to wait for it.
+            .args(["--drain-timeout", "1s"]);
         if !io::stderr().is_terminal() {
             command.env("NO_COLOR", "1");
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Bench, Outcome, WARM_UP};
 use crate::load::bulk::Pump;
 use crate::load::connect::Churn;
-use crate::load::request::Clients;
+use crate::load::request::{Clients, Latencies};
 use crate::rows::Row;
 use crate::upstream::Service;
 use crate::window::Spent;
@@ -38,14 +38,7 @@ impl Bench<'_> {
     /// Requests on many connections that stay open.
     pub(super) fn http(&self) -> io::Result<Outcome> {
         const CONNECTIONS: usize = 64;
-        let arrangement = self.arrange(Service::Http)?;
-        let mut clients = Clients::connect(arrangement.address(), CONNECTIONS)?;
-        clients.run_for(WARM_UP)?;
-        clients.take_latencies();
-        let window = arrangement.window()?;
-        clients.run_for(self.time)?;
-        let spent = window.close()?;
-        let latencies = clients.take_latencies();
+        let (latencies, spent) = self.requests(CONNECTIONS)?;
         let answers = latencies.count() as f64;
         let mut figures = vec![
             (Row::HttpRate, answers / spent.time.as_secs_f64()),
@@ -61,21 +54,23 @@ impl Bench<'_> {
 
     /// One request at a time, on one connection.
     pub(super) fn round_trip(&self) -> io::Result<Outcome> {
+        let (latencies, spent) = self.requests(1)?;
+        let figures = vec![(Row::RoundTrip, latencies.quantile_us(50, 100))];
+        Ok(Outcome {
+            figures,
+            spent: Some(spent),
+        })
+    }
+
+    fn requests(&self, connections: usize) -> io::Result<(Latencies, Spent)> {
         let arrangement = self.arrange(Service::Http)?;
-        let mut clients = Clients::connect(arrangement.address(), 1)?;
+        let mut clients = Clients::connect(arrangement.address(), connections)?;
         clients.run_for(WARM_UP)?;
         clients.take_latencies();
         let window = arrangement.window()?;
         clients.run_for(self.time)?;
         let spent = window.close()?;
-        let figures = vec![(
-            Row::RoundTrip,
-            clients.take_latencies().quantile_us(50, 100),
-        )];
-        Ok(Outcome {
-            figures,
-            spent: Some(spent),
-        })
+        Ok((clients.take_latencies(), spent))
     }
 
     /// Makes connections in episodes.

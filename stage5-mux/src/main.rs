@@ -1,2 +1,47 @@
-//! Stage 5.
-fn main() {}
+//! The stage5-mux program: options, queue, signals.
+
+use std::io;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use stage1_server::cli;
+use stage5_mux::queue::{Control, Queue};
+
+mod options;
+
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    cli::start_logging();
+    cli::finish(match options.command {
+        Command::Queue(options) => run_queue(options),
+    })
+}
+
+fn run_queue(options: options::QueueOptions) -> io::Result<()> {
+    let queue = Queue::start(&options.into_config()?)?;
+    stop_on_signals(queue.control())?;
+    cli::announce(queue.local_addr());
+    queue.wait()
+}
+
+/// Drains the queue at the first signal and ends it at the second.
+fn stop_on_signals(control: Control) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let listen = move || {
+        for (count, _signal) in signals.forever().enumerate() {
+            match count {
+                0 => control.drain(),
+                _ => control.stop(),
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(listen)?;
+    Ok(())
+}

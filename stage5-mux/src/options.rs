@@ -1,0 +1,204 @@
+//! The command line of stage5-mux.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use stage2_client::{Prefer, Target, parse_time_limit};
+use stage4_proxy::raise_fd_limit;
+use stage4_proxy::resolve::system_lookup;
+use stage5_mux::queue::{Config, FramingName, Limits};
+
+/// Many clients over one upstream connection.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Put many clients in a queue in front of one upstream connection: one request, one response,
+    /// the next
+    ///
+    /// Prints `listening on ADDR:PORT` once it accepts. The first SIGTERM or SIGINT lets requests
+    /// that wait be answered (see --drain-timeout), the second ends everything at once.
+    Queue(QueueOptions),
+}
+
+/// The options of `stage5-mux queue`.
+#[derive(Debug, Args)]
+pub(crate) struct QueueOptions {
+    /// Where clients come in; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The upstream of all clients: NAME:PORT, IPV4:PORT or [IPV6]:PORT
+    #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
+    upstream: Target,
+
+    /// How a request and a response are told apart from the next
+    #[arg(long, value_enum, default_value_t = FramingName::Http1)]
+    framing: FramingName,
+
+    /// Which addresses of a name to try first
+    #[arg(long, value_enum, default_value_t = Prefer::Ipv6)]
+    prefer: Prefer,
+
+    /// Requests that may wait; a further one is refused with 503
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
+    max_queue: u32,
+
+    /// Bytes of a request's head, or of a line
+    #[arg(long, value_name = "SIZE", default_value = "64KiB")]
+    max_head: Size,
+
+    /// Bytes of a request's body that are held; a larger one streams when its turn has come
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    max_body: Size,
+
+    /// Bytes of a response that are held for a client that reads slowly
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    max_buffered: Size,
+
+    /// Time for a client to send a request, to ask again, and to go on while the upstream waits
+    /// for it
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time_limit)]
+    client_timeout: Duration,
+
+    /// Time without a byte from or to the upstream while it owes a response; then 504
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
+    upstream_timeout: Duration,
+
+    /// Time for each address of the upstream, and for resolving its name
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
+    connect_timeout: Duration,
+
+    /// Clients at the same time; further ones wait in the backlog
+    /// [default: what the limit of open files allows, at most 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    max_connections: Option<u32>,
+
+    /// Time that clients get to end after SIGTERM or SIGINT
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    drain_timeout: Duration,
+
+    /// Serve a live page of all clients, /routes.json and /metrics here; a port alone means
+    /// 127.0.0.1
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    inspect: Option<InspectAddress>,
+}
+
+impl QueueOptions {
+    /// Turns the command line into the configuration of a queue.
+    ///
+    /// # Errors
+    ///
+    /// When the limit of open files cannot be read or raised.
+    pub(crate) fn into_config(self) -> io::Result<Config> {
+        let defaults = Limits::default();
+        let limits = Limits {
+            max_connections: self.max_connections.unwrap_or(defaults.max_connections),
+            max_queue: self.max_queue as usize,
+            max_head: self.max_head.0,
+            max_body: self.max_body.0,
+            max_buffered: self.max_buffered.0,
+            client_timeout: self.client_timeout,
+            upstream_timeout: self.upstream_timeout,
+            connect_timeout: self.connect_timeout,
+            drain_timeout: self.drain_timeout,
+            ..defaults
+        };
+        Ok(Config {
+            listen: self.listen,
+            upstream: self.upstream,
+            lookup: system_lookup(self.prefer),
+            framing: self.framing,
+            limits: limits.within_fds(raise_fd_limit()?),
+            inspect: self.inspect.map(|address| address.0),
+        })
+    }
+}
+
+/// A number of bytes such as `64KiB` or `1MiB`, above zero.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Size(usize);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let split = text.find(|letter: char| !letter.is_ascii_digit());
+        let (number, unit) = text.split_at(split.unwrap_or(text.len()));
+        let unit = match unit.trim_start() {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            other => {
+                return Err(format!(
+                    "unknown unit {other:?} (write it like 64KiB or 1MiB)"
+                ));
+            }
+        };
+        let number: usize = number
+            .parse()
+            .map_err(|_| "expected a number of bytes such as 64KiB or 1MiB".to_owned())?;
+        match number.checked_mul(unit) {
+            Some(0) => Err("a size must be above zero".to_owned()),
+            Some(size) => Ok(Self(size)),
+            None => Err("this is more than the machine can address".to_owned()),
+        }
+    }
+}
+
+/// The inspector's address: `ADDR:PORT`, or a port of 127.0.0.1.
+#[derive(Clone, Copy, Debug)]
+struct InspectAddress(SocketAddr);
+
+impl FromStr for InspectAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(port) = text.parse::<u16>() {
+            return Ok(Self((IpAddr::V4(Ipv4Addr::LOCALHOST), port).into()));
+        }
+        text.parse()
+            .map(Self)
+            .map_err(|_| "expected ADDR:PORT or a port".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_like_people_write_them() {
+        let table = [
+            ("1", 1),
+            ("512B", 512),
+            ("64KiB", 65_536),
+            ("1 MiB", 1 << 20),
+        ];
+        for (text, size) in table {
+            assert_eq!(text.parse(), Ok(Size(size)));
+        }
+        for text in [
+            "",
+            "0",
+            "0KiB",
+            "KiB",
+            "1kb",
+            "-1",
+            "99999999999999999999",
+            "99999999999GiB",
+        ] {
+            assert!(text.parse::<Size>().is_err(), "{text:?}");
+        }
+    }
+}

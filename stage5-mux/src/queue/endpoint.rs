@@ -1,0 +1,182 @@
+//! One socket and what is known of its readiness: the place where edge-triggered events are
+//! handled.
+//!
+//! mio registers every socket edge-triggered (`epoll(7)`, `EPOLLET`): the kernel reports a change
+//! once and stays silent until the next one. The endpoint therefore remembers. A flag is *set* by
+//! an event and *cleared* by a system call that found nothing more to do:
+//!
+//! | flag | set by | cleared by |
+//! |---|---|---|
+//! | `readable` | an event that says readable, end or error | a read that was told `EAGAIN`, or that got less than it had room for |
+//! | `writable` | an event that says writable or closed | a write that was told `EAGAIN`, or that was taken in part |
+//! | `ending` | an event that announces an end or an error | never: no further event would tell of it |
+//!
+//! A flag is a hint, only the system call is a fact. Whoever stops while a flag is set must come
+//! back by itself, because no event will bring it back.
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use socket2::SockRef;
+use stage4_proxy::inspect::EndpointView;
+
+/// A socket and the memory of its readiness.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    socket: TcpStream,
+    peer: SocketAddr,
+    readable: bool,
+    writable: bool,
+    ending: bool,
+}
+
+impl Endpoint {
+    /// Wraps a socket of which nothing is known yet.
+    pub(super) fn new(socket: TcpStream, peer: SocketAddr) -> Self {
+        Self {
+            socket,
+            peer,
+            readable: false,
+            writable: false,
+            ending: false,
+        }
+    }
+
+    /// Returns the address at the other end.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Returns the socket, to be registered.
+    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// Remembers what an event said.
+    pub(super) fn note(&mut self, event: &Event) {
+        let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
+        self.readable |= event.is_readable() || ending;
+        self.writable |= event.is_writable() || event.is_write_closed();
+        self.ending |= ending;
+    }
+
+    /// Says whether a read may bring something.
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Says whether a write may be taken.
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Says whether the kernel knows that the connection is broken or closed in both directions.
+    ///
+    /// A peer that has only ended its output is not gone: it may be waiting for its answer.
+    pub(super) fn is_gone(&self) -> bool {
+        self.ending
+            && (!matches!(self.socket.take_error(), Ok(None)) || self.socket.peer_addr().is_err())
+    }
+
+    /// Asks how a connect(2) has ended, now that an event hints that it has (`SO_ERROR`).
+    pub(super) fn take_error(&self) -> io::Result<()> {
+        match self.socket.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads once (`read(2)`); `None` when nothing is there, 0 at the end of input.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of a broken connection.
+    pub(super) fn read_some(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+        if !self.readable {
+            return Ok(None);
+        }
+        self.probe(room)
+    }
+
+    /// Reads once, whatever the flag says: is there really nothing?
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of a broken connection.
+    pub(super) fn probe(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.socket.read(room) {
+            Ok(count) => {
+                self.readable = count == room.len() || count == 0 || self.ending;
+                Ok(Some(count))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes once, the two pieces as one (`writev(2)`), and returns how many bytes were taken;
+    /// fewer than all say that the socket is full.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of a broken connection.
+    pub(super) fn write_some(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        if !self.writable {
+            return Ok(0);
+        }
+        let written = match (first, second) {
+            ([], bytes) | (bytes, []) => self.socket.write(bytes),
+            (first, second) => self
+                .socket
+                .write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
+        };
+        match written {
+            Ok(count) => {
+                self.writable = count == first.len() + second.len();
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.writable = false;
+                Ok(0)
+            }
+            Err(error) => {
+                // What the peer said before it went can still be read, and then the end.
+                self.readable = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a FIN (`shutdown(2)` with `SHUT_WR`).
+    ///
+    /// # Errors
+    ///
+    /// What the kernel reports; `ENOTCONN` when the peer has reset the connection.
+    pub(super) fn send_fin(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Makes the coming close(2) send a reset instead of a FIN (`socket(7)`, `SO_LINGER` of 0).
+    pub(super) fn reset_on_close(&self) {
+        // It fails only on a socket that is dead already, and then there is nobody to tell.
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Copies out what the inspector shows.
+    pub(super) fn view(&self) -> EndpointView {
+        EndpointView {
+            fd: self.socket.as_raw_fd(),
+            local: self.socket.local_addr().ok(),
+            peer: Some(self.peer),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Where the body of a message ends (RFC 9112 section 6).
+//!
+//! ```text
+//!   chunked:  size [;extension] CRLF data CRLF ... 0 [;extension] CRLF [trailer CRLF ...] CRLF
+//! ```
+//!
+//! The machine is told bytes and says what they are; it copies nothing. It is strict: what two
+//! parsers could read in two ways (a bare LF, white space in a size) is an error, because one
+//! parser is here and the other is the upstream.
+
+/// The bytes of one line's extension, or of all trailers, that are tolerated.
+const MAX_EXTENSION: usize = 1024;
+const MAX_TRAILERS: usize = 16 * 1024;
+
+/// More digits than a size has that fits into 63 bits.
+const MAX_DIGITS: u8 = 15;
+
+/// The rest of a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Body {
+    /// This many bytes.
+    Length(u64),
+    /// Chunks.
+    Chunked(Chunks),
+    /// All bytes up to the end of the connection.
+    UntilClose,
+}
+
+/// What the next bytes of a message are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Piece {
+    /// This many bytes of content.
+    Content(usize),
+    /// This many bytes that only delimit.
+    Framing(usize),
+    /// The message has ended before the next byte.
+    End,
+}
+
+/// What is wrong with a chunked body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ChunkError {
+    /// The size is no plain hexadecimal number.
+    Size,
+    /// The size has too many digits.
+    TooLarge,
+    /// A line does not end in CR LF, or the data is longer than its size.
+    LineEnd,
+    /// The extension or the trailers are too long, or have control characters.
+    Extra,
+}
+
+impl ChunkError {
+    /// Says the error in a few words.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Size => "a chunk size is not a hexadecimal number",
+            Self::TooLarge => "a chunk size has too many digits",
+            Self::LineEnd => "a chunk does not end in CR LF",
+            Self::Extra => "a chunk extension or trailer is not acceptable",
+        }
+    }
+}
+
+impl Body {
+    /// Says what the first bytes are; `None` when there are none and more have to come.
+    pub(super) fn step(&mut self, bytes: &[u8]) -> Result<Option<Piece>, ChunkError> {
+        match self {
+            Self::Length(0) => Ok(Some(Piece::End)),
+            _ if bytes.is_empty() => Ok(None),
+            Self::Length(rest) => Ok(Some(Piece::Content(take(rest, bytes)))),
+            Self::UntilClose => Ok(Some(Piece::Content(bytes.len()))),
+            Self::Chunked(chunks) => chunks.step(bytes).map(Some),
+        }
+    }
+}
+
+/// Counts as many of `bytes` as `rest` still has room for.
+fn take(rest: &mut u64, bytes: &[u8]) -> usize {
+    let count = usize::try_from(*rest).map_or(bytes.len(), |rest| rest.min(bytes.len()));
+    *rest -= count as u64;
+    count
+}
+
+/// A place in a chunked body.
+///
+/// ```text
+///  Size -> Extension -> SizeEnd -> Data -> DataCr -> DataLf -> Size ...
+///                          | size 0
+///                          v
+///                   TrailerStart -> Trailer -> TrailerEnd -> TrailerStart
+///                          +------> LastLf -> Done
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Chunks {
+    /// In the digits of a size.
+    Size { digits: u8, size: u64 },
+    /// In what follows the size; `semicolon` says that it is an extension and not only space.
+    Extension {
+        size: u64,
+        length: usize,
+        semicolon: bool,
+    },
+    /// Before the LF of a size's line.
+    SizeEnd { size: u64 },
+    /// In the data.
+    Data { rest: u64 },
+    /// Before the CR after the data.
+    DataCr,
+    /// Before the LF after the data.
+    DataLf,
+    /// At the beginning of a trailer, or of the last line.
+    TrailerStart { length: usize },
+    /// In a trailer.
+    Trailer { length: usize },
+    /// Before the LF of a trailer.
+    TrailerEnd { length: usize },
+    /// Before the very last LF.
+    LastLf,
+    /// Behind it.
+    Done,
+}
+
+impl Chunks {
+    /// The beginning of a chunked body.
+    pub(super) const START: Self = Self::Size { digits: 0, size: 0 };
+
+    fn step(&mut self, bytes: &[u8]) -> Result<Piece, ChunkError> {
+        if *self == Self::Done {
+            return Ok(Piece::End);
+        }
+        if let Self::Data { rest } = self {
+            let count = take(rest, bytes);
+            if *rest == 0 {
+                *self = Self::DataCr;
+            }
+            return Ok(Piece::Content(count));
+        }
+        let mut used = 0;
+        while used < bytes.len() && !matches!(self, Self::Data { .. } | Self::Done) {
+            *self = self.next(bytes[used])?;
+            used += 1;
+        }
+        Ok(Piece::Framing(used))
+    }
+
+    /// Goes one byte of framing further.
+    fn next(self, byte: u8) -> Result<Self, ChunkError> {
+        match self {
+            Self::Size { digits, size } => in_size(digits, size, byte),
+            Self::Extension {
+                size,
+                length,
+                semicolon,
+            } => in_extension(size, length, semicolon, byte),
+            Self::SizeEnd { size } => match (expect(byte, b'\n')?, size) {
+                ((), 0) => Ok(Self::TrailerStart { length: 0 }),
+                ((), rest) => Ok(Self::Data { rest }),
+            },
+            Self::DataCr => expect(byte, b'\r').map(|()| Self::DataLf),
+            Self::DataLf => expect(byte, b'\n').map(|()| Self::START),
+            Self::TrailerStart { .. } if byte == b'\r' => Ok(Self::LastLf),
+            // A field cannot begin with these: no name, or a folded line.
+            Self::TrailerStart { .. } if matches!(byte, b' ' | b'\t' | b':') => {
+                Err(ChunkError::Extra)
+            }
+            Self::TrailerStart { length } | Self::Trailer { length } => in_trailer(length, byte),
+            Self::TrailerEnd { length } => {
+                expect(byte, b'\n').map(|()| Self::TrailerStart { length })
+            }
+            Self::LastLf => expect(byte, b'\n').map(|()| Self::Done),
+            Self::Data { .. } | Self::Done => Err(ChunkError::LineEnd),
+        }
+    }
+}
+
+fn in_size(digits: u8, size: u64, byte: u8) -> Result<Chunks, ChunkError> {
+    let extension = |semicolon| Chunks::Extension {
+        size,
+        length: 0,
+        semicolon,
+    };
+    match (byte, char::from(byte).to_digit(16)) {
+        (_, Some(_)) if digits == MAX_DIGITS => Err(ChunkError::TooLarge),
+        (_, Some(digit)) => Ok(Chunks::Size {
+            digits: digits + 1,
+            size: size * 16 + u64::from(digit),
+        }),
+        _ if digits == 0 => Err(ChunkError::Size),
+        (b'\r', None) => Ok(Chunks::SizeEnd { size }),
+        (b';', None) => Ok(extension(true)),
+        (b' ' | b'\t', None) => Ok(extension(false)),
+        (_, None) => Err(ChunkError::Size),
+    }
+}
+
+fn in_extension(size: u64, length: usize, semicolon: bool, byte: u8) -> Result<Chunks, ChunkError> {
+    match byte {
+        b'\r' if semicolon => return Ok(Chunks::SizeEnd { size }),
+        b';' | b' ' | b'\t' => {}
+        // White space is allowed before a semicolon only.
+        _ if !semicolon => return Err(ChunkError::Size),
+        _ if byte.is_ascii_control() => return Err(ChunkError::Extra),
+        _ => {}
+    }
+    if length == MAX_EXTENSION {
+        return Err(ChunkError::Extra);
+    }
+    Ok(Chunks::Extension {
+        size,
+        length: length + 1,
+        semicolon: semicolon || byte == b';',
+    })
+}
+
+fn in_trailer(length: usize, byte: u8) -> Result<Chunks, ChunkError> {
+    match byte {
+        b'\r' => Ok(Chunks::TrailerEnd { length }),
+        b'\t' => Ok(Chunks::Trailer { length: length + 1 }),
+        _ if byte.is_ascii_control() || length == MAX_TRAILERS => Err(ChunkError::Extra),
+        _ => Ok(Chunks::Trailer { length: length + 1 }),
+    }
+}
+
+fn expect(byte: u8, wanted: u8) -> Result<(), ChunkError> {
+    if byte == wanted {
+        Ok(())
+    } else {
+        Err(ChunkError::LineEnd)
+    }
+}
+
+#[cfg(test)]
+mod tests;

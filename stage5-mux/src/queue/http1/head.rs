@@ -1,0 +1,249 @@
+//! Where a head ends, and what its fields say about framing and connections.
+
+use std::mem::MaybeUninit;
+
+use httparse::Header;
+
+/// The most fields that a head may have.
+pub(super) const MAX_FIELDS: usize = 128;
+
+/// Room for the fields of one head.
+pub(super) type Room<'a> = [MaybeUninit<Header<'a>>; MAX_FIELDS];
+
+/// Looks for the empty line that ends a head, in bytes that grow at the end.
+///
+/// Every line must end in CR LF. A bare LF, which RFC 9112 section 2.2 lets a recipient accept,
+/// is where two parsers begin to disagree.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadFinder {
+    /// Where the head begins, after empty lines (RFC 9112 section 2.2 says to ignore them).
+    begin: usize,
+    /// Where the current line begins.
+    line: usize,
+    /// There is no LF between the line's begin and here.
+    searched: usize,
+}
+
+/// Why no head is found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NoHead {
+    /// A line ends in LF without CR.
+    BareLineFeed,
+    /// It is longer than it may be.
+    TooLarge,
+}
+
+impl HeadFinder {
+    /// Finds the head in `bytes`: its begin, and the end behind the empty line.
+    ///
+    /// # Errors
+    ///
+    /// As soon as the bytes cannot become a head of at most `max` bytes.
+    pub(super) fn find(
+        &mut self,
+        bytes: &[u8],
+        max: usize,
+    ) -> Result<Option<(usize, usize)>, NoHead> {
+        while let Some(offset) = bytes[self.searched..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+        {
+            let feed = self.searched + offset;
+            if feed == self.line || bytes[feed - 1] != b'\r' {
+                return Err(NoHead::BareLineFeed);
+            }
+            let empty = feed == self.line + 1;
+            let next = feed + 1;
+            if next > max {
+                return Err(NoHead::TooLarge);
+            }
+            if empty && self.line > self.begin {
+                return Ok(Some((self.begin, next)));
+            }
+            if empty {
+                self.begin = next;
+            }
+            (self.line, self.searched) = (next, next);
+        }
+        self.searched = bytes.len();
+        if bytes.len() >= max {
+            return Err(NoHead::TooLarge);
+        }
+        Ok(None)
+    }
+
+    /// Says whether anything but empty lines is in `bytes`.
+    pub(super) fn has_begun(&self) -> bool {
+        self.searched > self.begin
+    }
+}
+
+/// What the fields of a head say about framing and connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fields<'a> {
+    /// The number of bytes in the body.
+    pub(super) content_length: Option<u64>,
+    /// The body comes in chunks.
+    pub(super) chunked: bool,
+    /// Where the client wants to go.
+    pub(super) host: Option<&'a [u8]>,
+    /// `Connection: close`
+    pub(super) close: bool,
+    /// `Connection: keep-alive`
+    pub(super) keep_alive: bool,
+    /// `Connection` names other fields, which concern this connection only.
+    pub(super) nominates: bool,
+    /// Another protocol is asked for.
+    pub(super) upgrade: bool,
+    /// The value of `Expect`.
+    pub(super) expect: Option<&'a [u8]>,
+}
+
+/// Why the fields of a head cannot be trusted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flaw {
+    /// They break the rules, or two parsers could understand them differently.
+    Bad(&'static str),
+    /// The body has a transfer coding that is not known here.
+    UnknownCoding,
+    /// The body has more bytes than can be counted.
+    TooLarge,
+}
+
+/// The fields that need attention.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Name {
+    Connection,
+    ContentLength,
+    Expect,
+    Host,
+    /// Concerns this connection only (RFC 9110 section 7.6.1) and is never passed on.
+    HopByHop,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    Other,
+}
+
+impl Name {
+    /// Recognises a field's name.
+    pub(super) fn of(name: &str) -> Self {
+        let known: &[(&str, Self)] = match name.len() {
+            2 => &[("te", Self::HopByHop)],
+            4 => &[("host", Self::Host)],
+            6 => &[("expect", Self::Expect)],
+            7 => &[("upgrade", Self::Upgrade), ("trailer", Self::Trailer)],
+            10 => &[
+                ("connection", Self::Connection),
+                ("keep-alive", Self::HopByHop),
+            ],
+            14 => &[("content-length", Self::ContentLength)],
+            16 => &[("proxy-connection", Self::HopByHop)],
+            17 => &[("transfer-encoding", Self::TransferEncoding)],
+            _ => &[],
+        };
+        known
+            .iter()
+            .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
+            .map_or(Self::Other, |&(_, name)| name)
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Collects what the fields say.
+    ///
+    /// # Errors
+    ///
+    /// When they contradict each other, or repeat what must stand once.
+    pub(super) fn collect(headers: &[Header<'a>]) -> Result<Self, Flaw> {
+        let mut fields = Self::default();
+        for header in headers {
+            match Name::of(header.name) {
+                Name::Connection => fields.connection(header.value),
+                Name::ContentLength => fields.content_length(header.value)?,
+                Name::Expect => fields.expect = Some(header.value),
+                Name::Host if fields.host.replace(header.value).is_some() => {
+                    return Err(Flaw::Bad("more than one Host"));
+                }
+                Name::TransferEncoding => fields.transfer_encoding(header.value)?,
+                Name::Upgrade => fields.upgrade = true,
+                Name::Host | Name::HopByHop | Name::Trailer | Name::Other => {}
+            }
+        }
+        if fields.chunked && fields.content_length.is_some() {
+            return Err(Flaw::Bad("both Content-Length and Transfer-Encoding"));
+        }
+        Ok(fields)
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in options(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else {
+                self.nominates = true;
+            }
+        }
+    }
+
+    /// RFC 9112 section 6.3 lets a recipient accept a repeated value that is the same; refusing
+    /// it harms nobody who is honest.
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Flaw> {
+        if self.content_length.is_some() {
+            return Err(Flaw::Bad("more than one Content-Length"));
+        }
+        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+            return Err(Flaw::Bad("the Content-Length is not a number"));
+        }
+        let digits = str::from_utf8(value).unwrap_or_default();
+        self.content_length = Some(digits.parse().map_err(|_| Flaw::TooLarge)?);
+        Ok(())
+    }
+
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Flaw> {
+        if self.chunked {
+            return Err(Flaw::Bad("more than one Transfer-Encoding"));
+        }
+        let last = value.rsplit(|&byte| byte == b',').next().unwrap_or(value);
+        if !last.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+            return Err(Flaw::Bad("the last transfer coding is not chunked"));
+        }
+        if last.len() < value.len() {
+            return Err(Flaw::UnknownCoding);
+        }
+        self.chunked = true;
+        Ok(())
+    }
+}
+
+/// Copies a field to the next connection, unless a `Connection` field names it.
+pub(super) fn pass_on(header: &Header<'_>, nominating: Option<&[Header<'_>]>, out: &mut Vec<u8>) {
+    if nominating.is_some_and(|headers| is_nominated(header.name, headers)) {
+        return;
+    }
+    out.extend_from_slice(header.name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(header.value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Says whether a `Connection` field names this one (RFC 9110 section 7.6.1).
+fn is_nominated(name: &str, headers: &[Header<'_>]) -> bool {
+    headers
+        .iter()
+        .filter(|header| Name::of(header.name) == Name::Connection)
+        .flat_map(|header| options(header.value))
+        .any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|option| !option.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

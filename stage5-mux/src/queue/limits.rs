@@ -1,0 +1,88 @@
+//! Every bound of the queue, in one place.
+
+use std::time::Duration;
+
+/// The bounds that keep one client, or all of them together, from taking the machine or the
+/// upstream.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Clients at the same time; a further one waits in the backlog.
+    pub max_connections: u32,
+    /// Requests that may wait; a further one is refused.
+    pub max_queue: usize,
+    /// Bytes of a request's head or line.
+    pub max_head: usize,
+    /// Bytes of a request's body that are held; a larger one streams when its turn has come.
+    pub max_body: usize,
+    /// Bytes of a response that are held for a client that reads slowly.
+    pub max_buffered: usize,
+    /// Time for a client to send a request, to be idle between two, and to take or bring
+    /// [`Limits::pace`] bytes while the upstream waits for it.
+    pub client_timeout: Duration,
+    /// Time without a byte from or to the upstream while a request is in flight.
+    pub upstream_timeout: Duration,
+    /// Time for each address of the upstream, and for looking its name up.
+    pub connect_timeout: Duration,
+    /// Time that clients get to end after a request to stop.
+    pub drain_timeout: Duration,
+    /// Time that a client gets to read its last reply.
+    pub linger: Duration,
+    /// How long the addresses of a name are used without asking again.
+    pub name_lifetime: Duration,
+    /// Bytes of one read(2).
+    pub chunk: usize,
+    /// Steps that one connection may make before the others get their turn.
+    pub steps_per_turn: usize,
+    /// Clients accepted in one turn of the loop, before the others get theirs.
+    pub accepts_per_turn: usize,
+    /// Events taken from the kernel in one turn.
+    pub events_per_turn: usize,
+}
+
+/// Descriptors that are not clients: standard streams, listener, poller, waker, upstream, the
+/// inspector and its visitors, the files that resolving a name opens.
+const RESERVED_FDS: u64 = 24;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 65_536,
+            max_queue: 1024,
+            max_head: 64 * 1024,
+            max_body: 1024 * 1024,
+            max_buffered: 1024 * 1024,
+            client_timeout: Duration::from_secs(30),
+            upstream_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(5),
+            linger: Duration::from_secs(5),
+            name_lifetime: Duration::from_secs(10),
+            chunk: 64 * 1024,
+            steps_per_turn: 16,
+            accepts_per_turn: 64,
+            events_per_turn: 256,
+        }
+    }
+}
+
+impl Limits {
+    /// Lowers the number of clients to what `fds` descriptors allow.
+    #[must_use]
+    pub fn within_fds(mut self, fds: u64) -> Self {
+        let usable = fds.saturating_sub(RESERVED_FDS).max(1);
+        self.max_connections = u32::try_from(usable)
+            .unwrap_or(u32::MAX)
+            .min(self.max_connections);
+        self
+    }
+
+    /// Returns the bytes that a client has to move within [`Limits::client_timeout`] while the
+    /// upstream waits for it: one buffer's worth.
+    ///
+    /// Without a pace, a client that moves a byte now and then could keep the upstream from all
+    /// others for hours.
+    #[must_use]
+    pub fn pace(&self) -> u64 {
+        self.max_buffered.min(self.chunk) as u64
+    }
+}

@@ -1,0 +1,180 @@
+//! One line is a request, one line is the response: the service of stage 1.
+//!
+//! A last line without its newline is a request, too, when the client ends its input. The
+//! upstream must get a newline, because its input does not end; the client gets its answer
+//! without one, as it would from the server itself.
+
+use std::ops::Range;
+
+use super::framing::{
+    Ending, Exchange, Framing, InvalidResponse, Keep, Passage, Refusal, Requests, Responses,
+    Status, Taken,
+};
+
+/// The framing of lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    max_line: usize,
+}
+
+impl Line {
+    /// Makes a framing whose requests have at most `max_line` bytes before the newline.
+    #[must_use]
+    pub fn new(max_line: usize) -> Self {
+        Self { max_line }
+    }
+}
+
+/// How a line has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Terminated {
+    /// With a newline.
+    Yes,
+    /// With the end of the client's input.
+    No,
+}
+
+impl Framing for Line {
+    type Details = Terminated;
+    type Requests = LineRequests;
+    type Responses = LineResponses;
+
+    const NAME: &'static str = "line";
+    // A person may be typing.
+    const CLOSES_IDLE: bool = false;
+
+    fn requests(&self) -> LineRequests {
+        LineRequests {
+            max_line: self.max_line,
+            searched: 0,
+        }
+    }
+
+    fn responses(&self, exchange: Exchange<Terminated>) -> LineResponses {
+        LineResponses {
+            exchange,
+            begun: false,
+        }
+    }
+
+    fn refuse(_: Refusal, _: Option<Exchange<Terminated>>, _: bool, _: &mut Vec<u8>) {}
+}
+
+/// Finds lines in a client's bytes.
+#[derive(Debug)]
+pub struct LineRequests {
+    max_line: usize,
+    /// There is no newline before this place.
+    searched: usize,
+}
+
+impl Requests<Terminated> for LineRequests {
+    fn take(&mut self, input: &[u8], request: &mut Vec<u8>) -> Result<Taken<Terminated>, Refusal> {
+        let found = newline(&input[self.searched..]).map(|offset| self.searched + offset);
+        if found.unwrap_or(input.len()) > self.max_line {
+            return Err(Refusal::HeadTooLarge);
+        }
+        let Some(end) = found else {
+            self.searched = input.len();
+            return Ok(Taken {
+                used: 0,
+                status: Status::Partial,
+            });
+        };
+        self.searched = 0;
+        request.extend_from_slice(&input[..=end]);
+        Ok(Taken {
+            used: end + 1,
+            status: Status::Complete(exchange(Terminated::Yes)),
+        })
+    }
+
+    fn end_of_input(
+        &mut self,
+        rest: &[u8],
+        request: &mut Vec<u8>,
+    ) -> Result<Option<Exchange<Terminated>>, Refusal> {
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        self.searched = 0;
+        request.extend_from_slice(rest);
+        request.push(b'\n');
+        Ok(Some(exchange(Terminated::No)))
+    }
+
+    fn is_inside(&self) -> bool {
+        self.searched > 0
+    }
+
+    fn stream(&mut self, _: &mut Vec<u8>) {}
+
+    fn take_interim(&mut self) -> Option<&'static [u8]> {
+        None
+    }
+}
+
+/// Whoever repeats a line must know what it means: nobody here does.
+fn exchange(terminated: Terminated) -> Exchange<Terminated> {
+    Exchange {
+        repeatable: false,
+        persistent: terminated == Terminated::Yes,
+        details: terminated,
+    }
+}
+
+/// Passes one line on to a client.
+#[derive(Debug)]
+pub struct LineResponses {
+    exchange: Exchange<Terminated>,
+    begun: bool,
+}
+
+impl Responses for LineResponses {
+    fn take(
+        &mut self,
+        input: &[u8],
+        closing: bool,
+        _: &mut Vec<u8>,
+    ) -> Result<Passage, InvalidResponse> {
+        self.begun |= !input.is_empty();
+        let Some(end) = newline(input) else {
+            return Ok(passage(input.len(), 0..input.len(), None));
+        };
+        let keep = Keep {
+            upstream: true,
+            client: self.exchange.persistent && !closing,
+        };
+        let last = match self.exchange.details {
+            Terminated::Yes => end + 1,
+            Terminated::No => end,
+        };
+        Ok(passage(end + 1, 0..last, Some(keep)))
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    fn end_of_input(&self, _clean: bool) -> Ending {
+        match self.exchange.details {
+            Terminated::Yes => Ending::Truncated,
+            Terminated::No => Ending::Hidden,
+        }
+    }
+}
+
+fn passage(used: usize, verbatim: Range<usize>, end: Option<Keep>) -> Passage {
+    Passage {
+        used,
+        verbatim,
+        end,
+    }
+}
+
+fn newline(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&byte| byte == b'\n')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! The one socket to the upstream, from its name to its end.
+//!
+//! The link is opened when a request needs it and kept as long as the upstream likes. There is
+//! never a second one: a new one is begun only after the old one was closed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+use stage2_client::{Host, Target, start_connect};
+use stage4_proxy::connect::ConnectError;
+use stage4_proxy::resolve::Lookup;
+use stage4_proxy::token::{Side, Token};
+
+use super::endpoint::Endpoint;
+use super::mailbox::{Mailbox, Message};
+use super::tokens;
+
+/// The upstream's name, its addresses, and the socket when there is one.
+pub(super) struct Link {
+    target: Arc<Target>,
+    lookup: Lookup,
+    mailbox: Mailbox,
+    /// The addresses, the one that worked last first, and until when they are good.
+    known: Option<(Vec<SocketAddr>, Instant)>,
+    /// A thread is looking the name up.
+    asking: bool,
+    /// The addresses that are still to be tried.
+    rest: VecDeque<SocketAddr>,
+    endpoint: Option<Endpoint>,
+    /// Guards against events of an earlier socket.
+    generation: u32,
+    /// When the present attempt was begun.
+    since: Instant,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("target", &self.target)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Describes a link that is not open.
+    pub(super) fn new(target: Arc<Target>, lookup: Lookup, mailbox: Mailbox, now: Instant) -> Self {
+        Self {
+            target,
+            lookup,
+            mailbox,
+            known: None,
+            asking: false,
+            rest: VecDeque::new(),
+            endpoint: None,
+            generation: 0,
+            since: now,
+        }
+    }
+
+    /// Returns where it goes.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Returns the socket, if there is one.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
+    }
+
+    /// Returns the socket, if there is one.
+    pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
+        self.endpoint.as_mut()
+    }
+
+    /// Says whether an event with this token is about the present socket.
+    pub(super) fn owns(&self, token: Token) -> bool {
+        self.endpoint.is_some() && token == self.token()
+    }
+
+    /// Closes the socket.
+    pub(super) fn close(&mut self) {
+        self.endpoint = None;
+    }
+
+    /// Begins to look for addresses; `true` when they are known already.
+    ///
+    /// # Errors
+    ///
+    /// When no thread can be started.
+    pub(super) fn find_addresses(&mut self, now: Instant) -> io::Result<bool> {
+        self.close();
+        if let Host::Address(address) = self.target.host {
+            self.rest = [(address, self.target.port).into()].into();
+            return Ok(true);
+        }
+        if let Some((addresses, until)) = &self.known
+            && now < *until
+        {
+            self.rest = addresses.iter().copied().collect();
+            return Ok(true);
+        }
+        if !self.asking {
+            self.ask()?;
+        }
+        Ok(false)
+    }
+
+    /// Looks the name up on a thread of its own, because getaddrinfo(3) blocks. There is at most
+    /// one such thread: a slow answer is waited for, not asked for again.
+    fn ask(&mut self) -> io::Result<()> {
+        let (target, lookup) = (Arc::clone(&self.target), Arc::clone(&self.lookup));
+        let mailbox = self.mailbox.clone();
+        let answer = move || {
+            let addresses = lookup(&target).map_err(ConnectError::Resolve);
+            mailbox.send(Message::Resolved(addresses));
+        };
+        thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(answer)?;
+        self.asking = true;
+        Ok(())
+    }
+
+    /// Takes the addresses that a thread has found.
+    pub(super) fn found(&mut self, addresses: Vec<SocketAddr>, until: Instant) {
+        self.asking = false;
+        self.rest = addresses.iter().copied().collect();
+        self.known = Some((addresses, until));
+    }
+
+    /// Notes that a thread has found nothing.
+    pub(super) fn found_nothing(&mut self) {
+        self.asking = false;
+        self.known = None;
+    }
+
+    /// Begins to connect to the next address; `false` when there is none left.
+    pub(super) fn try_next(&mut self, registry: &Registry, now: Instant) -> bool {
+        self.close();
+        self.since = now;
+        while let Some(address) = self.rest.pop_front() {
+            match self.begin(address, registry) {
+                Ok(()) => return true,
+                Err(error) => {
+                    tracing::debug!(upstream = %self.target, %address, %error, "cannot connect");
+                }
+            }
+        }
+        self.known = None;
+        false
+    }
+
+    fn begin(&mut self, address: SocketAddr, registry: &Registry) -> io::Result<()> {
+        let socket = start_connect(address)?;
+        socket.set_tcp_nodelay(true)?;
+        let mut endpoint = Endpoint::new(TcpStream::from_std(socket.into()), address);
+        self.generation = self.generation.wrapping_add(1);
+        let token = tokens::pack(self.token());
+        registry.register(
+            endpoint.socket_mut(),
+            token,
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        self.endpoint = Some(endpoint);
+        Ok(())
+    }
+
+    /// Notes that the connection is open, and returns how long that took.
+    pub(super) fn connected(&mut self, now: Instant) -> Duration {
+        self.rest.clear();
+        if let (Some((addresses, _)), Some(endpoint)) = (&mut self.known, &self.endpoint) {
+            let peer = endpoint.peer();
+            addresses.sort_by_key(|&address| address != peer);
+        }
+        now - self.since
+    }
+
+    /// Says whether a connection that was kept is still open and silent.
+    ///
+    /// An end, or bytes that nobody asked for, may have arrived since the last event: one read
+    /// before each request finds them, so that the request does not leave on a connection that
+    /// is dead already, and its response is not taken for somebody else's.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        self.endpoint
+            .as_mut()
+            .is_some_and(|endpoint| matches!(endpoint.probe(&mut byte), Ok(None)))
+    }
+
+    fn token(&self) -> Token {
+        Token::new(0, Side::Upstream, self.generation)
+    }
+}

@@ -1,0 +1,22 @@
+//! The queue: many clients take turns on one upstream connection.
+
+mod accept;
+mod bytes;
+mod client;
+mod endpoint;
+mod flight;
+pub mod framing;
+pub mod http1;
+mod limits;
+pub mod line;
+mod link;
+mod mailbox;
+mod report;
+pub mod request_queue;
+mod server;
+mod tokens;
+pub mod upstream;
+mod worker;
+
+pub use limits::Limits;
+pub use server::{Config, Control, FramingName, Queue};

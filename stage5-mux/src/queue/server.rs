@@ -1,0 +1,184 @@
+//! The whole queue: a worker on its thread, and the inspector beside it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::Socket;
+use stage1_server::{ListenOptions, listen, local_address};
+use stage2_client::Target;
+use stage4_proxy::inspect::{Inspector, Snapshot};
+use stage4_proxy::resolve::Lookup;
+
+use super::framing::Framing;
+use super::http1::Http1;
+use super::limits::Limits;
+use super::line::Line;
+use super::mailbox::{Mailbox, Message};
+use super::worker::Worker;
+
+/// How long the inspector waits for a worker that is busy.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The protocols whose messages the queue can tell apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum FramingName {
+    /// HTTP/1.1 and HTTP/1.0 (RFC 9112)
+    Http1,
+    /// One line asks, one line answers
+    Line,
+}
+
+/// What a queue is to do.
+#[derive(Clone)]
+pub struct Config {
+    /// Where clients come in; port 0 asks the kernel for a free port.
+    pub listen: SocketAddr,
+    /// The upstream that all clients share.
+    pub upstream: Target,
+    /// How names are looked up.
+    pub lookup: Lookup,
+    /// How messages are told apart.
+    pub framing: FramingName,
+    /// The bounds.
+    pub limits: Limits,
+    /// Where the inspector is served, if anywhere.
+    pub inspect: Option<SocketAddr>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("upstream", &self.upstream)
+            .field("framing", &self.framing)
+            .field("limits", &self.limits)
+            .field("inspect", &self.inspect)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running queue.
+#[derive(Debug)]
+pub struct Queue {
+    address: SocketAddr,
+    control: Control,
+    worker: JoinHandle<io::Result<()>>,
+    inspector: Option<Inspector>,
+}
+
+/// A handle to a running queue for other threads.
+#[derive(Clone, Debug)]
+pub struct Control {
+    mailbox: Mailbox,
+}
+
+impl Queue {
+    /// Listens and starts to serve.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be listened on, or the machine has no descriptor, thread or memory
+    /// left for the worker. A queue that has started meets no such error any more.
+    pub fn start(config: &Config) -> io::Result<Self> {
+        let options = ListenOptions {
+            nonblocking: true,
+            nodelay: true,
+            ..ListenOptions::default()
+        };
+        let listener = listen(config.listen, &options)?;
+        let address = local_address(&listener)?;
+        let limits = &config.limits;
+        let (worker, mailbox) = match config.framing {
+            FramingName::Http1 => {
+                let host = config.upstream.to_string();
+                let framing = Http1::new(host, limits.max_head, limits.max_body);
+                spawn(framing, listener, config)?
+            }
+            FramingName::Line => spawn(Line::new(limits.max_head), listener, config)?,
+        };
+        let control = Control { mailbox };
+        let inspector = match config.inspect {
+            Some(address) => Some(start_inspector(address, control.clone())?),
+            None => None,
+        };
+        Ok(Self {
+            address,
+            control,
+            worker,
+            inspector,
+        })
+    }
+
+    /// Returns the address that the queue listens on, with the real port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address of the inspector, with the real port, where there is one.
+    #[must_use]
+    pub fn inspector_addr(&self) -> Option<SocketAddr> {
+        self.inspector.as_ref().map(Inspector::local_addr)
+    }
+
+    /// Returns a handle that other threads can keep.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Waits until the worker has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the poller broke or the worker panicked.
+    pub fn wait(self) -> io::Result<()> {
+        self.worker
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the worker has panicked")))
+    }
+}
+
+impl Control {
+    /// Accepts nobody more; the queue ends with its last request or after the drain limit.
+    pub fn drain(&self) {
+        self.mailbox.send(Message::Drain);
+    }
+
+    /// Ends the queue at once; clients are reset.
+    pub fn stop(&self) {
+        self.mailbox.send(Message::Stop);
+    }
+
+    /// Asks the worker for its clients; nothing when it does not answer in time.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (sender, answer) = channel();
+        self.mailbox.send(Message::Inspect(sender));
+        answer.recv_timeout(SNAPSHOT_PATIENCE).unwrap_or_default()
+    }
+}
+
+type Running = (JoinHandle<io::Result<()>>, Mailbox);
+
+fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Result<Running> {
+    let upstream = (
+        Arc::new(config.upstream.clone()),
+        Arc::clone(&config.lookup),
+    );
+    let (worker, mailbox) = Worker::new(framing, listener, config.limits.clone(), upstream)?;
+    let thread = thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(move || worker.run())?;
+    Ok((thread, mailbox))
+}
+
+fn start_inspector(address: SocketAddr, control: Control) -> io::Result<Inspector> {
+    let inspector = Inspector::start(address, move || control.snapshot())?;
+    tracing::info!("inspector on http://{}/", inspector.local_addr());
+    Ok(inspector)
+}

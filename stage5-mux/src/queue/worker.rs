@@ -1,0 +1,318 @@
+//! The event loop: one thread, one listener, many clients, one upstream.
+//!
+//! A turn of the loop:
+//!
+//! 1. wait for events, no longer than to the next deadline;
+//! 2. give each socket its event, and the mailbox its turn;
+//! 3. give those that had more to do another turn;
+//! 4. act on what has waited too long;
+//! 5. accept last, so that a row that was freed in this turn meets no event of this turn.
+//!
+//! No function here calls itself by a detour: whoever has more to do says so (`again`,
+//! `unfinished`) and gets another turn. That bounds the stack, and the time of one event.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `worker.rs` | the loop, deadlines, the mailbox |
+//! | `worker/clients.rs` | accepts, reads requests, delivers, says farewell |
+//! | `worker/exchange.rs` | takes the next request, sends it, passes the response on |
+//! | `worker/connect.rs` | opens the upstream connection |
+
+mod clients;
+mod connect;
+mod exchange;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::{Events, Poll};
+use stage2_client::Target;
+use stage4_proxy::inspect::{Snapshot, Totals};
+use stage4_proxy::resolve::Lookup;
+use stage4_proxy::route_table::RouteTable;
+use stage4_proxy::timers::Timers;
+use stage4_proxy::token::{Kind, Side, Token};
+
+use super::accept::Listener;
+use super::client::Client;
+use super::flight::Flight;
+use super::framing::Framing;
+use super::limits::Limits;
+use super::link::Link;
+use super::mailbox::{Inbox, Mailbox, Message, mailbox};
+use super::request_queue::RequestQueue;
+use super::upstream::{Patience, Upstream};
+use super::{report, tokens};
+
+/// One event loop with everything it owns.
+#[derive(Debug)]
+pub(super) struct Worker<F: Framing> {
+    framing: F,
+    limits: Limits,
+    poll: Poll,
+    /// Gone once the worker drains.
+    listener: Option<Listener>,
+    clients: Clients<F>,
+    queue: RequestQueue,
+    upstream: Shared<F>,
+    bench: Bench,
+    inbox: Inbox,
+    totals: Totals,
+    /// When the worker ends at the latest, once it drains.
+    ends_at: Option<Instant>,
+}
+
+/// The clients, and what is to be done for them without an event.
+#[derive(Debug)]
+struct Clients<F: Framing> {
+    table: RouteTable<Client<F>>,
+    timers: Timers,
+    /// Clients that have more to do.
+    unfinished: VecDeque<Token>,
+}
+
+/// The upstream that all clients share.
+#[derive(Debug)]
+struct Shared<F: Framing> {
+    machine: Upstream,
+    link: Link,
+    flight: Option<Flight<F>>,
+    /// There is more to do, and no event will say so.
+    unfinished: bool,
+}
+
+/// Memory for one read, used by everybody in turn.
+#[derive(Debug, Default)]
+struct Bench {
+    /// What was just read.
+    scratch: Vec<u8>,
+    /// The rewritten head of a response.
+    head: Vec<u8>,
+}
+
+impl<F: Framing> Worker<F> {
+    /// Makes a worker that serves `listener`.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no descriptor or no memory left.
+    pub(super) fn new(
+        framing: F,
+        listener: socket2::Socket,
+        limits: Limits,
+        upstream: (Arc<Target>, Lookup),
+    ) -> io::Result<(Self, Mailbox)> {
+        let poll = Poll::new()?;
+        let (mailbox, inbox) = mailbox(&poll)?;
+        let now = Instant::now();
+        let (target, lookup) = upstream;
+        let patience = Patience {
+            connect: limits.connect_timeout,
+            response: limits.upstream_timeout,
+        };
+        let worker = Self {
+            framing,
+            listener: Some(Listener::new(listener, poll.registry())?),
+            poll,
+            clients: Clients {
+                table: RouteTable::new(limits.max_connections),
+                timers: Timers::new(),
+                unfinished: VecDeque::new(),
+            },
+            queue: RequestQueue::new(limits.max_queue),
+            upstream: Shared {
+                machine: Upstream::new(patience, now),
+                link: Link::new(target, lookup, mailbox.clone(), now),
+                flight: None,
+                unfinished: false,
+            },
+            bench: Bench {
+                scratch: vec![0; limits.chunk],
+                head: Vec::new(),
+            },
+            inbox,
+            totals: Totals::default(),
+            ends_at: None,
+            limits,
+        };
+        Ok((worker, mailbox))
+    }
+
+    /// Serves until it is told to end.
+    ///
+    /// # Errors
+    ///
+    /// Only when the poller itself is broken.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(self.limits.events_per_turn);
+        while !self.has_ended() {
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            let now = Instant::now();
+            for event in &events {
+                self.dispatch(event, now);
+            }
+            self.finish_work(now);
+            self.expire(now);
+            self.accept(now);
+        }
+        self.close_all();
+        Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ends_at
+            .is_some_and(|end| self.clients.table.is_empty() || end <= Instant::now())
+    }
+
+    /// Returns how long the poller may wait: not at all while work is left, for ever when
+    /// nothing has a deadline.
+    fn patience(&self) -> Option<Duration> {
+        let accepts = self
+            .listener
+            .as_ref()
+            .is_some_and(|listener| listener.is_ready() && !self.clients.table.is_full());
+        if self.upstream.unfinished || !self.clients.unfinished.is_empty() || accepts {
+            return Some(Duration::ZERO);
+        }
+        let listener = self.listener.as_ref().and_then(Listener::deadline);
+        let upstream = self.upstream_deadline();
+        let next = [self.clients.timers.next(), listener, upstream, self.ends_at];
+        let next = next.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn dispatch(&mut self, event: &Event, now: Instant) {
+        match tokens::unpack(event.token()).map(|token| (token.kind(), token)) {
+            Some((Kind::Session(Side::Client), token)) => {
+                let Some(client) = self.clients.table.get_mut(token) else {
+                    self.totals.stale_events += 1;
+                    return;
+                };
+                client.endpoint.note(event);
+                self.drive_client(token.row(), now);
+                self.drive_upstream(now);
+            }
+            Some((Kind::Session(Side::Upstream), token)) => {
+                if !self.upstream.link.owns(token) {
+                    self.totals.stale_events += 1;
+                    return;
+                }
+                if let Some(endpoint) = self.upstream.link.endpoint_mut() {
+                    endpoint.note(event);
+                }
+                self.drive_upstream(now);
+            }
+            Some((Kind::Listener, _)) => {
+                if let Some(listener) = &mut self.listener {
+                    listener.note();
+                }
+            }
+            Some((Kind::Waker, _)) => self.read_mail(now),
+            None => self.totals.stale_events += 1,
+        }
+    }
+
+    /// Gives those that had more to do one more turn.
+    fn finish_work(&mut self, now: Instant) {
+        for _ in 0..self.clients.unfinished.len() {
+            let Some(token) = self.clients.unfinished.pop_front() else {
+                break;
+            };
+            if let Some(client) = self.clients.table.get_mut(token) {
+                client.again = false;
+                self.drive_client(token.row(), now);
+            }
+        }
+        self.drive_upstream(now);
+    }
+}
+
+/// Time.
+impl<F: Framing> Worker<F> {
+    /// Makes sure that the timers know a moment not after the client's deadline.
+    ///
+    /// A deadline that moves on is not told to the timers: when the old one is due, the client is
+    /// asked again. So a busy client costs them nothing.
+    fn set_timer(&mut self, row: u32) {
+        let Some(client) = self.clients.table.row_mut(row) else {
+            return;
+        };
+        let Some(deadline) = client.deadline(&self.limits) else {
+            return;
+        };
+        if client.timer.is_none_or(|known| deadline < known) {
+            client.timer = Some(deadline);
+            self.clients.timers.set(row, Some(deadline));
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(row) = self.clients.timers.expire(now) {
+            let Some(client) = self.clients.table.row_mut(row) else {
+                continue;
+            };
+            client.timer = None;
+            if client.deadline(&self.limits).is_some_and(|due| due <= now) {
+                self.on_timeout(row, now);
+            }
+            self.set_timer(row);
+        }
+        if self.upstream_deadline().is_some_and(|due| due <= now) {
+            self.expire_upstream(now);
+        }
+    }
+}
+
+/// The mailbox: what other threads ask of the worker.
+impl<F: Framing> Worker<F> {
+    fn read_mail(&mut self, now: Instant) {
+        while let Some(message) = self.inbox.take() {
+            match message {
+                Message::Resolved(addresses) => self.on_resolved(addresses, now),
+                // The inspector may have stopped waiting; then nobody misses the answer.
+                Message::Inspect(reply) => drop(reply.send(self.snapshot(now))),
+                Message::Drain => self.drain(now),
+                Message::Stop => self.ends_at = Some(now),
+            }
+        }
+    }
+
+    fn snapshot(&self, now: Instant) -> Snapshot {
+        let shared = report::SharedView {
+            target: self.upstream.link.target(),
+            endpoint: self
+                .upstream
+                .link
+                .endpoint()
+                .map(super::endpoint::Endpoint::view),
+            queue: &self.queue,
+            flight_since: self.upstream.flight.as_ref().map(|flight| flight.since),
+        };
+        report::snapshot(&self.clients.table, &shared, &self.totals, now)
+    }
+
+    /// Serves the requests that have begun to arrive, and nobody who comes later.
+    fn drain(&mut self, now: Instant) {
+        self.accept(now);
+        self.listener = None;
+        self.ends_at.get_or_insert(now + self.limits.drain_timeout);
+        tracing::info!(clients = self.clients.table.len(), "draining");
+        let rows: Vec<u32> = self.clients.table.iter().map(|(row, _)| row).collect();
+        for row in rows {
+            self.drive_client(row, now);
+        }
+    }
+
+    fn close_all(&mut self) {
+        let rows: Vec<u32> = self.clients.table.iter().map(|(row, _)| row).collect();
+        for row in rows {
+            self.reset(row, "the queue stops");
+        }
+    }
+}

@@ -12,6 +12,9 @@ const AROUND: usize = 1;
 /// Describes bytes on one line: their number and how they start, with everything unprintable escaped.
 #[must_use]
 pub fn preview(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "nothing".into();
+    }
     let shown = bytes.get(..PREVIEW).unwrap_or(bytes).escape_ascii();
     let more = if bytes.len() > PREVIEW { " ..." } else { "" };
     format!("{} \"{shown}\"{more}", count(bytes.len()))
@@ -104,6 +107,7 @@ mod tests {
     fn a_preview_is_short_and_printable() {
         assert_eq!(preview(b"a\0\r\n"), r#"4 bytes "a\x00\r\n""#);
         assert_eq!(preview(b"x"), r#"1 byte "x""#);
+        assert_eq!(preview(b""), "nothing");
         assert!(preview(&[b'y'; 100]).ends_with("y\" ..."));
     }
 

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Read in this order: [`failure`] (how a test begins and fails), [`transcript`], [`deadline`], [`program`],
-//! [`process`], [`server`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`proc`], [`sockets`],
+//! [`process`], [`finished`], [`server`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`proc`], [`sockets`],
 //! [`nonce`], [`digest`], [`diff`]. [`lines`] holds the conversations that several stages must pass.
 //!
 //! Invariants:
@@ -38,6 +38,7 @@ mod diag;
 pub mod diff;
 pub mod digest;
 pub mod failure;
+pub mod finished;
 pub mod gate;
 pub mod lines;
 pub mod nonce;
@@ -59,11 +60,12 @@ pub use connect::Connect;
 pub use deadline::{Deadline, PATIENCE, eventually, eventually_equal, scaled};
 pub use digest::{Digest, Hasher};
 pub use failure::{Failure, Test, ensure, fail};
+pub use finished::Finished;
 pub use gate::Gate;
 pub use nix::sys::signal::Signal;
 pub use nonce::Rng;
 pub use peer::{Peer, Peer as Client};
-pub use process::{Finished, Process};
+pub use process::Process;
 pub use program::{Program, choose_binary};
 pub use ready::{BlackHole, ClosedPort, Sink};
 pub use receive::{Drained, End};

@@ -253,8 +253,11 @@ pub fn a_crowd(address: SocketAddr, count: usize) {
 }
 
 /// Waits until no byte has moved for a while although bytes wait, or until `done`.
+///
+/// # Panics
+/// When neither happens in time.
 #[track_caller]
-fn wait_until_stalled(client: &Peer, done: impl Fn() -> bool) {
+pub fn wait_until_stalled(client: &Peer, done: impl Fn() -> bool) {
     let mut quiet = Deadline::after(STALL);
     let mut before = client.unread_by_peer();
     let stalled = holds_by(Deadline::patience(), &mut || {

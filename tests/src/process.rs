@@ -18,6 +18,7 @@ use crate::captured::Captured;
 use crate::deadline::{Deadline, holds_by};
 use crate::diff;
 use crate::failure::Failure;
+use crate::finished::{Finished, describe};
 use crate::proc;
 use crate::sync::lock;
 use crate::transcript::Transcript;
@@ -42,17 +43,6 @@ pub struct Process {
     /// Bytes of stdout that the test has already taken.
     taken: AtomicUsize,
     transcript: Transcript,
-}
-
-/// A program that has ended, with all it wrote.
-#[derive(Clone, Debug)]
-pub struct Finished {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// What it wrote to stdout.
-    pub stdout: Vec<u8>,
-    /// What it wrote to stderr.
-    pub stderr: String,
 }
 
 impl Process {
@@ -335,63 +325,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         lock(&self.stdin).take();
         self.reap();
-    }
-}
-
-impl Finished {
-    /// Checks the exit code.
-    ///
-    /// # Panics
-    /// When it is another one, or the program was killed by a signal.
-    #[track_caller]
-    pub fn expect_code(&self, code: i32) -> &Self {
-        if self.status.code() != Some(code) {
-            Failure::new(format!(
-                "The exit code must be {code}, but the program {}.",
-                describe(self.status)
-            ))
-            .detail(format!("stdout: {}", diff::preview(&self.stdout)))
-            .raise();
-        }
-        self
-    }
-
-    /// Checks that stderr is one line, not a panic, and contains each of `words`.
-    ///
-    /// # Panics
-    /// When it is not; the message shows stderr.
-    #[track_caller]
-    pub fn expect_one_sentence(&self, words: &[&str]) -> &Self {
-        let lines: Vec<&str> = self
-            .stderr
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect();
-        let missing: Vec<_> = words
-            .iter()
-            .filter(|word| !self.stderr.contains(**word))
-            .collect();
-        if lines.len() != 1 || !missing.is_empty() || self.stderr.contains("panicked") {
-            Failure::new("The program must explain its end in one clear sentence on stderr.")
-                .detail(format!(
-                    "words that the sentence must contain: {words:?}; missing: {missing:?}"
-                ))
-                .detail(format!("it wrote {} lines", lines.len()))
-                .raise();
-        }
-        self
-    }
-}
-
-/// Says how a program ended.
-pub(crate) fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(number)) => {
-            let name = Signal::try_from(number).map_or("an unknown signal", Signal::as_str);
-            format!("was killed by {name}")
-        }
-        (None, None) => format!("ended with {status}"),
     }
 }
 

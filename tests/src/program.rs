@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::failure::{Failure, fail};
-use crate::process::{Finished, Process, short_name};
+use crate::finished::Finished;
+use crate::process::{Process, short_name};
 use crate::server::Server;
 use crate::transcript::Transcript;
 

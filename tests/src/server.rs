@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::failure::Failure;
-use crate::process::{Process, describe};
+use crate::finished::describe;
+use crate::process::Process;
 use crate::program::Program;
 
 /// How long a server may take until it listens.

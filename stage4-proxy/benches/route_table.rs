@@ -18,8 +18,9 @@ use stage4_proxy::token::{Side, Token};
 
 const SIZES: [usize; 6] = [8, 64, 512, 4_096, 32_768, 100_000];
 
-/// How many different sessions are looked up in turn: so many that no predictor learns the order.
-const LOOKUPS: usize = 4_096;
+/// How many lookups until the first one comes again: so many that all rows of the largest table
+/// have their turn, and neither cache nor predictor knows the next one.
+const LOOKUPS: usize = 1 << 17;
 
 /// Standard streams, poller, listener, waker: the number of the first session's socket.
 const FIRST_FD: usize = 6;

@@ -4,7 +4,11 @@ use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::sync::Mutex;
 
-use harness::{BlackHole, Gate, PATIENCE, Peer, Scripted, eventually, eventually_equal, sockets};
+use harness::connect::Connect;
+use harness::receive::End;
+use harness::{
+    BlackHole, Digest, Gate, PATIENCE, Peer, Rng, Scripted, eventually, eventually_equal, sockets,
+};
 use stage2_client::Target;
 
 use crate::connect::ConnectError;
@@ -12,7 +16,7 @@ use crate::ingress::{Fixed, Handshake, Opening, Step, Verdict};
 use crate::inspect::Totals;
 
 /// A time limit that is meant to pass.
-const SHORT: Duration = Duration::from_millis(150);
+const SHORT: Duration = Duration::from_millis(300);
 
 /// A proxy that ends with its test.
 struct Running {
@@ -81,6 +85,16 @@ fn answering(addresses: Vec<SocketAddr>) -> Lookup {
     Arc::new(move |_| Ok(addresses.clone()))
 }
 
+/// The same, but only once `gate` is open: a client that is reset before its connect(2) has
+/// returned is told so by connect(2).
+fn answering_behind(gate: &Gate, answer: Lookup) -> Lookup {
+    let gate = gate.clone();
+    Arc::new(move |target| {
+        gate.wait();
+        answer(target)
+    })
+}
+
 /// An address that refuses, as long as the socket lives; without IPv6, one that cannot be reached.
 fn refusing() -> (Option<Socket>, SocketAddr) {
     use socket2::{Domain, Type};
@@ -139,9 +153,12 @@ mod addresses {
             connect_timeout: SHORT,
             ..Limits::default()
         };
-        let lookup = answering(vec![v6, hole.addr()]);
+        let connected = Gate::new("the client is connected");
+        let lookup = answering_behind(&connected, answering(vec![v6, hole.addr()]));
         let proxy = Running::start(by_name(), lookup, limits);
-        proxy.client().expect_reset();
+        let client = proxy.client();
+        connected.open();
+        client.expect_reset();
         let failures = proxy.totals().failures;
         assert_eq!((failures.timed_out, failures.refused), (1, 0));
     }
@@ -152,9 +169,13 @@ mod addresses {
             answering(Vec::new()),
             Arc::new(|_| Err(io::Error::other("no such host"))),
         ];
-        for lookup in answers {
+        for answer in answers {
+            let connected = Gate::new("the client is connected");
+            let lookup = answering_behind(&connected, answer);
             let proxy = Running::start(by_name(), lookup, Limits::default());
-            proxy.client().expect_reset();
+            let client = proxy.client();
+            connected.open();
+            client.expect_reset();
             assert_eq!(proxy.totals().failures.resolve, 1);
         }
     }
@@ -312,6 +333,23 @@ mod resolving {
     }
 }
 
+/// A client is watched for room only from the first time on that there was none.
+#[test]
+fn a_client_that_is_slow_to_read_gets_everything() {
+    let bytes = Rng::for_test().bytes(8 << 20);
+    let source = Scripted::source(bytes.clone());
+    let ingress = Fixed::new(target(&source.addr_text()));
+    let proxy = Running::start(ingress, answering(Vec::new()), Limits::default());
+    let slow = Connect::new().receive_buffer(4096);
+    let slow = slow.to(proxy.proxy().local_addr());
+    eventually("bytes are under way", PATIENCE, || {
+        proxy.totals().bytes_down > 0
+    });
+    let drained = slow.drain();
+    assert_eq!(drained.digest, Digest::of(&bytes));
+    assert_eq!(drained.end, End::Eof);
+}
+
 mod stale {
     use super::*;
 
@@ -365,7 +403,7 @@ mod stale {
         let (proxy_s, client_s) = (first.remote(), first.local());
         first.reset();
         eventually("the reset has arrived", PATIENCE, || {
-            sockets::find(proxy_s, client_s).is_ok_and(|row| row.is_none())
+            sockets::find(proxy_s, client_s).is_none()
         });
         io::Write::write_all(&mut &upstream, b"for whom?").unwrap();
         let arrived = |row: sockets::SocketRow| row.unread == 9;
@@ -374,7 +412,7 @@ mod stale {
             upstream.peer_addr().unwrap(),
         );
         eventually("the upstream's bytes have arrived", PATIENCE, || {
-            sockets::find(there, here).is_ok_and(|row| row.is_some_and(arrived))
+            sockets::find(there, here).is_some_and(arrived)
         });
         go_on.open();
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use stage1_server::{ListenOptions, listen, local_address};
 use stage2_client::start_connect;
-use stage3_epoll::{Event, Events, Interest, Poll, Readiness, Token};
+use stage3_epoll::{Event, Events, Poll, Readiness, Token};
 
 use crate::half::HalfState;
 
@@ -71,13 +71,15 @@ impl Rig {
     fn new(pair: fn() -> (Socket, Socket), limits: &Limits) -> Self {
         let ((source, sender), (sink, reader)) = (pair(), pair());
         let poll = Poll::new().unwrap();
-        let interest = Interest::BOTH.edge();
-        poll.register(&source, Token(0), interest).unwrap();
-        poll.register(&sink, Token(1), interest).unwrap();
+        // As sockets that were connected: a fresh one waits for its first event.
+        let [source, sink] = [source, sink].map(|near| Endpoint::connecting(near, anywhere()));
+        for (endpoint, token) in [(&source, Token(0)), (&sink, Token(1))] {
+            poll.register(endpoint, token, endpoint.interest()).unwrap();
+        }
         Self {
             flow: Flow::default(),
-            source: Endpoint::new(source, anywhere()),
-            sink: Endpoint::new(sink, anywhere()),
+            source,
+            sink,
             sender,
             reader,
             bench: Workbench::new(limits),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use harness::connect::Connect;
 use harness::{Deadline, PATIENCE, Peer, Rng, eventually};
+use socket2::Socket;
 use stage1_server::{ListenOptions, listen, local_address};
-use stage3_epoll::{Events, Interest, Poll, Token};
+use stage3_epoll::{Events, Poll, Token};
 
 use crate::connect::ConnectError;
 
@@ -71,11 +72,12 @@ struct Rig {
 impl Rig {
     /// Accepts a client that begins with a handshake of [`Lines`].
     fn new() -> Self {
-        Self::with_handshake(Lines, Connect::new())
+        Self::with_handshake(Lines, &Connect::new())
     }
 
-    fn with_handshake(handshake: impl Handshake + 'static, connect: Connect) -> Self {
+    fn with_handshake(handshake: impl Handshake + 'static, connect: &Connect) -> Self {
         let (near, client) = connection(connect);
+        let near = Endpoint::accepted(near, client.local());
         let limits = Limits::default();
         let mut rig = Self {
             session: Session::new(near, Phase::Handshake(Box::new(handshake)), Instant::now()),
@@ -93,23 +95,22 @@ impl Rig {
 
     /// Accepts a client whose session is in `Relay`, with nothing said before.
     fn relaying() -> Self {
-        Self::relaying_with(Connect::new())
+        Self::relaying_with(&Connect::new())
     }
 
-    fn relaying_with(connect: Connect) -> Self {
+    fn relaying_with(connect: &Connect) -> Self {
         let mut rig = Self::with_handshake(Lines, connect);
         rig.session.phase = Phase::Resolving(None);
         rig.reach_upstream();
         rig
     }
 
-    /// Registers one side and learns that it is writable.
     fn watch(&mut self, side: Side) {
-        let token = Token(side.column() as u64);
         let endpoint = self.session.endpoint_mut(side).unwrap();
-        let interest = Interest::BOTH.edge();
-        self.poll.register(&*endpoint, token, interest).unwrap();
-        self.await_events();
+        let interest = endpoint.interest();
+        self.poll
+            .register(&*endpoint, token(side), interest)
+            .unwrap();
     }
 
     /// Puts the session into the phase in which a connect(2) is under way.
@@ -134,10 +135,18 @@ impl Rig {
 
     /// Does what a worker does once the upstream is connected.
     fn reach_upstream(&mut self) {
-        let (near, upstream) = connection(Connect::new());
-        self.session.upstream = Some(near);
+        let (near, upstream) = connection(&Connect::new());
+        self.session.upstream = Some(Endpoint::connecting(near, upstream.local()));
         self.upstream = Some(upstream);
         self.watch(Side::Upstream);
+        while !self
+            .session
+            .upstream
+            .as_ref()
+            .is_some_and(|near| near.writable)
+        {
+            self.await_events();
+        }
         self.session.connected(self.now);
     }
 
@@ -187,7 +196,8 @@ impl Rig {
         let wait = Some(Duration::from_millis(5));
         self.poll.poll(&mut events, wait).unwrap();
         for event in events.iter() {
-            let side = [Side::Client, Side::Upstream][usize::from(event.token() == Token(1))];
+            let mut sides = [Side::Client, Side::Upstream].into_iter();
+            let side = sides.find(|&side| token(side) == event.token()).unwrap();
             self.session.endpoint_mut(side).unwrap().note(event);
         }
         !events.is_empty()
@@ -195,7 +205,13 @@ impl Rig {
 
     fn advance(&mut self) -> Next {
         let (bench, limits) = (&mut self.bench, &self.limits);
-        self.session.advance(bench, limits, self.now)
+        let next = self.session.advance(bench, limits, self.now);
+        let client = &mut self.session.client;
+        if client.widen_interest() {
+            let (token, interest) = (token(Side::Client), client.interest());
+            self.poll.reregister(&*client, token, interest).unwrap();
+        }
+        next
     }
 
     /// Waits for one event and says what the session makes of it.
@@ -238,14 +254,18 @@ impl Rig {
     }
 }
 
+fn token(side: Side) -> Token {
+    Token(side.column() as u64)
+}
+
 /// A connection over loopback: the proxy's end and the far one.
-fn connection(connect: Connect) -> (Endpoint, Peer) {
+fn connection(connect: &Connect) -> (Socket, Peer) {
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = listen(anywhere, &ListenOptions::default()).unwrap();
     let far = connect.to(local_address(&listener).unwrap());
     let (near, _) = listener.accept().unwrap();
     near.set_nonblocking(true).unwrap();
-    (Endpoint::new(near, far.local()), far)
+    (near, far)
 }
 
 /// Says in a word what a session wants.

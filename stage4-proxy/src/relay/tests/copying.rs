@@ -68,8 +68,8 @@ impl Rig {
 }
 
 fn ready(script: Script) -> Endpoint<Script> {
-    let mut endpoint = Endpoint::new(script, anywhere());
-    (endpoint.readable, endpoint.writable) = (true, true);
+    let mut endpoint = Endpoint::accepted(script, anywhere());
+    endpoint.readable = true;
     endpoint
 }
 

@@ -8,17 +8,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use harness::{
     BlackHole, ClosedPort, Digest, Gate, PATIENCE, Peer, Process, Program, Rng, Scripted, Sink,
-    Test, eventually, lines, proc, scaled, sockets,
+    Test, eventually, in_time, lines, proc, scaled, sockets,
 };
 use socket2::Socket;
 use stage2_client::{
-    Host, Prefer, Target, connect, converse, finish_connect, order, resolve, start_connect,
+    Host, Prefer, Target, converse, finish_connect, order, resolve, start_connect,
 };
 
 const HALF_A_SECOND: Duration = Duration::from_millis(500);
@@ -237,6 +235,14 @@ fn broken_ipv6() -> (Option<ClosedPort>, SocketAddr) {
     (port, address)
 }
 
+/// Calls the function under test; a wrong one may hang for minutes.
+fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<Socket> {
+    let addresses = addresses.to_vec();
+    in_time("connect", move || {
+        stage2_client::connect(&addresses, timeout)
+    })
+}
+
 fn peer_of(socket: &Socket) -> Option<SocketAddr> {
     socket.peer_addr().ok()?.as_socket()
 }
@@ -405,12 +411,8 @@ fn e24_a_refusal_is_found_in_so_error() {
 fn e24_a_black_hole_does_not_hold_the_caller() {
     let _test = Test::begin("A blocking connect(2) here would freeze a whole event loop.");
     let hole = BlackHole::start();
-    let (done, result) = mpsc::channel();
     let address = hole.addr();
-    thread::spawn(move || done.send(start_connect(address)));
-    let socket = result
-        .recv_timeout(scaled(Duration::from_secs(1)))
-        .expect("start_connect blocks");
+    let socket = in_time("start_connect", move || start_connect(address));
     assert!(socket.unwrap().peer_addr().is_err(), "nobody answered yet");
 }
 
@@ -418,10 +420,12 @@ fn e24_a_black_hole_does_not_hold_the_caller() {
 
 /// Connects to a scripted server and converses with it in this process.
 fn converse_with(server: &Scripted, input: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-    let mut output = Vec::new();
     let socket = connect(&[server.addr()], PATIENCE).expect("the scripted server answers");
-    let result = converse(&socket, Cursor::new(input), &mut output);
-    (result, output)
+    in_time("converse", move || {
+        let mut output = Vec::new();
+        let result = converse(&socket, Cursor::new(input), &mut output);
+        (result, output)
+    })
 }
 
 #[test]
@@ -622,6 +626,7 @@ fn e25_an_output_that_takes_nothing_is_an_error() {
     let server = Scripted::source(b"bytes".to_vec());
     let socket = connect(&[server.addr()], PATIENCE).unwrap();
     let (_open, silent) = UnixStream::pair().unwrap();
-    let error = converse(&socket, silent, Full).unwrap_err();
+    let result = in_time("converse", move || converse(&socket, silent, Full));
+    let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
 }

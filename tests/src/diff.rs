@@ -57,17 +57,11 @@ pub fn render(expected: &[u8], seen: &[u8]) -> String {
 fn verdict(expected: &[u8], seen: &[u8], offset: usize) -> String {
     if offset == seen.len() {
         let missing = count(expected.len() - offset);
-        return format!(
-            "the first {} are right, then {missing} are missing",
-            count(offset)
-        );
+        return format!("right up to offset {offset}, then {missing} missing");
     }
     if offset == expected.len() {
-        let extra = count(seen.len() - offset);
-        return format!(
-            "all {} are right, then {extra} too many follow",
-            count(offset)
-        );
+        let surplus = count(seen.len() - offset);
+        return format!("right up to the end at offset {offset}, then {surplus} too many");
     }
     format!("the first difference is at offset {offset}")
 }
@@ -135,13 +129,13 @@ mod tests {
     fn missing_and_surplus_bytes_are_told_apart() {
         let missing = render(b"abcdef", b"abc");
         assert!(
-            missing.contains("first 3 bytes are right, then 3 bytes are missing"),
+            missing.contains("right up to offset 3, then 3 bytes missing"),
             "{missing}"
         );
         assert!(missing.contains("(ends here)"), "{missing}");
         let surplus = render(b"ab", b"abc");
         assert!(
-            surplus.contains("all 2 bytes are right, then 1 byte too many follow"),
+            surplus.contains("right up to the end at offset 2, then 1 byte too many"),
             "{surplus}"
         );
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::diff;
 use crate::transcript::Transcript;
+use crate::watchdog::Watchdog;
 
 thread_local! {
     /// Set on the threads of a scripted peer: when it is true, the test is over and nobody minds a failure.
@@ -147,6 +148,7 @@ pub(crate) fn rest_until_stopped() -> ! {
 #[derive(Debug)]
 pub struct Test {
     transcript: Transcript,
+    _watchdog: Watchdog,
 }
 
 impl Test {
@@ -154,8 +156,11 @@ impl Test {
     #[must_use = "the transcript ends when this is dropped"]
     pub fn begin(hint: &str) -> Self {
         crate::proc::raise_open_files_limit();
+        let transcript = Transcript::begin(hint);
+        let _watchdog = Watchdog::watch(&transcript);
         Self {
-            transcript: Transcript::begin(hint),
+            transcript,
+            _watchdog,
         }
     }
 
@@ -200,7 +205,7 @@ mod tests {
                 .raise();
         });
         let order = [
-            "The answer is wrong.\n  the first 2 bytes are right, then 2 bytes are missing",
+            "The answer is wrong.\n  right up to offset 2, then 2 bytes missing",
             "expected (4 bytes)",
             "seen (2 bytes)",
             "What was done and seen:",

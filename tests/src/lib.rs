@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Read in this order: [`failure`] (how a test begins and fails), [`transcript`], [`deadline`], [`program`],
-//! [`process`], [`finished`], [`server`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`proc`], [`sockets`],
+//! [`process`], [`finished`], [`server`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`],
 //! [`nonce`], [`digest`], [`diff`]. [`lines`] holds the conversations that several stages must pass.
 //!
 //! Invariants:
@@ -55,6 +55,7 @@ pub mod sockets;
 mod sync;
 pub mod transcript;
 pub mod upstream;
+pub mod watchdog;
 
 pub use connect::Connect;
 pub use deadline::{Deadline, PATIENCE, eventually, eventually_equal, scaled};
@@ -74,3 +75,4 @@ pub use send::Sending;
 pub use server::Server;
 pub use transcript::Transcript;
 pub use upstream::Upstream;
+pub use watchdog::in_time;

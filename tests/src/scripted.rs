@@ -429,7 +429,7 @@ mod tests {
         });
         let parts = [
             "client 1 wanted 6 bytes and got 3 bytes, then the clean end of the stream (FIN).",
-            "the first 3 bytes are right, then 3 bytes are missing",
+            "right up to offset 3, then 3 bytes missing",
             "client 1 connects to 127.0.0.1:",
             "source accepts 127.0.0.1:",
             "Hint: Keep the rest.",

@@ -1,0 +1,82 @@
+//! An end also for tests that never end: code under test may loop or block for ever inside the test process.
+
+use std::io::Write;
+use std::process;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use crate::deadline::{Deadline, PATIENCE, scaled};
+use crate::failure::Failure;
+use crate::transcript::Transcript;
+
+/// How long one test may take altogether, before scaling; an honest one takes a few seconds.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Ends the whole test process when one test takes far too long; dropping it calls it off.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    /// The thread notices when this is dropped.
+    _leash: Sender<()>,
+}
+
+impl Watchdog {
+    pub(crate) fn watch(transcript: &Transcript) -> Self {
+        let (leash, ended) = mpsc::channel();
+        let (transcript, name) = (transcript.clone(), test_name());
+        thread::spawn(move || {
+            if ended.recv_timeout(scaled(LIMIT)) == Err(RecvTimeoutError::Timeout) {
+                let limit = scaled(LIMIT);
+                let report = transcript.report();
+                let text = format!("\n{name} did not end within {limit:?}.\n{report}\n");
+                // Not by eprintln, which the test runner captures; nobody is left to hear of a failure.
+                let _ = std::io::stderr().write_all(text.as_bytes());
+                process::exit(101);
+            }
+        });
+        Self { _leash: leash }
+    }
+}
+
+fn test_name() -> String {
+    thread::current().name().unwrap_or("a test").to_owned()
+}
+
+/// Runs `work` on a thread of its own and returns its result, for calls that a wrong solution never returns from.
+///
+/// # Panics
+/// When `work` does not return within [`PATIENCE`] (its thread is left behind), or panics.
+#[track_caller]
+pub fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    let transcript = Transcript::current();
+    thread::spawn(move || {
+        transcript.enter();
+        // Nobody listens any more when it came too late.
+        let _ = done.send(work());
+    });
+    let deadline = Deadline::after(PATIENCE);
+    match result.recv_timeout(deadline.allowed()) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => {
+            Failure::new(format!("{what} did not return within {PATIENCE:?}.")).raise()
+        }
+        Err(RecvTimeoutError::Disconnected) => Failure::new(format!("{what} panicked.")).raise(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_comes_back() {
+        assert_eq!(in_time("seven", || 7), 7);
+    }
+
+    #[test]
+    #[should_panic(expected = "a bad idea panicked.")]
+    fn a_panic_comes_back() {
+        in_time("a bad idea", || panic!("no"));
+    }
+}

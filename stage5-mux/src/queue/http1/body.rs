@@ -66,7 +66,7 @@ impl Body {
     /// Says what the first bytes are; `None` when there are none and more have to come.
     pub(super) fn step(&mut self, bytes: &[u8]) -> Result<Option<Piece>, ChunkError> {
         match self {
-            Self::Length(0) => Ok(Some(Piece::End)),
+            Self::Length(0) | Self::Chunked(Chunks::Done) => Ok(Some(Piece::End)),
             _ if bytes.is_empty() => Ok(None),
             Self::Length(rest) => Ok(Some(Piece::Content(take(rest, bytes)))),
             Self::UntilClose => Ok(Some(Piece::Content(bytes.len()))),
@@ -126,9 +126,6 @@ impl Chunks {
     pub(super) const START: Self = Self::Size { digits: 0, size: 0 };
 
     fn step(&mut self, bytes: &[u8]) -> Result<Piece, ChunkError> {
-        if *self == Self::Done {
-            return Ok(Piece::End);
-        }
         if let Self::Data { rest } = self {
             let count = take(rest, bytes);
             if *rest == 0 {

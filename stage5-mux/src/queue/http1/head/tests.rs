@@ -1,1 +1,110 @@
-//! Tests.
+//! Heads, cut at every place; and fields that cannot be trusted.
+
+use super::*;
+
+fn find(input: &[u8], cut: usize, max: usize) -> Result<Option<(usize, usize)>, NoHead> {
+    let mut finder = HeadFinder::default();
+    match finder.find(&input[..cut], max)? {
+        None => finder.find(input, max),
+        found => Ok(found),
+    }
+}
+
+#[test]
+fn a_head_ends_at_its_empty_line_however_it_is_cut() {
+    let inputs: [(&[u8], _); 5] = [
+        (
+            b"GET / HTTP/1.1\r\nA: b\r\n\r\nrest\r\n\r\n",
+            Ok(Some((0, 24))),
+        ),
+        (b"\r\n\r\nGET /\r\n\r\n", Ok(Some((4, 13)))),
+        (b"GET /\r\nA: b\r\n", Ok(None)),
+        (b"\r\n", Ok(None)),
+        (b"", Ok(None)),
+    ];
+    for (input, expected) in inputs {
+        for cut in 0..=input.len() {
+            assert_eq!(
+                find(input, cut, 1000),
+                expected,
+                "{:?}",
+                input.escape_ascii()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bare_line_feed_is_an_error_wherever_it_stands() {
+    for input in [
+        &b"\n"[..],
+        b"GET /\n\n",
+        b"GET /\r\n\n",
+        b"\r\n\nGET",
+        b"GET /\r\nA: b\nB: c\r\n\r\n",
+        b"GET /\r\nA: b\n\r\n",
+    ] {
+        for cut in 0..=input.len() {
+            assert_eq!(find(input, cut, 1000), Err(NoHead::BareLineFeed));
+        }
+    }
+}
+
+#[test]
+fn a_head_has_a_bound_whatever_it_consists_of() {
+    let head = b"GET / HTTP/1.1\r\n\r\n";
+    assert_eq!(find(head, 3, head.len()), Ok(Some((0, head.len()))));
+    assert_eq!(find(head, 3, head.len() - 1), Err(NoHead::TooLarge));
+    assert_eq!(find(&[b'a'; 100], 50, 100), Err(NoHead::TooLarge));
+    assert_eq!(find(&b"\r\n".repeat(51), 50, 100), Err(NoHead::TooLarge));
+}
+
+fn fields(text: &'static str) -> Result<Fields<'static>, Flaw> {
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    match httparse::parse_headers(text.as_bytes(), &mut headers) {
+        Ok(httparse::Status::Complete((_, headers))) => Fields::collect(headers),
+        other => panic!("{text:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn contradictions_and_repetitions_are_errors() {
+    for text in [
+        "Content-Length: 5\r\nContent-Length: 5\r\n\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        "Content-Length: 5, 5\r\n\r\n",
+        "Content-Length: +5\r\n\r\n",
+        "Content-Length: -5\r\n\r\n",
+        "Content-Length: 0x5\r\n\r\n",
+        "Content-Length: 5 5\r\n\r\n",
+        "Content-Length:\r\n\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked, identity\r\n\r\n",
+        "Transfer-Encoding: identity\r\n\r\n",
+        "Transfer-Encoding: xchunked\r\n\r\n",
+        "Transfer-Encoding:\r\n\r\n",
+        "Host: a\r\nHost: a\r\n\r\n",
+    ] {
+        assert!(matches!(fields(text), Err(Flaw::Bad(_))), "{text:?}");
+    }
+    let coded = fields("Transfer-Encoding: gzip, chunked\r\n\r\n");
+    assert_eq!(coded.err(), Some(Flaw::UnknownCoding));
+    let large = fields("Content-Length: 99999999999999999999\r\n\r\n");
+    assert_eq!(large.err(), Some(Flaw::TooLarge));
+}
+
+#[test]
+fn what_the_fields_say_is_collected() {
+    let all = "CONNECTION: Keep-Alive, close ,x-own\r\ncontent-length: 007\r\nHOST: h\r\nexpect: e\r\nUpgrade: u\r\n\r\n";
+    let got = fields(all).unwrap();
+    assert_eq!(got.content_length, Some(7));
+    assert_eq!((got.host, got.expect), (Some(&b"h"[..]), Some(&b"e"[..])));
+    assert!(got.close && got.keep_alive && got.nominates && got.upgrade && !got.chunked);
+    assert!(
+        fields("Transfer-Encoding: Chunked\r\n\r\n")
+            .unwrap()
+            .chunked
+    );
+}

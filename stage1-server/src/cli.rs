@@ -13,20 +13,29 @@ use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::log::LogWriter;
 
 /// Starts logging to standard error; `RUST_LOG` chooses how much, the default is `info`.
 ///
+/// Write `RUST_LOG=debug`, or `RUST_LOG=info,stage4_proxy=trace` for one crate alone.
+///
 /// Logging never makes the program wait: lines are dropped, and counted, while nobody reads them.
 /// A second call has no effect, and a `RUST_LOG` that cannot be understood counts as not set.
 pub fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let filter: Targets = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(LogWriter::default)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+    let started = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .try_init();
     if started.is_err() {
         tracing::debug!("logging was already started");

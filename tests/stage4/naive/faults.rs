@@ -25,7 +25,7 @@ fn naive_fault_a_slow_reader_freezes_everyone() {
     let (other, other_upstream) = session(&proxy, &upstream);
     let mut rng = Rng::for_test();
     let chunk = rng.bytes(64 * 1024);
-    let mut poured = Vec::new();
+    let mut poured: Vec<u8> = Vec::new();
     let mut question;
     let mut rounds = 0..ROUNDS;
 

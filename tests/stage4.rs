@@ -1,0 +1,46 @@
+//! Black-box tests of stage 4: a TCP proxy with an array route table.
+//!
+//! The name of each test begins with its exercise: `cargo test -p stage4-proxy e45` grades exercise 4.5. Exercises 4.1 to
+//! 4.3 are tested through the library, because no program runs before the others are written; the rows of the real
+//! program's table (`e41_row_...`) need all of them.
+
+#[path = "stage4/accepting.rs"]
+mod accepting;
+#[path = "stage4/addresses.rs"]
+mod addresses;
+#[path = "stage4/backpressure.rs"]
+mod backpressure;
+#[path = "stage4/command_line.rs"]
+mod command_line;
+#[path = "stage4/connecting.rs"]
+mod connecting;
+#[path = "stage4/few_descriptors.rs"]
+mod few_descriptors;
+#[path = "stage4/half_close.rs"]
+mod half_close;
+#[path = "stage4/idle.rs"]
+mod idle;
+#[path = "stage4/inspector.rs"]
+mod inspector;
+#[path = "stage4/machines.rs"]
+mod machines;
+#[path = "stage4/main_job.rs"]
+mod main_job;
+#[path = "stage4/naive.rs"]
+mod naive;
+#[path = "stage4/relay.rs"]
+mod relay;
+#[path = "stage4/resets.rs"]
+mod resets;
+#[path = "stage4/rows.rs"]
+mod rows;
+#[path = "stage4/steady.rs"]
+mod steady;
+#[path = "stage4/stopping.rs"]
+mod stopping;
+#[path = "stage4/support.rs"]
+mod support;
+#[path = "stage4/table.rs"]
+mod table;
+#[path = "stage4/timeouts.rs"]
+mod timeouts;

@@ -1,0 +1,223 @@
+//! Exercise 4.6: connecting without blocking, and what becomes of a client whose upstream cannot be reached (E12, E14).
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use harness::{BlackHole, Client, ClosedPort, PATIENCE, Program, Rng, Test, proc, scaled};
+use socket2::{Domain, Socket, Type};
+
+use crate::support::{HALF_A_SECOND, Proxy, connect_and_be_closed, program};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Connects to a proxy whose upstream cannot be reached: the client is closed within a second, the reason reaches log
+/// and metrics, and the proxy lives and rests.
+#[track_caller]
+fn fails(upstream: &str, reason: &str, sentence: &str) {
+    let proxy = Proxy::with(upstream, &["--connect-timeout", "400ms"]);
+    for count in [1.0, 2.0] {
+        let begun = Instant::now();
+        connect_and_be_closed(proxy.addr());
+        let took = begun.elapsed();
+        harness::ensure(took < scaled(2 * SECOND), format!("It took {took:?}."));
+        proxy.wait_for_metric(
+            &format!("proxy_failures_total{{reason=\"{reason}\"}}"),
+            count,
+        );
+    }
+    let line = proxy.wait_for_stderr(&format!("-> {upstream}]"));
+    harness::ensure(line.contains("fixed[127.0.0.1:"), line.clone());
+    harness::ensure(
+        line.contains(sentence),
+        format!("{sentence:?} is not in {line:?}"),
+    );
+    proxy.wait_for_rows(0);
+    let failures = proxy.routes().totals["failures"].clone();
+    let all = failures.as_object().into_iter().flatten();
+    let all: u64 = all.filter_map(|(_, count)| count.as_u64()).sum();
+    harness::ensure(all == 2, format!("Each failure has one reason: {failures}"));
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+    proxy.expect_alive();
+}
+
+#[test]
+fn e46_a_refused_upstream_closes_the_client_at_once() {
+    let _test = Test::begin("Writable is not connected: ask SO_ERROR.");
+    let closed = ClosedPort::start();
+    fails(&closed.addr().to_string(), "refused", "connection refused");
+}
+
+#[test]
+fn e46_an_unknown_host_closes_the_client() {
+    let _test = Test::begin("The resolver's error is the answer; the proxy goes on.");
+    fails("nowhere.invalid:80", "resolve", "name resolution failed");
+}
+
+#[test]
+fn e46_a_black_hole_closes_the_client_after_the_time_limit() {
+    let _test = Test::begin("connect(2) alone waits for minutes: a timer ends it.");
+    let hole = BlackHole::start();
+    fails(&hole.addr().to_string(), "timed_out", "timed out");
+}
+
+#[test]
+fn e46_an_unreachable_network_closes_the_client() {
+    let _test = Test::begin("connect(2) may fail at once: that is an error like any other.");
+    // A broadcast address, and still of the loopback network: TCP says ENETUNREACH.
+    fails("127.255.255.255:80", "unreachable", "unreachable");
+}
+
+#[test]
+fn e46_any_other_failure_closes_the_client() {
+    let _test = Test::begin("What has no name of its own is counted as \"other\".");
+    // A link-local address that does not say on which link: EINVAL, or EAFNOSUPPORT without IPv6.
+    fails("[fe80::1]:80", "other", "connection failed");
+}
+
+#[test]
+fn e46_the_time_limit_is_not_shorter_than_it_says() {
+    let _test = Test::begin("The deadline is counted from the start of the attempt.");
+    let hole = BlackHole::start();
+    let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "500ms"]);
+    let client = Client::connect(proxy.addr());
+    client.expect_silence(Duration::from_millis(350));
+    proxy.wait_for_phases(&["connecting"]);
+    client.expect_closed();
+}
+
+#[test]
+fn e46_a_proxy_whose_upstream_comes_later() {
+    let _test = Test::begin("A failure ends one session; the next client is a new attempt.");
+    let closed = ClosedPort::start();
+    let address = closed.addr();
+    let proxy = Proxy::to(address);
+    connect_and_be_closed(proxy.addr());
+    drop(closed);
+    let later = harness::Scripted::options("late upstream").address(address);
+    let _later = later.start(|peer| peer.send(b"here I am"));
+    Client::connect(proxy.addr()).expect(b"here I am");
+}
+
+/// An upstream that answers no connect until the test opens it: its queue is full.
+struct FullBacklog {
+    listener: Socket,
+    filler: Socket,
+    address: SocketAddr,
+}
+
+impl FullBacklog {
+    /// Lets `first` connections through, and fills the queue behind them.
+    fn bind() -> std::io::Result<Self> {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+        listener.listen(0)?;
+        let address = listener
+            .local_addr()?
+            .as_socket()
+            .ok_or(std::io::ErrorKind::Other)?;
+        let filler = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        Ok(Self {
+            listener,
+            filler,
+            address,
+        })
+    }
+
+    /// Fills the queue: a backlog of 0 still takes one connection.
+    fn fill(&self) -> std::io::Result<()> {
+        self.filler.connect(&self.address.into())
+    }
+
+    /// Accepts the next connection, as a stream whose reads are bounded.
+    fn accept(&self) -> std::io::Result<TcpStream> {
+        self.listener.set_read_timeout(Some(scaled(PATIENCE)))?;
+        let stream = TcpStream::from(self.listener.accept()?.0);
+        stream.set_read_timeout(Some(scaled(PATIENCE)))?;
+        Ok(stream)
+    }
+}
+
+#[test]
+fn e46_a_connect_that_takes_its_time_delays_nobody() {
+    let _test = Test::begin("A connect that waits is a state of one session, not of the loop.");
+    let upstream = FullBacklog::bind().unwrap();
+    let proxy = Proxy::to(upstream.address);
+    let mut rng = Rng::for_test();
+    let first = Client::connect(proxy.addr());
+    let mut first_upstream = upstream.accept().unwrap();
+
+    upstream.fill().unwrap();
+    let second = Client::connect(proxy.addr());
+    let (question, answer) = (rng.nonce(100), rng.nonce(100));
+    second.send(&question);
+    second.half_close();
+    proxy.wait_for_phases(&["connecting", "relay"]);
+    for _ in 0..5 {
+        let nonce = rng.nonce(50);
+        first.send(&nonce);
+        let mut seen = vec![0; nonce.len()];
+        first_upstream.read_exact(&mut seen).unwrap();
+        assert_eq!(seen, nonce);
+        first_upstream.write_all(&nonce).unwrap();
+        first.expect(&nonce);
+    }
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+
+    // The queue has room again: what the second client said meanwhile, and its end, were kept for the upstream.
+    drop(upstream.accept().unwrap());
+    let mut second_upstream = upstream.accept().unwrap();
+    let mut seen = Vec::new();
+    second_upstream.read_to_end(&mut seen).unwrap();
+    assert_eq!(seen, question);
+    second_upstream.write_all(&answer).unwrap();
+    drop(second_upstream);
+    assert_eq!(second.read_to_end(), answer);
+}
+
+#[test]
+fn e46_a_client_that_leaves_while_its_upstream_is_being_connected() {
+    let _test =
+        Test::begin("Nobody waits for that connection any more: end the session, keep the others.");
+    let hole = BlackHole::start();
+    let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "30s"]);
+    let before = proc::fd_count(proxy.pid());
+    let clients: Vec<_> = (0..10).map(|_| Client::connect(proxy.addr())).collect();
+    proxy.wait_for_phases(&["connecting"; 10]);
+    for client in clients {
+        client.reset();
+    }
+    proxy.wait_for_rows(0);
+    proc::fds_return_to(proxy.pid(), before);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+}
+
+#[test]
+fn e46_a_client_that_has_ended_its_input_still_waits_for_its_upstream() {
+    let _test =
+        Test::begin("A FIN before the upstream is there is no reason to give up, nor to spin.");
+    let hole = BlackHole::start();
+    let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "700ms"]);
+    let client = Client::connect(proxy.addr());
+    client.send(b"question");
+    client.half_close();
+    proxy.wait_for_phases(&["connecting"]);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+    client.expect_reset();
+}
+
+#[test]
+fn e46_a_crowd_whose_upstream_refuses() {
+    let _test =
+        Test::begin("Each failure ends its own session; the log has a quota, the metrics do not.");
+    let closed = ClosedPort::start();
+    let proxy = Proxy::start(&Program::new(program()), closed.addr());
+    let before = proc::fd_count(proxy.pid());
+    for _ in 0..300 {
+        connect_and_be_closed(proxy.addr());
+    }
+    proxy.wait_for_metric("proxy_failures_total{reason=\"refused\"}", 300.0);
+    proc::fds_return_to(proxy.pid(), before);
+    let lines = proxy.stderr().matches("connection refused").count();
+    assert!((1..300).contains(&lines), "{lines} lines in the log");
+}

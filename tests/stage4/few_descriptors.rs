@@ -1,0 +1,101 @@
+//! Exercise 4.7: too few file descriptors are a reason to wait, never to end or to spin.
+
+use std::thread;
+
+use harness::{Client, Program, Rng, Scripted, Test, proc};
+
+use crate::support::{HALF_A_SECOND, Proxy, echoes, program};
+
+/// Starts a proxy with at most `limit` open files in front of an echo.
+#[track_caller]
+fn with_few(limit: u64, arguments: &[&str]) -> (Proxy, Scripted) {
+    let echo = Scripted::echo();
+    let program = Program::new(program()).args(arguments).open_files(limit);
+    (Proxy::start(&program, echo.addr()), echo)
+}
+
+#[test]
+fn e47_five_hundred_clients_die_at_once_under_64_descriptors() {
+    let _test = Test::begin("Pause accepting when there is no room, and go on when there is.");
+    let (proxy, _echo) = with_few(64, &[]);
+    echoes(&Client::connect(proxy.addr()));
+    proxy.wait_for_rows(0);
+    let before = proc::fd_count(proxy.pid());
+    let crowd: Vec<_> = (0..500).map(|_| Client::connect(proxy.addr())).collect();
+    for (number, client) in crowd.into_iter().enumerate() {
+        match number % 3 {
+            0 => client.close(),
+            1 => client.reset(),
+            _ => {
+                client.send(b"last words");
+                client.reset();
+            }
+        }
+    }
+    echoes(&Client::connect(proxy.addr()));
+    proxy.wait_for_rows(0);
+    proc::fds_return_to(proxy.pid(), before);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e47_sixty_clients_at_once_under_32_descriptors() {
+    let _test =
+        Test::begin("Who finds no room waits in the backlog; a session that ends makes room.");
+    let (proxy, _echo) = with_few(32, &[]);
+    let mut rng = Rng::for_test();
+    let crowd: Vec<_> = (0..60)
+        .map(|_| (Client::connect(proxy.addr()), rng.nonce(30)))
+        .collect();
+    for (client, nonce) in &crowd {
+        client.send(nonce);
+    }
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
+    for (client, nonce) in crowd {
+        client.expect(&nonce);
+        client.close();
+    }
+    proxy.wait_for_rows(0);
+    proxy.expect_alive();
+}
+
+#[test]
+fn e47_a_bound_above_the_descriptors_is_no_promise() {
+    let _test = Test::begin("EMFILE from accept or socket: pause, do not spin and do not end.");
+    let (proxy, _echo) = with_few(48, &["--max-connections", "1000"]);
+    let mut rng = Rng::for_test();
+    for _ in 0..3 {
+        let crowd: Vec<_> = (0..80)
+            .map(|_| (Client::connect(proxy.addr()), rng.nonce(30)))
+            .collect();
+        for (client, nonce) in &crowd {
+            client.send(nonce);
+        }
+        for (client, nonce) in crowd {
+            client.expect(&nonce);
+            client.close();
+        }
+    }
+    proxy.wait_for_rows(0);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e47_bulk_works_under_few_descriptors() {
+    let _test = Test::begin(
+        "What a transfer needs beyond its two sockets is optional: fall back to copying.",
+    );
+    let (proxy, _echo) = with_few(40, &[]);
+    let bytes = Rng::for_test().bytes(3_000_000);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let client = Client::connect(proxy.addr());
+                let sending = client.send_in_background(bytes.clone());
+                assert!(client.read_exact(bytes.len()) == bytes);
+                sending.join();
+            });
+        }
+    });
+    proxy.wait_for_rows(0);
+}

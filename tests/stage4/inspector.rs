@@ -1,0 +1,269 @@
+//! Exercise 4.9: the inspector beside the relay.
+
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use harness::{Client, Program, Rng, Test};
+
+use crate::support::{KIB, MIB, Proxy, listeners, proxy_and_echo, proxy_and_hand, session, talk};
+
+/// Finds a browser that can be asked for the page as it looks after its script has run.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let files = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let found = files.into_iter().find(|file| file.is_file());
+    if found.is_none() {
+        eprintln!("skipped: no Chromium on this machine");
+    }
+    found
+}
+
+/// Returns a page as the browser sees it once its script has run for a while.
+#[track_caller]
+pub(crate) fn dump_dom(browser: &Path, url: &str) -> String {
+    let profile = tempfile::tempdir().unwrap_or_else(|error| harness::fail(error.to_string()));
+    let words = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--virtual-time-budget=3000",
+    ];
+    let finished = Program::new(browser)
+        .args(words)
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--dump-dom", url])
+        .run();
+    String::from_utf8_lossy(&finished.stdout).into_owned()
+}
+
+/// Returns the rows of one table of the page.
+fn table_rows<'a>(dom: &'a str, id: &str) -> Vec<&'a str> {
+    let start = dom
+        .find(&format!("<table id=\"{id}\""))
+        .unwrap_or(dom.len());
+    let table = dom[start..].split("</table>").next().unwrap_or_default();
+    table.split("<tr tabindex").skip(1).collect()
+}
+
+#[test]
+fn e49_the_page_shows_the_three_tables_live() {
+    const CLIENTS: usize = 7;
+    let _test =
+        Test::begin("The page asks /routes.json each second and draws the source's three tables.");
+    let Some(browser) = chromium() else {
+        return;
+    };
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let sessions: Vec<_> = (0..CLIENTS).map(|_| session(&proxy, &hand)).collect();
+    for (client, upstream) in &sessions {
+        talk(client, upstream);
+    }
+    let dom = dump_dom(&browser, &format!("http://{}/", proxy.inspector()));
+    assert!(dom.contains("data-state=\"live\""), "{dom}");
+    for id in ["clients", "upstreams", "mapping"] {
+        assert_eq!(table_rows(&dom, id).len(), CLIENTS, "rows of #{id}");
+    }
+    for (client, upstream) in &sessions {
+        let row = proxy.row_of(client);
+        let cell = |number: u64| format!(">{number}</td>");
+        let has = |id: &str, cells: &[String]| {
+            let rows = table_rows(&dom, id);
+            rows.iter()
+                .any(|row| cells.iter().all(|cell| row.contains(cell)))
+        };
+        let (cfd, ufd) = (row.client.fd, row.upstream.map_or(-1, |cell| cell.fd));
+        let port = |address: SocketAddr| cell(address.port().into());
+        let numbers = [cfd, ufd].map(|fd| cell(u64::try_from(fd).unwrap_or(u64::MAX)));
+        let [cfd, ufd] = numbers.clone();
+        assert!(has(
+            "clients",
+            &[port(client.local()), port(proxy.addr()), cfd]
+        ));
+        assert!(has(
+            "upstreams",
+            &[port(upstream.remote()), port(upstream.local()), ufd]
+        ));
+        assert!(has("mapping", &numbers));
+    }
+}
+
+#[test]
+fn e49_without_inspect_there_is_no_inspector() {
+    let _test = Test::begin("Off by default: no listener, no thread, no cost.");
+    let program = Program::new(crate::support::program());
+    let proxy = program.args(["--listen", "127.0.0.1:0"]).serve();
+    assert_eq!(listeners(proxy.addr()), 1);
+    assert!(!proxy.stderr().contains("inspector"));
+}
+
+/// Finds an address of this machine that is not a loopback address; no packet is sent for it.
+fn foreign_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback()).then_some(address)
+}
+
+#[test]
+fn e49_a_port_alone_means_loopback() {
+    let _test =
+        Test::begin("--inspect PORT listens on 127.0.0.1: nobody else's business by default.");
+    let (proxy, _echo) = proxy_and_echo(&[]);
+    assert!(proxy.inspector().ip().is_loopback());
+    assert_ne!(proxy.inspector().port(), 0);
+    let Some(address) = foreign_address() else {
+        eprintln!("skipped: this machine has a loopback address only");
+        return;
+    };
+    let outside = SocketAddr::new(address, proxy.inspector().port());
+    let reached = TcpStream::connect_timeout(&outside, harness::scaled(Duration::from_secs(1)));
+    assert!(reached.is_err(), "the inspector answers on {outside}");
+}
+
+#[test]
+fn e49_the_inspector_answers_what_it_has_and_nothing_else() {
+    let _test = Test::begin("200 for the three pages, 404 for others, 405 for other methods.");
+    let (proxy, _echo) = proxy_and_echo(&[]);
+    let asked = [
+        ("GET", "/", "200"),
+        ("HEAD", "/", "200"),
+        ("GET", "/routes.json", "200"),
+        ("GET", "/metrics", "200"),
+        ("GET", "/favicon.ico", "404"),
+        ("GET", "/../etc/passwd", "404"),
+        ("POST", "/routes.json", "405"),
+        ("DELETE", "/", "405"),
+    ];
+    for (method, path, status) in asked {
+        let (head, body) = proxy.ask(method, path);
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{method} {path}: {head}"
+        );
+        assert_eq!(body.is_empty(), method == "HEAD", "{method} {path}");
+    }
+    let types = [
+        ("/", "text/html"),
+        ("/routes.json", "application/json"),
+        ("/metrics", "text/plain"),
+    ];
+    for (path, kind) in types {
+        let head = proxy.get(path).0.to_lowercase();
+        assert!(
+            head.contains(&format!("content-type: {kind}")),
+            "{path}: {head}"
+        );
+    }
+}
+
+#[test]
+fn e49_a_name_of_somebody_else_is_refused() {
+    let _test =
+        Test::begin("A web page elsewhere must not read the table through a name of its own.");
+    let (proxy, _echo) = proxy_and_echo(&[]);
+    let client = Client::connect(proxy.inspector());
+    client.send(b"GET /routes.json HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    let answer = client.read_to_end();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 421 "),
+        "{}",
+        answer.escape_ascii()
+    );
+}
+
+#[test]
+fn e49_the_metrics_can_be_read_by_prometheus() {
+    let _test = Test::begin("Text format 0.0.4: HELP, TYPE, samples.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    let (_, body) = proxy.get("/metrics");
+    for line in body.lines().filter(|line| line.starts_with('#')) {
+        assert!(
+            line.starts_with("# HELP proxy_") || line.starts_with("# TYPE proxy_"),
+            "{line}"
+        );
+    }
+    let metrics = proxy.metrics();
+    let expected = [
+        ("proxy_sessions_open", 1.0),
+        ("proxy_sessions_total", 1.0),
+        ("proxy_bytes_total{direction=\"up\"}", 24.0),
+        ("proxy_bytes_total{direction=\"down\"}", 24.0),
+        ("proxy_connect_latency_seconds_count", 1.0),
+    ];
+    for (name, value) in expected {
+        assert_eq!(metrics.get(name), Some(&value), "{name}");
+    }
+    client.close();
+    upstream.close();
+    proxy.wait_for_metric("proxy_sessions_open", 0.0);
+    assert_eq!(
+        proxy.metrics()["proxy_bytes_total{direction=\"up\"}"],
+        24.0,
+        "they never fall"
+    );
+}
+
+/// Hammers the inspector until the flag falls: pages, halves of requests, and visitors who never read.
+fn hammer(proxy: &Proxy, until: &std::sync::atomic::AtomicBool) {
+    let quiet = harness::Connect::new().patience(Duration::from_secs(30));
+    while !until.load(std::sync::atomic::Ordering::Relaxed) {
+        for path in ["/", "/routes.json", "/metrics"] {
+            drop(proxy.get(path));
+        }
+        if let Ok(rude) = quiet.try_to(proxy.inspector()) {
+            drop(rude.try_send(b"GET /rout"));
+            rude.reset();
+        }
+    }
+}
+
+#[test]
+fn e49_the_relay_goes_on_while_the_inspector_is_hammered() {
+    let _test =
+        Test::begin("The inspector gets copies from a mailbox; the loop never waits for it.");
+    let (proxy, echo) = proxy_and_echo(&[]);
+    let crowd: Vec<_> = (0..100).map(|_| Client::connect(proxy.addr())).collect();
+    echo.wait_for_accepts(crowd.len());
+    let until = std::sync::atomic::AtomicBool::new(false);
+    let bytes = Rng::for_test().bytes(16 * MIB);
+    thread::scope(|scope| {
+        scope.spawn(|| hammer(&proxy, &until));
+        scope.spawn(|| hammer(&proxy, &until));
+        let client = &crowd[0];
+        let sending = client.send_in_background(bytes.clone());
+        assert!(client.read_exact(bytes.len()) == bytes);
+        sending.join();
+        for client in &crowd {
+            let nonce = vec![b'n'; 2 * KIB];
+            client.send(&nonce);
+            client.expect(&nonce);
+        }
+        until.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(proxy.routes().sessions.len(), crowd.len());
+}
+
+#[test]
+fn e49_visitors_who_say_nothing_block_neither_relay_nor_end() {
+    let _test = Test::begin(
+        "Whoever connects to the inspector and is silent holds one thread for a while only.",
+    );
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let silent: Vec<_> = (0..10)
+        .map(|_| Client::connect(proxy.inspector()))
+        .collect();
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    client.close();
+    upstream.close();
+    assert_eq!(proxy.terminate().code(), Some(0));
+    drop(silent);
+}

@@ -1,0 +1,191 @@
+//! Exercise 4.5, accidents: a reset is passed on as a reset, and ends nobody else.
+
+use std::thread;
+use std::time::Duration;
+
+use harness::{Client, Connect, End, PATIENCE, Peer, Rng, Scripted, Test, eventually, proc};
+
+use crate::support::{
+    HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, expect_reset_while_sending, proxy_and_echo,
+    proxy_and_hand, session, talk, unread, wait_until_still,
+};
+
+/// How long nothing moves before a stream counts as full.
+const QUIET: Duration = Duration::from_millis(150);
+
+#[test]
+fn e45_a_reset_of_one_side_is_a_reset_at_the_other() {
+    let _test =
+        Test::begin("An aborted stream must not look complete: SO_LINGER of 0, then close.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    client.reset();
+    upstream.expect_reset();
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    upstream.reset();
+    client.expect_reset();
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e45_a_reset_after_a_half_close_is_still_a_reset() {
+    let _test = Test::begin("One direction has ended well, the other has not: say so.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let (client, upstream) = session(&proxy, &hand);
+    client.half_close();
+    upstream.expect_eof();
+    upstream.send(b"half an ans");
+    client.expect(b"half an ans");
+    upstream.reset();
+    client.expect_reset();
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e45_a_session_after_a_reset() {
+    let _test = Test::begin("An error of one socket is the end of one session.");
+    let (proxy, _echo) = proxy_and_echo(&[]);
+    let other = Client::connect(proxy.addr());
+    for _ in 0..10 {
+        let client = Client::connect(proxy.addr());
+        echoes(&client);
+        client.reset();
+        echoes(&Client::connect(proxy.addr()));
+        echoes(&other);
+    }
+    proxy.wait_for_rows(1);
+    proxy.expect_alive();
+}
+
+#[test]
+fn e45_what_came_before_the_reset_is_delivered() {
+    let _test =
+        Test::begin("EPOLLERR is a hint: read what is there until read(2) says what happened.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    for _ in 0..5 {
+        let (client, upstream) = session(&proxy, &hand);
+        talk(&client, &upstream);
+        let answer = Rng::for_test().nonce(20_000);
+        proxy.stop();
+        upstream.send(&answer);
+        upstream.reset();
+        proxy.cont();
+        client.expect(&answer);
+        client.expect_reset();
+    }
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e45_an_answer_of_an_upstream_that_never_reads() {
+    let _test = Test::begin(
+        "Writing fails, but the answer that came before can still be read: deliver it.",
+    );
+    let (proxy, hand) = proxy_and_hand(&[]);
+    for _ in 0..5 {
+        let (client, upstream) = session(&proxy, &hand);
+        talk(&client, &upstream);
+        // A server that answers 413 to an upload: it closes with unread input, so the kernel sends a reset.
+        client.send(&Rng::for_test().bytes(30_000));
+        eventually("the upload has arrived", PATIENCE, || {
+            unread(&upstream) == 30_000
+        });
+        proxy.stop();
+        upstream.send(b"413 too large");
+        upstream.close();
+        client.send(&[7; 30_000]);
+        proxy.cont();
+        client.expect(b"413 too large");
+        assert_ne!(client.expect_closed(), End::TimedOut);
+    }
+    proxy.wait_for_rows(0);
+}
+
+/// The reader of a transfer under way is gone: the sender learns it, and the row is free again.
+#[track_caller]
+fn the_reader_leaves(proxy: &Proxy, from: &Peer, to: Peer, leave: fn(Peer)) {
+    let bytes = vec![5; 64 * MIB];
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| from.try_send(&bytes));
+        eventually("the transfer has begun", PATIENCE, || unread(&to) > 0);
+        wait_until_still(proxy);
+        leave(to);
+        expect_reset_while_sending(&sending.join().expect("a sender never panics"));
+    });
+    proxy.wait_for_rows(0);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+}
+
+#[test]
+fn e45_a_reader_that_resets_in_the_middle() {
+    let _test =
+        Test::begin("Bytes that wait for a dead sink are forgotten, and the source is reset.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let (client, upstream) = session(&proxy, &hand);
+    the_reader_leaves(&proxy, &upstream, client, Peer::reset);
+    let (client, upstream) = session(&proxy, &hand);
+    the_reader_leaves(&proxy, &client, upstream, Peer::reset);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+}
+
+#[test]
+fn e45_a_reader_that_closes_in_the_middle() {
+    let _test =
+        Test::begin("EPIPE and ECONNRESET are ends of a session; SIGPIPE must not end the proxy.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let (client, upstream) = session(&proxy, &hand);
+    the_reader_leaves(&proxy, &upstream, client, Peer::close);
+    let (client, upstream) = session(&proxy, &hand);
+    the_reader_leaves(&proxy, &client, upstream, Peer::close);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+}
+
+#[test]
+fn e45_a_client_that_leaves_with_its_reply_pending() {
+    let _test =
+        Test::begin("Writing to a socket that is closed fails with EPIPE: an error, not a signal.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    for _ in 0..20 {
+        let (client, upstream) = session(&proxy, &hand);
+        talk(&client, &upstream);
+        client.close();
+        // The first write provokes the reset, the second meets it.
+        drop(upstream.try_send(&[1; 1000]));
+        drop(upstream.try_send(&[2; 100_000]));
+        upstream.close();
+    }
+    proxy.wait_for_rows(0);
+    proxy.expect_alive();
+}
+
+#[test]
+fn e45_a_peer_that_resets_while_the_other_direction_is_full() {
+    let _test = Test::begin(
+        "Both directions hold bytes when one socket breaks: nothing may hang, nothing leak.",
+    );
+    let small = Scripted::options("upstream").receive_buffer(8 * KIB);
+    let hand = Hand::with(small);
+    let proxy = Proxy::to(hand.addr());
+    let before = proc::fd_count(proxy.pid());
+    for number in 0..4 {
+        let client = Connect::new().receive_buffer(8 * KIB).to(proxy.addr());
+        let upstream = hand.next();
+        for peer in [&client, &upstream] {
+            peer.send_until_blocked(&[1; 64 * KIB], QUIET, 256 * MIB);
+        }
+        let (first, second) = if number % 2 == 0 {
+            (client, upstream)
+        } else {
+            (upstream, client)
+        };
+        first.reset();
+        second.expect_reset();
+        proxy.wait_for_rows(0);
+    }
+    // Pipes of the bulk transfers may be kept for the next: a few descriptors, not a few for each session.
+    proc::fds_return_to(proxy.pid(), before + 8);
+}

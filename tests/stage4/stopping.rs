@@ -1,0 +1,190 @@
+//! Exercise 4.9: SIGTERM and SIGINT let open sessions end; the second signal does not wait.
+
+use std::time::{Duration, Instant};
+
+use harness::{
+    Client, Connect, Deadline, Digest, End, PATIENCE, Rng, Signal, Test, eventually, proc, scaled,
+};
+
+use crate::support::{
+    HALF_A_SECOND, KIB, MIB, Proxy, listeners, proxy_and_echo, proxy_and_hand, session, talk,
+};
+
+const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+/// A drain limit that no test waits for.
+const LONG: [&str; 2] = ["--drain-timeout", "60s"];
+const SHORT: [&str; 2] = ["--drain-timeout", "400ms"];
+
+/// Waits until the proxy takes no more clients.
+#[track_caller]
+fn wait_until_closed(proxy: &Proxy) {
+    // A connect to find it out would be a session itself, if it came too early.
+    eventually("the listener is closed", PATIENCE, || {
+        listeners(proxy.addr()) == 0
+    });
+    harness::ensure(
+        Connect::new().try_to(proxy.addr()).is_err(),
+        "A new client must be refused.",
+    );
+}
+
+#[track_caller]
+fn ends_with_0(proxy: &Proxy, within: Duration) {
+    let status = proxy.wait_by(Deadline::after(within));
+    harness::ensure(
+        status.is_some_and(|status| status.code() == Some(0)),
+        format!("The proxy should have ended with 0 within {within:?}: {status:?}."),
+    );
+}
+
+#[test]
+fn e49_without_sessions_a_signal_ends_the_proxy_at_once() {
+    let _test = Test::begin("Nobody to wait for: end with 0.");
+    for signal in SIGNALS {
+        for threads in ["1", "3"] {
+            let (proxy, _echo) = proxy_and_echo(&["--threads", threads, "--drain-timeout", "60s"]);
+            proxy.signal(signal);
+            ends_with_0(&proxy, Duration::from_secs(5));
+        }
+    }
+}
+
+#[test]
+fn e49_open_sessions_may_finish() {
+    let _test = Test::begin("Close the listener, keep the sessions, end with the last of them.");
+    for signal in SIGNALS {
+        let (proxy, hand) = proxy_and_hand(&LONG);
+        let (client, upstream) = session(&proxy, &hand);
+        let (other, other_upstream) = session(&proxy, &hand);
+        proxy.signal(signal);
+        wait_until_closed(&proxy);
+        talk(&client, &upstream);
+        talk(&other, &other_upstream);
+        proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+        client.close();
+        upstream.expect_eof();
+        upstream.close();
+        talk(&other, &other_upstream);
+        proxy.expect_alive();
+        other_upstream.close();
+        other.expect_eof();
+        other.close();
+        ends_with_0(&proxy, Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn e49_a_transfer_under_way_is_delivered_to_its_last_byte() {
+    let _test = Test::begin("A signal is no reason to lose bytes.");
+    let (proxy, hand) = proxy_and_hand(&LONG);
+    let client = Connect::new().receive_buffer(16 * KIB).to(proxy.addr());
+    let upstream = hand.next();
+    let bytes = Rng::for_test().bytes(8 * MIB);
+    let sending = upstream.send_in_background(bytes.clone());
+    client.expect(&bytes[..100]);
+    proxy.signal(Signal::SIGTERM);
+    wait_until_closed(&proxy);
+    client.half_close();
+    client.expect(&bytes[100..5 * MIB]);
+    client.expect(&bytes[5 * MIB..]);
+    sending.join();
+    upstream.close();
+    client.expect_eof();
+    ends_with_0(&proxy, Duration::from_secs(5));
+}
+
+#[test]
+fn e49_who_does_not_finish_is_reset_after_the_drain_limit() {
+    let _test =
+        Test::begin("--drain-timeout: then the rest is reset, and the exit code is still 0.");
+    for signal in SIGNALS {
+        let (proxy, hand) = proxy_and_hand(&SHORT);
+        let sessions = [session(&proxy, &hand), session(&proxy, &hand)];
+        talk(&sessions[0].0, &sessions[0].1);
+        let begun = Instant::now();
+        proxy.signal(signal);
+        ends_with_0(&proxy, Duration::from_secs(5));
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(390), "after {took:?} already");
+        for (client, upstream) in &sessions {
+            client.expect_reset();
+            upstream.expect_reset();
+        }
+    }
+}
+
+#[test]
+fn e49_the_second_signal_does_not_wait() {
+    let _test = Test::begin("The first signal drains, the second ends at once.");
+    let order = [
+        (Signal::SIGTERM, Signal::SIGTERM),
+        (Signal::SIGINT, Signal::SIGINT),
+        (Signal::SIGTERM, Signal::SIGINT),
+    ];
+    for (first, second) in order {
+        let (proxy, hand) = proxy_and_hand(&LONG);
+        let (client, upstream) = session(&proxy, &hand);
+        talk(&client, &upstream);
+        proxy.signal(first);
+        wait_until_closed(&proxy);
+        talk(&client, &upstream);
+        proxy.signal(second);
+        ends_with_0(&proxy, Duration::from_secs(5));
+        client.expect_reset();
+        upstream.expect_reset();
+    }
+}
+
+#[test]
+fn e49_a_tiny_drain_limit_ends_at_once() {
+    let _test = Test::begin("A limit that has passed is not waited for.");
+    let (proxy, hand) = proxy_and_hand(&["--drain-timeout", "1ms"]);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    proxy.signal(Signal::SIGTERM);
+    ends_with_0(&proxy, Duration::from_secs(5));
+    client.expect_reset();
+    upstream.expect_reset();
+}
+
+#[test]
+fn e49_who_came_before_the_signal_is_served() {
+    let _test = Test::begin("Closing a listener resets its backlog: accept who waits there first.");
+    let (proxy, _echo) = proxy_and_echo(&LONG);
+    let mut rng = Rng::for_test();
+    proxy.stop();
+    let crowd: Vec<_> = (0..100)
+        .map(|_| (Client::connect(proxy.addr()), rng.nonce(40)))
+        .collect();
+    for (client, nonce) in &crowd {
+        client.send(nonce);
+    }
+    proxy.signal(Signal::SIGTERM);
+    proxy.cont();
+    for (client, nonce) in &crowd {
+        client.expect(nonce);
+        client.half_close();
+        client.expect_eof();
+    }
+    ends_with_0(&proxy, Duration::from_secs(5));
+}
+
+#[test]
+fn e49_a_download_that_ends_while_draining_ends_the_proxy() {
+    let _test = Test::begin("The last session ends the proxy, however it ends.");
+    let (proxy, hand) = proxy_and_hand(&LONG);
+    let (client, upstream) = session(&proxy, &hand);
+    proxy.signal(Signal::SIGTERM);
+    wait_until_closed(&proxy);
+    let bytes = Rng::for_test().bytes(MIB);
+    let sending = upstream.send_in_background(bytes.clone());
+    let begun = Instant::now();
+    client.half_close();
+    client.expect(&bytes);
+    sending.join();
+    upstream.close();
+    let drained = client.drain();
+    assert_eq!((drained.digest, drained.end), (Digest::of(b""), End::Eof));
+    ends_with_0(&proxy, Duration::from_secs(5));
+    assert!(begun.elapsed() < scaled(Duration::from_secs(10)));
+}

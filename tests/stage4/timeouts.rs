@@ -1,0 +1,185 @@
+//! Exercise 4.8: what has waited too long ends, and nothing else does.
+
+use std::time::{Duration, Instant};
+
+use harness::{Client, Connect, Peer, Test, proc};
+
+use crate::support::{
+    HALF_A_SECOND, MIB, expect_reset_after_eof, expect_reset_while_sending, proxy_and_hand,
+    session, talk,
+};
+
+const HALF_CLOSE: [&str; 2] = ["--half-close-timeout", "300ms"];
+const IDLE: [&str; 2] = ["--idle-timeout", "300ms"];
+/// A pause that is shorter than the time limits above, with room for a busy machine.
+const PAUSE: Duration = Duration::from_millis(80);
+
+/// Checks that not less than the 300 ms of the time limits above have passed.
+#[track_caller]
+fn not_too_early(since: Instant) {
+    let took = since.elapsed();
+    harness::ensure(
+        took >= Duration::from_millis(290),
+        format!("Reset after {took:?} already."),
+    );
+}
+
+/// Checks that both ends of a session are reset, not too early, after `ended` has ended its direction.
+#[track_caller]
+fn half_closed_is_reset(since: Instant, ended: &Peer, other: &Peer) {
+    ended.expect_reset();
+    expect_reset_after_eof(other);
+    not_too_early(since);
+}
+
+/// Checks that both ends of an open session are reset, not too early.
+#[track_caller]
+fn both_are_reset(since: Instant, client: &Client, upstream: &Peer) {
+    client.expect_reset();
+    upstream.expect_reset();
+    not_too_early(since);
+}
+
+#[test]
+fn e48_half_closed_and_silent_is_over() {
+    let _test =
+        Test::begin("After one FIN a silent session may wait for nobody: reset it after a while.");
+    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (client, upstream) = session(&proxy, &hand);
+    let since = Instant::now();
+    client.half_close();
+    upstream.expect_eof();
+    half_closed_is_reset(since, &client, &upstream);
+    let (client, upstream) = session(&proxy, &hand);
+    let since = Instant::now();
+    upstream.half_close();
+    client.expect_eof();
+    half_closed_is_reset(since, &upstream, &client);
+    proxy.wait_for_metric("proxy_timeouts_total{kind=\"half_close\"}", 2.0);
+    proxy.wait_for_stderr("HalfClose time limit reached");
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e48_any_byte_puts_the_half_close_limit_off() {
+    let _test = Test::begin("The limit counts silence: each byte that moves begins it anew.");
+    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (client, upstream) = session(&proxy, &hand);
+    client.half_close();
+    upstream.expect_eof();
+    for _ in 0..10 {
+        client.expect_silence(PAUSE);
+        upstream.send(b".");
+        client.expect(b".");
+    }
+    half_closed_is_reset(Instant::now() - PAUSE, &client, &upstream);
+}
+
+#[test]
+fn e48_an_open_tunnel_may_be_silent_for_ever() {
+    let _test =
+        Test::begin("Without --idle-timeout, a session in which nobody has ended never times out.");
+    let (proxy, hand) =
+        proxy_and_hand(&["--half-close-timeout", "50ms", "--connect-timeout", "50ms"]);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    client.expect_silence(Duration::from_millis(500));
+    talk(&client, &upstream);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+}
+
+#[test]
+fn e48_an_idle_session_is_reset() {
+    let _test = Test::begin("--idle-timeout: no byte in either direction for that long.");
+    let (proxy, hand) = proxy_and_hand(&IDLE);
+    let since = Instant::now();
+    let (client, upstream) = session(&proxy, &hand);
+    both_are_reset(since, &client, &upstream);
+    proxy.wait_for_metric("proxy_timeouts_total{kind=\"idle\"}", 1.0);
+    proxy.wait_for_stderr("Idle time limit reached");
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    both_are_reset(Instant::now() - PAUSE, &client, &upstream);
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e48_a_byte_in_either_direction_keeps_a_session_alive() {
+    let _test = Test::begin("A direction may be silent for long while the other is busy.");
+    let (proxy, hand) = proxy_and_hand(&IDLE);
+    for upwards in [true, false] {
+        let (client, upstream) = session(&proxy, &hand);
+        let (from, to) = if upwards {
+            (&client, &upstream)
+        } else {
+            (&upstream, &client)
+        };
+        for _ in 0..8 {
+            to.expect_silence(PAUSE);
+            from.send(b".");
+            to.expect(b".");
+        }
+    }
+}
+
+#[test]
+fn e48_many_deadlines_pass_together() {
+    let _test =
+        Test::begin("Each row has its own deadline; all that are due are dealt with in one turn.");
+    let (proxy, hand) = proxy_and_hand(&IDLE);
+    let sessions: Vec<_> = (0..50).map(|_| session(&proxy, &hand)).collect();
+    for (client, _) in &sessions {
+        client.expect_reset();
+    }
+    proxy.wait_for_metric("proxy_timeouts_total{kind=\"idle\"}", 50.0);
+    proxy.wait_for_rows(0);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+}
+
+#[test]
+fn e48_a_deadline_of_the_past_does_not_meet_the_next_session() {
+    let _test =
+        Test::begin("A row that is free has no deadline; its next session gets one of its own.");
+    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (client, upstream) = session(&proxy, &hand);
+    client.half_close();
+    upstream.expect_eof();
+    upstream.close();
+    client.expect_eof();
+    client.close();
+    proxy.wait_for_rows(0);
+    let (client, upstream) = session(&proxy, &hand);
+    client.expect_silence(HALF_A_SECOND);
+    talk(&client, &upstream);
+}
+
+#[test]
+fn e48_a_reader_that_stalls_after_the_end_is_over_too() {
+    let _test =
+        Test::begin("Bytes that nobody takes do not move: the half-closed session is silent.");
+    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let client = Connect::new().receive_buffer(4096).to(proxy.addr());
+    let upstream = hand.next();
+    client.half_close();
+    upstream.expect_eof();
+    expect_reset_while_sending(&upstream.try_send(&vec![1; 32 * MIB]));
+    proxy.wait_for_metric("proxy_timeouts_total{kind=\"half_close\"}", 1.0);
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e48_a_transfer_that_flows_is_never_idle() {
+    let _test = Test::begin("Bytes that move put the limit off, in bulk as one by one.");
+    let (proxy, hand) = proxy_and_hand(&[IDLE, HALF_CLOSE].concat());
+    let client = Connect::new().receive_buffer(16 * 1024).to(proxy.addr());
+    let upstream = hand.next();
+    // The kernel's buffers take some MiB: what counts is what the proxy moves, so the reader takes more than that.
+    let bytes = vec![7; 48 * MIB];
+    let _sending = upstream.send_in_background(bytes.clone());
+    for piece in bytes.chunks(2 * MIB).take(12) {
+        client.expect(piece);
+        upstream.expect_silence(PAUSE / 2);
+    }
+    assert_eq!(proxy.metrics()["proxy_timeouts_total{kind=\"idle\"}"], 0.0);
+}

@@ -28,6 +28,8 @@ mod machines;
 mod main_job;
 #[path = "stage4/naive.rs"]
 mod naive;
+#[path = "stage4/proxy.rs"]
+mod proxy;
 #[path = "stage4/relay.rs"]
 mod relay;
 #[path = "stage4/resets.rs"]

@@ -171,7 +171,7 @@ fn e45_a_peer_that_resets_while_the_other_direction_is_full() {
     let hand = Hand::with(small);
     let proxy = Proxy::to(hand.addr());
     let before = proc::fd_count(proxy.pid());
-    for number in 0..4 {
+    for number in 0..2 {
         let client = Connect::new().receive_buffer(8 * KIB).to(proxy.addr());
         let upstream = hand.next();
         for peer in [&client, &upstream] {

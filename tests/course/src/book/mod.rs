@@ -52,11 +52,10 @@ fn check(root: &Path, problems: &Problems) -> Result<()> {
     let mut book = MDBook::load(root.join("book"))?;
     book.config.build.build_dir = folder.path().join("book");
     let (chapters, _) = book.preprocess_book(&MarkdownRenderer::new())?;
-    let mut found = problems.take();
+    // The build runs the preprocessors once more and says the same again.
+    drop(problems.take());
     book.build()?;
-    // The second run of the preprocessors has logged the same once more.
-    found.extend(problems.take());
-    found.dedup();
+    let mut found = problems.take();
     let mut pages = 0;
     for chapter in chapters.chapters() {
         pages += 1;
@@ -67,7 +66,8 @@ fn check(root: &Path, problems: &Problems) -> Result<()> {
         found.extend(in_chapter(&name, text::problems(&chapter.content)));
     }
     for source in markdown_files(&book.source_dir())? {
-        found.extend(in_chapter(&source, quotes::problems(&source, root)?));
+        let name = source.strip_prefix(root).unwrap_or(&source);
+        found.extend(in_chapter(name, quotes::problems(&source, root)?));
     }
     let links = links::check(&folder.path().join("book"))?;
     found.extend(links.broken);

@@ -1,5 +1,6 @@
 //! Exercise 4.7: too few file descriptors are a reason to wait, never to end or to spin.
 
+use std::process::Command;
 use std::thread;
 
 use harness::{Client, Program, Rng, Scripted, Test, proc};
@@ -78,6 +79,58 @@ fn e47_a_bound_above_the_descriptors_is_no_promise() {
     }
     proxy.wait_for_rows(0);
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
+}
+
+/// Changes the soft limit of open files of a running program; says why when it cannot.
+#[track_caller]
+fn limit(proxy: &Proxy, soft: usize) -> bool {
+    let mut command = Command::new("prlimit");
+    command.args([
+        "--pid",
+        &proxy.pid().to_string(),
+        &format!("--nofile={soft}:"),
+    ]);
+    let changed = command.status().is_ok_and(|status| status.success());
+    if !changed {
+        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
+    }
+    changed
+}
+
+#[test]
+fn e47_descriptors_that_run_out_are_waited_for() {
+    let _test =
+        Test::begin("EMFILE leaves the client in the backlog: look again later, do not spin.");
+    let echo = Scripted::echo();
+    let proxy = Proxy::to(echo.addr());
+    let first: Vec<_> = (0..3).map(|_| Client::connect(proxy.addr())).collect();
+    first.iter().for_each(echoes);
+    proxy.wait_for_rows(3);
+    // The numbers in use are the lowest ones, once the inspector has closed its last visitor's.
+    let mut before = 0;
+    harness::eventually("the inspector rests", harness::PATIENCE, || {
+        let count = proc::fd_count(proxy.pid());
+        std::mem::replace(&mut before, count) == count
+    });
+    if !limit(&proxy, before) {
+        return;
+    }
+    let mut rng = Rng::for_test();
+    let crowd: Vec<_> = (0..20)
+        .map(|_| (Client::connect(proxy.addr()), rng.nonce(30)))
+        .collect();
+    for (client, nonce) in &crowd {
+        client.send(nonce);
+    }
+    proxy.wait_for_stderr("cannot accept");
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
+    first.iter().for_each(echoes);
+    assert_eq!(echo.accepts(), 3);
+    limit(&proxy, 1000);
+    for (client, nonce) in &crowd {
+        client.expect(nonce);
+    }
+    assert!(proxy.metrics()["proxy_accept_pauses_total"] >= 1.0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Exercise 4.8: what has waited too long ends, and nothing else does.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{Client, Connect, Peer, Test, proc};
@@ -171,15 +172,20 @@ fn e48_a_reader_that_stalls_after_the_end_is_over_too() {
 #[test]
 fn e48_a_transfer_that_flows_is_never_idle() {
     let _test = Test::begin("Bytes that move put the limit off, in bulk as one by one.");
-    let (proxy, hand) = proxy_and_hand(&[IDLE, HALF_CLOSE].concat());
-    let client = Connect::new().receive_buffer(16 * 1024).to(proxy.addr());
-    let upstream = hand.next();
-    // The kernel's buffers take some MiB: what counts is what the proxy moves, so the reader takes more than that.
-    let bytes = vec![7; 48 * MIB];
-    let _sending = upstream.send_in_background(bytes.clone());
-    for piece in bytes.chunks(2 * MIB).take(12) {
-        client.expect(piece);
-        upstream.expect_silence(PAUSE / 2);
-    }
-    assert_eq!(proxy.metrics()["proxy_timeouts_total{kind=\"idle\"}"], 0.0);
+    // The kernel's buffers take some MiB: what counts is what the proxy moves, so each piece is larger than that.
+    const PIECE: usize = 6 * MIB;
+    let bytes = vec![7; 14 * PIECE];
+    let (proxy, hand) = proxy_and_hand(&["--idle-timeout", "600ms"]);
+    let (client, upstream) = session(&proxy, &hand);
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| upstream.try_send(&bytes));
+        for _ in 0..12 {
+            client.expect(&bytes[..PIECE]);
+            upstream.expect_silence(PAUSE);
+        }
+        assert_eq!(proxy.metrics()["proxy_timeouts_total{kind=\"idle\"}"], 0.0);
+        client.reset();
+        // It is done, or it is reset: both are fine.
+        drop(sending.join());
+    });
 }

@@ -1,1 +1,26 @@
-//! Black-box tests of stage 5.
+//! Black-box tests of stage 5: many clients over one upstream connection.
+//!
+//! The name of each test begins with its exercise: `cargo test -p stage5-mux e53` grades exercise 5.3.
+
+#[path = "stage5/clients.rs"]
+mod clients;
+#[path = "stage5/cut.rs"]
+mod cut;
+#[path = "stage5/lines.rs"]
+mod lines;
+#[path = "stage5/real.rs"]
+mod real;
+#[path = "stage5/slow.rs"]
+mod slow;
+#[path = "stage5/smuggling.rs"]
+mod smuggling;
+#[path = "stage5/stopping.rs"]
+mod stopping;
+#[path = "stage5/support.rs"]
+mod support;
+#[path = "stage5/turns.rs"]
+mod turns;
+#[path = "stage5/unmapped.rs"]
+mod unmapped;
+#[path = "stage5/upstream.rs"]
+mod upstream;

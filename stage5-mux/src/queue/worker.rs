@@ -4,8 +4,8 @@
 //!
 //! 1. wait for events, no longer than to the next deadline;
 //! 2. give each socket its event, and the mailbox its turn;
-//! 3. give those that had more to do another turn;
-//! 4. act on what has waited too long;
+//! 3. act on what has waited too long;
+//! 4. give those that have more to do another turn, and the next request its own;
 //! 5. accept last, so that a row that was freed in this turn meets no event of this turn.
 //!
 //! No function here calls itself by a detour: whoever has more to do says so (`again`,
@@ -157,8 +157,8 @@ impl<F: Framing> Worker<F> {
             for event in &events {
                 self.dispatch(event, now);
             }
-            self.finish_work(now);
             self.expire(now);
+            self.finish_work(now);
             self.accept(now);
         }
         self.close_all();
@@ -218,7 +218,7 @@ impl<F: Framing> Worker<F> {
         }
     }
 
-    /// Gives those that had more to do one more turn.
+    /// Gives those that have more to do one more turn, and the next request its own.
     fn finish_work(&mut self, now: Instant) {
         for _ in 0..self.clients.unfinished.len() {
             let Some(token) = self.clients.unfinished.pop_front() else {

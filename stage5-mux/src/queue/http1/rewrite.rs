@@ -36,7 +36,7 @@ pub(super) fn rewrite(
         Ok(httparse::Status::Partial) => {
             return Err(Refusal::BadRequest("the head is not complete"));
         }
-        Err(error) => return Err(refusal(error)),
+        Err(error) => return Err(refusal(error, head)),
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
     else {
@@ -66,16 +66,26 @@ pub(super) fn rewrite(
     })
 }
 
-fn refusal(error: httparse::Error) -> Refusal {
+fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     match error {
         httparse::Error::TooManyHeaders => Refusal::HeadTooLarge,
-        httparse::Error::Version => Refusal::UnknownVersion,
+        httparse::Error::Version if names_a_version(head) => Refusal::UnknownVersion,
         httparse::Error::HeaderName => Refusal::BadRequest("a field name is not valid"),
         httparse::Error::HeaderValue => Refusal::BadRequest("a field value is not valid"),
-        httparse::Error::NewLine | httparse::Error::Status | httparse::Error::Token => {
-            Refusal::BadRequest("the head is not valid")
-        }
+        httparse::Error::NewLine
+        | httparse::Error::Status
+        | httparse::Error::Token
+        | httparse::Error::Version => Refusal::BadRequest("the head is not valid"),
     }
+}
+
+/// Says whether the request line has three parts and the last one is a version of HTTP.
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next();
+    let mut parts = line.unwrap_or_default().split(|&byte| byte == b' ').skip(2);
+    let version = parts.next().unwrap_or_default();
+    let number = version.strip_prefix(b"HTTP/").and_then(<[u8]>::first);
+    number.is_some_and(u8::is_ascii_digit) && parts.next().is_none()
 }
 
 impl From<Flaw> for Refusal {

@@ -35,6 +35,9 @@ fn in_state(state: State) -> Upstream {
     upstream
 }
 
+/// An event, and what becomes of each state.
+type Row = (Event, [Option<(State, Action)>; 6]);
+
 #[test]
 fn every_event_in_every_state() {
     use Action::{Abort, Close, Connect, NextAddress, Nothing, Refuse, Send};
@@ -43,7 +46,7 @@ fn every_event_in_every_state() {
     let stay = |action| states.map(|state| Some((state, action)));
     let late = Refusal::UpstreamTimeout;
     #[rustfmt::skip]
-    let table: [(Event, [Option<(State, Action)>; 6]); 16] = [
+    let table: [Row; 16] = [
         // A turn while another one lasts is a bug: None.
         (TURN, [Some((Connecting, Connect)), None, Some((Sending, Send)), None, None, None]),
         (Event::Attempt, stay(Nothing)),

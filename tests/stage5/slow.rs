@@ -1,0 +1,261 @@
+//! Slow clients: they wait for themselves, within bounds, and nobody waits for them longer than promised.
+
+use std::time::Duration;
+
+use harness::{Connect, Digest, End, Rng, Test, ensure, proc};
+
+use crate::support::{Hand, MIB, Mux, Site, Then, ask, expect_service, get, ok, reply};
+
+/// An upstream with a response of 10 MiB at `/large`.
+fn large_site(large: &[u8]) -> Site {
+    let large = ok(large);
+    Site::start(move |peer, asked| {
+        // The queue may close the connection because of a slow reader: that is what is tested.
+        let sent = match asked.path() {
+            "/large" => peer.try_send(&large),
+            path => peer.try_send(&ok(path.as_bytes())),
+        };
+        if sent.is_ok() {
+            Then::Next
+        } else {
+            Then::Close
+        }
+    })
+}
+
+#[test]
+fn e55_a_slow_reader_with_room_for_its_response_holds_nobody() {
+    let _test =
+        Test::begin("Take the response from the upstream as fast as it comes, and keep it.");
+    let large = Rng::for_test().bytes(10 * MIB);
+    let site = large_site(&large);
+    let mux = Mux::start(site.addr(), &["--max-buffered", "16MiB"]);
+    let slow = Connect::new().receive_buffer(4096).to(mux.addr());
+    slow.send(&get("/large"));
+    let head = slow.read_until(b"\r\n\r\n");
+    assert!(head.starts_with(b"HTTP/1.1 200 OK"));
+    for byte in &large[..200] {
+        slow.expect(&[*byte]);
+        assert_eq!(ask(&mux.client(), &get("/other")).text(), "/other");
+    }
+    let rest = slow.read_exact(large.len() - 200);
+    assert_eq!(
+        Digest::of(&rest),
+        Digest::of(&large[200..]),
+        "every byte arrives"
+    );
+    assert_eq!(site.accepts(), 1);
+}
+
+#[test]
+fn e55_a_slow_reader_beyond_its_room_has_a_deadline() {
+    let _test = Test::begin("Memory has a bound, and so has everybody else's patience.");
+    let large = Rng::for_test().bytes(10 * MIB);
+    let site = large_site(&large);
+    let mux = Mux::start(site.addr(), &["--client-timeout", "700ms"]);
+    let before = proc::private_kib(mux.pid());
+    let slow = Connect::new().receive_buffer(4096).to(mux.addr());
+    slow.send(&get("/large"));
+    let mut seen = slow.read_until(b"\r\n\r\n").len();
+    // One byte at a time is progress, but no pace.
+    let others = std::thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            for _ in 0..10 {
+                expect_service(&mux);
+            }
+        });
+        while !others.is_finished() {
+            if read_byte(&slow) {
+                seen += 1;
+            }
+        }
+        others.join()
+    });
+    assert!(others.is_ok(), "the others are served");
+    let grown = proc::private_kib(mux.pid()).saturating_sub(before);
+    ensure(grown < 4096, format!("The queue has grown by {grown} KiB."));
+    // A reset drops what was on its way, and a read may have swallowed the error itself.
+    let rest = slow.drain();
+    ensure(rest.end != End::TimedOut, "The slow reader is sent away.");
+    ensure(
+        seen as u64 + rest.digest.bytes < large.len() as u64,
+        "It was not slow.",
+    );
+}
+
+#[test]
+fn e55_a_slow_reader_that_keeps_the_pace_gets_everything() {
+    let _test = Test::begin("Whoever takes its response steadily is not sent away.");
+    let large = Rng::for_test().bytes(10 * MIB);
+    let site = large_site(&large);
+    let mux = Mux::start(
+        site.addr(),
+        &["--client-timeout", "2s", "--max-buffered", "64KiB"],
+    );
+    let client = Connect::new().receive_buffer(16 * 1024).to(mux.addr());
+    client.send(&get("/large"));
+    assert_eq!(Digest::of(&reply(&client).body), Digest::of(&large));
+}
+
+#[test]
+fn e55_an_upload_that_stops_half_way_holds_nobody() {
+    let _test = Test::begin("Queue a request when it is complete, not when it begins.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
+    let stuck = mux.client();
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    stuck.send(&[b'x'; 50_000]);
+    stuck.wait_until_read();
+    for _ in 0..10 {
+        expect_service(&mux);
+    }
+    assert_eq!(reply(&stuck).status(), "408");
+    stuck.expect_eof();
+    assert!(site.paths().iter().all(|path| path == "/still-served"));
+}
+
+#[test]
+fn e55_a_large_upload_that_stops_half_way_has_a_deadline() {
+    let _test =
+        Test::begin("What streams holds the upstream: give it a deadline, then close both.");
+    let hand = Hand::start();
+    let mux = Mux::start(
+        hand.addr(),
+        &["--max-body", "64KiB", "--client-timeout", "700ms"],
+    );
+    let stuck = mux.client();
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n");
+    stuck.send(&[b'x'; 100_000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    let other = mux.client();
+    other.send(&get("/other"));
+    assert_eq!(reply(&stuck).status(), "408");
+    stuck.expect_eof();
+    drop(upstream.drain());
+    let upstream = hand.next();
+    assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
+    upstream.send(&ok(b"other"));
+    assert_eq!(reply(&other).text(), "other");
+}
+
+#[test]
+fn e55_a_large_upload_streams_and_arrives_whole() {
+    let _test =
+        Test::begin("What is too large to be held streams through, when its turn has come.");
+    let site = Site::start(|peer, asked| {
+        peer.send(&ok(format!("{:?}", Digest::of(&asked.body)).as_bytes()));
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &["--max-body", "64KiB"]);
+    let body = Rng::for_test().bytes(5 * MIB + 3);
+    let expected = format!("{:?}", Digest::of(&body));
+    let before = proc::private_kib(mux.pid());
+    let client = mux.client();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send(head.as_bytes());
+    client.send(&body);
+    assert_eq!(reply(&client).text(), expected);
+
+    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for piece in body.chunks(100_000) {
+        client.send(format!("{:x};ext=1\r\n", piece.len()).as_bytes());
+        client.send(piece);
+        client.send(b"\r\n");
+    }
+    client.send(b"0\r\nTrailer: t\r\n\r\n");
+    assert_eq!(reply(&client).text(), expected);
+    assert_eq!(site.accepts(), 1);
+    let grown = proc::private_kib(mux.pid()).saturating_sub(before);
+    ensure(grown < 2048, format!("The queue has grown by {grown} KiB."));
+}
+
+#[test]
+fn e55_an_upload_whose_client_dies_closes_the_upstream_connection() {
+    let _test =
+        Test::begin("The upstream must not take the next request for the rest of this one.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
+    let dying = mux.client();
+    dying.send(b"POST /dying HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    dying.send(&[b'x'; 5000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    dying.reset();
+    drop(upstream.drain());
+    let other = mux.client();
+    other.send(&get("/other"));
+    let upstream = hand.next();
+    assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
+    upstream.send(&ok(b"other"));
+    assert_eq!(reply(&other).text(), "other");
+}
+
+#[test]
+fn e55_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
+    let _test = Test::begin("Every wait has a deadline.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &["--client-timeout", "400ms"]);
+    let half = mux.client();
+    half.send(b"GET / HTTP/1.1\r\nHos");
+    assert_eq!(reply(&half).status(), "408");
+    half.expect_eof();
+    mux.client().expect_eof();
+    let asked = mux.client();
+    assert_eq!(ask(&asked, &get("/")).status(), "200");
+    asked.expect_eof();
+}
+
+#[test]
+fn e55_idle_clients_cost_no_processor_time() {
+    let _test = Test::begin("Wait for events; do not ask again and again.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &[]);
+    let clients: Vec<_> = (0..20).map(|_| mux.client()).collect();
+    clients[0].send(&get("/unanswered"));
+    let _upstream = hand.next();
+    for client in &clients[1..10] {
+        client.send(&get("/waiting"));
+    }
+    clients[10].send(b"GET / HT");
+    mux.wait_for("waiting", 9);
+    proc::assert_cpu_idle(mux.pid(), Duration::from_millis(500));
+}
+
+#[test]
+fn e55_2000_clients_leave_nothing_behind() {
+    let _test =
+        Test::begin("Whoever goes takes its socket, its row and its place in the queue with it.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    expect_service(&mux);
+    let before = proc::fd_count(mux.pid());
+    for number in 0..2000 {
+        let client = mux.client();
+        match number % 4 {
+            0 => drop(ask(&client, &get("/"))),
+            1 => client.reset(),
+            2 => {
+                client.send(&get("/gone"));
+                client.reset();
+            }
+            _ => client.send(b"GET /half HTTP/1.1\r\n"),
+        }
+    }
+    proc::fds_return_to(mux.pid(), before);
+    expect_service(&mux);
+}
+
+/// Reads one byte, if one is there in a millisecond.
+fn read_byte(client: &harness::Client) -> bool {
+    use std::io::Read as _;
+    let limit = Some(Duration::from_millis(1));
+    client
+        .stream()
+        .set_read_timeout(limit)
+        .expect("a time limit");
+    matches!((&**client.stream()).read(&mut [0]), Ok(1))
+}

@@ -1,0 +1,108 @@
+//! The command line, and how the queue ends.
+
+use harness::{Program, Server, Signal, Test};
+
+use crate::support::{Hand, Mux, Site, ask, field, get, ok, program, reply};
+
+#[test]
+fn e55_a_signal_lets_the_requests_that_wait_be_answered() {
+    let _test = Test::begin("SIGTERM: accept nobody more, answer who waits, then end.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &[]);
+    let (idle, first, second) = (mux.client(), mux.client(), mux.client());
+    first.send(&get("/first"));
+    mux.wait_for("in flight", 1);
+    second.send(&get("/second"));
+    mux.wait_for("waiting", 1);
+    mux.wait_for("idle", 1);
+    mux.signal(Signal::SIGTERM);
+    idle.expect_eof();
+    let upstream = hand.next();
+    for (client, body) in [(&first, "first"), (&second, "second")] {
+        drop(upstream.read_until(b"\r\n\r\n"));
+        upstream.send(&ok(body.as_bytes()));
+        let reply = reply(client);
+        assert_eq!(reply.text(), body);
+        assert_eq!(field(&reply.head, "connection"), Some("close"));
+        client.expect_eof();
+    }
+    drop((idle, first, second));
+    assert_eq!(mux.wait().code(), Some(0));
+}
+
+#[test]
+fn e55_a_second_signal_ends_it_at_once() {
+    let _test = Test::begin("Who asks twice does not want to wait.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--drain-timeout", "1h"]);
+    let client = mux.client();
+    client.send(&get("/"));
+    mux.wait_for("in flight", 1);
+    mux.signal(Signal::SIGINT);
+    mux.wait_for_stderr("draining");
+    mux.signal(Signal::SIGINT);
+    assert_eq!(mux.wait().code(), Some(0));
+    client.expect_reset();
+}
+
+#[test]
+fn e55_the_drain_has_a_limit() {
+    let _test = Test::begin("Nobody waits for ever, not even to end.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--drain-timeout", "200ms"]);
+    let client = mux.client();
+    client.send(&get("/"));
+    mux.wait_for("in flight", 1);
+    assert_eq!(mux.terminate().code(), Some(0));
+    client.expect_reset();
+}
+
+#[test]
+fn e55_bad_arguments_are_one_clear_sentence() {
+    let _test = Test::begin("Exit with 2 on bad arguments, with 1 on anything else.");
+    for (arguments, words) in [
+        (vec!["queue", "--listen", "nowhere"], "--listen"),
+        (vec!["queue", "--upstream", "no-port"], "no port"),
+        (vec!["queue", "--framing", "smoke"], "--framing"),
+        (vec!["queue", "--max-body", "0"], "above zero"),
+        (vec!["queue", "--max-body", "1 parsec"], "unknown unit"),
+        (vec!["queue", "--client-timeout", "0s"], "longer than zero"),
+        (vec!["queue", "--max-queue", "0"], "--max-queue"),
+        (vec!["smoke"], "smoke"),
+        (vec![], "Usage"),
+    ] {
+        let finished = Program::new(program()).args(&arguments).run();
+        let stderr = &finished.stderr;
+        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(words), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn e55_a_port_in_use_is_one_clear_sentence() {
+    let _test = Test::begin("Exit with 1 and say why.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    let finished = Program::new(program())
+        .args(["queue", "--listen", &mux.addr_text()])
+        .run();
+    assert_eq!(finished.status.code(), Some(1));
+    let sentence = format!(
+        "stage5-mux: cannot listen on {}: another program already listens there\n",
+        mux.addr()
+    );
+    assert_eq!(finished.stderr, sentence);
+}
+
+#[test]
+fn e55_it_serves_on_ipv6() {
+    let _test = Test::begin("An address family is a detail.");
+    let site = Site::echo();
+    let upstream = site.addr_text();
+    let mux = Server::start(
+        program(),
+        &["queue", "--listen", "[::1]:0", "--upstream", &upstream],
+    );
+    let client = harness::Client::connect(mux.addr());
+    assert_eq!(ask(&client, &get("/v6")).text(), "/v6 ");
+}

@@ -1,0 +1,340 @@
+//! An upstream that misbehaves: who is told what, and what is never sent twice or to the wrong client.
+
+use std::time::{Duration, Instant};
+
+use harness::{ClosedPort, PATIENCE, Test, eventually_equal};
+
+use crate::support::{Hand, Mux, Site, Then, ask, expect_service, field, get, ok, post, reply};
+
+/// Long enough for a loaded machine, and short enough to be prompt.
+const PROMPT: Duration = Duration::from_secs(3);
+
+#[test]
+fn e54_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
+    let _test = Test::begin("A failed connect ends the request, not the queue.");
+    let closed = ClosedPort::start();
+    let mux = Mux::start(closed.addr(), &[]);
+    let client = mux.client();
+    let begin = Instant::now();
+    for _ in 0..3 {
+        let reply = ask(&client, &get("/"));
+        assert_eq!(reply.status(), "502");
+        assert_eq!(
+            field(&reply.head, "connection"),
+            None,
+            "the client may go on"
+        );
+    }
+    assert!(begin.elapsed() < PROMPT, "{:?}", begin.elapsed());
+    client.send(&get("/").repeat(3000));
+    for _ in 0..3000 {
+        assert_eq!(reply(&client).status(), "502");
+    }
+}
+
+#[test]
+fn e54_a_name_without_address_is_a_502() {
+    let _test = Test::begin("Resolve on another thread, and tell the client when it fails.");
+    // RFC 6761: nobody ever has a name under "invalid".
+    let mux = Mux::start("no-such-host.invalid:80", &["--connect-timeout", "2s"]);
+    for _ in 0..2 {
+        let status = ask(&mux.client(), &get("/")).status().to_owned();
+        // Without a name server there is no answer at all, in time.
+        assert!(["502", "504"].contains(&status.as_str()), "{status}");
+    }
+}
+
+#[test]
+fn e54_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
+    let _test = Test::begin("An answer that comes too late must not meet the next request.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--upstream-timeout", "300ms"]);
+    let (first, second) = (mux.client(), mux.client());
+    first.send(&get("/first"));
+    let silent = hand.next();
+    drop(silent.read_until(b"\r\n\r\n"));
+    second.send(&get("/second"));
+    assert_eq!(reply(&first).status(), "504");
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(&ok(b"second"));
+    assert_eq!(reply(&second).text(), "second");
+    silent.expect_eof();
+}
+
+#[test]
+fn e54_a_stale_connection_is_noticed_before_the_request_leaves() {
+    let _test = Test::begin("Look at a kept connection before you use it.");
+    let site = Site::start(|peer, asked| {
+        peer.send(&ok(asked.path().as_bytes()));
+        // It says nothing of closing, and closes.
+        Then::Close
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    for number in 0..20 {
+        let path = format!("/{number}");
+        let reply = ask(&client, &post(&path, b"must not be lost"));
+        assert_eq!(reply.text(), path);
+        // The connection is closed by now, and the queue may know it or not.
+        eventually_equal("upstream connections", &0, || site.running());
+    }
+    assert_eq!(site.accepts(), 20);
+}
+
+/// An upstream that answers the first request of a connection and dies at the second, without a byte.
+fn dies_at_the_second() -> Site {
+    Site::start(|peer, asked| {
+        if asked.number == 1 {
+            return Then::Close;
+        }
+        peer.send(&ok(asked.path().as_bytes()));
+        Then::Next
+    })
+}
+
+#[test]
+fn e54_a_post_is_never_sent_twice() {
+    let _test = Test::begin("Nobody knows whether the upstream has acted on it: do not repeat it.");
+    let site = dies_at_the_second();
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    assert_eq!(ask(&client, &get("/first")).status(), "200");
+    assert_eq!(ask(&client, &post("/order", b"one book")).status(), "502");
+    assert_eq!(site.paths(), ["/first", "/order"]);
+    expect_service(&mux);
+}
+
+#[test]
+fn e54_an_idempotent_request_without_an_answer_is_sent_once_more() {
+    let _test = Test::begin("The connection died as the request left: try once more.");
+    let site = dies_at_the_second();
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    for path in ["/first", "/again"] {
+        assert_eq!(ask(&client, &get(path)).text(), path);
+    }
+    assert_eq!(site.paths(), ["/first", "/again", "/again"]);
+
+    let never = Site::start(|_, _| Then::Close);
+    let mux = Mux::start(never.addr(), &[]);
+    assert_eq!(ask(&mux.client(), &get("/")).status(), "502");
+    assert_eq!(never.asked().len(), 2, "once more, and not for ever");
+}
+
+#[test]
+fn e54_nothing_is_repeated_after_the_first_byte_of_an_answer() {
+    let _test = Test::begin("An answer had begun: the upstream has seen the request.");
+    let site = Site::start(|peer, _| {
+        peer.send(b"HTTP/1.1 2");
+        Then::Close
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    assert_eq!(ask(&mux.client(), &get("/")).status(), "502");
+    assert_eq!(site.asked().len(), 1);
+}
+
+#[test]
+fn e54_surplus_bytes_never_become_the_next_answer() {
+    let _test = Test::begin("Bytes that nobody asked for: close the connection.");
+    let site = Site::start(|peer, asked| {
+        let twice = [ok(asked.path().as_bytes()), ok(b"poison")].concat();
+        peer.send(&twice);
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    let (one, two) = (mux.client(), mux.client());
+    for round in 0..10 {
+        for client in [&one, &two] {
+            let path = format!("/{round}");
+            assert_eq!(ask(client, &get(&path)).text(), path);
+        }
+    }
+    assert_eq!(site.accepts(), 20, "a new connection after each");
+}
+
+#[test]
+fn e54_bytes_on_an_idle_connection_close_it() {
+    let _test = Test::begin("Watch the connection also while nobody uses it.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &[]);
+    let client = mux.client();
+    client.send(&get("/first"));
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(&ok(b"first"));
+    assert_eq!(reply(&client).text(), "first");
+    upstream.send(&ok(b"early"));
+    drop(upstream.drain());
+    client.send(&get("/second"));
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(&ok(b"second"));
+    assert_eq!(reply(&client).text(), "second");
+}
+
+#[test]
+fn e54_what_is_no_response_is_a_502() {
+    let _test = Test::begin("Do not pass on what you do not understand.");
+    for response in [
+        "SSH-2.0-x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+    ] {
+        let site = Site::start(move |peer, asked| {
+            let sane = asked.path() == "/still-served";
+            peer.send(&if sane { ok(b"") } else { response.into() });
+            Then::Next
+        });
+        let mux = Mux::start(site.addr(), &[]);
+        assert_eq!(
+            ask(&mux.client(), &get("/")).status(),
+            "502",
+            "{response:?}"
+        );
+        expect_service(&mux);
+    }
+}
+
+#[test]
+fn e54_a_broken_off_response_is_no_complete_one() {
+    let _test = Test::begin("The client must be able to see that bytes are missing.");
+    let site = Site::start(|peer, asked| {
+        match asked.path() {
+            "/length" => peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+            _ => peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf"),
+        }
+        Then::Close
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    for path in ["/length", "/chunked"] {
+        let client = mux.client();
+        client.send(&get(path));
+        let seen = client.read_to_end();
+        assert!(seen.ends_with(b"half"), "{}", seen.escape_ascii());
+    }
+    // An HTTP/1.0 client knows no chunks: only a reset tells it.
+    let client = mux.client();
+    client.send(b"GET /chunked HTTP/1.0\r\n\r\n");
+    client.expect_reset();
+}
+
+#[test]
+fn e53_a_full_queue_is_a_503_with_retry_after() {
+    let _test = Test::begin("A queue without a bound only hides the overload.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-queue", "1"]);
+    let (first, second, third) = (mux.client(), mux.client(), mux.client());
+    first.send(&get("/first"));
+    mux.wait_for("in flight", 1);
+    second.send(&get("/second"));
+    mux.wait_for("waiting", 1);
+    let refused = ask(&third, &get("/third"));
+    assert_eq!(refused.status(), "503");
+    assert!(
+        field(&refused.head, "retry-after").is_some(),
+        "{}",
+        refused.head
+    );
+    let upstream = hand.next();
+    for (client, body) in [(&first, "first"), (&second, "second")] {
+        drop(upstream.read_until(b"\r\n\r\n"));
+        upstream.send(&ok(body.as_bytes()));
+        assert_eq!(reply(client).text(), body);
+    }
+    third.send(&get("/third"));
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(&ok(b"third"));
+    assert_eq!(reply(&third).text(), "third", "its connection has gone on");
+}
+
+#[test]
+fn e55_one_clients_close_never_closes_the_shared_connection() {
+    let _test = Test::begin("Connection is about one connection; each side has its own.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    for (version, field_line, closes) in [
+        ("1.1", "Connection: close\r\n", true),
+        ("1.1", "Connection: Keep-Alive, Close\r\n", true),
+        ("1.0", "", true),
+        ("1.0", "Connection: keep-alive\r\n", false),
+        (
+            "1.1",
+            "Connection: x-own\r\nX-Own: 1\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\nTE: trailers\r\n",
+            false,
+        ),
+    ] {
+        let client = mux.client();
+        let request = format!("GET / HTTP/{version}\r\nHost: x\r\n{field_line}\r\n");
+        let first = ask(&client, request.as_bytes());
+        assert_eq!(first.status(), "200");
+        if closes {
+            assert_eq!(field(&first.head, "connection"), Some("close"));
+            client.expect_eof();
+        } else {
+            assert_eq!(ask(&client, request.as_bytes()).status(), "200");
+        }
+    }
+    assert_eq!(site.accepts(), 1, "connections to the upstream");
+    for asked in site.asked() {
+        for name in [
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "x-own",
+        ] {
+            assert_eq!(field(&asked.head, name), None, "{}", asked.head);
+        }
+        assert_eq!(field(&asked.head, "via"), Some("1.1 stage5-mux"));
+    }
+}
+
+#[test]
+fn e54_an_upstream_that_says_close_is_reached_again() {
+    let _test = Test::begin("The upstream's own close ends this connection, not the client's.");
+    let site = Site::start(|peer, asked| {
+        let body = asked.path().as_bytes();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        peer.send(&[head.as_bytes(), body].concat());
+        // It leaves the closing to us.
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    for path in ["/1", "/2", "/3"] {
+        let reply = ask(&client, &get(path));
+        assert_eq!(reply.text(), path);
+        assert_eq!(field(&reply.head, "connection"), None);
+    }
+    assert_eq!(site.accepts(), 3);
+    eventually_equal("upstream connections", &0, || site.running());
+}
+
+#[test]
+fn e54_an_answer_before_the_end_of_the_upload_arrives() {
+    let _test = Test::begin("An upstream may refuse early: read while you send.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
+    let client = mux.client();
+    client.send(b"POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
+    client.send(&[b'x'; 4096]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n");
+    let refused = reply(&client);
+    assert_eq!((refused.status(), refused.text().as_str()), ("413", "no\n"));
+    client.expect_eof();
+    drop(upstream.with_patience(PATIENCE).drain());
+    let other = mux.client();
+    other.send(&get("/other"));
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(&ok(b"other"));
+    assert_eq!(reply(&other).text(), "other");
+}

@@ -41,6 +41,15 @@ impl Interest {
         Self(self.0 | EpollFlags::EPOLLET)
     }
 
+    /// Returns the same interest and `EPOLLPRI`, which announces urgent data (`tcp(7)`).
+    ///
+    /// A read stops in front of urgent data, so it may bring less than there is. Who takes a short
+    /// read for "nothing left" has to know.
+    #[must_use]
+    pub fn urgent(self) -> Self {
+        Self(self.0 | EpollFlags::EPOLLPRI)
+    }
+
     pub(crate) fn flags(self) -> EpollFlags {
         self.0
     }
@@ -71,5 +80,7 @@ mod tests {
     fn edge_keeps_the_wish_and_adds_the_trigger() {
         let flags = Interest::BOTH.edge().flags();
         assert_eq!(flags, Interest::BOTH.flags() | EpollFlags::EPOLLET);
+        let urgent = Interest::NONE.urgent().flags();
+        assert_eq!(urgent, EpollFlags::EPOLLPRI);
     }
 }

@@ -174,6 +174,11 @@ impl Event {
         self.readiness.intersects(closed)
     }
 
+    /// Tells whether urgent data is under way (`EPOLLPRI`).
+    pub fn is_urgent(self) -> bool {
+        self.readiness.contains(Readiness::EPOLLPRI)
+    }
+
     /// Tells whether an error waits to be collected by the next system call (`EPOLLERR`).
     pub fn is_error(self) -> bool {
         self.readiness.contains(Readiness::EPOLLERR)

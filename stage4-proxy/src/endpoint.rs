@@ -1,6 +1,7 @@
 //! One socket of a session and what is known of its readiness.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -21,10 +22,12 @@ pub(crate) struct Endpoint<S = Socket> {
     pub(crate) readable: bool,
     /// A write may be taken.
     pub(crate) writable: bool,
-    /// The kernel has announced an end or an error that is not read yet.
-    ending: bool,
+    /// The kernel has announced an end, an error or urgent data: a short read proves nothing.
+    announced: bool,
     /// What the poller reports of the socket.
     interest: Interest,
+    /// The poller has to be told the interest again.
+    rearm: bool,
 }
 
 impl<S> Endpoint<S> {
@@ -36,8 +39,9 @@ impl<S> Endpoint<S> {
             peer,
             readable: false,
             writable: true,
-            ending: false,
-            interest: Interest::READABLE.edge(),
+            announced: false,
+            interest: narrow(),
+            rearm: false,
         }
     }
 
@@ -45,7 +49,7 @@ impl<S> Endpoint<S> {
     pub(crate) fn connecting(socket: S, peer: SocketAddr) -> Self {
         Self {
             writable: false,
-            interest: Interest::BOTH.edge(),
+            interest: wide(),
             ..Self::accepted(socket, peer)
         }
     }
@@ -55,14 +59,17 @@ impl<S> Endpoint<S> {
         self.interest
     }
 
-    /// Says whether bytes wait for room that nobody would report; the interest is then wider, and
-    /// stays so: it changes at most once in the life of a socket.
-    pub(crate) fn widen_interest(&mut self) -> bool {
-        let narrow = !self.writable && self.interest != Interest::BOTH.edge();
-        if narrow {
-            self.interest = Interest::BOTH.edge();
+    /// Says whether the poller has to be told what to report, because it is more than before or
+    /// has to be looked at again.
+    ///
+    /// A socket that takes whatever is written is not watched for room. Once bytes had to wait it
+    /// is, for the rest of its life.
+    pub(crate) fn take_rearm(&mut self) -> bool {
+        if !self.writable && self.interest != wide() {
+            self.interest = wide();
+            self.rearm = true;
         }
-        narrow
+        mem::take(&mut self.rearm)
     }
 
     /// Returns the address at the other end.
@@ -77,10 +84,10 @@ impl<S> Endpoint<S> {
 
     /// Remembers what an event said.
     pub(crate) fn note(&mut self, event: Event) {
-        let ending = event.is_read_closed() || event.is_error();
-        self.readable |= event.is_readable() || ending;
+        let announced = event.is_read_closed() || event.is_error() || event.is_urgent();
+        self.readable |= event.is_readable() || announced;
         self.writable |= event.is_writable() || event.is_write_closed();
-        self.ending |= ending;
+        self.announced |= announced;
     }
 }
 
@@ -89,8 +96,8 @@ impl<S: Read> Endpoint<S> {
     ///
     /// Fewer bytes than there was room for say that nothing is left and that the next arrival is
     /// a new event (`epoll(7)`, questions and answers), so the read that would only be told
-    /// `EAGAIN` is saved. An end that was announced already brings no further event: then the
-    /// next read has to find it.
+    /// `EAGAIN` is saved. An end that was announced already brings no further event, and a read
+    /// stops in front of urgent data: then the next read has to find out.
     ///
     /// # Errors
     ///
@@ -101,7 +108,7 @@ impl<S: Read> Endpoint<S> {
         }
         match self.socket.read(room) {
             Ok(count) => {
-                self.readable = count == room.len() || count == 0 || self.ending;
+                self.readable = count == room.len() || count == 0 || self.announced;
                 Ok(Some(count))
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
@@ -141,9 +148,9 @@ impl<S: Write> Endpoint<S> {
 }
 
 impl Endpoint {
-    /// Says whether the kernel has announced an end or an error, which a call has to confirm.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending
+    /// Says whether the kernel has announced something that a call has to confirm.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.announced
     }
 
     /// Sends a FIN (`shutdown(2)` with `SHUT_WR`).
@@ -153,6 +160,20 @@ impl Endpoint {
     /// What the kernel reports; `ENOTCONN` when the peer has reset the connection.
     pub(crate) fn send_fin(&self) -> io::Result<()> {
         self.socket.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Makes the socket writable, in the poller's eyes, only when its last byte has been sent
+    /// (`tcp(7)`, `TCP_NOTSENT_LOWAT`).
+    ///
+    /// # Errors
+    ///
+    /// When the socket is dead, or no TCP socket.
+    pub(crate) fn await_delivery(&mut self) -> io::Result<()> {
+        self.socket.set_tcp_notsent_lowat(1)?;
+        self.writable = false;
+        self.interest = wide();
+        self.rearm = true;
+        Ok(())
     }
 
     /// Makes the coming close(2) send a reset instead of a FIN (`socket(7)`, `SO_LINGER` of 0).
@@ -165,6 +186,16 @@ impl Endpoint {
     pub(crate) fn local(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
     }
+}
+
+/// The interest in a socket that takes whatever is written.
+fn narrow() -> Interest {
+    Interest::READABLE.urgent().edge()
+}
+
+/// The interest in a socket that has to be waited for in both directions.
+fn wide() -> Interest {
+    Interest::BOTH.urgent().edge()
 }
 
 impl AsFd for Endpoint {

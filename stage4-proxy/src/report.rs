@@ -145,11 +145,12 @@ fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
 
 fn phase_name(phase: &Phase) -> &'static str {
     match phase {
-        Phase::Handshake(_) => "handshake",
+        Phase::Handshake(..) => "handshake",
         Phase::Resolving(_) => "resolving",
         Phase::Connecting(..) => "connecting",
         Phase::Relay => "relay",
         Phase::Farewell => "farewell",
+        Phase::Parting(..) => "parting",
     }
 }
 

@@ -1,10 +1,13 @@
 //! A session: a client, its upstream, and the way from the first to the second.
 //!
 //! ```text
-//!   Handshake ----> Resolving ----> Connecting ----> Relay ----> (closed)
-//!       |               |               |
-//!       +---------------+---------------+---> Farewell ----> (closed)
-//!                 refused, unreachable        the client is told why
+//!                                                          a side broke
+//!   Handshake ----> Resolving ----> Connecting ----> Relay ------------> Parting
+//!       |               |               |              |                    |
+//!       +---------------+---------------+              | both have ended    | the last byte
+//!                       | refused, unreachable         v                    v has been sent
+//!                       +------> Farewell ---------> closed              reset
+//!                                the client is told why
 //! ```
 //!
 //! A session never touches the route table, the poller or the timers: it says what it needs as a
@@ -20,7 +23,7 @@ use stage2_client::Target;
 use crate::connect::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
-use crate::ingress::{Handshake, Step, Verdict};
+use crate::ingress::{Handshake, Verdict};
 use crate::limits::Limits;
 use crate::pipe::PipePool;
 use crate::relay::{Fault, Flow, Progress, Workbench};
@@ -29,16 +32,18 @@ use crate::token::Side;
 /// How far a session has come.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// The client is saying what it wants.
-    Handshake(Box<dyn Handshake>),
+    /// The client is saying what it wants, and has used up so many bytes for it.
+    Handshake(Box<dyn Handshake>, usize),
     /// A thread looks the target's name up.
     Resolving(Answer),
     /// A non-blocking connect(2) is under way.
     Connecting(Answer, Attempt),
     /// Bytes go both ways.
     Relay,
-    /// The client gets its refusal, and time to read it.
+    /// The client gets its last bytes, and time to read them.
     Farewell,
+    /// The other side has broken: this one gets what was said before, and then a reset.
+    Parting(Side, Reason),
 }
 
 /// Who phrases the answer to the client; nobody, where the client has asked nothing.
@@ -166,10 +171,11 @@ impl Session {
     /// Does what its sockets allow now.
     pub(crate) fn advance(&mut self, bench: &mut Workbench, limits: &Limits, now: Instant) -> Next {
         match self.phase {
-            Phase::Handshake(_) => self.converse(bench, limits),
+            Phase::Handshake(..) => self.converse(bench, limits),
             Phase::Resolving(_) | Phase::Connecting(..) => self.check_client(),
             Phase::Relay => self.relay(bench, now),
             Phase::Farewell => self.see_off(bench, limits),
+            Phase::Parting(..) => self.await_delivery(),
         }
     }
 
@@ -177,10 +183,13 @@ impl Session {
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
         match &self.phase {
             // Counted from the beginning: a byte now and then buys no time.
-            Phase::Handshake(_) => {
+            Phase::Handshake(..) => {
                 Some((self.opened + limits.handshake_timeout, Timeout::Handshake))
             }
             Phase::Farewell => Some((self.active + limits.handshake_timeout, Timeout::Handshake)),
+            Phase::Parting(..) => {
+                Some((self.active + limits.handshake_timeout, Timeout::HalfClose))
+            }
             Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
             Phase::Connecting(_, attempt) => {
                 Some((attempt.since + limits.connect_timeout, Timeout::Connect))
@@ -206,33 +215,44 @@ impl Session {
     /// so that what follows the handshake is already under way.
     fn converse(&mut self, bench: &mut Workbench, limits: &Limits) -> Next {
         loop {
-            let Phase::Handshake(handshake) = &mut self.phase else {
+            let Phase::Handshake(handshake, used) = &mut self.phase else {
                 return Next::Wait;
             };
-            let Step {
-                consumed,
-                reply,
-                verdict,
-            } = handshake.advance(self.up.half.pending());
-            self.up.half.consume(consumed);
-            self.down.half.keep(&reply);
-            match verdict {
+            let step = handshake.advance(self.up.half.pending());
+            *used += step.consumed;
+            let too_long = *used + self.up.half.pending().len() - step.consumed;
+            let too_long = too_long >= limits.max_handshake;
+            self.up.half.consume(step.consumed);
+            self.down.half.keep(&step.reply);
+            match step.verdict {
                 Verdict::Connect(target) => return Next::Connect(target),
                 Verdict::Refuse(why) => return Next::Refuse(Reason::Refused(why)),
+                Verdict::More if too_long => {
+                    let why = "the handshake is too long".to_owned();
+                    return Next::Close(Reason::Refused(why));
+                }
                 Verdict::More => {}
             }
             if let Err(error) = self.down.flush(&mut self.client, false) {
                 return Next::Close(Reason::Reset(Side::Client, error));
             }
-            if self.up.half.pending().len() >= limits.max_handshake {
-                return Next::Close(Reason::Refused("the handshake is too long".to_owned()));
+            let shows_more = step.consumed > 0 && !self.up.half.pending().is_empty();
+            if !shows_more && let Some(next) = self.hear(bench) {
+                return next;
             }
-            match self.client.read_some(&mut bench.scratch) {
-                Ok(Some(0)) => return Next::Close(Reason::Gone),
-                Ok(Some(count)) => self.up.half.keep(&bench.scratch[..count]),
-                Ok(None) => return Next::Wait,
-                Err(error) => return Next::Close(Reason::Reset(Side::Client, error)),
+        }
+    }
+
+    /// Reads more of the handshake, or says why there is none.
+    fn hear(&mut self, bench: &mut Workbench) -> Option<Next> {
+        match self.client.read_some(&mut bench.scratch) {
+            Ok(Some(0)) => Some(Next::Close(Reason::Gone)),
+            Ok(Some(count)) => {
+                self.up.half.keep(&bench.scratch[..count]);
+                None
             }
+            Ok(None) => Some(Next::Wait),
+            Err(error) => Some(Next::Close(Reason::Reset(Side::Client, error))),
         }
     }
 
@@ -240,7 +260,7 @@ impl Session {
     ///
     /// A client that has only ended its input is: it may be waiting for the answer.
     fn check_client(&self) -> Next {
-        if !self.client.is_ending() {
+        if !self.client.is_announced() {
             return Next::Wait;
         }
         match self.client.socket().take_error() {
@@ -276,9 +296,9 @@ impl Session {
     /// Takes the handshake out of the phase that holds it.
     pub(crate) fn take_answer(&mut self) -> Answer {
         match mem::replace(&mut self.phase, Phase::Farewell) {
-            Phase::Handshake(handshake) => Some(handshake),
+            Phase::Handshake(handshake, _) => Some(handshake),
             Phase::Resolving(answer) | Phase::Connecting(answer, _) => answer,
-            Phase::Relay | Phase::Farewell => None,
+            Phase::Relay | Phase::Farewell | Phase::Parting(..) => None,
         }
     }
 
@@ -317,36 +337,78 @@ impl Session {
         if self.up.half.moved() + self.down.half.moved() != before {
             self.active = now;
         }
-        let unfinished = [
-            (up, Side::Client, Side::Upstream),
-            (down, Side::Upstream, Side::Client),
-        ]
-        .into_iter()
-        .map(|(progress, source, sink)| self.judge(progress, source, sink))
-        .try_fold(false, |any, unfinished| {
-            unfinished.map(|unfinished| any | unfinished)
-        });
-        match unfinished {
-            Err(reason) => Next::Close(reason),
-            Ok(_) if self.is_finished() => Next::Close(match self.broken.take() {
-                Some((side, error)) => Reason::Reset(side, error),
-                None => Reason::Finished,
-            }),
-            Ok(true) => Next::Again,
-            Ok(false) => Next::Wait,
+        let up = self.judge(up, Side::Client, Side::Upstream);
+        let down = self.judge(down, Side::Upstream, Side::Client);
+        match (up, down) {
+            (Err((side, error)), _) | (_, Err((side, error))) => self.part(side, error, now),
+            (Ok(_), Ok(_)) if self.is_finished() => self.finish(now),
+            (Ok(up), Ok(down)) if up || down => Next::Again,
+            (Ok(_), Ok(_)) => Next::Wait,
         }
     }
 
-    /// Says whether a direction has more to do, or why the session has to end at once.
+    /// Ends a session whose directions are both closed.
+    ///
+    /// `EPIPE` of a first write says that the upstream had ended its output in order before it
+    /// broke, so the client has a complete answer that a reset must not overtake: it is seen off.
+    fn finish(&mut self, now: Instant) -> Next {
+        match self.broken.take() {
+            None => Next::Close(Reason::Finished),
+            Some((Side::Upstream, error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                // The FIN was left to close(2), which comes later now. A client that is gone
+                // shows at the next read.
+                let _ = self.client.send_fin();
+                self.enter(Phase::Farewell, now);
+                Next::Again
+            }
+            Some((side, error)) => self.part(side, error, now),
+        }
+    }
+
+    /// Ends a session of which one side has broken: with a reset for the other, so that it does
+    /// not take the end for a good one, but not before it has got what was said until then. A
+    /// reset drops whatever the kernel has not sent yet.
+    fn part(&mut self, broken: Side, error: io::Error, now: Instant) -> Next {
+        let reason = Reason::Reset(broken, error);
+        let survivor = broken.other();
+        match self.endpoint_mut(survivor).map(Endpoint::await_delivery) {
+            Some(Ok(())) => {
+                self.enter(Phase::Parting(survivor, reason), now);
+                Next::Wait
+            }
+            Some(Err(_)) | None => Next::Close(reason),
+        }
+    }
+
+    /// Looks whether the survivor has been sent everything.
+    fn await_delivery(&mut self) -> Next {
+        let Phase::Parting(side, _) = self.phase else {
+            return Next::Wait;
+        };
+        let survivor = self.endpoint_mut(side);
+        if survivor.is_some_and(|survivor| !survivor.writable) {
+            return Next::Wait;
+        }
+        match mem::replace(&mut self.phase, Phase::Relay) {
+            Phase::Parting(_, reason) => Next::Close(reason),
+            Phase::Handshake(..)
+            | Phase::Resolving(_)
+            | Phase::Connecting(..)
+            | Phase::Relay
+            | Phase::Farewell => Next::Wait,
+        }
+    }
+
+    /// Says whether a direction has more to do, or which side has broken for good.
     fn judge(
         &mut self,
         progress: Result<Progress, Fault>,
         source: Side,
         sink: Side,
-    ) -> Result<bool, Reason> {
+    ) -> Result<bool, (Side, io::Error)> {
         match progress {
             Ok(progress) => Ok(progress == Progress::Unfinished),
-            Err(Fault::Source(error)) => Err(Reason::Reset(source, error)),
+            Err(Fault::Source(error)) => Err((source, error)),
             Err(Fault::Sink(error)) => {
                 self.broken.get_or_insert((sink, error));
                 Ok(false)

@@ -22,6 +22,15 @@ pub enum Side {
 }
 
 impl Side {
+    /// Returns the side at the other end of the session.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Upstream,
+            Self::Upstream => Self::Client,
+        }
+    }
+
     /// Returns the column of the route table that belongs to this side.
     #[must_use]
     pub fn column(self) -> usize {

@@ -173,15 +173,17 @@ impl Worker {
     /// Leaves a session until something happens to it, and makes sure that it is told.
     fn wait_for_events(&mut self, row: u32, now: Instant) {
         self.set_timer(row);
-        let token = self.table.token(row, Side::Client);
-        let (Some(session), Some(token)) = (self.table.row_mut(row), token) else {
-            return;
-        };
-        let client = &mut session.client;
-        if client.widen_interest() {
-            let token = stage3_epoll::Token(token.pack());
-            if let Err(error) = self.poll.reregister(&*client, token, client.interest()) {
-                self.close(row, &Reason::Reset(Side::Client, error), now);
+        for side in [Side::Client, Side::Upstream] {
+            let token = self.table.token(row, side);
+            let session = self.table.row_mut(row);
+            let endpoint = session.and_then(|session| session.endpoint_mut(side));
+            if let (Some(endpoint), Some(token)) = (endpoint, token)
+                && endpoint.take_rearm()
+            {
+                let token = stage3_epoll::Token(token.pack());
+                if let Err(error) = self.poll.reregister(&*endpoint, token, endpoint.interest()) {
+                    return self.close(row, &Reason::Reset(side, error), now);
+                }
             }
         }
     }

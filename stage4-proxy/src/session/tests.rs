@@ -10,6 +10,7 @@ use stage1_server::{ListenOptions, listen, local_address};
 use stage3_epoll::{Events, Poll, Token};
 
 use crate::connect::ConnectError;
+use crate::ingress::Step;
 
 mod deadlines;
 mod handshaking;
@@ -80,7 +81,11 @@ impl Rig {
         let near = Endpoint::accepted(near, client.local());
         let limits = Limits::default();
         let mut rig = Self {
-            session: Session::new(near, Phase::Handshake(Box::new(handshake)), Instant::now()),
+            session: Session::new(
+                near,
+                Phase::Handshake(Box::new(handshake), 0),
+                Instant::now(),
+            ),
             client: Some(client),
             upstream: None,
             bench: Workbench::new(&limits),
@@ -206,10 +211,15 @@ impl Rig {
     fn advance(&mut self) -> Next {
         let (bench, limits) = (&mut self.bench, &self.limits);
         let next = self.session.advance(bench, limits, self.now);
-        let client = &mut self.session.client;
-        if client.widen_interest() {
-            let (token, interest) = (token(Side::Client), client.interest());
-            self.poll.reregister(&*client, token, interest).unwrap();
+        for side in [Side::Client, Side::Upstream] {
+            if let Some(endpoint) = self.session.endpoint_mut(side)
+                && endpoint.take_rearm()
+            {
+                let interest = endpoint.interest();
+                self.poll
+                    .reregister(&*endpoint, token(side), interest)
+                    .unwrap();
+            }
         }
         next
     }

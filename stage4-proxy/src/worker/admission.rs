@@ -58,7 +58,7 @@ impl Worker {
     fn admit(&mut self, client: Endpoint, now: Instant) {
         let (phase, target) = match self.ingress.open() {
             Opening::Target(target) => (Phase::Resolving(None), Some(target)),
-            Opening::Handshake(handshake) => (Phase::Handshake(handshake), None),
+            Opening::Handshake(handshake) => (Phase::Handshake(handshake, 0), None),
         };
         // The table has room: the caller has looked.
         let Ok(row) = self.table.insert(Session::new(client, phase, now)) else {
@@ -66,8 +66,10 @@ impl Worker {
         };
         self.reporter.session_begins();
         self.watch(row, Side::Client, now);
-        if let Some(target) = target {
-            self.connect(row, &target, now);
+        match target {
+            Some(target) => self.connect(row, &target, now),
+            // Some protocols let the server speak first.
+            None => self.drive(row, now),
         }
     }
 

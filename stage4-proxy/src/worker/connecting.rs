@@ -44,7 +44,8 @@ impl Worker {
         addresses: Result<Vec<SocketAddr>, ConnectError>,
         now: Instant,
     ) {
-        if self.table.get_mut(token).is_none() {
+        let session = self.table.get_mut(token);
+        if !session.is_some_and(|session| matches!(session.phase, Phase::Resolving(_))) {
             return self.reporter.stale_event();
         }
         match addresses {
@@ -130,7 +131,8 @@ impl Worker {
                 let error = io::Error::from(io::ErrorKind::TimedOut);
                 self.refuse(row, &ConnectError::Resolve(error).into(), now);
             }
-            Some(Phase::Handshake(_) | Phase::Relay | Phase::Farewell) | None => {}
+            Some(Phase::Handshake(..) | Phase::Relay | Phase::Farewell | Phase::Parting(..))
+            | None => {}
         }
     }
 }

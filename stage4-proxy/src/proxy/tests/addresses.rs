@@ -1,0 +1,64 @@
+//! Which of a name's addresses is tried, and when the next one.
+
+use super::*;
+
+#[test]
+fn the_next_address_is_tried_when_one_refuses() {
+    let echo = Scripted::echo();
+    let (_refusing, v6) = refusing();
+    let lookup = answering(vec![v6, echo.addr()]);
+    let proxy = Running::start(by_name(), lookup, Limits::default());
+    assert_echoes(&proxy.client());
+    assert_eq!(proxy.totals().failures, Default::default());
+}
+
+#[test]
+fn the_next_address_is_tried_when_one_stays_silent() {
+    let echo = Scripted::echo();
+    let hole = BlackHole::start();
+    let limits = Limits {
+        connect_timeout: SHORT,
+        ..Limits::default()
+    };
+    let lookup = answering(vec![hole.addr(), echo.addr()]);
+    let proxy = Running::start(by_name(), lookup, limits);
+    let begin = Instant::now();
+    assert_echoes(&proxy.client());
+    assert!(begin.elapsed() >= SHORT, "the first address had its time");
+    assert_eq!(proxy.totals().failures, Default::default());
+}
+
+#[test]
+fn the_last_address_s_reason_is_the_client_s() {
+    let (_refusing, v6) = refusing();
+    let hole = BlackHole::start();
+    let limits = Limits {
+        connect_timeout: SHORT,
+        ..Limits::default()
+    };
+    let connected = Gate::new("the client is connected");
+    let lookup = answering_behind(&connected, answering(vec![v6, hole.addr()]));
+    let proxy = Running::start(by_name(), lookup, limits);
+    let client = proxy.client();
+    connected.open();
+    client.expect_reset();
+    let failures = proxy.totals().failures;
+    assert_eq!((failures.timed_out, failures.refused), (1, 0));
+}
+
+#[test]
+fn a_name_without_an_address_is_a_failure_of_resolving() {
+    let answers: [Lookup; 2] = [
+        answering(Vec::new()),
+        Arc::new(|_| Err(io::Error::other("no such host"))),
+    ];
+    for answer in answers {
+        let connected = Gate::new("the client is connected");
+        let lookup = answering_behind(&connected, answer);
+        let proxy = Running::start(by_name(), lookup, Limits::default());
+        let client = proxy.client();
+        connected.open();
+        client.expect_reset();
+        assert_eq!(proxy.totals().failures.resolve, 1);
+    }
+}

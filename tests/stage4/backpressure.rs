@@ -5,10 +5,13 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use harness::{Client, PATIENCE, Peer, Rng, Scripted, Test, eventually, fail, proc, scaled};
+use harness::{
+    Client, PATIENCE, Peer, Program, Rng, Scripted, Test, eventually, fail, proc, scaled,
+};
 
 use crate::support::{
-    HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, proxy_and_hand, session, talk, wait_until_still,
+    HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, program, proxy_and_hand, session, talk,
+    wait_until_still,
 };
 
 /// The length of a block of test bytes: it has no factor in common with any buffer, so that a buffer that is lost or
@@ -175,6 +178,17 @@ fn e44_a_slow_client_holds_only_its_own_upstream_back() {
 fn e44_a_slow_upstream_holds_only_its_own_client_back() {
     let _test = Test::begin("The same rule upwards: an upload to a server that reads slowly.");
     let (proxy, hand) = proxy_and_hand(&[]);
+    a_hundred_megabytes(&proxy, &hand, true);
+}
+
+#[test]
+fn e44_few_descriptors_change_nothing_about_a_slow_reader() {
+    let _test = Test::begin(
+        "Without descriptors to spare bytes are copied: a full buffer stops reading, too.",
+    );
+    let hand = Hand::start();
+    let proxy = Proxy::start(&Program::new(program()).open_files(45), hand.addr());
+    a_hundred_megabytes(&proxy, &hand, false);
     a_hundred_megabytes(&proxy, &hand, true);
 }
 

@@ -9,8 +9,6 @@ use socket2::{Domain, Socket, Type};
 
 use crate::support::{HALF_A_SECOND, Proxy, connect_and_be_closed, program};
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// Connects to a proxy whose upstream cannot be reached: the client is closed within a second, the reason reaches log
 /// and metrics, and the proxy lives and rests.
 #[track_caller]
@@ -20,7 +18,7 @@ fn fails(upstream: &str, reason: &str, sentence: &str) {
         let begun = Instant::now();
         connect_and_be_closed(proxy.addr());
         let took = begun.elapsed();
-        harness::ensure(took < scaled(2 * SECOND), format!("It took {took:?}."));
+        harness::ensure(took < scaled(PATIENCE / 2), format!("It took {took:?}."));
         proxy.wait_for_metric(
             &format!("proxy_failures_total{{reason=\"{reason}\"}}"),
             count,
@@ -80,10 +78,11 @@ fn e46_the_time_limit_is_not_shorter_than_it_says() {
     let _test = Test::begin("The deadline is counted from the start of the attempt.");
     let hole = BlackHole::start();
     let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "500ms"]);
+    let begun = Instant::now();
     let client = Client::connect(proxy.addr());
-    client.expect_silence(Duration::from_millis(350));
-    proxy.wait_for_phases(&["connecting"]);
     client.expect_closed();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(490), "after {took:?} already");
 }
 
 #[test]
@@ -142,7 +141,7 @@ impl FullBacklog {
 fn e46_a_connect_that_takes_its_time_delays_nobody() {
     let _test = Test::begin("A connect that waits is a state of one session, not of the loop.");
     let upstream = FullBacklog::bind().unwrap();
-    let proxy = Proxy::to(upstream.address);
+    let proxy = Proxy::with(upstream.address, &["--connect-timeout", "30s"]);
     let mut rng = Rng::for_test();
     let first = Client::connect(proxy.addr());
     let mut first_upstream = upstream.accept().unwrap();
@@ -197,7 +196,7 @@ fn e46_a_client_that_has_ended_its_input_still_waits_for_its_upstream() {
     let _test =
         Test::begin("A FIN before the upstream is there is no reason to give up, nor to spin.");
     let hole = BlackHole::start();
-    let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "700ms"]);
+    let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "3s"]);
     let client = Client::connect(proxy.addr());
     client.send(b"question");
     client.half_close();

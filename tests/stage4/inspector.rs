@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use harness::{Client, Program, Rng, Test};
+use harness::{Client, Deadline, PATIENCE, Program, Rng, Test};
 
 use crate::support::{KIB, MIB, Proxy, listeners, proxy_and_echo, proxy_and_hand, session, talk};
 
@@ -34,12 +34,14 @@ pub(crate) fn dump_dom(browser: &Path, url: &str) -> String {
         "--disable-gpu",
         "--virtual-time-budget=3000",
     ];
-    let finished = Program::new(browser)
+    let process = Program::new(browser)
         .args(words)
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(["--dump-dom", url])
-        .run();
-    String::from_utf8_lossy(&finished.stdout).into_owned()
+        .spawn();
+    // A browser takes its time to start on a busy machine.
+    let _ = process.wait_by(Deadline::after(6 * PATIENCE));
+    String::from_utf8_lossy(&process.finish().stdout).into_owned()
 }
 
 /// Returns the rows of one table of the page.

@@ -144,7 +144,7 @@ fn curl(program: &Path, address: SocketAddr, path: &str) -> Vec<u8> {
         "--silent",
         "--show-error",
         "--max-time",
-        "10",
+        "30",
         "--noproxy",
         "*",
     ]);

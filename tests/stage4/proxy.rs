@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::time::{Duration, Instant};
 
 use harness::{Client, PATIENCE, Program, Server, eventually, eventually_equal, fail};
 use serde::Deserialize;
 
 use crate::support::program;
+
+/// How long nothing moves before a transfer stands still.
+const STILL: Duration = Duration::from_millis(100);
 
 /// A running proxy whose inspector can be asked.
 #[derive(Debug)]
@@ -172,14 +176,15 @@ pub(crate) struct Cell {
 /// Waits until nothing more moves: the proxy has given all it has, or is held back.
 #[track_caller]
 pub(crate) fn wait_until_still(proxy: &Proxy) {
-    let mut before = u64::MAX;
-    let mut still = 0;
+    let (mut before, mut since, mut looks) = (u64::MAX, Instant::now(), 0);
     eventually("the transfer stands still", PATIENCE, || {
         let totals = proxy.routes().totals;
         let moved = ["bytes_up", "bytes_down"].map(|name| totals[name].as_u64().unwrap_or(0));
         let moved = moved.iter().sum();
-        still = if moved == before { still + 1 } else { 0 };
-        before = moved;
-        still > 50
+        looks += 1;
+        if moved != before {
+            (before, since, looks) = (moved, Instant::now(), 0);
+        }
+        looks > 10 && since.elapsed() >= STILL
     });
 }

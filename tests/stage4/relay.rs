@@ -10,6 +10,9 @@ use crate::support::{
     unread,
 };
 
+/// The patience for what takes seconds already on a machine that is not busy.
+const LONG: Duration = Duration::from_secs(40);
+
 /// Opens a session and plays one direction after the other.
 #[track_caller]
 fn both_ways(play: impl Fn(&Peer, &Peer)) {
@@ -151,7 +154,10 @@ fn e44_a_tiny_receive_buffer_at_the_client() {
         Test::begin("A write may take less than it was given: keep the rest and go on later.");
     let (proxy, hand) = proxy_and_hand(&[]);
     let client = Connect::new().receive_buffer(4 * KIB).to(proxy.addr());
-    through_a_tiny_window(&hand.next(), &client);
+    through_a_tiny_window(
+        &hand.next().with_patience(LONG),
+        &client.with_patience(LONG),
+    );
 }
 
 #[test]
@@ -160,7 +166,7 @@ fn e44_a_tiny_receive_buffer_at_the_upstream() {
     let hand = Hand::with(Scripted::options("upstream").receive_buffer(4 * KIB));
     let proxy = Proxy::to(hand.addr());
     let (client, upstream) = session(&proxy, &hand);
-    through_a_tiny_window(&client, &upstream);
+    through_a_tiny_window(&client.with_patience(LONG), &upstream.with_patience(LONG));
 }
 
 #[test]
@@ -190,7 +196,7 @@ fn e44_a_hundred_clients_send_and_receive_at_once() {
     const CLIENTS: usize = 100;
     const EACH: usize = 64 * MIB / CLIENTS + 1;
     let (proxy, _echo) = proxy_and_echo(&[]);
-    let patient = Connect::new().patience(Duration::from_secs(40));
+    let patient = Connect::new().patience(LONG);
     let mut rng = Rng::for_test();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| (patient.to(proxy.addr()), rng.bytes(EACH)))

@@ -44,7 +44,7 @@ fn e49_without_sessions_a_signal_ends_the_proxy_at_once() {
         for threads in ["1", "3"] {
             let (proxy, _echo) = proxy_and_echo(&["--threads", threads, "--drain-timeout", "60s"]);
             proxy.signal(signal);
-            ends_with_0(&proxy, Duration::from_secs(5));
+            ends_with_0(&proxy, PATIENCE);
         }
     }
 }
@@ -69,7 +69,7 @@ fn e49_open_sessions_may_finish() {
         other_upstream.close();
         other.expect_eof();
         other.close();
-        ends_with_0(&proxy, Duration::from_secs(5));
+        ends_with_0(&proxy, PATIENCE);
     }
 }
 
@@ -90,7 +90,7 @@ fn e49_a_transfer_under_way_is_delivered_to_its_last_byte() {
     sending.join();
     upstream.close();
     client.expect_eof();
-    ends_with_0(&proxy, Duration::from_secs(5));
+    ends_with_0(&proxy, PATIENCE);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn e49_who_does_not_finish_is_reset_after_the_drain_limit() {
         talk(&sessions[0].0, &sessions[0].1);
         let begun = Instant::now();
         proxy.signal(signal);
-        ends_with_0(&proxy, Duration::from_secs(5));
+        ends_with_0(&proxy, PATIENCE);
         let took = begun.elapsed();
         assert!(took >= Duration::from_millis(390), "after {took:?} already");
         for (client, upstream) in &sessions {
@@ -129,7 +129,7 @@ fn e49_the_second_signal_does_not_wait() {
         wait_until_closed(&proxy);
         talk(&client, &upstream);
         proxy.signal(second);
-        ends_with_0(&proxy, Duration::from_secs(5));
+        ends_with_0(&proxy, PATIENCE);
         client.expect_reset();
         upstream.expect_reset();
     }
@@ -142,7 +142,7 @@ fn e49_a_tiny_drain_limit_ends_at_once() {
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);
     proxy.signal(Signal::SIGTERM);
-    ends_with_0(&proxy, Duration::from_secs(5));
+    ends_with_0(&proxy, PATIENCE);
     client.expect_reset();
     upstream.expect_reset();
 }
@@ -166,7 +166,7 @@ fn e49_who_came_before_the_signal_is_served() {
         client.half_close();
         client.expect_eof();
     }
-    ends_with_0(&proxy, Duration::from_secs(5));
+    ends_with_0(&proxy, PATIENCE);
 }
 
 #[test]
@@ -185,6 +185,6 @@ fn e49_a_download_that_ends_while_draining_ends_the_proxy() {
     upstream.close();
     let drained = client.drain();
     assert_eq!((drained.digest, drained.end), (Digest::of(b""), End::Eof));
-    ends_with_0(&proxy, Duration::from_secs(5));
-    assert!(begun.elapsed() < scaled(Duration::from_secs(10)));
+    ends_with_0(&proxy, PATIENCE);
+    assert!(begun.elapsed() < scaled(2 * PATIENCE));
 }

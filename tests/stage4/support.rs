@@ -67,7 +67,9 @@ impl Deref for Hand {
 pub(crate) fn connect_and_be_closed(proxy: SocketAddr) {
     match Connect::new().try_to(proxy) {
         Ok(client) => drop(client.expect_closed()),
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        // ENOTCONN is what getpeername(2) says of a connection that was reset meanwhile.
+        Err(error)
+            if [ErrorKind::ConnectionReset, ErrorKind::NotConnected].contains(&error.kind()) => {}
         Err(error) => fail(format!("A client cannot connect to {proxy}: {error}.")),
     }
 }

@@ -1,8 +1,10 @@
 //! Messages that come in pieces: every response and every request cut at every byte, a second one behind it.
 
+use std::time::Duration;
+
 use harness::Test;
 
-use crate::support::{Hand, Mux, Site, get, reply};
+use crate::support::{Hand, Mux, Site, be_busy, get, reply};
 
 /// A request line's method, a response, and what the client gets.
 const RESPONSES: [(&str, &str, &str); 9] = [
@@ -66,7 +68,7 @@ fn e52_a_response_cut_anywhere_leaves_the_next_one_intact() {
             let upstream = upstream.get_or_insert_with(|| hand.next());
             drop(upstream.read_until(b"\r\n\r\n"));
             upstream.send(&response.as_bytes()[..cut]);
-            upstream.wait_until_read();
+            a_moment();
             upstream.send(&response.as_bytes()[cut..]);
             client.expect(expected.as_bytes());
 
@@ -100,7 +102,7 @@ fn e52_a_request_cut_anywhere_leaves_the_next_one_intact() {
         let both = [request.as_bytes(), &get("/second")].concat();
         for cut in 1..both.len() {
             client.send(&both[..cut]);
-            client.wait_until_read();
+            a_moment();
             client.send(&both[cut..]);
             assert_eq!(reply(&client).text(), expected, "cut at {cut}");
             assert_eq!(reply(&client).text(), "/second ", "cut at {cut}");
@@ -121,10 +123,15 @@ fn e52_what_has_no_length_ends_with_the_connection() {
         let upstream = hand.next();
         drop(upstream.read_until(b"\r\n\r\n"));
         upstream.send(&response[..cut]);
-        upstream.wait_until_read();
+        a_moment();
         upstream.send(&response[cut..]);
         upstream.close();
         client.expect(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall there is");
         client.expect_eof();
     }
+}
+
+/// Leaves the queue time to read a piece alone. Nothing depends on it: pieces that come together must work as well.
+fn a_moment() {
+    be_busy(Duration::from_micros(200));
 }

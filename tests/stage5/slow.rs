@@ -132,7 +132,7 @@ fn e55_a_large_upload_that_stops_half_way_has_a_deadline() {
     other.send(&get("/other"));
     assert_eq!(reply(&stuck).status(), "408");
     stuck.expect_eof();
-    drop(upstream.drain());
+    upstream.drain();
     let upstream = hand.next();
     assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
     upstream.send(&ok(b"other"));
@@ -185,7 +185,7 @@ fn e55_an_upload_whose_client_dies_closes_the_upstream_connection() {
     let upstream = hand.next();
     drop(upstream.read_until(b"\r\n\r\n"));
     dying.reset();
-    drop(upstream.drain());
+    upstream.drain();
     let other = mux.client();
     other.send(&get("/other"));
     let upstream = hand.next();

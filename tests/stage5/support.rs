@@ -1,5 +1,6 @@
 //! What the tests of stage 5 share: the queue, an HTTP upstream that watches the queue's promise, and HTTP by hand.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
@@ -29,7 +30,7 @@ pub(crate) struct Mux {
 impl Mux {
     /// Starts a queue in front of `upstream` with further arguments.
     #[track_caller]
-    pub(crate) fn start(upstream: impl ToString, arguments: &[&str]) -> Self {
+    pub(crate) fn start(upstream: impl Display, arguments: &[&str]) -> Self {
         let program = Program::new(program())
             .args(["queue", "--listen", "127.0.0.1:0", "--inspect", "0"])
             .args(["--upstream", &upstream.to_string()])

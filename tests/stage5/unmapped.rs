@@ -51,7 +51,7 @@ fn e53_without_a_queue_a_response_reaches_the_wrong_client() {
             "for bob"
         };
         peer.send(&ok(secret.as_bytes()));
-        drop(peer.drain());
+        peer.drain();
     });
     let naive = naive_multiplexer(slow.addr());
     let alice = Client::connect(naive);

@@ -165,7 +165,7 @@ fn e54_bytes_on_an_idle_connection_close_it() {
     upstream.send(&ok(b"first"));
     assert_eq!(reply(&client).text(), "first");
     upstream.send(&ok(b"early"));
-    drop(upstream.drain());
+    upstream.drain();
     client.send(&get("/second"));
     let upstream = hand.next();
     drop(upstream.read_until(b"\r\n\r\n"));
@@ -330,7 +330,7 @@ fn e54_an_answer_before_the_end_of_the_upload_arrives() {
     let refused = reply(&client);
     assert_eq!((refused.status(), refused.text().as_str()), ("413", "no\n"));
     client.expect_eof();
-    drop(upstream.with_patience(PATIENCE).drain());
+    upstream.with_patience(PATIENCE).drain();
     let other = mux.client();
     other.send(&get("/other"));
     let upstream = hand.next();

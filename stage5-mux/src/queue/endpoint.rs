@@ -122,7 +122,7 @@ impl Endpoint {
         }
     }
 
-    /// Writes once, the two pieces as one (`writev(2)`), and returns how many bytes were taken;
+    /// Writes once (`write(2)`, or `writev(2)` for two pieces) and returns how many bytes were taken;
     /// fewer than all say that the socket is full.
     ///
     /// # Errors

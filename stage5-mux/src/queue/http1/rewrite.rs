@@ -10,6 +10,9 @@ use crate::queue::framing::{Exchange, Refusal};
 /// Our name in `Via`.
 const VIA: &[u8] = b"Via: 1.1 stage5-mux\r\n";
 
+/// About as many bytes as a head may grow.
+const ADDED: usize = 64;
+
 const NO_TUNNEL: &str =
     "the upstream connection is shared by all clients, so it cannot become a tunnel for one";
 
@@ -47,6 +50,7 @@ pub(super) fn rewrite(
     check(method, &fields, http10)?;
     let (path, host) = split_target(method, target, &fields, http10)?;
     let host = host.unwrap_or(settings.host.as_bytes());
+    out.reserve(head.len() + host.len() + ADDED);
     for part in [
         method.as_bytes(),
         b" ",

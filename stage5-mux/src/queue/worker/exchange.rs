@@ -12,6 +12,9 @@ use crate::queue::framing::{
 };
 use crate::queue::upstream::{Action, Event, State};
 
+/// A body that is copied behind its head: up to here, a copy is cheaper than a vector of two.
+const COPY: usize = 4096;
+
 impl<F: Framing> Worker<F> {
     /// Does what the upstream's socket and the queue allow now.
     pub(super) fn drive_upstream(&mut self, now: Instant) {
@@ -20,7 +23,7 @@ impl<F: Framing> Worker<F> {
             let progress = match self.upstream.machine.state() {
                 State::Dead => self.begin_turn(now),
                 State::Connecting => self.conclude_connect(now) || self.begin_turn(now),
-                State::Idle => self.watch_idle(now) || self.begin_turn(now),
+                State::Idle => self.check_idle(now) || self.begin_turn(now),
                 // What has come already says more than what is still to be sent.
                 State::Sending => self.receive(now) || self.send(now),
                 State::AwaitingHead => self.receive(now),
@@ -58,9 +61,6 @@ impl<F: Framing> Worker<F> {
     fn begin_turn(&mut self, now: Instant) -> bool {
         if !self.upstream.machine.is_free() || self.queue.is_empty() {
             return false;
-        }
-        if self.upstream.machine.state() == State::Idle && !self.upstream.link.is_quiet() {
-            self.tell(Event::Lost, now);
         }
         let Some((row, _)) = self.queue.take_first() else {
             return false;
@@ -100,11 +100,16 @@ impl<F: Framing> Worker<F> {
     }
 
     /// Looks at a connection that nobody uses: an end, or bytes that nobody asked for.
-    fn watch_idle(&mut self, now: Instant) -> bool {
-        let Some(endpoint) = self.upstream.link.endpoint_mut() else {
+    ///
+    /// Before a request leaves, the look is a system call whatever the events have said. Only a
+    /// request that leaves in the very moment when the response before it has ended does without:
+    /// that read has just found the connection empty.
+    fn check_idle(&mut self, now: Instant) -> bool {
+        let Some(endpoint) = self.upstream.link.endpoint() else {
             return false;
         };
-        if !endpoint.is_readable() || self.upstream.link.is_quiet() {
+        let looks = endpoint.is_readable() || !self.queue.is_empty();
+        if !looks || self.upstream.link.is_quiet() {
             return false;
         }
         tracing::debug!("the upstream connection is closed while idle");
@@ -286,11 +291,15 @@ impl<F: Framing> Worker<F> {
         }
     }
 
-    fn pass_on(&mut self, passage: &Passage, head: &[u8], input: &[u8], now: Instant) {
+    fn pass_on(&mut self, passage: &Passage, head: &mut Vec<u8>, input: &[u8], now: Instant) {
         let Some(flight) = &mut self.upstream.flight else {
             return;
         };
-        let body = &input[passage.verbatim.clone()];
+        let mut body = &input[passage.verbatim.clone()];
+        if body.len() <= COPY {
+            head.extend_from_slice(body);
+            body = &[];
+        }
         if flight.responses.has_begun() && self.upstream.machine.state() != State::Relaying {
             self.tell(Event::Head, now);
         }
@@ -311,7 +320,12 @@ impl<F: Framing> Worker<F> {
         );
         // The next request leaves before this response is delivered: the upstream works on it
         // meanwhile.
-        if self.begin_turn(now) {
+        let empty = self
+            .upstream
+            .link
+            .endpoint()
+            .is_some_and(|endpoint| !endpoint.is_readable());
+        if empty && self.begin_turn(now) {
             self.send_held(now);
         }
         if let Some(token) = flight.and_then(|flight| flight.client) {

@@ -35,9 +35,16 @@ impl Buffer {
     }
 
     /// Adds bytes at the end.
+    ///
+    /// The room of consumed bytes is won back when they are more than those that wait, so the
+    /// memory stays below twice the most that ever waited, and no byte is moved more than once
+    /// for each byte consumed.
     pub fn append(&mut self, bytes: &[u8]) {
         if self.is_empty() {
             self.bytes.reserve_exact(bytes.len());
+        } else if self.consumed > self.len() {
+            self.bytes.drain(..self.consumed);
+            self.consumed = 0;
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -69,6 +76,21 @@ mod tests {
         assert_eq!(buffer.pending(), b" bytes");
         buffer.consume(6);
         assert_eq!(buffer.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_buffer_that_never_runs_empty_stays_small() {
+        let mut buffer = Buffer::new();
+        for _ in 0..10_000 {
+            buffer.append(&[0; 10]);
+            buffer.consume(if buffer.len() > 50 { 10 } else { 1 });
+        }
+        assert!(buffer.len() < 100);
+        assert!(
+            buffer.bytes.capacity() < 1000,
+            "{}",
+            buffer.bytes.capacity()
+        );
     }
 
     #[test]

@@ -22,11 +22,13 @@
 mod connection;
 mod histogram;
 mod metrics;
+mod queue;
 mod request;
 mod response;
 mod server;
 mod snapshot;
 
 pub use histogram::Histogram;
+pub use queue::{InFlight, QueueView};
 pub use server::Inspector;
 pub use snapshot::{EndpointView, Failures, SessionView, Snapshot, Timeouts, Totals};

@@ -8,7 +8,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Histogram, Totals};
+use super::{Histogram, QueueView, Totals};
 
 /// The content type of [`render`]'s text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -82,7 +82,25 @@ fn write_totals(out: &mut String, totals: &Totals) -> fmt::Result {
         "proxy_connect_latency_seconds",
         help,
         &totals.connect_latency,
-    )
+    )?;
+    totals
+        .queue
+        .as_ref()
+        .map_or(Ok(()), |queue| write_queue(out, queue))
+}
+
+fn write_queue(out: &mut String, queue: &QueueView) -> fmt::Result {
+    let help = "Requests that wait for their turn.";
+    gauge(out, "proxy_queue_length", help, queue.length)?;
+    heading(
+        out,
+        "proxy_queue_served_total",
+        "Requests answered since the start.",
+        "counter",
+    )?;
+    writeln!(out, "proxy_queue_served_total {}", queue.served)?;
+    let help = "Time that requests waited for their turn.";
+    histogram(out, "proxy_queue_wait_seconds", help, &queue.wait)
 }
 
 fn heading(out: &mut String, name: &str, help: &str, kind: &str) -> fmt::Result {
@@ -276,6 +294,26 @@ mod tests {
                 }
             });
         assert!(bounds.is_sorted());
+    }
+
+    #[test]
+    fn a_queue_is_told_where_there_is_one() {
+        let mut wait = Histogram::default();
+        wait.record(Duration::from_millis(3));
+        let queue = QueueView {
+            length: 7,
+            served: 40,
+            wait,
+            ..QueueView::default()
+        };
+        let samples = parse(&render(&Totals {
+            queue: Some(queue),
+            ..Totals::default()
+        }));
+        assert_eq!(samples["proxy_queue_length"], 7.0);
+        assert_eq!(samples["proxy_queue_served_total"], 40.0);
+        assert_eq!(samples["proxy_queue_wait_seconds_count"], 1.0);
+        assert!(!render(&Totals::default()).contains("queue"));
     }
 
     #[test]

@@ -13,8 +13,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// What the browser lets the page do: run exactly its own script and style, named by their SHA-256, fetch
 /// from where it came, and nothing else. A test computes both sums anew and tells them when they differ.
 const POLICY: &str = "default-src 'none'; \
-     script-src 'sha256-IoeIzr2Pe+mEuaqCwYkW8TU5sbauEt2NH8P4wVyQW8c='; \
-     style-src 'sha256-9MbLlrmHTx/Mo3U0nwBYFj629EMW4OvdMgPR62Dv22U='; \
+     script-src 'sha256-B4yAwFDgPA2EOuZnnoMO3Z4gM1SL7ldsHO9+l25VWTc='; \
+     style-src 'sha256-jclME8K1LZTNXaxhm4JWgrRXkaNY7cho/A3LaZKFNXw='; \
      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'";
 

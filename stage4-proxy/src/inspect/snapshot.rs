@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::Histogram;
+use super::{Histogram, QueueView};
 
 /// Shows all sessions and totals at one moment; its JSON form is `/routes.json`.
 ///
@@ -78,10 +78,13 @@ pub struct Totals {
     pub timeouts: Timeouts,
     /// How long successful connects to upstreams took.
     pub connect_latency: Histogram,
+    /// The queue, where requests are queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueView>,
 }
 
 impl Totals {
-    /// Adds another worker's totals.
+    /// Adds another worker's totals; only one of several workers can have a queue.
     pub fn merge(&mut self, other: &Self) {
         self.sessions_open += other.sessions_open;
         self.sessions_total += other.sessions_total;
@@ -93,6 +96,7 @@ impl Totals {
         self.accept_pauses += other.accept_pauses;
         self.timeouts.merge(other.timeouts);
         self.connect_latency.merge(&other.connect_latency);
+        self.queue = self.queue.take().or_else(|| other.queue.clone());
     }
 }
 
@@ -214,6 +218,7 @@ mod tests {
                 drain: first + 15,
             },
             connect_latency,
+            queue: None,
         }
     }
 

@@ -88,14 +88,18 @@ fn e46_the_time_limit_is_not_shorter_than_it_says() {
 #[test]
 fn e46_a_proxy_whose_upstream_comes_later() {
     let _test = Test::begin("A failure ends one session; the next client is a new attempt.");
-    let closed = ClosedPort::start();
-    let address = closed.addr();
+    // Bound and not listening: every connect is refused, and nobody else can take the port meanwhile.
+    let upstream = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    upstream.bind(&anywhere.into()).unwrap();
+    let address = upstream.local_addr().unwrap().as_socket().unwrap();
     let proxy = Proxy::to(address);
     connect_and_be_closed(proxy.addr());
-    drop(closed);
-    let later = harness::Scripted::options("late upstream").address(address);
-    let _later = later.start(|peer| peer.send(b"here I am"));
-    Client::connect(proxy.addr()).expect(b"here I am");
+    upstream.listen(8).unwrap();
+    let client = Client::connect(proxy.addr());
+    let (mut accepted, _) = upstream.accept().unwrap();
+    accepted.write_all(b"here I am").unwrap();
+    client.expect(b"here I am");
 }
 
 /// An upstream that answers no connect until the test opens it: its queue is full.

@@ -174,6 +174,57 @@ fn e55_a_large_upload_streams_and_arrives_whole() {
 }
 
 #[test]
+fn e55_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
+    let _test = Test::begin("An upload and its answer may overlap; each has its own end.");
+    let hand = Hand::start();
+    let mux = Mux::start(
+        hand.addr(),
+        &["--max-body", "1KiB", "--client-timeout", "500ms"],
+    );
+    let stuck = mux.client();
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    stuck.send(&[b'x'; 5000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    assert!(stuck.read_to_end().ends_with(b"half"));
+    upstream.drain();
+    expect_served_by(&mux, &hand);
+}
+
+#[test]
+fn e55_an_upload_and_its_answer_may_overlap() {
+    let _test = Test::begin("Read from the upstream while you send to it.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
+    let client = mux.client();
+    client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n");
+    client.send(&[b'x'; 2000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n");
+    drop(client.read_until(b"\r\n\r\n"));
+    drop(upstream.read_exact(2000));
+    upstream.send(&[b'y'; 2000]);
+    drop(client.read_exact(2000));
+    client.send(&[b'x'; 398_000]);
+    drop(upstream.read_exact(398_000));
+    upstream.send(&[b'y'; 398_000]);
+    drop(client.read_exact(398_000));
+    client.expect_eof();
+}
+
+/// Checks that the next client is served over a new connection.
+fn expect_served_by(mux: &Mux, hand: &Hand) {
+    let other = mux.client();
+    other.send(&get("/other"));
+    let upstream = hand.next();
+    assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
+    upstream.send(&ok(b"other"));
+    assert_eq!(reply(&other).text(), "other");
+}
+
+#[test]
 fn e55_an_upload_whose_client_dies_closes_the_upstream_connection() {
     let _test =
         Test::begin("The upstream must not take the next request for the rest of this one.");

@@ -339,7 +339,7 @@ impl<F: Framing> Client<F> {
             None if holds => Some((now, moved)),
             since if holds => since,
             // A moment without a full buffer proves nothing: only having caught up does.
-            since => since.filter(|_| !self.output.is_empty()),
+            since => since.filter(|_| !self.output.is_empty() || self.requests.is_inside()),
         };
     }
 
@@ -407,15 +407,24 @@ impl<F: Framing> Client<F> {
     /// Says whether the client has kept the pace since the upstream began to wait for it, and
     /// then begins to count anew.
     pub(super) fn has_kept_pace(&mut self, limits: &Limits, now: Instant) -> bool {
-        let moved = self.traffic.up + self.traffic.down;
         let Some((_, before)) = self.clock.holds_since else {
             return false;
         };
-        let kept = moved - before >= limits.pace();
+        let bound = if self.requests.is_inside() {
+            limits.max_body
+        } else {
+            limits.max_buffered
+        };
+        let kept = self.traffic.up + self.traffic.down - before >= Limits::pace(bound);
         if kept {
-            self.clock.holds_since = Some((now, moved));
+            self.count_anew(now);
         }
         kept
+    }
+
+    /// Forgives what was slow until now: it was not the client.
+    pub(super) fn count_anew(&mut self, now: Instant) {
+        self.clock.holds_since = Some((now, self.traffic.up + self.traffic.down));
     }
 
     /// Says whether a request has begun to arrive.

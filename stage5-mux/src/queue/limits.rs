@@ -77,12 +77,12 @@ impl Limits {
     }
 
     /// Returns the bytes that a client has to move within [`Limits::client_timeout`] while the
-    /// upstream waits for it: one buffer's worth.
+    /// upstream waits for it: the worth of the buffer that it has filled, a mebibyte at most.
     ///
     /// Without a pace, a client that moves a byte now and then could keep the upstream from all
     /// others for hours.
     #[must_use]
-    pub fn pace(&self) -> u64 {
-        self.max_buffered.min(self.chunk) as u64
+    pub fn pace(buffer: usize) -> u64 {
+        buffer.min(1024 * 1024) as u64
     }
 }

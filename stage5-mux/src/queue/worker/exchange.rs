@@ -211,11 +211,12 @@ impl<F: Framing> Worker<F> {
         let Some(client) = self.clients.table.row_mut(row) else {
             return;
         };
-        let uploads = self
-            .upstream
-            .flight
-            .as_ref()
-            .is_some_and(|flight| !flight.whole);
+        let flight = self.upstream.flight.as_ref();
+        let uploads = flight.is_some_and(|flight| !flight.whole);
+        if uploads && flight.is_some_and(|flight| !flight.unsent().is_empty()) {
+            // It is the upstream that takes nothing; it has a deadline of its own.
+            return client.count_anew(now);
+        }
         if client.has_kept_pace(&self.limits, now) {
             return;
         }

@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use harness::{Client, Connect, End, PATIENCE, Peer, Rng, Scripted, Test, eventually, proc};
+use harness::{
+    Client, Connect, End, PATIENCE, Peer, Rng, Scripted, Test, eventually, proc, sockets,
+};
 
 use crate::support::{
     HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, expect_reset_while_sending, proxy_and_echo,
@@ -100,6 +102,29 @@ fn e45_an_answer_of_an_upstream_that_never_reads() {
         client.expect(b"413 too large");
         assert_ne!(client.expect_closed(), End::TimedOut);
     }
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e45_what_is_under_way_outlives_the_side_that_sent_it() {
+    let _test = Test::begin(
+        "A sink that breaks ends its own direction; the other one delivers what it has.",
+    );
+    let hand = Hand::with(Scripted::options("upstream").send_buffer(8 * KIB));
+    let proxy = Proxy::to(hand.addr());
+    let client = Connect::new().receive_buffer(16 * KIB).to(proxy.addr());
+    let upstream = hand.next();
+    let sent = upstream.send_until_blocked(&[5; 4 * KIB], QUIET, 256 * MIB) as u64;
+    let here = sockets::find(upstream.local(), upstream.remote());
+    let under_way = sent - here.map_or(sent, |row| row.unsent);
+    upstream.reset();
+    // What the client says now cannot be delivered: that is no reason to lose what it is about to read.
+    client.send(b"are you there?");
+    let seen = client.drain().digest.bytes;
+    assert!(
+        seen >= under_way,
+        "{under_way} bytes were under way, {seen} arrived"
+    );
     proxy.wait_for_rows(0);
 }
 

@@ -1,26 +1,38 @@
-//! The commands of the course: `cargo demo` and `cargo book`.
+//! The commands of the course: `cargo course`, `cargo demo` and `cargo book`.
 //!
 //! # Reading order
 //! 1. [`demo`]: the proxy at work, and the check that it works.
-//! 2. [`book`]: the book, and the check that nothing in it is broken.
-//! 3. [`workspace`]: where the course lies, and how its programs are built.
+//! 2. `book`: the book, and the check that nothing in it is broken.
+//! 3. [`manifest`]: the exercises, as `course.toml` lists them; [`item`]: how they name functions.
+//! 4. [`starter`]: a workspace for a student, made from the reference by [`splice`].
+//! 5. [`run`]: tests, each alone and under limits.
+//! 6. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
+//! 7. [`workspace`]: where the course lies, and how its programs are built.
 
 #![expect(
     clippy::print_stdout,
     reason = "talking to the person at the terminal is what these commands are for"
 )]
 
+#[cfg(feature = "book")]
 mod book;
 mod demo;
+mod grade;
+mod item;
+mod manifest;
+mod run;
+mod splice;
+mod starter;
+mod student;
 mod workspace;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The commands that exist, for somebody who types `cargo course` alone.
+/// What `--help` adds, since some commands have names of their own.
 const COMMANDS: &str = "\
-Socket to Mux: the commands of the course
+cargo course alone shows where you are and what comes next.
 
   cargo demo            the proxy in front of a small web site, with its live inspector
   cargo demo --check    the same once: fetch, compare, show the route table, exit
@@ -33,7 +45,7 @@ Each command explains its options with --help.";
 
 /// The commands of the course
 #[derive(Debug, Parser)]
-#[command(name = "cargo course", bin_name = "cargo course", version)]
+#[command(name = "cargo course", bin_name = "cargo course", version, after_help = COMMANDS)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -41,12 +53,26 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Test(student::test::Options),
+    Hint(student::hint::Options),
+    Watch(student::watch::Options),
+    Solution(student::solution::Options),
+    /// Look whether this machine is ready for the course
+    Doctor,
+    Start(starter::Options),
+    Grade(grade::Options),
+    Confine(run::confine::Options),
     Demo(demo::Options),
+    #[cfg(feature = "book")]
     Book(book::Options),
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Some(Command::Confine(options)) = &arguments.command {
+        return run::confine::run(options);
+    }
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo course: {error:#}");
@@ -57,8 +83,18 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
-        None => println!("{COMMANDS}"),
+        None => student::picture::run()?,
+        // Its exit status is the test's: see main.
+        Some(Command::Confine(_)) => {}
+        Some(Command::Test(options)) => student::test::run(options)?,
+        Some(Command::Hint(options)) => student::hint::run(options)?,
+        Some(Command::Watch(options)) => student::watch::run(options)?,
+        Some(Command::Solution(options)) => student::solution::run(options)?,
+        Some(Command::Doctor) => student::doctor::run()?,
+        Some(Command::Start(options)) => starter::run(options)?,
+        Some(Command::Grade(options)) => grade::run(options)?,
         Some(Command::Demo(options)) => demo::run(options)?,
+        #[cfg(feature = "book")]
         Some(Command::Book(options)) => book::run(options)?,
     }
     Ok(())

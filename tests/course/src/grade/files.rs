@@ -1,0 +1,113 @@
+//! Taking files from a submission: bounded, ordinary, and nothing left of the one before.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The most files that a stage may have.
+const FILES: usize = 500;
+/// The most bytes that a file may have.
+const BYTES: u64 = 1 << 20;
+
+/// Makes `to` hold exactly the files of `from`; what is equal is not touched, so that Cargo does not build it again.
+///
+/// # Errors
+/// When `from` holds a link, a device, too many files or too large ones, or something cannot be copied.
+pub(super) fn replace(from: &Path, to: &Path) -> Result<()> {
+    let mut wanted = BTreeMap::new();
+    collect(from, Path::new(""), &mut wanted)?;
+    let mut present = BTreeMap::new();
+    if to.is_dir() {
+        collect(to, Path::new(""), &mut present)?;
+    }
+    for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
+        fs::remove_file(to.join(name))?;
+    }
+    for (name, bytes) in &wanted {
+        if present.get(name) != Some(bytes) {
+            let path = to.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(to))?;
+            fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn collect(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
+    let folder = root.join(below);
+    let entries = folder
+        .read_dir()
+        .with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let name = below.join(entry.file_name());
+        let metadata = entry.path().symlink_metadata()?;
+        if metadata.is_dir() {
+            collect(root, &name, found)?;
+        } else if metadata.is_file() {
+            ensure!(metadata.len() <= BYTES, "{} is too large", name.display());
+            ensure!(found.len() < FILES, "there are more than {FILES} files");
+            found.insert(name, fs::read(entry.path())?);
+        } else {
+            bail!("{} is no ordinary file", name.display());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_holds_exactly_what_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("deep")).unwrap();
+        fs::write(from.join("deep/a.rs"), "a").unwrap();
+        fs::create_dir_all(&to).unwrap();
+        fs::write(to.join("old.rs"), "old").unwrap();
+        replace(&from, &to).unwrap();
+        assert_eq!(fs::read(to.join("deep/a.rs")).unwrap(), b"a");
+        assert!(!to.join("old.rs").exists());
+        let before = fs::metadata(to.join("deep/a.rs"))
+            .unwrap()
+            .modified()
+            .unwrap();
+        replace(&from, &to).unwrap();
+        assert_eq!(
+            fs::metadata(to.join("deep/a.rs"))
+                .unwrap()
+                .modified()
+                .unwrap(),
+            before
+        );
+    }
+
+    #[test]
+    fn links_and_large_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", from.join("x.rs")).unwrap();
+        assert!(
+            replace(&from, &to)
+                .unwrap_err()
+                .to_string()
+                .contains("no ordinary file")
+        );
+        fs::remove_file(from.join("x.rs")).unwrap();
+        fs::File::create(from.join("y.rs"))
+            .unwrap()
+            .set_len(BYTES + 1)
+            .unwrap();
+        assert!(
+            replace(&from, &to)
+                .unwrap_err()
+                .to_string()
+                .contains("too large")
+        );
+    }
+}

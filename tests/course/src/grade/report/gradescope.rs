@@ -1,0 +1,79 @@
+//! The report as Gradescope's results.json.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{ExerciseReport, Report, Verdict};
+
+/// How many lines of a story are shown.
+const STORY: usize = 60;
+
+/// Renders one entry for each exercise.
+///
+/// # Errors
+/// Never, in practice: JSON has room for every text.
+pub(crate) fn render(report: &Report) -> Result<String> {
+    let (earned, _) = report.points();
+    let tests: Vec<_> = report
+        .stages
+        .iter()
+        .flat_map(|stage| {
+            stage
+                .exercises
+                .iter()
+                .map(|one| entry(one, stage.build.as_deref()))
+        })
+        .collect();
+    let value = json!({
+        "score": earned,
+        "output": format!("How it was run: {}.", report.guard),
+        "visibility": "visible",
+        "tests": tests,
+    });
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+fn entry(exercise: &ExerciseReport, build: Option<&str>) -> Value {
+    let mut output = format!("{}; {}", exercise.verdict.words(), exercise.note());
+    if let Some(story) = build.map(str::to_owned).or_else(|| exercise.story(STORY)) {
+        output += &format!("\n\n{story}\n\nTo read: {}", exercise.chapter);
+    }
+    let passed = exercise.verdict == Verdict::Passed;
+    json!({
+        "number": exercise.id,
+        "name": exercise.title,
+        "score": exercise.earned(),
+        "max_score": exercise.points,
+        "status": if passed { "passed" } else { "failed" },
+        "output": output,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn the_scores_of_the_entries_are_the_whole_score() {
+        let text = render(&sample::report()).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["score"], 60);
+        let tests = value["tests"].as_array().unwrap();
+        let sum = |key: &str| {
+            tests
+                .iter()
+                .map(|test| test[key].as_u64().unwrap())
+                .sum::<u64>()
+        };
+        assert_eq!((sum("score"), sum("max_score")), (60, 100));
+        assert_eq!(tests[1]["status"], "failed");
+        assert!(
+            tests[1]["output"]
+                .as_str()
+                .unwrap()
+                .contains("a < b & \"c\"")
+        );
+        assert!(tests[2]["output"].as_str().unwrap().contains("E0308"));
+    }
+}

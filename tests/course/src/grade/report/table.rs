@@ -1,0 +1,69 @@
+//! The report for a terminal.
+
+use super::{Report, Verdict};
+
+/// How many lines of a failure's story are shown.
+const STORY: usize = 12;
+/// How many lines of the compiler's messages are shown.
+const MESSAGES: usize = 30;
+
+/// Renders a table, and below it the story of each exercise that did not pass.
+pub(crate) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let mut stories = String::new();
+    for stage in &report.stages {
+        text += &format!("\n{}  {}\n", stage.id, stage.title);
+        for exercise in &stage.exercises {
+            let earned = format!("{}/{}", exercise.earned(), exercise.points);
+            text += &format!(
+                "  {:<4} {:<42} {:>6}  {:<20} {}\n",
+                exercise.id,
+                exercise.title,
+                earned,
+                exercise.verdict.words(),
+                exercise.note()
+            );
+            if let Some(story) = exercise.story(STORY) {
+                stories += &format!("\n{}  {}\n", exercise.id, story.replace('\n', "\n     "));
+            }
+        }
+        if let Some(messages) = &stage.build {
+            let lines: Vec<_> = messages.lines().take(MESSAGES).collect();
+            stories += &format!(
+                "\n{} {}:\n{}\n",
+                stage.id,
+                Verdict::CouldNotBuild.words(),
+                lines.join("\n")
+            );
+        }
+    }
+    let (earned, all) = report.points();
+    format!(
+        "{text}{stories}\n{earned} of {all} points. ({})\n",
+        report.guard
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn every_exercise_has_a_line_and_every_failure_a_story() {
+        let text = render(&sample::report());
+        for part in [
+            "60/60",
+            "passed",
+            "0/30",
+            "failed",
+            "1 of 2 tests",
+            "could not build",
+            "e12_b: a < b",
+            "E0308",
+            "60 of 100 points. (guarded)",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}

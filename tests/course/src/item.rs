@@ -1,0 +1,266 @@
+//! Items: how a function of the course is named, and where its body lies in its file.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Error, Result, bail, ensure};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Block, ImplItem, Item, ReturnType, Signature, Type};
+
+/// The name of a function, like `stage3-epoll/src/client.rs::Client::send`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ItemPath {
+    /// The file, relative to the workspace.
+    pub(crate) file: PathBuf,
+    /// The type whose `impl` holds the function, if it is a method.
+    owner: Option<String>,
+    name: String,
+}
+
+/// What a function's source text is made of, as byte ranges of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// From the first attribute or doc comment to the closing brace.
+    pub(crate) whole: Range<usize>,
+    /// From the opening brace to the closing one.
+    pub(crate) body: Range<usize>,
+}
+
+impl FromStr for ItemPath {
+    type Err = Error;
+
+    /// Takes `FILE.rs::function` or `FILE.rs::Type::function` apart.
+    fn from_str(text: &str) -> Result<Self> {
+        let (file, rest) = text
+            .split_once(".rs::")
+            .with_context(|| format!("{text:?} is not of the form FILE.rs::Type::function"))?;
+        let (owner, name) = match rest.rsplit_once("::") {
+            Some((owner, name)) => (Some(owner.to_owned()), name),
+            None => (None, rest),
+        };
+        let is_word =
+            |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let words = is_word(name) && owner.as_deref().is_none_or(is_word);
+        ensure!(words, "{rest:?} in {text:?} is not a function's name");
+        Ok(Self {
+            file: PathBuf::from(format!("{file}.rs")),
+            owner,
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for ItemPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}::{}", self.file.display(), self.function())
+    }
+}
+
+impl ItemPath {
+    /// Returns the name without the file: `Client::send`.
+    pub(crate) fn function(&self) -> String {
+        match &self.owner {
+            Some(owner) => format!("{owner}::{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// Returns the folder of the package that the file belongs to.
+    pub(crate) fn package(&self) -> Option<&str> {
+        self.file.components().next()?.as_os_str().to_str()
+    }
+
+    /// Reads the file below `root` and finds the function in it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or [`ItemPath::find`] fails.
+    pub(crate) fn read(&self, root: &Path) -> Result<(String, Function)> {
+        let file = root.join(&self.file);
+        let source = std::fs::read_to_string(&file)
+            .with_context(|| format!("cannot read {} of {self}", self.file.display()))?;
+        let function = self.find(&source)?;
+        Ok((source, function))
+    }
+
+    /// Finds the function in the text of its file.
+    ///
+    /// # Errors
+    /// When there is no such function or more than one, or when its body cannot be replaced by `todo!`.
+    pub(crate) fn find(&self, source: &str) -> Result<Function> {
+        let file = syn::parse_file(source)
+            .with_context(|| format!("{} is not Rust", self.file.display()))?;
+        let mut found: Vec<_> = file
+            .items
+            .iter()
+            .flat_map(|item| self.candidates(item))
+            .collect();
+        let (whole, signature, block) = match found.len() {
+            0 => bail!("there is no function {self}"),
+            1 => found.remove(0),
+            count => bail!("{self} names {count} functions: an exercise needs one"),
+        };
+        self.can_be_blanked(signature)?;
+        let body = block.span().byte_range();
+        Ok(Function { whole, body })
+    }
+
+    fn candidates<'a>(&self, item: &'a Item) -> Vec<(Range<usize>, &'a Signature, &'a Block)> {
+        let name_fits = |signature: &Signature| signature.ident == self.name;
+        if let Item::Fn(function) = item {
+            let fits = self.owner.is_none() && name_fits(&function.sig);
+            let found = (
+                function.span().byte_range(),
+                &function.sig,
+                &*function.block,
+            );
+            return fits.then_some(found).into_iter().collect();
+        }
+        let Item::Impl(implementation) = item else {
+            return Vec::new();
+        };
+        if self.owner != type_name(&implementation.self_ty) || is_test(&implementation.attrs) {
+            return Vec::new();
+        }
+        let methods = implementation.items.iter().filter_map(|item| {
+            let ImplItem::Fn(method) = item else {
+                return None;
+            };
+            let found = (method.span().byte_range(), &method.sig, &method.block);
+            name_fits(&method.sig).then_some(found)
+        });
+        methods.collect()
+    }
+
+    /// Refuses what does not compile with `todo!()` as its body.
+    fn can_be_blanked(&self, signature: &Signature) -> Result<()> {
+        ensure!(
+            signature.constness.is_none(),
+            "{self} is a const fn: it may run while its user is compiled, so it cannot be an exercise"
+        );
+        if let ReturnType::Type(_, kind) = &signature.output {
+            ensure!(
+                !matches!(**kind, Type::ImplTrait(_)),
+                "{self} returns impl Trait, which todo!() cannot stand for (E0277)"
+            );
+        }
+        Ok(())
+    }
+}
+
+fn type_name(kind: &Type) -> Option<String> {
+    let Type::Path(path) = kind else {
+        return None;
+    };
+    Some(path.path.segments.last()?.ident.to_string())
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|one| one.path().is_ident("cfg"))
+}
+
+/// Returns the names of the functions with `#[test]` in a file, at any depth.
+///
+/// # Errors
+/// When the text is not Rust.
+pub(crate) fn test_names(source: &str) -> Result<Vec<String>> {
+    let file = syn::parse_file(source)?;
+    let mut names = Vec::new();
+    collect_tests(&file.items, &mut names);
+    Ok(names)
+}
+
+fn collect_tests(items: &[Item], names: &mut Vec<String>) {
+    for item in items {
+        if let Item::Fn(function) = item {
+            if function.attrs.iter().any(|one| one.path().is_ident("test")) {
+                names.push(function.sig.ident.to_string());
+            }
+        } else if let Item::Mod(module) = item
+            && let Some((_, items)) = &module.content
+        {
+            collect_tests(items, names);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = r#"
+//! Größe: text before the items that is not ASCII moves bytes and characters apart.
+
+/// Doc.
+fn free(x: u8) -> u8 { x + 1 }
+
+struct Thing;
+impl Thing {
+    /// Doc of the method.
+    pub(crate) fn free(&self) -> Option<u8> {
+        Some(2) // ü
+    }
+    const fn fixed() -> u8 { 3 }
+    fn opaque() -> impl Iterator<Item = u8> { [4].into_iter() }
+}
+impl Default for Thing { fn default() -> Self { Thing } }
+impl Clone for Thing { fn clone(&self) -> Self { Thing } }
+#[test]
+fn e11_one() {}
+mod inner { #[test] #[ignore] fn e12_two() {} fn helper() {} }
+"#;
+
+    fn find(item: &str) -> Result<String> {
+        let path: ItemPath = format!("a/src/b.rs::{item}").parse()?;
+        Ok(SOURCE[path.find(SOURCE)?.body].to_owned())
+    }
+
+    #[test]
+    fn functions_and_methods_are_told_apart() {
+        assert_eq!(find("free").unwrap(), "{ x + 1 }");
+        assert!(find("Thing::free").unwrap().contains("Some(2) // ü"));
+        assert_eq!(find("Thing::default").unwrap(), "{ Thing }");
+    }
+
+    #[test]
+    fn what_cannot_be_an_exercise_is_refused_with_its_reason() {
+        let refused = |item: &str| find(item).unwrap_err().to_string();
+        assert!(refused("nowhere").contains("no function a/src/b.rs::nowhere"));
+        assert!(refused("Other::free").contains("no function"));
+        assert!(refused("Thing::fixed").contains("const fn"));
+        assert!(refused("Thing::opaque").contains("impl Trait"));
+    }
+
+    #[test]
+    fn paths_are_read_and_written() {
+        let path: ItemPath = "stage1-server/src/line.rs::LineBuffer::rest"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            path.to_string(),
+            "stage1-server/src/line.rs::LineBuffer::rest"
+        );
+        assert_eq!(path.package(), Some("stage1-server"));
+        for wrong in [
+            "line.rs",
+            "line::rest",
+            "line.rs::",
+            "line.rs::a b",
+            "x.rs::::f",
+        ] {
+            assert!(wrong.parse::<ItemPath>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn tests_are_found_by_their_attribute() {
+        assert_eq!(test_names(SOURCE).unwrap(), ["e11_one", "e12_two"]);
+    }
+
+    #[test]
+    fn the_whole_begins_with_the_doc_comment() {
+        let path: ItemPath = "b.rs::free".parse().unwrap();
+        assert!(SOURCE[path.find(SOURCE).unwrap().whole].starts_with("/// Doc.\nfn free"));
+    }
+}

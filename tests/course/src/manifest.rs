@@ -1,0 +1,229 @@
+//! The manifest: `course.toml`, the one list of stages and exercises.
+//!
+//! ```text
+//!   course.toml ── parse ──▶ Manifest ── structure ──▶ is it sound in itself?
+//!                                     ── sources ────▶ does it fit the code, the tests and the book?
+//! ```
+
+mod sources;
+mod structure;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::item::ItemPath;
+
+pub(crate) use sources::{last_segment, owner_of};
+
+/// The name of the manifest's file.
+pub(crate) const FILE: &str = "course.toml";
+
+/// All of `course.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    /// The stages in their order.
+    #[serde(rename = "stage")]
+    pub(crate) stages: Vec<Stage>,
+}
+
+/// A stage: a package and its exercises.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stage {
+    /// The short name, which is also that of its test target: `stage3`.
+    pub(crate) id: Spanned<String>,
+    /// The package and its folder: `stage3-epoll`.
+    pub(crate) package: Spanned<String>,
+    /// What it is about.
+    pub(crate) title: String,
+    /// Beginnings of test names that no exercise is graded by, because they show what is wrong with the code as given.
+    #[serde(default)]
+    pub(crate) ungraded: Vec<Spanned<String>>,
+    /// Its exercises, in an order in which each needs earlier ones only.
+    #[serde(rename = "exercise")]
+    pub(crate) exercises: Vec<Exercise>,
+}
+
+/// An exercise: functions to write, and the tests that tell whether they are right.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exercise {
+    /// Stage and number: `3.2`.
+    pub(crate) id: Spanned<String>,
+    /// A few words.
+    pub(crate) title: String,
+    /// Its part of 100.
+    pub(crate) points: u32,
+    /// How long it takes somebody who does it for the first time.
+    pub(crate) minutes: u32,
+    /// The chapter to read, a file of `book/src`.
+    pub(crate) chapter: Spanned<String>,
+    /// The functions to write.
+    pub(crate) items: Vec<Spanned<String>>,
+    /// Beginnings of the names of its tests; the longest one that fits a test decides.
+    pub(crate) tests: Vec<Spanned<String>>,
+    /// The exercises whose code this one, or its tests, cannot do without.
+    pub(crate) needs: Vec<Spanned<String>>,
+    /// Help in three steps: the direction, the approach, nearly there.
+    pub(crate) hints: [String; 3],
+}
+
+/// Something wrong in the manifest, at a byte of its text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    at: usize,
+    text: String,
+}
+
+impl Problem {
+    fn new<T>(at: &Spanned<T>, text: impl Into<String>) -> Self {
+        Self {
+            at: at.span().start,
+            text: text.into(),
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads the manifest of the course at `root` and checks that it is sound in itself.
+    ///
+    /// # Errors
+    /// When it cannot be read or parsed, or is not sound: every problem is told with its line.
+    pub(crate) fn load(root: &Path) -> Result<Self> {
+        Self::parse(&read(root)?)
+    }
+
+    /// As [`Manifest::load`], and checks that it fits the code, the tests and the book.
+    ///
+    /// # Errors
+    /// As [`Manifest::load`], and when something does not fit.
+    pub(crate) fn load_checked(root: &Path) -> Result<Self> {
+        let text = read(root)?;
+        let manifest = Self::parse(&text)?;
+        report(&text, sources::problems(&manifest, root)?)?;
+        Ok(manifest)
+    }
+
+    /// Parses a manifest and checks that it is sound in itself.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| anyhow::anyhow!("{FILE}: {error}"))?;
+        report(text, structure::problems(&manifest))?;
+        Ok(manifest)
+    }
+
+    /// Goes through all exercises with their stages, in order.
+    pub(crate) fn exercises(&self) -> impl Iterator<Item = (&Stage, &Exercise)> {
+        let of_stage = |stage| Stage::exercises_with(stage);
+        self.stages.iter().flat_map(of_stage)
+    }
+
+    /// Finds an exercise as people name it: `3.2`, `32` or `e32`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn find(&self, name: &str) -> Result<(&Stage, &Exercise)> {
+        let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+        let fits =
+            |exercise: &Exercise| exercise.id() == name || exercise.id().replace('.', "") == digits;
+        let found = self.exercises().find(|(_, exercise)| fits(exercise));
+        found.with_context(|| {
+            format!("there is no exercise {name:?}: `cargo course` shows them all")
+        })
+    }
+
+    /// Finds a stage as people name it: `stage3`, `3` or `stage3-epoll`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn stage(&self, name: &str) -> Result<&Stage> {
+        let fits = |stage: &&Stage| [stage.id(), stage.package(), stage.number()].contains(&name);
+        let names: Vec<_> = self.stages.iter().map(Stage::id).collect();
+        let found = self.stages.iter().find(fits);
+        found.with_context(|| format!("there is no stage {name:?}, but {}", names.join(", ")))
+    }
+}
+
+impl Stage {
+    /// Returns the short name.
+    pub(crate) fn id(&self) -> &str {
+        self.id.as_ref()
+    }
+
+    /// Returns the package's name, which is that of its folder.
+    pub(crate) fn package(&self) -> &str {
+        self.package.as_ref()
+    }
+
+    /// Returns the number: `3`.
+    pub(crate) fn number(&self) -> &str {
+        self.id().trim_start_matches("stage")
+    }
+
+    fn exercises_with(&self) -> impl Iterator<Item = (&Self, &Exercise)> {
+        self.exercises.iter().map(move |exercise| (self, exercise))
+    }
+}
+
+impl Exercise {
+    /// Returns stage and number.
+    pub(crate) fn id(&self) -> &str {
+        self.id.as_ref()
+    }
+
+    /// Returns number and title, as a `todo!` says it.
+    pub(crate) fn name(&self) -> String {
+        format!("{}: {}", self.id(), self.title)
+    }
+
+    /// Returns the functions to write.
+    ///
+    /// # Errors
+    /// When a path is malformed.
+    pub(crate) fn items(&self) -> Result<Vec<ItemPath>> {
+        self.items
+            .iter()
+            .map(|item| item.as_ref().parse())
+            .collect()
+    }
+}
+
+fn read(root: &Path) -> Result<String> {
+    let path = root.join(FILE);
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Turns problems into one error that names the line of each.
+fn report(text: &str, problems: Vec<Problem>) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let line = |at: usize| text[..at].matches('\n').count() + 1;
+    let lines: Vec<_> = problems
+        .into_iter()
+        .map(|problem| format!("{FILE}:{}: {}", line(problem.at), problem.text))
+        .collect();
+    bail!("{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn the_manifest_of_this_course_fits_its_code_its_tests_and_its_book() {
+        let checked = Manifest::load_checked(&workspace::root().unwrap());
+        if let Err(error) = checked {
+            panic!("{error:#}");
+        }
+    }
+}

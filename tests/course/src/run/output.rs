@@ -1,0 +1,94 @@
+//! The output of tests and compilers: bounded, and without what only libtest needs.
+
+use std::io::Read;
+
+/// Reads a stream to its end and keeps its beginning and its end, `limit` bytes together.
+pub(crate) fn read_bounded(mut stream: impl Read, limit: usize) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut dropped = 0;
+    let mut chunk = vec![0; 16 * 1024];
+    // A stream that breaks has ended.
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        kept.extend_from_slice(&chunk[..count]);
+        if kept.len() > limit {
+            let surplus = kept.len() - limit;
+            kept.drain(limit / 2..limit / 2 + surplus);
+            dropped += surplus;
+        }
+    }
+    if dropped > 0 {
+        let note = format!("\n... {dropped} bytes are left out here ...\n");
+        kept.splice(limit / 2..limit / 2, note.into_bytes());
+    }
+    kept
+}
+
+/// Returns bytes as text, with the middle left out if they are many.
+pub(crate) fn bounded(bytes: &[u8], limit: usize) -> String {
+    String::from_utf8_lossy(&read_bounded(bytes, limit)).into_owned()
+}
+
+/// Returns what a failed test said, without the frame that libtest puts around it.
+pub(crate) fn message(output: &str) -> String {
+    let is_frame = |line: &str| {
+        let line = line.trim();
+        line.is_empty()
+            || line.starts_with("running ")
+            || line.starts_with("test result: ")
+            || line.starts_with("note: run with `RUST_BACKTRACE")
+            || line == "failures:"
+            || line.starts_with("thread '") && line.ends_with(':') && line.contains("panicked at")
+            || line.starts_with("test ") && line.contains(" ... ")
+    };
+    let lines: Vec<_> = output.lines().collect();
+    // The list of failures at the end repeats the name.
+    let end = lines.iter().rposition(|line| line.trim() == "failures:");
+    let lines = &lines[..end.unwrap_or(lines.len())];
+    let kept: Vec<_> = lines
+        .iter()
+        .filter(|line| !is_frame(line))
+        .copied()
+        .collect();
+    kept.join("\n")
+}
+
+/// Finds the exercise whose `todo!` has ended a test: `3.2`.
+pub(crate) fn unwritten(output: &str) -> Option<&str> {
+    let (_, rest) = output.split_once("not yet implemented: exercise ")?;
+    rest.split([':', '\n', '\'', '"']).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginning_and_end_are_kept() {
+        assert_eq!(bounded(b"short", 100), "short");
+        let mut long = b"begin".to_vec();
+        long.resize(1_000_000, b'x');
+        long.extend(b"end");
+        let text = bounded(&long, 1000);
+        assert!(text.starts_with("begin") && text.ends_with("end"));
+        assert!(
+            text.contains("... 999003 bytes are left out here ..."),
+            "{text}"
+        );
+        assert!(text.len() < 1100);
+    }
+
+    #[test]
+    fn the_frame_of_libtest_is_taken_away() {
+        let output = "\nrunning 1 test\n\nthread 'e11_a' (7) panicked at tests/stage1.rs:5:3:\nIt is wrong.\n  1. connect\n\
+                      note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\ntest e11_a ... FAILED\n\n\
+                      failures:\n\nfailures:\n    e11_a\n\ntest result: FAILED. 0 passed\n";
+        assert_eq!(message(output), "It is wrong.\n  1. connect");
+    }
+
+    #[test]
+    fn an_unwritten_exercise_is_found() {
+        let output = "x\nnot yet implemented: exercise 3.2: Wake\nmore";
+        assert_eq!(unwritten(output), Some("3.2"));
+        assert_eq!(unwritten("assertion failed"), None);
+    }
+}

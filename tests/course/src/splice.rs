@@ -1,0 +1,165 @@
+//! Splicing: text of a source file replaced in place, everything around it kept as it was written.
+//!
+//! A syntax tree that is printed again has lost its comments and its format, so the tree only says
+//! where the text is.
+
+use std::ops::Range;
+
+use anyhow::{Context, Result, ensure};
+use syn::spanned::Spanned as _;
+
+use crate::item::ItemPath;
+
+/// One replacement of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Edit {
+    /// The bytes to take out.
+    pub(crate) range: Range<usize>,
+    /// What to put in their place.
+    pub(crate) text: String,
+}
+
+/// What a blanked function says when it runs; the tests' messages look for it.
+pub(crate) const MARK: &str = "exercise ";
+
+/// The line above the permission, which tells when to remove it.
+const WHEN_TO_REMOVE: &str =
+    "// Exercises of this crate are open. Remove these lines when the last one is written.";
+
+/// What open exercises leave unused; `clippy::todo` and its like would report each of them again.
+const PERMISSION: &str = "#![allow(
+    unused,
+    unfulfilled_lint_expectations,
+    clippy::allow_attributes,
+    clippy::needless_pass_by_value,
+    clippy::todo,
+    reason = \"a body that is still to be written uses neither arguments nor imports\"
+)]";
+
+/// Replaces all ranges, from the last to the first so that none moves another.
+///
+/// # Errors
+/// When two of them overlap.
+pub(crate) fn apply(source: &str, mut edits: Vec<Edit>) -> Result<String> {
+    edits.sort_by_key(|edit| edit.range.start);
+    let overlap = edits
+        .windows(2)
+        .any(|pair| pair[0].range.end > pair[1].range.start);
+    ensure!(!overlap, "two edits want the same text");
+    let mut text = source.to_owned();
+    for edit in edits.into_iter().rev() {
+        text.replace_range(edit.range, &edit.text);
+    }
+    Ok(text)
+}
+
+/// Replaces the bodies of functions by `todo!("exercise ID: TITLE")`.
+///
+/// # Errors
+/// When a function is not there or cannot be an exercise.
+pub(crate) fn blank(source: &str, open: &[(&ItemPath, String)]) -> Result<String> {
+    let edits = open.iter().map(|(item, name)| {
+        let function = item.find(source)?;
+        let indent = indent_at(source, function.whole.start);
+        let text = format!("{{\n{indent}    todo!(\"{MARK}{name}\")\n{indent}}}");
+        let range = function.body;
+        Ok(Edit { range, text })
+    });
+    let edits = edits.collect::<Result<Vec<_>>>()?;
+    apply(source, edits)
+}
+
+/// Puts the permission to leave things unused at the top of a crate's first file.
+///
+/// # Errors
+/// When the text is not Rust, or has no item.
+pub(crate) fn permit_unused(source: &str) -> Result<String> {
+    let file = syn::parse_file(source)?;
+    let first = file.items.first().context("a file without items")?;
+    let start = first.span().byte_range().start;
+    let text = format!("{WHEN_TO_REMOVE}\n{PERMISSION}\n\n");
+    let range = start..start;
+    apply(source, vec![Edit { range, text }])
+}
+
+/// Returns the exercises whose mark stands in a text.
+pub(crate) fn marks(source: &str) -> Vec<String> {
+    source
+        .split("todo!(\"exercise ")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once(':')?.0.to_owned()))
+        .collect()
+}
+
+fn indent_at(source: &str, position: usize) -> &str {
+    let line = source[..position].rfind('\n').map_or(0, |end| end + 1);
+    &source[line..position]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "\
+//! A crate.
+
+// A comment that stays.
+use std::io;
+
+/// Doc that stays.
+fn one(x: u8) -> u8 {
+    // The thought that a student shall have.
+    x + 1
+}
+
+impl Thing {
+    /// Two.
+    #[must_use]
+    fn two(&self) {}
+}
+";
+
+    fn path(item: &str) -> ItemPath {
+        format!("x/src/lib.rs::{item}").parse().unwrap()
+    }
+
+    #[test]
+    fn bodies_become_todo_and_nothing_else_changes() {
+        let (one, two) = (path("one"), path("Thing::two"));
+        let open = [(&one, "1.1: one".to_owned()), (&two, "1.2: two".to_owned())];
+        let text = blank(SOURCE, &open).unwrap();
+        let expected = SOURCE
+            .replace(
+                "    // The thought that a student shall have.\n    x + 1\n",
+                "    todo!(\"exercise 1.1: one\")\n",
+            )
+            .replace("{}", "{\n        todo!(\"exercise 1.2: two\")\n    }");
+        assert_eq!(text, expected);
+        assert_eq!(marks(&text), ["1.1", "1.2"]);
+    }
+
+    #[test]
+    fn nothing_open_changes_nothing() {
+        assert_eq!(blank(SOURCE, &[]).unwrap(), SOURCE);
+        assert!(marks(SOURCE).is_empty());
+    }
+
+    #[test]
+    fn the_permission_stands_between_the_docs_and_the_first_item() {
+        let text = permit_unused(SOURCE).unwrap();
+        let (before, after) = text.split_once(WHEN_TO_REMOVE).unwrap();
+        assert!(before.starts_with("//! A crate.\n"));
+        assert!(after.contains(")]\n\nuse std::io;"));
+        assert!(syn::parse_file(&text).is_ok());
+    }
+
+    #[test]
+    fn overlapping_edits_are_refused() {
+        let edit = |range| Edit {
+            range,
+            text: String::new(),
+        };
+        assert!(apply("abcdef", vec![edit(0..3), edit(2..4)]).is_err());
+        assert_eq!(apply("abcdef", vec![edit(4..5), edit(0..3)]).unwrap(), "df");
+    }
+}

@@ -1,0 +1,222 @@
+//! `cargo course start DIR`: a workspace for a student, made from the reference.
+//!
+//! ```text
+//!   reference ── copy ──▶ the stages, their tests, the tools        copy.rs
+//!             ── blank ─▶ bodies of the open exercises               here
+//!             ── words ─▶ README, AGENTS.md, workflow, starter.toml  texts.rs
+//! ```
+
+mod copy;
+mod record;
+mod texts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::item::ItemPath;
+use crate::manifest::{Exercise, Manifest, Stage};
+use crate::{splice, workspace};
+
+pub(crate) use copy::settle_lock_file;
+pub(crate) use record::Record;
+
+/// Make a workspace to work in: the stages with their exercises open, the tests, the tools
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The folder to make; it must be empty or not exist
+    dir: PathBuf,
+
+    /// The first stage to work on; the stages before it are solved
+    #[arg(long, value_name = "STAGE")]
+    from: Option<String>,
+}
+
+/// Makes the starter and says what to do next.
+///
+/// # Errors
+/// When the folder is not empty, or the reference does not fit the manifest.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let root = workspace::root()?;
+    if let Some(record) = Record::read(&root)? {
+        bail!(
+            "this is a starter already: its reference is {}",
+            record.reference
+        );
+    }
+    let manifest = Manifest::load_checked(&root)?;
+    let from = match &options.from {
+        Some(name) => manifest.stage(name)?,
+        None => manifest
+            .stages
+            .first()
+            .context("the course has no stages")?,
+    };
+    must_be_empty(&options.dir)?;
+    let open = open_exercises(&manifest, from);
+    create(&root, &options.dir, &manifest, &open)?;
+    texts::write(&options.dir, &manifest, &open)?;
+    Record::new(&root, from.id()).write(&options.dir)?;
+    settle_lock_file(&options.dir)?;
+    println!(
+        "{} is ready: {} exercises to write, from {} on.\n\n  cd {0}\n  cargo course\n\nREADME.md says the rest.",
+        options.dir.display(),
+        open.len(),
+        from.id()
+    );
+    Ok(())
+}
+
+/// Writes the stages with the given exercises blanked, their tests and the tools into `dir`.
+///
+/// # Errors
+/// When something cannot be copied or blanked.
+fn create(root: &Path, dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> Result<()> {
+    prepare_copy(root, dir, manifest)?;
+    blank(dir, open)
+}
+
+/// Writes the stages as they are, their tests and the tools into `dir`, with a Cargo.toml that fits.
+///
+/// # Errors
+/// When something cannot be copied.
+pub(crate) fn prepare_copy(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    copy::copy_parts(root, dir, copy::COURSE_PARTS)?;
+    copy::copy_parts(root, dir, copy::stage_parts(manifest))?;
+    copy::write_workspace(root, dir, manifest)
+}
+
+/// Blanks exercises in a copy of the reference, and lets the crates concerned compile without warnings.
+///
+/// # Errors
+/// When an item is not there.
+fn blank(dir: &Path, open: &[&Exercise]) -> Result<()> {
+    let mut files: BTreeMap<PathBuf, Vec<(ItemPath, String)>> = BTreeMap::new();
+    for exercise in open {
+        for item in exercise.items()? {
+            let entry = files.entry(item.file.clone()).or_default();
+            entry.push((item, exercise.name()));
+        }
+    }
+    let roots: BTreeSet<_> = files
+        .keys()
+        .flat_map(|file| crate_roots(dir, file))
+        .collect();
+    for (file, items) in &files {
+        let items: Vec<_> = items
+            .iter()
+            .map(|(item, name)| (item, name.clone()))
+            .collect();
+        edit(dir, file, |source| splice::blank(source, &items))?;
+    }
+    for root in roots {
+        edit(dir, &root, splice::permit_unused)?;
+    }
+    Ok(())
+}
+
+/// Returns the first files of the crates that a source file is part of.
+fn crate_roots(dir: &Path, file: &Path) -> Vec<PathBuf> {
+    let is_program = file.ends_with("src/main.rs")
+        || file
+            .parent()
+            .is_some_and(|folder| folder.ends_with("src/bin"));
+    if is_program {
+        return vec![file.to_owned()];
+    }
+    let folder = file
+        .components()
+        .next()
+        .map(|part| Path::new(part.as_os_str()).join("src/lib.rs"));
+    folder
+        .into_iter()
+        .filter(|root| dir.join(root).is_file())
+        .collect()
+}
+
+fn edit(dir: &Path, file: &Path, change: impl Fn(&str) -> Result<String>) -> Result<()> {
+    let path = dir.join(file);
+    let source =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = change(&source).with_context(|| format!("in {}", file.display()))?;
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn open_exercises<'a>(manifest: &'a Manifest, from: &Stage) -> Vec<&'a Exercise> {
+    let stages = manifest
+        .stages
+        .iter()
+        .skip_while(|stage| stage.id() != from.id());
+    stages.flat_map(|stage| &stage.exercises).collect()
+}
+
+fn must_be_empty(dir: &Path) -> Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    ensure!(dir.is_dir(), "{} is not a folder", dir.display());
+    let mut entries = dir
+        .read_dir()
+        .with_context(|| format!("cannot read {}", dir.display()))?;
+    ensure!(
+        entries.next().is_none(),
+        "{} is not empty, and nothing is ever overwritten: choose another folder",
+        dir.display()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_folder_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        must_be_empty(folder.path()).unwrap();
+        must_be_empty(&folder.path().join("new")).unwrap();
+        fs::write(folder.path().join("mine"), "").unwrap();
+        assert!(
+            must_be_empty(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("not empty")
+        );
+        assert!(must_be_empty(&folder.path().join("mine")).is_err());
+    }
+
+    #[test]
+    fn the_reference_blanks_and_holds_no_solution() {
+        let root = workspace::root().unwrap();
+        if Record::read(&root).unwrap().is_some() {
+            return; // A starter has nothing to blank.
+        }
+        let manifest = Manifest::load(&root).unwrap();
+        let open: Vec<_> = manifest.exercises().map(|(_, exercise)| exercise).collect();
+        let folder = tempfile::tempdir().unwrap();
+        create(&root, folder.path(), &manifest, &open).unwrap();
+        for exercise in open {
+            for item in exercise.items().unwrap() {
+                let (source, function) = item.read(folder.path()).unwrap();
+                let expected = format!("todo!(\"exercise {}\")", exercise.name());
+                assert_eq!(
+                    source[function.body].trim_matches(['{', '}', ' ', '\n']),
+                    expected
+                );
+            }
+        }
+        for part in [
+            "tests/bugs",
+            "tests/variants",
+            "tests/bench",
+            "book",
+            ".git",
+        ] {
+            assert!(!folder.path().join(part).exists(), "{part}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Copying: which parts of the course a starter or a workbench gets, and its own Cargo.toml.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::manifest::{FILE, Manifest};
+use crate::splice::{Edit, apply};
+
+/// What every workspace made from this one needs, beside its stages.
+pub(super) const COURSE_PARTS: &[&str] = &[
+    ".cargo/config.toml",
+    ".gitignore",
+    "Cargo.lock",
+    "LICENSE",
+    "clippy.toml",
+    FILE,
+    "tests/Cargo.toml",
+    "tests/src",
+    "tests/course/Cargo.toml",
+    "tests/course/src",
+];
+
+/// What a copy of a stage holds; what is missing in the original is missing in the copy.
+const PACKAGE_PARTS: &[&str] = &["Cargo.toml", "src", "benches", "examples"];
+
+/// The packages that are no stages.
+const OTHER_MEMBERS: &[&str] = &["tests", "tests/course"];
+
+/// Returns the folders and files of all stages, with their tests.
+pub(super) fn stage_parts(manifest: &Manifest) -> Vec<String> {
+    let of_stage = |stage: &crate::manifest::Stage| {
+        let package = stage.package().to_owned();
+        let parts = PACKAGE_PARTS
+            .iter()
+            .map(move |part| format!("{package}/{part}"));
+        parts.chain([
+            format!("tests/{}.rs", stage.id()),
+            format!("tests/{}", stage.id()),
+        ])
+    };
+    manifest.stages.iter().flat_map(of_stage).collect()
+}
+
+/// Copies files and folders to the same place below another root.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub(super) fn copy_parts(
+    from: &Path,
+    to: &Path,
+    parts: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<()> {
+    for part in parts {
+        copy(&from.join(part.as_ref()), &to.join(part.as_ref()))?;
+    }
+    Ok(())
+}
+
+/// Copies a file or a folder. What has the same content already is not touched, so that Cargo does not build it again.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if from.is_dir() {
+        fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+        for entry in from.read_dir()? {
+            let name = entry?.file_name();
+            copy(&from.join(&name), &to.join(&name))?;
+        }
+    } else if from.is_file() {
+        let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+        write_if_changed(to, &bytes)?;
+    }
+    Ok(())
+}
+
+/// Writes a file and its folder, unless it has that content.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[derive(Deserialize)]
+struct CargoFile {
+    workspace: Option<Workspace>,
+    features: Option<Features>,
+}
+
+#[derive(Deserialize)]
+struct Workspace {
+    members: Spanned<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Features {
+    default: Option<Spanned<Vec<String>>>,
+}
+
+/// Writes the workspace's Cargo.toml with the members that the copy has, and leaves the book's tools out of `course`.
+///
+/// # Errors
+/// When the originals are not as they should be.
+pub(super) fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
+    let text = fs::read_to_string(root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
+    let file: CargoFile = toml::from_str(&text)?;
+    let members = file
+        .workspace
+        .context("Cargo.toml has no workspace")?
+        .members;
+    let stages = manifest.stages.iter().map(crate::manifest::Stage::package);
+    let names: Vec<_> = stages.chain(OTHER_MEMBERS.iter().copied()).collect();
+    let lines: String = names
+        .iter()
+        .map(|name| format!("    \"{name}\",\n"))
+        .collect();
+    let range = members.span();
+    let text = apply(
+        &text,
+        vec![Edit {
+            range,
+            text: format!("[\n{lines}]"),
+        }],
+    )?;
+    write_if_changed(&dir.join("Cargo.toml"), text.as_bytes())?;
+    let path = dir.join("tests/course/Cargo.toml");
+    let text = fs::read_to_string(&path).context("cannot read the Cargo.toml of course")?;
+    let file: CargoFile = toml::from_str(&text)?;
+    let Some(default) = file.features.and_then(|features| features.default) else {
+        return Ok(());
+    };
+    let range = default.span();
+    let text = apply(
+        &text,
+        vec![Edit {
+            range,
+            text: "[]".to_owned(),
+        }],
+    )?;
+    write_if_changed(&path, text.as_bytes())
+}
+
+/// Lets cargo drop from the lock file what the copy does not use, and nothing else.
+///
+/// # Errors
+/// When cargo cannot do it without the network.
+pub(crate) fn settle_lock_file(dir: &Path) -> Result<()> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "metadata",
+            "--offline",
+            "--format-version",
+            "1",
+            "--no-default-features",
+        ])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start cargo")?;
+    ensure!(
+        output.status.success(),
+        "cargo cannot read the new workspace: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_equal_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        write_if_changed(&path, b"one").unwrap();
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        write_if_changed(&path, b"one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+        write_if_changed(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn parts_are_copied_to_their_place_and_missing_ones_are_left_out() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write_if_changed(&from.path().join("x/y/z.rs"), b"z").unwrap();
+        copy_parts(from.path(), to.path(), ["x/y", "nothing"]).unwrap();
+        assert_eq!(fs::read(to.path().join("x/y/z.rs")).unwrap(), b"z");
+        assert!(!to.path().join("nothing").exists());
+    }
+}

@@ -1,0 +1,42 @@
+//! The words of a starter: where to begin, how an assistant may help, what runs on each push.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::copy::write_if_changed;
+use crate::manifest::{Exercise, Manifest};
+
+const README: &str = include_str!("README.md.txt");
+const AGENTS: &str = include_str!("AGENTS.md.txt");
+const WORKFLOW: &str = include_str!("grade.yml.txt");
+
+/// Writes README.md, AGENTS.md and the workflow.
+///
+/// # Errors
+/// When one of them cannot be written.
+pub(crate) fn write(dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> Result<()> {
+    let readme = README.replace("EXERCISES\n", &table(manifest, open));
+    write_if_changed(&dir.join("README.md"), readme.as_bytes())?;
+    write_if_changed(&dir.join("AGENTS.md"), AGENTS.as_bytes())?;
+    write_if_changed(
+        &dir.join(".github/workflows/grade.yml"),
+        WORKFLOW.as_bytes(),
+    )
+}
+
+/// Lists the open exercises; the minutes are for somebody who does them for the first time.
+fn table(manifest: &Manifest, open: &[&Exercise]) -> String {
+    let mut text = "| exercise | points | minutes | in |\n|---|---|---|---|\n".to_owned();
+    for (stage, exercise) in manifest.exercises() {
+        if open.iter().any(|one| one.id() == exercise.id()) {
+            let (points, minutes) = (exercise.points, exercise.minutes);
+            let name = exercise.name().replacen(':', "", 1);
+            text += &format!(
+                "| {name} | {points} | {minutes} | `{}` |\n",
+                stage.package()
+            );
+        }
+    }
+    text
+}

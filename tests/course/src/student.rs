@@ -1,0 +1,9 @@
+//! The commands for somebody who works through the course.
+
+pub(crate) mod doctor;
+pub(crate) mod hint;
+pub(crate) mod picture;
+pub(crate) mod progress;
+pub(crate) mod solution;
+pub(crate) mod test;
+pub(crate) mod watch;

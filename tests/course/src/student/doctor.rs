@@ -1,0 +1,160 @@
+//! `cargo course doctor`: whether this machine is ready for the course.
+
+use std::net::{Ipv6Addr, TcpListener};
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+use nix::sys::resource::{Resource, getrlimit};
+
+/// The oldest version of Rust that the course builds with.
+const RUST: (u32, u32) = (1, 90);
+/// Descriptors that the largest tests need.
+const DESCRIPTORS: u64 = 4096;
+
+/// What a check has found.
+enum Finding {
+    Good(String),
+    /// The course works without it, with what the text says missing.
+    Optional(String),
+    Bad(String),
+}
+
+/// Prints every finding.
+///
+/// # Errors
+/// When something is missing that the course cannot do without.
+pub(crate) fn run() -> Result<()> {
+    let findings = [
+        ("Linux", system()),
+        ("Rust", rust()),
+        (
+            "Python",
+            program(
+                "python3",
+                &["--version"],
+                "the demonstration and stage 4 need it: install python3",
+            ),
+        ),
+        ("descriptors", descriptors()),
+        ("IPv6", ipv6()),
+        ("curl", optional("curl", "one test of stage 4 is skipped")),
+        (
+            "strace",
+            optional(
+                "strace",
+                "one test of stage 4 is skipped, and the book's experiments use it",
+            ),
+        ),
+        (
+            "ss",
+            optional("ss", "the book's experiments use it (package iproute2)"),
+        ),
+        (
+            "setpriv",
+            optional(
+                "setpriv",
+                "programs under test may outlive a test run that is killed (package util-linux)",
+            ),
+        ),
+    ];
+    let mut bad = 0;
+    for (name, finding) in findings {
+        match finding {
+            Finding::Good(text) => println!("  ok       {name}: {text}"),
+            Finding::Optional(text) => println!("  without  {name}: {text}"),
+            Finding::Bad(text) => {
+                bad += 1;
+                println!("  MISSING  {name}: {text}");
+            }
+        }
+    }
+    ensure!(bad == 0, "this machine is not ready yet: see above");
+    println!("This machine is ready.");
+    Ok(())
+}
+
+fn system() -> Finding {
+    if cfg!(target_os = "linux") {
+        Finding::Good("epoll and eventfd are here".to_owned())
+    } else {
+        Finding::Bad("epoll(7) exists on Linux only; a virtual machine or WSL 2 will do".to_owned())
+    }
+}
+
+fn rust() -> Finding {
+    let Some(text) = first_line("rustc", &["--version"]) else {
+        return Finding::Bad("there is no rustc: see https://rustup.rs".to_owned());
+    };
+    match version(&text) {
+        Some(version) if version >= RUST => Finding::Good(text),
+        _ => Finding::Bad(format!(
+            "{text} is older than {}.{}: rustup update",
+            RUST.0, RUST.1
+        )),
+    }
+}
+
+/// Reads the first two numbers of `rustc 1.95.0 (...)`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split_whitespace().nth(1)?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn program(name: &str, arguments: &[&str], missing: &str) -> Finding {
+    first_line(name, arguments).map_or_else(|| Finding::Bad(missing.to_owned()), Finding::Good)
+}
+
+fn optional(name: &str, missing: &str) -> Finding {
+    first_line(name, &["--version"])
+        .map_or_else(|| Finding::Optional(missing.to_owned()), Finding::Good)
+}
+
+fn descriptors() -> Finding {
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((_, hard)) if hard >= DESCRIPTORS => Finding::Good(format!("up to {hard} open files")),
+        Ok((_, hard)) => Finding::Bad(format!(
+            "only {hard} open files are allowed, {DESCRIPTORS} are needed: ulimit -Hn"
+        )),
+        Err(error) => Finding::Optional(error.to_string()),
+    }
+}
+
+fn ipv6() -> Finding {
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
+        Ok(_) => Finding::Good("::1 answers".to_owned()),
+        Err(_) => {
+            Finding::Optional("this machine has no ::1; some tests then test less".to_owned())
+        }
+    }
+}
+
+fn first_line(name: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(name)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(if output.stdout.is_empty() {
+        &output.stderr
+    } else {
+        &output.stdout
+    })
+    .into_owned();
+    output.status.code()?;
+    text.lines().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(
+            version("rustc 1.95.0 (59807616e 2026-04-14)"),
+            Some((1, 95))
+        );
+        assert!(version("rustc 1.100.0") > Some(RUST));
+        assert_eq!(version("rustc"), None);
+    }
+}

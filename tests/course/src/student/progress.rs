@@ -1,0 +1,169 @@
+//! Progress: what has passed, and how many hints were given; kept beside cargo's output.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{Exercise, Manifest, Stage};
+use crate::run::build::target_folder;
+use crate::splice;
+
+/// What a workspace remembers of its student's work.
+#[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Progress {
+    /// The fingerprint of the stage's code with which an exercise has passed.
+    #[serde(default)]
+    passed: BTreeMap<String, u64>,
+    /// How many hints were shown.
+    #[serde(default)]
+    hints: BTreeMap<String, usize>,
+}
+
+/// How far an exercise is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Its tests pass with the code as it is.
+    Passed,
+    /// Its tests have passed, but the stage's code is another now.
+    Changed,
+    /// It is written, but has not passed.
+    Written,
+    /// There is a `todo!` of it left.
+    Open,
+}
+
+impl Progress {
+    /// Reads what the workspace remembers; nothing, if it remembers nothing.
+    pub(crate) fn load(root: &Path) -> Self {
+        let text = fs::read_to_string(file(root)).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Writes it down.
+    ///
+    /// # Errors
+    /// When the folder for cargo's output cannot be written.
+    pub(crate) fn save(&self, root: &Path) -> Result<()> {
+        let path = file(root);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&path, serde_json::to_string_pretty(self)?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Remembers whether an exercise passes with this code.
+    pub(crate) fn note(&mut self, exercise: &Exercise, passed: bool, fingerprint: u64) {
+        if passed {
+            self.passed.insert(exercise.id().to_owned(), fingerprint);
+        } else {
+            self.passed.remove(exercise.id());
+        }
+    }
+
+    /// Returns how many hints of an exercise have been shown.
+    pub(crate) fn hints(&self, exercise: &Exercise) -> usize {
+        self.hints.get(exercise.id()).copied().unwrap_or(0)
+    }
+
+    /// Remembers how many hints of an exercise have been shown.
+    pub(crate) fn set_hints(&mut self, exercise: &Exercise, count: usize) {
+        self.hints.insert(exercise.id().to_owned(), count);
+    }
+
+    fn status(&self, exercise: &Exercise, is_open: bool, fingerprint: u64) -> Status {
+        match self.passed.get(exercise.id()) {
+            _ if is_open => Status::Open,
+            Some(passed) if *passed == fingerprint => Status::Passed,
+            Some(_) => Status::Changed,
+            None => Status::Written,
+        }
+    }
+}
+
+/// Tells how far every exercise is, in the order of the manifest.
+///
+/// # Errors
+/// When the code cannot be read.
+pub(crate) fn statuses<'a>(
+    root: &Path,
+    manifest: &'a Manifest,
+) -> Result<Vec<(&'a Exercise, Status)>> {
+    let progress = Progress::load(root);
+    let mut all = Vec::new();
+    for stage in &manifest.stages {
+        let sources = sources(root, stage)?;
+        let print = fingerprint(&sources);
+        let open: Vec<_> = sources
+            .iter()
+            .flat_map(|(_, text)| splice::marks(text))
+            .collect();
+        for exercise in &stage.exercises {
+            let is_open = open.iter().any(|id| id == exercise.id());
+            all.push((exercise, progress.status(exercise, is_open, print)));
+        }
+    }
+    Ok(all)
+}
+
+/// Finds the first exercise that has not passed.
+pub(crate) fn next<'a>(statuses: &[(&'a Exercise, Status)]) -> Option<&'a Exercise> {
+    let is_left = |status| status != Status::Passed && status != Status::Changed;
+    statuses
+        .iter()
+        .find(|(_, status)| is_left(*status))
+        .map(|(exercise, _)| *exercise)
+}
+
+/// Returns a number that changes with the code of a stage.
+///
+/// # Errors
+/// When the code cannot be read.
+pub(crate) fn fingerprint_of(root: &Path, stage: &Stage) -> Result<u64> {
+    Ok(fingerprint(&sources(root, stage)?))
+}
+
+fn fingerprint(sources: &[(PathBuf, String)]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (_, text) in sources {
+        hasher.write(text.as_bytes());
+        hasher.write_u8(0);
+    }
+    hasher.finish()
+}
+
+/// Reads the Rust files of a stage, in the order of their names.
+///
+/// # Errors
+/// When they cannot be read.
+pub(crate) fn sources(root: &Path, stage: &Stage) -> Result<Vec<(PathBuf, String)>> {
+    let mut found = Vec::new();
+    collect(&root.join(stage.package()).join("src"), &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) -> Result<()> {
+    let entries = folder
+        .read_dir()
+        .with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, found)?;
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            found.push((path, text));
+        }
+    }
+    Ok(())
+}
+
+fn file(root: &Path) -> PathBuf {
+    target_folder(root).join("course/progress.json")
+}

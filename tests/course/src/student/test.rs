@@ -1,0 +1,115 @@
+//! `cargo course test EXERCISE`: its tests, one by one, and the whole story of the first that fails.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use super::progress::{Progress, fingerprint_of, next, statuses};
+use crate::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
+use crate::run::build::{Build, Site, target_folder};
+use crate::run::test::{Guard, Outcome, Run};
+use crate::run::{output, suite};
+use crate::workspace;
+
+/// Run the tests of one exercise
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The exercise, like 3.2; the next one that has not passed, if none is named
+    exercise: Option<String>,
+}
+
+/// Runs the tests.
+///
+/// # Errors
+/// When the exercise has not passed.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let root = workspace::root()?;
+    let manifest = Manifest::load(&root)?;
+    let (stage, exercise) = match &options.exercise {
+        Some(name) => manifest.find(name)?,
+        None => {
+            let all = statuses(&root, &manifest)?;
+            let exercise = next(&all).context("every exercise has passed")?;
+            manifest.find(exercise.id())?
+        }
+    };
+    if test(&root, stage, exercise)? {
+        Ok(())
+    } else {
+        bail!("exercise {} has not passed yet", exercise.id())
+    }
+}
+
+/// Builds and runs the tests of an exercise, remembers and tells whether they pass.
+///
+/// # Errors
+/// When they cannot be run.
+pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bool> {
+    println!("exercise {}", exercise.name());
+    let target = target_folder(root);
+    let root = root.to_owned();
+    let site = Site { root, target };
+    let executable = match site.build(stage)? {
+        Build::Ready(executable) => executable,
+        Build::Broken(messages) => {
+            println!("{messages}\nIt does not compile: see above.");
+            return Ok(false);
+        }
+    };
+    let guard = Guard::limits();
+    let folder = site.folder(stage);
+    let is_mine =
+        |name: &String| owner_of(stage, name).is_some_and(|owner| owner.id() == exercise.id());
+    let all = guard.list(&executable, &folder)?;
+    let names: Vec<_> = all.into_iter().filter(is_mine).collect();
+    let tell = |name: &str, run: &Run| println!("  {} {}", sign(run.outcome), last_segment(name));
+    let runs = suite::run(guard, &executable, &folder, &names, &tell);
+    let failed = names
+        .iter()
+        .zip(&runs)
+        .find(|(_, run)| run.outcome != Outcome::Passed);
+    let mut progress = Progress::load(&site.root);
+    progress.note(
+        exercise,
+        failed.is_none(),
+        fingerprint_of(&site.root, stage)?,
+    );
+    progress.save(&site.root)?;
+    match failed {
+        Some((name, run)) => explain(exercise, name, run),
+        None => println!(
+            "Exercise {} has passed: {} points.",
+            exercise.id(),
+            exercise.points
+        ),
+    }
+    Ok(failed.is_none())
+}
+
+/// Tells the story of a failed test; an exercise that is not written yet is the whole story.
+fn explain(exercise: &Exercise, name: &str, run: &Run) {
+    println!("\n{}", last_segment(name));
+    match output::unwritten(&run.output) {
+        Some(id) if id == exercise.id() => println!("Exercise {id} is not written yet."),
+        Some(id) => println!("Exercise {id} is not written yet, and this one needs it."),
+        None => println!("{}", output::message(&run.output)),
+    }
+    if run.outcome == Outcome::TimedOut {
+        println!("The test was still running after {} s.", run.time.as_secs());
+    }
+    println!(
+        "\nTo read: the book's chapter {}",
+        exercise.chapter.as_ref()
+    );
+    println!("To help: cargo course hint {}", exercise.id());
+}
+
+fn sign(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "✔",
+        Outcome::Failed => "✘",
+        Outcome::TimedOut => "⌛",
+        Outcome::NotGraded => "?",
+    }
+}

@@ -1,0 +1,59 @@
+//! `cargo course watch`: the tests of the current exercise, again on each save.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::progress::{fingerprint_of, next, statuses};
+use super::test::test;
+use crate::manifest::Manifest;
+use crate::workspace;
+
+/// How often the files are looked at; people do not notice the wait, and the machine does not notice the look.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// Run the tests of the current exercise again on each save, until Ctrl-C
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Stay in this stage, like stage3
+    stage: Option<String>,
+}
+
+/// Watches until everything has passed or somebody ends it.
+///
+/// # Errors
+/// When the code cannot be read or built.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let root = workspace::root()?;
+    let manifest = Manifest::load(&root)?;
+    let only = options
+        .stage
+        .as_deref()
+        .map(|name| manifest.stage(name))
+        .transpose()?;
+    loop {
+        let mut all = statuses(&root, &manifest)?;
+        if let Some(stage) = only {
+            all.retain(|(exercise, _)| stage.exercises.iter().any(|one| one.id() == exercise.id()));
+        }
+        let Some(exercise) = next(&all) else {
+            println!("Every exercise here has passed.");
+            return Ok(());
+        };
+        let (stage, exercise) = manifest.find(exercise.id())?;
+        let before = fingerprint_of(&root, stage)?;
+        if test(&root, stage, exercise)? {
+            continue;
+        }
+        println!(
+            "\nWaiting for you to save a file of {} (Ctrl-C ends it).",
+            stage.package()
+        );
+        while fingerprint_of(&root, stage)? == before {
+            thread::sleep(LOOK);
+        }
+        println!("\n────────\n");
+    }
+}

@@ -215,14 +215,16 @@ fn a_handshake_may_speak_first() {
 /// A client is watched for room only from the first time on that there was none.
 #[test]
 fn a_client_that_is_slow_to_read_gets_everything() {
-    let bytes = Rng::for_test().bytes(8 << 20);
+    let bytes = Rng::for_test().bytes(16 << 20);
     let source = Scripted::source(bytes.clone());
     let ingress = Fixed::new(target(&source.addr_text()));
     let proxy = Running::start(ingress, answering(Vec::new()), Limits::default());
-    let slow = Connect::new().receive_buffer(4096);
+    let slow = Connect::new().receive_buffer(32 * 1024);
     let slow = slow.to(proxy.proxy().local_addr());
-    eventually("bytes are under way", PATIENCE, || {
-        proxy.totals().bytes_down > 0
+    let mut moved = 0;
+    eventually("the transfer stands still", PATIENCE, || {
+        let before = std::mem::replace(&mut moved, proxy.totals().bytes_down);
+        moved > 0 && moved == before
     });
     let drained = slow.drain();
     assert_eq!(drained.digest, Digest::of(&bytes));

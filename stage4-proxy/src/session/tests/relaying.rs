@@ -73,14 +73,29 @@ fn answered(connect: &Connect, end: impl FnOnce(Peer)) -> (Rig, Vec<u8>) {
     (rig, answer)
 }
 
-/// Passed on means given to the client's socket: what the kernel has not delivered by then goes
-/// down with the connection, as it does where nothing stands between the two.
 #[test]
-fn what_a_broken_upstream_has_said_is_passed_on_before_the_reset() {
-    let (mut rig, _) = answered(&Connect::new(), Peer::reset);
-    assert_eq!(word(&rig.outcome()), "upstream reset");
-    assert_eq!(rig.session.down.half.moved(), ANSWER as u64);
-    rig.close(false).iter().for_each(Peer::expect_reset);
+fn what_a_broken_upstream_has_said_is_delivered_before_the_reset() {
+    for connect in [Connect::new(), Connect::new().receive_buffer(4096)] {
+        let (mut rig, answer) = answered(&connect, Peer::reset);
+        rig.run_until(|session| matches!(session.phase, Phase::Parting(Side::Client, _)));
+        assert_eq!(rig.session.down.half.moved(), ANSWER as u64);
+        rig.client().expect(&answer);
+        assert_eq!(word(&rig.outcome()), "upstream reset");
+        rig.close(false).iter().for_each(Peer::expect_reset);
+    }
+}
+
+/// A slow client has not got everything, and so it is not reset yet.
+#[test]
+fn a_reset_waits_for_a_client_that_does_not_read() {
+    let slow = Connect::new().receive_buffer(4096);
+    let (mut rig, _) = answered(&slow, Peer::reset);
+    rig.run_until(|session| matches!(session.phase, Phase::Parting(Side::Client, _)));
+    rig.note_events();
+    assert_eq!(word(&rig.advance()), "wait");
+    let (deadline, timeout) = rig.session.deadline(&rig.limits).unwrap();
+    assert_eq!(deadline - rig.now, rig.limits.handshake_timeout);
+    assert_eq!(timeout, Timeout::HalfClose);
 }
 
 /// A server that refuses a large upload: it answers, ends in order, and reads no further.

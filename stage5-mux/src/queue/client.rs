@@ -19,6 +19,7 @@ use super::bytes::Bytes;
 use super::endpoint::Endpoint;
 use super::framing::{Exchange, Framing, Refusal, Requests, Status};
 use super::limits::Limits;
+use super::pace::Pace;
 
 /// How far a client is with its present request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,14 +82,20 @@ pub(super) struct Traffic {
     pub(super) down: u64,
 }
 
-/// When a client last did something, and what it had moved when the upstream began to wait for it.
+impl Traffic {
+    fn total(self) -> u64 {
+        self.up + self.down
+    }
+}
+
+/// When a client last did something.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     active: Instant,
     /// A request began to arrive.
     request_since: Option<Instant>,
-    /// The upstream waits for this client since then; it had moved so many bytes.
-    holds_since: Option<(Instant, u64)>,
+    /// The upstream may be waiting for this client.
+    pace: Pace,
 }
 
 impl<F: Framing> Client<F> {
@@ -109,7 +116,7 @@ impl<F: Framing> Client<F> {
             clock: Clock {
                 active: now,
                 request_since: None,
-                holds_since: None,
+                pace: Pace::default(),
             },
         }
     }
@@ -262,7 +269,7 @@ impl<F: Framing> Client<F> {
         if !whole {
             self.requests.stream(&mut request);
             self.tell_to_continue()?;
-            self.clock.holds_since = Some((now, self.traffic.up + self.traffic.down));
+            self.clock.pace.begin(now, self.traffic.total());
         }
         Ok((request, whole))
     }
@@ -283,7 +290,7 @@ impl<F: Framing> Client<F> {
         self.clock = Clock {
             active: now,
             request_since: (!self.input.is_empty()).then_some(now),
-            holds_since: None,
+            pace: Pace::default(),
         };
         if persistent {
             self.phase = Phase::Reading;
@@ -334,13 +341,12 @@ impl<F: Framing> Client<F> {
 
     /// Notes whether the upstream waits for this client now.
     pub(super) fn hold(&mut self, holds: bool, now: Instant) {
-        let moved = self.traffic.up + self.traffic.down;
-        self.clock.holds_since = match self.clock.holds_since {
-            None if holds => Some((now, moved)),
-            since if holds => since,
+        if holds {
+            self.clock.pace.begin(now, self.traffic.total());
+        } else if self.output.is_empty() && !self.requests.is_inside() {
             // A moment without a full buffer proves nothing: only having caught up does.
-            since => since.filter(|_| !self.output.is_empty() || self.requests.is_inside()),
-        };
+            self.clock.pace.end();
+        }
     }
 
     /// Begins to end the connection: what is kept is still written, then a FIN is sent, and what
@@ -383,48 +389,40 @@ impl<F: Framing> Client<F> {
 impl<F: Framing> Client<F> {
     /// Returns when the client has taken too long.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let clock = &self.clock;
-        let hold = clock
-            .holds_since
-            .map(|(since, _)| since + limits.client_timeout);
-        match self.phase {
-            Phase::Reading if !self.output.is_empty() => {
-                let last = clock.holds_since.map_or(clock.active, |(since, _)| since);
-                Some(last + limits.client_timeout)
-            }
-            Phase::Reading => match clock.request_since {
-                Some(since) if self.request.is_empty() => Some(since + limits.client_timeout),
-                Some(_) => Some(clock.active + limits.client_timeout),
-                None => F::CLOSES_IDLE.then_some(clock.active + limits.client_timeout),
+        let Clock {
+            active,
+            request_since,
+            pace,
+        } = self.clock;
+        let since = match self.phase {
+            Phase::Reading if !self.output.is_empty() => Some(pace.since().unwrap_or(active)),
+            // A head has its time from its first byte, a body from its last one.
+            Phase::Reading => match request_since {
+                Some(since) if self.request.is_empty() => Some(since),
+                Some(_) => Some(active),
+                None => F::CLOSES_IDLE.then_some(active),
             },
             Phase::Waiting(_) => None,
-            Phase::InFlight => hold,
-            Phase::Farewell { fin_sent: false } => Some(clock.active + limits.client_timeout),
-            Phase::Farewell { fin_sent: true } => Some(clock.active + limits.linger),
-        }
+            Phase::InFlight => pace.since(),
+            Phase::Farewell { fin_sent: false } => Some(active),
+            Phase::Farewell { fin_sent: true } => return Some(active + limits.linger),
+        };
+        since.map(|since| since + limits.client_timeout)
     }
 
-    /// Says whether the client has kept the pace since the upstream began to wait for it, and
-    /// then begins to count anew.
+    /// Says whether the client has kept the pace since the upstream began to wait for it.
     pub(super) fn has_kept_pace(&mut self, limits: &Limits, now: Instant) -> bool {
-        let Some((_, before)) = self.clock.holds_since else {
-            return false;
-        };
-        let bound = if self.requests.is_inside() {
+        let buffer = if self.requests.is_inside() {
             limits.max_body
         } else {
             limits.max_buffered
         };
-        let kept = self.traffic.up + self.traffic.down - before >= Limits::pace(bound);
-        if kept {
-            self.count_anew(now);
-        }
-        kept
+        self.clock.pace.is_kept(now, self.traffic.total(), buffer)
     }
 
     /// Forgives what was slow until now: it was not the client.
     pub(super) fn count_anew(&mut self, now: Instant) {
-        self.clock.holds_since = Some((now, self.traffic.up + self.traffic.down));
+        self.clock.pace.restart(now, self.traffic.total());
     }
 
     /// Says whether a request has begun to arrive.

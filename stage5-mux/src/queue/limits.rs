@@ -16,8 +16,8 @@ pub struct Limits {
     pub max_body: usize,
     /// Bytes of a response that are held for a client that reads slowly.
     pub max_buffered: usize,
-    /// Time for a client to send a request, to be idle between two, and to take or bring
-    /// [`Limits::pace`] bytes while the upstream waits for it.
+    /// Time for a client to send a request, to be idle between two, and to take or bring a
+    /// buffer's worth of bytes while the upstream waits for it.
     pub client_timeout: Duration,
     /// Time without a byte from or to the upstream while a request is in flight.
     pub upstream_timeout: Duration,
@@ -74,15 +74,5 @@ impl Limits {
             .unwrap_or(u32::MAX)
             .min(self.max_connections);
         self
-    }
-
-    /// Returns the bytes that a client has to move within [`Limits::client_timeout`] while the
-    /// upstream waits for it: the worth of the buffer that it has filled, a mebibyte at most.
-    ///
-    /// Without a pace, a client that moves a byte now and then could keep the upstream from all
-    /// others for hours.
-    #[must_use]
-    pub fn pace(buffer: usize) -> u64 {
-        buffer.min(1024 * 1024) as u64
     }
 }

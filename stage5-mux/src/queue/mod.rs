@@ -11,6 +11,7 @@ mod limits;
 pub mod line;
 mod link;
 mod mailbox;
+mod pace;
 mod report;
 pub mod request_queue;
 mod server;

@@ -15,12 +15,16 @@
 //! |---|---|
 //! | `worker.rs` | the loop, deadlines, the mailbox |
 //! | `worker/clients.rs` | accepts, reads requests, delivers, says farewell |
-//! | `worker/exchange.rs` | takes the next request, sends it, passes the response on |
+//! | `worker/exchange.rs` | gives the next request its turn, and ends turns that fail |
+//! | `worker/send.rs` | the request on its way out |
+//! | `worker/receive.rs` | the response on its way back |
 //! | `worker/connect.rs` | opens the upstream connection |
 
 mod clients;
 mod connect;
 mod exchange;
+mod receive;
+mod send;
 
 use std::collections::VecDeque;
 use std::io;

@@ -12,13 +12,14 @@
 //! [`Collected`], and the worker does the rest. While its request waits or is in flight, nothing
 //! is read from it: what it sends meanwhile stays in the kernel, and TCP tells it to wait.
 
+mod time;
+
 use std::io;
 use std::time::Instant;
 
 use super::bytes::Bytes;
 use super::endpoint::Endpoint;
 use super::framing::{Exchange, Framing, Refusal, Requests, Status};
-use super::limits::Limits;
 use super::pace::Pace;
 
 /// How far a client is with its present request.
@@ -132,6 +133,11 @@ impl<F: Framing> Client<F> {
     /// Says whether it may have sent something that was not looked at.
     pub(super) fn has_more(&self) -> bool {
         !self.input.is_empty() || self.endpoint.is_readable() || self.input_ended
+    }
+
+    /// Says whether a request has begun to arrive.
+    pub(super) fn is_inside_request(&self) -> bool {
+        self.requests.is_inside()
     }
 
     /// Returns how many bytes of its response are held.
@@ -382,51 +388,5 @@ impl<F: Framing> Client<F> {
             }
         }
         Ok(None)
-    }
-}
-
-/// Time.
-impl<F: Framing> Client<F> {
-    /// Returns when the client has taken too long.
-    pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let Clock {
-            active,
-            request_since,
-            pace,
-        } = self.clock;
-        let since = match self.phase {
-            Phase::Reading if !self.output.is_empty() => Some(pace.since().unwrap_or(active)),
-            // A head has its time from its first byte, a body from its last one.
-            Phase::Reading => match request_since {
-                Some(since) if self.request.is_empty() => Some(since),
-                Some(_) => Some(active),
-                None => F::CLOSES_IDLE.then_some(active),
-            },
-            Phase::Waiting(_) => None,
-            Phase::InFlight => pace.since(),
-            Phase::Farewell { fin_sent: false } => Some(active),
-            Phase::Farewell { fin_sent: true } => return Some(active + limits.linger),
-        };
-        since.map(|since| since + limits.client_timeout)
-    }
-
-    /// Says whether the client has kept the pace since the upstream began to wait for it.
-    pub(super) fn has_kept_pace(&mut self, limits: &Limits, now: Instant) -> bool {
-        let buffer = if self.requests.is_inside() {
-            limits.max_body
-        } else {
-            limits.max_buffered
-        };
-        self.clock.pace.is_kept(now, self.traffic.total(), buffer)
-    }
-
-    /// Forgives what was slow until now: it was not the client.
-    pub(super) fn count_anew(&mut self, now: Instant) {
-        self.clock.pace.restart(now, self.traffic.total());
-    }
-
-    /// Says whether a request has begun to arrive.
-    pub(super) fn is_inside_request(&self) -> bool {
-        self.requests.is_inside()
     }
 }

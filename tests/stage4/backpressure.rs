@@ -216,7 +216,7 @@ fn e44_a_stalled_direction_does_not_stall_the_other() {
 #[test]
 fn e44_many_stalled_sessions_use_bounded_memory() {
     let _test = Test::begin("Memory per session is bounded, whatever its peers do.");
-    const SESSIONS: u64 = 50;
+    const SESSIONS: u64 = 20;
     let block = vec![3; 64 * MIB];
     let source = Scripted::start("source", move |peer| drop(peer.try_send(&block)));
     let proxy = Proxy::to(source.addr());
@@ -225,7 +225,7 @@ fn e44_many_stalled_sessions_use_bounded_memory() {
     let stalled: Vec<_> = (0..SESSIONS).map(|_| small.to(proxy.addr())).collect();
     source.wait_for_accepts(stalled.len());
     wait_until_still(&proxy);
-    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
     let each = proc::private_kib(proxy.pid()).saturating_sub(before) / SESSIONS;
     eprintln!("a stalled session holds {each} KiB");
     assert!(each <= 128, "{each} KiB for each stalled session");

@@ -68,6 +68,12 @@ impl Half {
         self.moved
     }
 
+    /// Returns what changes whenever something happens in this direction.
+    #[must_use]
+    pub fn progress(&self) -> (HalfState, u64) {
+        (self.state, self.moved)
+    }
+
     /// Returns the bytes that wait in memory.
     #[must_use]
     pub fn pending(&self) -> &[u8] {

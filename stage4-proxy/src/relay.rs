@@ -77,8 +77,8 @@ pub(crate) enum Fault {
 impl Flow {
     /// Moves bytes until a socket would block, the direction ends, or the turn is over.
     ///
-    /// `last` says that the other direction is closed: then the coming close(2) of the sink
-    /// sends the FIN and shutdown(2) is saved.
+    /// `last` says that the other direction is closed: then the FIN stays owed, because the coming
+    /// close(2) of the sink sends it and shutdown(2) is saved.
     ///
     /// # Errors
     ///
@@ -94,10 +94,10 @@ impl Flow {
         let end_of_turn = self.half.moved() + bench.turn;
         let progress = loop {
             if self.half.wants_write() {
-                if !sink.writable {
+                if !sink.writable || self.half.owes_fin() && last {
                     break Progress::Idle;
                 }
-                self.flush(sink, last)
+                self.flush(sink)
                     .map_err(|error| self.sink_broken(error, bench))?;
             } else if !(self.half.wants_read() && source.readable) {
                 break Progress::Idle;
@@ -116,7 +116,7 @@ impl Flow {
     /// # Errors
     ///
     /// What the kernel says of the sink.
-    pub(crate) fn flush(&mut self, sink: &mut Endpoint, last: bool) -> io::Result<()> {
+    pub(crate) fn flush(&mut self, sink: &mut Endpoint) -> io::Result<()> {
         if self.half.piped() > 0 {
             self.drain_pipe(sink)?;
         } else if !self.half.pending().is_empty() {
@@ -124,9 +124,7 @@ impl Flow {
             self.half.sent(written);
         }
         if self.half.owes_fin() {
-            if !last {
-                sink.send_fin()?;
-            }
+            sink.send_fin()?;
             self.half.fin_sent();
         }
         Ok(())

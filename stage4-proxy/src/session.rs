@@ -233,7 +233,7 @@ impl Session {
                 }
                 Verdict::More => {}
             }
-            if let Err(error) = self.down.flush(&mut self.client, false) {
+            if let Err(error) = self.down.flush(&mut self.client) {
                 return Next::Close(Reason::Reset(Side::Client, error));
             }
             let shows_more = step.consumed > 0 && !self.up.half.pending().is_empty();
@@ -305,7 +305,7 @@ impl Session {
     /// Delivers the refusal, then reads on to the client's end: a close(2) with unread bytes
     /// would send a reset, and the reset would overtake the refusal (`RFC 1122 4.2.2.13`).
     fn see_off(&mut self, bench: &mut Workbench, limits: &Limits) -> Next {
-        if self.down.flush(&mut self.client, false).is_err() {
+        if self.down.flush(&mut self.client).is_err() {
             return Next::Close(Reason::Gone);
         }
         for _ in 0..limits.turn / limits.chunk {
@@ -329,12 +329,12 @@ impl Session {
         let Some(upstream) = &mut self.upstream else {
             return Next::Wait;
         };
-        let before = self.up.half.moved() + self.down.half.moved();
+        let before = (self.up.half.progress(), self.down.half.progress());
         let last = self.down.half.state() == HalfState::Closed;
         let up = self.up.pump(&mut self.client, upstream, last, bench);
         let last = self.up.half.state() == HalfState::Closed;
         let down = self.down.pump(upstream, &mut self.client, last, bench);
-        if self.up.half.moved() + self.down.half.moved() != before {
+        if (self.up.half.progress(), self.down.half.progress()) != before {
             self.active = now;
         }
         let up = self.judge(up, Side::Client, Side::Upstream);
@@ -355,9 +355,7 @@ impl Session {
         match self.broken.take() {
             None => Next::Close(Reason::Finished),
             Some((Side::Upstream, error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                // The FIN was left to close(2), which comes later now. A client that is gone
-                // shows at the next read.
-                let _ = self.client.send_fin();
+                // The FIN was left to close(2), which comes later now: the farewell sends it.
                 self.enter(Phase::Farewell, now);
                 Next::Again
             }
@@ -419,20 +417,27 @@ impl Session {
     fn is_finished(&self) -> bool {
         [&self.up, &self.down]
             .iter()
-            .all(|flow| flow.half.state() == HalfState::Closed)
+            .all(|flow| flow.half.state() == HalfState::Closed || flow.half.owes_fin())
     }
 
-    /// Gives back what the session has borrowed; when it has not `finished`, both sockets will
-    /// be closed with a reset, so that neither peer takes the end for a good one.
+    /// Gives back what the session has borrowed, and lets go of both sockets.
+    ///
+    /// When the session has not `finished`, a side that was promised more is reset, so that it
+    /// does not take the end for a good one. A side that has had its FIN is only closed: it may
+    /// still be reading, and a reset would take away what the kernel has not delivered yet.
     pub(crate) fn close(mut self, finished: bool, pipes: &mut PipePool) {
+        let told = |flow: &Flow| flow.half.state() == HalfState::Closed;
+        if !finished && !told(&self.down) {
+            self.client.reset_on_close();
+        }
+        if !finished
+            && !told(&self.up)
+            && let Some(upstream) = &self.upstream
+        {
+            upstream.reset_on_close();
+        }
         self.up.abandon(pipes);
         self.down.abandon(pipes);
-        if !finished {
-            self.client.reset_on_close();
-            if let Some(upstream) = &self.upstream {
-                upstream.reset_on_close();
-            }
-        }
     }
 }
 

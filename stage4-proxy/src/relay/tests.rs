@@ -222,7 +222,7 @@ fn the_last_fin_is_left_to_close() {
     let mut rig = Rig::new(tcp, &limits());
     rig.last = true;
     shut(&rig.sender);
-    rig.pump_until(|rig| rig.flow.half.state() == HalfState::Closed);
+    rig.pump_until(|rig| rig.flow.half.owes_fin());
     assert!(rig.sink.socket().send(b"!").is_ok(), "no shutdown was done");
 }
 

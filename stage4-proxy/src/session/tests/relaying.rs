@@ -107,6 +107,7 @@ fn an_answer_that_had_ended_reaches_a_slow_client_although_the_upstream_broke_th
         upstream.reset();
     });
     rig.run_until(|session| matches!(session.phase, Phase::Farewell));
+    assert_eq!(word(&rig.advance()), "wait");
     rig.client().expect(&answer);
     rig.client().expect_eof();
     rig.client().half_close();

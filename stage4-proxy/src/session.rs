@@ -23,11 +23,14 @@ use stage2_client::Target;
 use crate::connect::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
-use crate::ingress::{Handshake, Verdict};
+use crate::ingress::Handshake;
 use crate::limits::Limits;
 use crate::pipe::PipePool;
-use crate::relay::{Fault, Flow, Progress, Workbench};
+use crate::relay::{Flow, Workbench};
 use crate::token::Side;
+
+mod conversing;
+mod relaying;
 
 /// How far a session has come.
 #[derive(Debug)]
@@ -211,64 +214,6 @@ impl Session {
             .map(|(limit, timeout)| (self.active + limit, timeout))
     }
 
-    /// Reads what the client wants; the bytes are kept where the upstream's will be kept later,
-    /// so that what follows the handshake is already under way.
-    fn converse(&mut self, bench: &mut Workbench, limits: &Limits) -> Next {
-        loop {
-            let Phase::Handshake(handshake, used) = &mut self.phase else {
-                return Next::Wait;
-            };
-            let step = handshake.advance(self.up.half.pending());
-            *used += step.consumed;
-            let too_long = *used + self.up.half.pending().len() - step.consumed;
-            let too_long = too_long >= limits.max_handshake;
-            self.up.half.consume(step.consumed);
-            self.down.half.keep(&step.reply);
-            match step.verdict {
-                Verdict::Connect(target) => return Next::Connect(target),
-                Verdict::Refuse(why) => return Next::Refuse(Reason::Refused(why)),
-                Verdict::More if too_long => {
-                    let why = "the handshake is too long".to_owned();
-                    return Next::Close(Reason::Refused(why));
-                }
-                Verdict::More => {}
-            }
-            if let Err(error) = self.down.flush(&mut self.client) {
-                return Next::Close(Reason::Reset(Side::Client, error));
-            }
-            let shows_more = step.consumed > 0 && !self.up.half.pending().is_empty();
-            if !shows_more && let Some(next) = self.hear(bench) {
-                return next;
-            }
-        }
-    }
-
-    /// Reads more of the handshake, or says why there is none.
-    fn hear(&mut self, bench: &mut Workbench) -> Option<Next> {
-        match self.client.read_some(&mut bench.scratch) {
-            Ok(Some(0)) => Some(Next::Close(Reason::Gone)),
-            Ok(Some(count)) => {
-                self.up.half.keep(&bench.scratch[..count]);
-                None
-            }
-            Ok(None) => Some(Next::Wait),
-            Err(error) => Some(Next::Close(Reason::Reset(Side::Client, error))),
-        }
-    }
-
-    /// Looks whether the client is still there while its upstream is not yet.
-    ///
-    /// A client that has only ended its input is: it may be waiting for the answer.
-    fn check_client(&self) -> Next {
-        if !self.client.is_announced() {
-            return Next::Wait;
-        }
-        match self.client.socket().take_error() {
-            Ok(None) => Next::Wait,
-            Ok(Some(_)) | Err(_) => Next::Close(Reason::Gone),
-        }
-    }
-
     /// Begins to relay: the upstream is connected.
     pub(crate) fn connected(&mut self, now: Instant) {
         let answer = self.take_answer();
@@ -300,124 +245,6 @@ impl Session {
             Phase::Resolving(answer) | Phase::Connecting(answer, _) => answer,
             Phase::Relay | Phase::Farewell | Phase::Parting(..) => None,
         }
-    }
-
-    /// Delivers the refusal, then reads on to the client's end: a close(2) with unread bytes
-    /// would send a reset, and the reset would overtake the refusal (`RFC 1122 4.2.2.13`).
-    fn see_off(&mut self, bench: &mut Workbench, limits: &Limits) -> Next {
-        if self.down.flush(&mut self.client).is_err() {
-            return Next::Close(Reason::Gone);
-        }
-        for _ in 0..limits.turn / limits.chunk {
-            match self.client.read_some(&mut bench.scratch) {
-                Ok(Some(0)) if self.down.half.state() == HalfState::Closed => {
-                    return Next::Close(Reason::Finished);
-                }
-                Ok(Some(0) | None) => return Next::Wait,
-                Ok(Some(_)) => {}
-                Err(_) => return Next::Close(Reason::Gone),
-            }
-        }
-        Next::Again
-    }
-
-    /// Moves bytes both ways.
-    ///
-    /// A side that cannot be written is broken, but what it has sent before may still be read:
-    /// the other direction goes on until its end, and only then is the far side reset.
-    fn relay(&mut self, bench: &mut Workbench, now: Instant) -> Next {
-        let Some(upstream) = &mut self.upstream else {
-            return Next::Wait;
-        };
-        let before = (self.up.half.progress(), self.down.half.progress());
-        let last = self.down.half.state() == HalfState::Closed;
-        let up = self.up.pump(&mut self.client, upstream, last, bench);
-        let last = self.up.half.state() == HalfState::Closed;
-        let down = self.down.pump(upstream, &mut self.client, last, bench);
-        if (self.up.half.progress(), self.down.half.progress()) != before {
-            self.active = now;
-        }
-        let up = self.judge(up, Side::Client, Side::Upstream);
-        let down = self.judge(down, Side::Upstream, Side::Client);
-        match (up, down) {
-            (Err((side, error)), _) | (_, Err((side, error))) => self.part(side, error, now),
-            (Ok(_), Ok(_)) if self.is_finished() => self.finish(now),
-            (Ok(up), Ok(down)) if up || down => Next::Again,
-            (Ok(_), Ok(_)) => Next::Wait,
-        }
-    }
-
-    /// Ends a session whose directions are both closed.
-    ///
-    /// `EPIPE` of a first write says that the upstream had ended its output in order before it
-    /// broke, so the client has a complete answer that a reset must not overtake: it is seen off.
-    fn finish(&mut self, now: Instant) -> Next {
-        match self.broken.take() {
-            None => Next::Close(Reason::Finished),
-            Some((Side::Upstream, error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                // The FIN was left to close(2), which comes later now: the farewell sends it.
-                self.enter(Phase::Farewell, now);
-                Next::Again
-            }
-            Some((side, error)) => self.part(side, error, now),
-        }
-    }
-
-    /// Ends a session of which one side has broken: with a reset for the other, so that it does
-    /// not take the end for a good one, but not before it has got what was said until then. A
-    /// reset drops whatever the kernel has not sent yet.
-    fn part(&mut self, broken: Side, error: io::Error, now: Instant) -> Next {
-        let reason = Reason::Reset(broken, error);
-        let survivor = broken.other();
-        match self.endpoint_mut(survivor).map(Endpoint::await_delivery) {
-            Some(Ok(())) => {
-                self.enter(Phase::Parting(survivor, reason), now);
-                Next::Wait
-            }
-            Some(Err(_)) | None => Next::Close(reason),
-        }
-    }
-
-    /// Looks whether the survivor has been sent everything.
-    fn await_delivery(&mut self) -> Next {
-        let Phase::Parting(side, _) = self.phase else {
-            return Next::Wait;
-        };
-        let survivor = self.endpoint_mut(side);
-        if survivor.is_some_and(|survivor| !survivor.writable) {
-            return Next::Wait;
-        }
-        match mem::replace(&mut self.phase, Phase::Relay) {
-            Phase::Parting(_, reason) => Next::Close(reason),
-            Phase::Handshake(..)
-            | Phase::Resolving(_)
-            | Phase::Connecting(..)
-            | Phase::Relay
-            | Phase::Farewell => Next::Wait,
-        }
-    }
-
-    /// Says whether a direction has more to do, or which side has broken for good.
-    fn judge(
-        &mut self,
-        progress: Result<Progress, Fault>,
-        source: Side,
-        sink: Side,
-    ) -> Result<bool, (Side, io::Error)> {
-        match progress {
-            Ok(progress) => Ok(progress == Progress::Unfinished),
-            Err(Fault::Source(error)) => Err((source, error)),
-            Err(Fault::Sink(error)) => {
-                self.broken.get_or_insert((sink, error));
-                Ok(false)
-            }
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        [&self.up, &self.down]
-            .iter()
-            .all(|flow| flow.half.state() == HalfState::Closed || flow.half.owes_fin())
     }
 
     /// Gives back what the session has borrowed, and lets go of both sockets.

@@ -10,7 +10,7 @@ use stage1_server::{ListenOptions, listen, local_address};
 use stage3_epoll::{Events, Poll, Token};
 
 use crate::connect::ConnectError;
-use crate::ingress::Step;
+use crate::ingress::{Step, Verdict};
 
 mod deadlines;
 mod handshaking;

@@ -18,7 +18,7 @@
 //! 5. Rows are never freed: after `MAX_SOCKS` clients, counted from the start, nobody gets in.
 //! 6. Out of descriptors, `accept` fails, the event comes back at once, and the loop spins.
 //!
-//! One thing had to be decided to make it work at all: see [`newest`].
+//! One thing had to be decided to make it work at all: see `newest`.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;

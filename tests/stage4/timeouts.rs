@@ -3,24 +3,33 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Client, Connect, Peer, Rng, Test, proc};
+use harness::{Client, Connect, Peer, Rng, Test, proc, scaled};
 
 use crate::support::{
-    HALF_A_SECOND, MIB, expect_reset_after_eof, expect_reset_while_sending, proxy_and_hand,
-    session, talk,
+    HALF_A_SECOND, Hand, MIB, Proxy, expect_reset_after_eof, expect_reset_while_sending,
+    proxy_and_hand, session, talk,
 };
 
-const HALF_CLOSE: [&str; 2] = ["--half-close-timeout", "700ms"];
-const IDLE: [&str; 2] = ["--idle-timeout", "700ms"];
+const HALF_CLOSE: &str = "--half-close-timeout";
+const IDLE: &str = "--idle-timeout";
+/// The time limit of most proxies here; a slow machine gets more.
+const LIMIT: Duration = Duration::from_millis(700);
 /// A pause that is shorter than the time limits above, with room for a busy machine.
 const PAUSE: Duration = Duration::from_millis(120);
 
-/// Checks that not less than the 700 ms of the time limits above have passed.
+/// Starts a proxy with [`LIMIT`] for `option`, to an upstream that is played by hand.
+#[track_caller]
+fn limited(option: &str) -> (Proxy, Hand) {
+    let limit = format!("{}ms", scaled(LIMIT).as_millis());
+    proxy_and_hand(&[option, &limit])
+}
+
+/// Checks that not less than the time limit has passed.
 #[track_caller]
 fn not_too_early(since: Instant) {
     let took = since.elapsed();
     harness::ensure(
-        took >= Duration::from_millis(690),
+        took >= scaled(LIMIT) - Duration::from_millis(10),
         format!("Reset after {took:?} already."),
     );
 }
@@ -45,7 +54,7 @@ fn both_are_reset(since: Instant, client: &Client, upstream: &Peer) {
 fn e48_half_closed_and_silent_is_over() {
     let _test =
         Test::begin("After one FIN a silent session may wait for nobody: reset it after a while.");
-    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (proxy, hand) = limited(HALF_CLOSE);
     let since = Instant::now();
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();
@@ -65,7 +74,7 @@ fn e48_half_closed_and_silent_is_over() {
 fn e48_the_half_close_limit_begins_with_the_end() {
     let _test =
         Test::begin("Who was silent for long and then ends gets the whole limit for the answer.");
-    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (proxy, hand) = limited(HALF_CLOSE);
     let (client, upstream) = session(&proxy, &hand);
     client.send(b"a question that takes its time");
     upstream.expect(b"a question that takes its time");
@@ -81,7 +90,7 @@ fn e48_a_slow_reader_keeps_what_was_sent_before_the_limit() {
     let _test = Test::begin(
         "The end was passed on, but its bytes still lie in the kernel: close(2) delivers them, a reset would not.",
     );
-    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (proxy, hand) = limited(HALF_CLOSE);
     let client = Connect::new().receive_buffer(16 * 1024).to(proxy.addr());
     let upstream = hand.next();
     let answer = Rng::for_test().bytes(MIB);
@@ -96,7 +105,7 @@ fn e48_a_slow_reader_keeps_what_was_sent_before_the_limit() {
 #[test]
 fn e48_any_byte_puts_the_half_close_limit_off() {
     let _test = Test::begin("The limit counts silence: each byte that moves begins it anew.");
-    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (proxy, hand) = limited(HALF_CLOSE);
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();
     upstream.expect_eof();
@@ -125,7 +134,7 @@ fn e48_an_open_tunnel_may_be_silent_for_ever() {
 #[test]
 fn e48_an_idle_session_is_reset() {
     let _test = Test::begin("--idle-timeout: no byte in either direction for that long.");
-    let (proxy, hand) = proxy_and_hand(&IDLE);
+    let (proxy, hand) = limited(IDLE);
     let since = Instant::now();
     let (client, upstream) = session(&proxy, &hand);
     both_are_reset(since, &client, &upstream);
@@ -143,7 +152,7 @@ fn e48_an_idle_session_is_reset() {
 #[test]
 fn e48_a_byte_in_either_direction_keeps_a_session_alive() {
     let _test = Test::begin("A direction may be silent for long while the other is busy.");
-    let (proxy, hand) = proxy_and_hand(&IDLE);
+    let (proxy, hand) = limited(IDLE);
     for upwards in [true, false] {
         let (client, upstream) = session(&proxy, &hand);
         let (from, to) = if upwards {
@@ -163,7 +172,7 @@ fn e48_a_byte_in_either_direction_keeps_a_session_alive() {
 fn e48_many_deadlines_pass_together() {
     let _test =
         Test::begin("Each row has its own deadline; all that are due are dealt with in one turn.");
-    let (proxy, hand) = proxy_and_hand(&IDLE);
+    let (proxy, hand) = limited(IDLE);
     let sessions: Vec<_> = (0..50).map(|_| session(&proxy, &hand)).collect();
     for (client, _) in &sessions {
         client.expect_reset();
@@ -178,7 +187,7 @@ fn e48_many_deadlines_pass_together() {
 fn e48_a_deadline_of_the_past_does_not_meet_the_next_session() {
     let _test =
         Test::begin("A row that is free has no deadline; its next session gets one of its own.");
-    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (proxy, hand) = limited(HALF_CLOSE);
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();
     upstream.expect_eof();
@@ -195,7 +204,7 @@ fn e48_a_deadline_of_the_past_does_not_meet_the_next_session() {
 fn e48_a_reader_that_stalls_after_the_end_is_over_too() {
     let _test =
         Test::begin("Bytes that nobody takes do not move: the half-closed session is silent.");
-    let (proxy, hand) = proxy_and_hand(&HALF_CLOSE);
+    let (proxy, hand) = limited(HALF_CLOSE);
     let client = Connect::new().receive_buffer(4096).to(proxy.addr());
     let upstream = hand.next();
     client.half_close();
@@ -211,7 +220,7 @@ fn e48_a_transfer_that_flows_is_never_idle() {
     // The kernel's buffers take some MiB: what counts is what the proxy moves, so each piece is larger than that.
     const PIECE: usize = 6 * MIB;
     let bytes = vec![7; 14 * PIECE];
-    let (proxy, hand) = proxy_and_hand(&["--idle-timeout", "600ms"]);
+    let (proxy, hand) = limited(IDLE);
     let (client, upstream) = session(&proxy, &hand);
     thread::scope(|scope| {
         let sending = scope.spawn(|| upstream.try_send(&bytes));

@@ -58,8 +58,13 @@ impl Buffer {
         assert!(count <= self.len(), "more consumed than there was");
         self.consumed += count;
         if self.is_empty() {
-            *self = Self::new();
+            self.clear();
         }
+    }
+
+    /// Forgets all bytes and gives the memory back.
+    pub fn clear(&mut self) {
+        *self = Self::new();
     }
 }
 

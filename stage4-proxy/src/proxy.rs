@@ -76,26 +76,39 @@ impl Proxy {
         let listeners = listen_all(config.listen, config.threads.max(1))?;
         let address = local_address(&listeners[0])?;
         let resolver = Resolver::start(&config.limits, &config.lookup)?;
-        let (mut mailboxes, mut workers) = (Vec::new(), Vec::new());
+        let mut proxy = Self {
+            address,
+            control: Control {
+                mailboxes: Vec::new(),
+            },
+            workers: Vec::new(),
+            inspector: None,
+        };
+        let started = proxy.start_all(config, listeners, &resolver);
+        if started.is_err() {
+            proxy.control.stop();
+        }
+        started.map(|()| proxy)
+    }
+
+    fn start_all(
+        &mut self,
+        config: &Config,
+        listeners: Vec<Socket>,
+        resolver: &Resolver,
+    ) -> io::Result<()> {
         for (number, listener) in listeners.into_iter().enumerate() {
-            let limits = share(&config.limits, config.threads);
+            let limits = share(&config.limits, config.threads, number);
             let ingress = Arc::clone(&config.ingress);
             let (worker, mailbox) = Worker::new(listener, ingress, limits, resolver.clone())?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
-            workers.push(thread.spawn(move || worker.run())?);
-            mailboxes.push(mailbox);
+            self.workers.push(thread.spawn(move || worker.run())?);
+            self.control.mailboxes.push(mailbox);
         }
-        let control = Control { mailboxes };
-        let inspector = match config.inspect {
-            Some(address) => Some(start_inspector(address, control.clone())?),
-            None => None,
-        };
-        Ok(Self {
-            address,
-            control,
-            workers,
-            inspector,
-        })
+        if let Some(address) = config.inspect {
+            self.inspector = Some(start_inspector(address, self.control.clone())?);
+        }
+        Ok(())
     }
 
     /// Returns the address that the proxy listens on, with the real port.
@@ -172,11 +185,13 @@ impl Control {
     }
 }
 
-/// Gives each worker its part of what all may use together.
-fn share(limits: &Limits, threads: usize) -> Limits {
+/// Gives worker `number` its part of the sessions that all may have together, at least one.
+fn share(limits: &Limits, threads: usize, number: usize) -> Limits {
     let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
+    let all = limits.max_connections;
+    let one_of_the_rest = number < (all % threads) as usize;
     Limits {
-        max_connections: limits.max_connections.div_ceil(threads),
+        max_connections: (all / threads + u32::from(one_of_the_rest)).max(1),
         ..limits.clone()
     }
 }

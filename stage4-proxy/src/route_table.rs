@@ -127,6 +127,9 @@ impl<T> RouteTable<T> {
         let Kind::Session(side) = token.kind() else {
             return None;
         };
+        if token.generation() == EMPTY {
+            return None;
+        }
         let row = self.rows.get_mut(token.row() as usize)?;
         if row.generations[side.column()] != token.generation() {
             return None;

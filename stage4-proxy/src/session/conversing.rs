@@ -72,7 +72,7 @@ impl Session {
         if self.down.flush(&mut self.client).is_err() {
             return Next::Close(Reason::Gone);
         }
-        for _ in 0..limits.turn / limits.chunk {
+        for _ in 0..(limits.turn / limits.chunk).max(1) {
             match self.client.read_some(&mut bench.scratch) {
                 Ok(Some(0)) if self.down.half.state() == HalfState::Closed => {
                     return Next::Close(Reason::Finished);

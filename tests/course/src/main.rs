@@ -7,7 +7,8 @@
 //! 4. [`starter`]: a workspace for a student, made from the reference by [`splice`].
 //! 5. [`run`]: tests, each alone and under limits.
 //! 6. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
-//! 7. [`workspace`]: where the course lies, and how its programs are built.
+//! 7. [`verify`]: the proofs that all of this fits together.
+//! 8. [`workspace`]: where the course lies, and how its programs are built.
 
 #![expect(
     clippy::print_stdout,
@@ -24,6 +25,7 @@ mod run;
 mod splice;
 mod starter;
 mod student;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
@@ -61,6 +63,7 @@ enum Command {
     Doctor,
     Start(starter::Options),
     Grade(grade::Options),
+    Verify(verify::Options),
     Confine(run::confine::Options),
     Demo(demo::Options),
     #[cfg(feature = "book")]
@@ -93,6 +96,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Doctor) => student::doctor::run()?,
         Some(Command::Start(options)) => starter::run(options)?,
         Some(Command::Grade(options)) => grade::run(options)?,
+        Some(Command::Verify(options)) => verify::run(options)?,
         Some(Command::Demo(options)) => demo::run(options)?,
         #[cfg(feature = "book")]
         Some(Command::Book(options)) => book::run(options)?,

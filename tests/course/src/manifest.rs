@@ -194,6 +194,11 @@ impl Exercise {
             .map(|item| item.as_ref().parse())
             .collect()
     }
+
+    /// Returns the exercises that this one needs.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &str> {
+        self.needs.iter().map(|need| need.as_ref().as_str())
+    }
 }
 
 fn read(root: &Path) -> Result<String> {

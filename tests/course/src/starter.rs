@@ -94,7 +94,7 @@ pub(crate) fn prepare_copy(root: &Path, dir: &Path, manifest: &Manifest) -> Resu
 ///
 /// # Errors
 /// When an item is not there.
-fn blank(dir: &Path, open: &[&Exercise]) -> Result<()> {
+pub(crate) fn blank(dir: &Path, open: &[&Exercise]) -> Result<()> {
     let mut files: BTreeMap<PathBuf, Vec<(ItemPath, String)>> = BTreeMap::new();
     for exercise in open {
         for item in exercise.items()? {

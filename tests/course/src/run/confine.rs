@@ -27,8 +27,8 @@ pub(super) const NOT_STARTED: u8 = 125;
 
 /// The size of the largest file that a test may write.
 const FILE_BYTES: u64 = 1 << 30;
-/// The address space of a process: far more than needed, far less than a machine.
-const ADDRESS_BYTES: u64 = 16 << 30;
+/// The memory that a process may write to. Its address space is not bounded: browsers reserve thousands of gigabytes.
+const DATA_BYTES: u64 = 8 << 30;
 /// Processes and threads of an ordinary user; root is not bound by this limit (`getrlimit(2)`).
 const PROCESSES: u64 = 4096;
 /// How often the child is looked after.
@@ -85,7 +85,7 @@ fn set_limits(seconds: u64) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CPU, cpu, cpu)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(Resource::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES)?;
-    setrlimit(Resource::RLIMIT_AS, ADDRESS_BYTES, ADDRESS_BYTES)?;
+    setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)?;
     if !getuid().is_root() {
         setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
     }

@@ -36,9 +36,9 @@ pub(crate) fn message(output: &str) -> String {
             || line.starts_with("running ")
             || line.starts_with("test result: ")
             || line.starts_with("note: run with `RUST_BACKTRACE")
-            || line == "failures:"
+            || ["failures:", "FAILED", "ok"].contains(&line)
             || line.starts_with("thread '") && line.ends_with(':') && line.contains("panicked at")
-            || line.starts_with("test ") && line.contains(" ... ")
+            || line.starts_with("test ") && line.contains(" ...")
     };
     let lines: Vec<_> = output.lines().collect();
     // The list of failures at the end repeats the name.
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn the_frame_of_libtest_is_taken_away() {
-        let output = "\nrunning 1 test\n\nthread 'e11_a' (7) panicked at tests/stage1.rs:5:3:\nIt is wrong.\n  1. connect\n\
-                      note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\ntest e11_a ... FAILED\n\n\
+        let output = "\nrunning 1 test\n\nthread 'e11_a' (7) panicked at tests/stage1.rs:5:3:\ntest e11_a ... \nIt is wrong.\n  1. connect\n\
+                      note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\nFAILED\n\n\
                       failures:\n\nfailures:\n    e11_a\n\ntest result: FAILED. 0 passed\n";
         assert_eq!(message(output), "It is wrong.\n  1. connect");
     }

@@ -1,0 +1,196 @@
+//! The wrong solutions in `tests/bugs`: what students write, and the test that must catch it.
+//!
+//! A file is a patch of the reference below a head of four lines:
+//! ```text
+//! Stage: stage1
+//! Exercise: 1.3
+//! Misconception: One read brings one line.
+//! Caught by: e13_a_line_may_come_in_any_pieces
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::Row;
+use super::proofs::{Proofs, row};
+use crate::manifest::{Manifest, last_segment, owner_of};
+use crate::run::build::Build;
+use crate::run::test::Outcome;
+
+/// The head of a wrong solution.
+#[derive(Debug, PartialEq, Eq)]
+struct Bug {
+    file: PathBuf,
+    stage: String,
+    exercise: String,
+    misconception: String,
+    caught_by: String,
+}
+
+/// Shows of every wrong solution that the test which it names catches it.
+///
+/// # Errors
+/// When a file has no proper head, or a build cannot be started.
+pub(super) fn all(proofs: &Proofs<'_>) -> Result<Vec<Row>> {
+    let bugs = read_all(&proofs.root.join("tests/bugs"))?;
+    let mut rows = Vec::new();
+    for bug in &bugs {
+        bug.check(proofs.manifest)?;
+        if proofs.stages().any(|stage| stage.id() == bug.stage) {
+            rows.push(bug.prove(proofs)?);
+        }
+    }
+    proofs.prepare(&[])?;
+    Ok(rows)
+}
+
+impl Bug {
+    /// Checks that the exercise belongs to the stage, and the test to the exercise's stage.
+    fn check(&self, manifest: &Manifest) -> Result<()> {
+        let (stage, _) = manifest.find(&self.exercise)?;
+        ensure!(
+            stage.id() == self.stage,
+            "{}: exercise {} is not of {}",
+            self.file.display(),
+            self.exercise,
+            self.stage
+        );
+        ensure!(
+            owner_of(stage, &self.caught_by).is_some(),
+            "{}: {} is no test of an exercise of {}",
+            self.file.display(),
+            self.caught_by,
+            self.stage
+        );
+        Ok(())
+    }
+
+    fn prove(&self, proofs: &Proofs<'_>) -> Result<Row> {
+        let start = Instant::now();
+        proofs.prepare(&[])?;
+        let against = match apply(&self.file, &proofs.bench.site.root)? {
+            Some(refusal) => Some(refusal),
+            None => self.escapes(proofs)?,
+        };
+        let name = self.file.file_stem().unwrap_or_default().to_string_lossy();
+        let claim = format!("{name} ({}) is caught by {}", self.exercise, self.caught_by);
+        Ok(row(claim, against.into_iter().collect(), start))
+    }
+
+    /// Says why the bug is not caught; `None` when it is.
+    fn escapes(&self, proofs: &Proofs<'_>) -> Result<Option<String>> {
+        let stage = proofs.manifest.stage(&self.stage)?;
+        let executable = match proofs.bench.site.build(stage)? {
+            Build::Ready(executable) => executable,
+            Build::Broken(messages) => return Ok(Some(messages)),
+        };
+        let folder = proofs.bench.site.folder(stage);
+        let all = proofs.guard.list(&executable, &folder)?;
+        let Some(name) = all.iter().find(|name| last_segment(name) == self.caught_by) else {
+            return Ok(Some("there is no such test".to_owned()));
+        };
+        let run = proofs.guard.run(&executable, &folder, name);
+        Ok(match run.outcome {
+            Outcome::Failed | Outcome::TimedOut => None,
+            Outcome::Passed => Some("the test passes".to_owned()),
+            Outcome::NotGraded => Some(run.output),
+        })
+    }
+}
+
+/// Applies a patch in a folder; returns the refusal of a patch that does not fit.
+fn apply(patch: &Path, folder: &Path) -> Result<Option<String>> {
+    let output = Command::new("git")
+        .arg("apply")
+        .arg(patch)
+        .current_dir(folder)
+        // A repository around the workbench would make the paths relative to its own root.
+        .env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap_or(folder))
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start git")?;
+    let refusal = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok((!output.status.success()).then_some(refusal))
+}
+
+fn read_all(folder: &Path) -> Result<Vec<Bug>> {
+    let mut files = Vec::new();
+    if folder.is_dir() {
+        for entry in folder.read_dir()? {
+            files.push(entry?.path());
+        }
+    }
+    files.retain(|file| file.extension().is_some_and(|end| end == "patch"));
+    files.sort();
+    files.into_iter().map(|file| read(&file)).collect()
+}
+
+fn read(file: &Path) -> Result<Bug> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse(file, &text).with_context(|| format!("in {}", file.display()))
+}
+
+fn parse(file: &Path, text: &str) -> Result<Bug> {
+    let mut lines = text.lines();
+    let mut value = |key: &str| {
+        let value = lines
+            .next()
+            .and_then(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        match value {
+            Some(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
+            _ => bail!("the head needs a line \"{key}: ...\" here"),
+        }
+    };
+    Ok(Bug {
+        stage: value("Stage")?,
+        exercise: value("Exercise")?,
+        misconception: value("Misconception")?,
+        caught_by: value("Caught by")?,
+        file: file.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn every_wrong_solution_has_a_proper_head() {
+        let root = workspace::root().unwrap();
+        let manifest = Manifest::load(&root).unwrap();
+        for bug in read_all(&root.join("tests/bugs")).unwrap() {
+            bug.check(&manifest).unwrap();
+            assert!(bug.misconception.ends_with('.'), "{}", bug.file.display());
+        }
+    }
+
+    #[test]
+    fn a_head_that_lacks_a_line_is_refused() {
+        let text = "Stage: stage1\nExercise: 1.1\nCaught by: e11_x\n";
+        let error = parse(Path::new("x.patch"), text).unwrap_err().to_string();
+        assert!(error.contains("Misconception"), "{error}");
+    }
+
+    #[test]
+    fn a_patch_changes_the_folder_or_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let patch = folder.path().join("a.patch");
+        fs::write(
+            &patch,
+            "Head\n--- a/x/f\n+++ b/x/f\n@@ -1 +1 @@\n-one\n+two\n",
+        )
+        .unwrap();
+        let bench = folder.path().join("bench");
+        fs::create_dir_all(bench.join("x")).unwrap();
+        fs::write(bench.join("x/f"), "one\n").unwrap();
+        assert_eq!(apply(&patch, &bench).unwrap(), None);
+        assert_eq!(fs::read(bench.join("x/f")).unwrap(), b"two\n");
+        assert!(apply(&patch, &bench).unwrap().is_some());
+    }
+}

@@ -6,6 +6,8 @@
 mod clients;
 #[path = "stage5/cut.rs"]
 mod cut;
+#[path = "stage5/inspector.rs"]
+mod inspector;
 #[path = "stage5/lines.rs"]
 mod lines;
 #[path = "stage5/real.rs"]

@@ -47,15 +47,28 @@ impl Mux {
     /// Returns what `/routes.json` says.
     #[track_caller]
     pub(crate) fn routes(&self) -> serde_json::Value {
+        let body = self.page("/routes.json");
+        serde_json::from_str(&body)
+            .unwrap_or_else(|_| fail(format!("/routes.json cannot be read: {body}")))
+    }
+
+    /// Returns what `/metrics` says.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> String {
+        self.page("/metrics")
+    }
+
+    #[track_caller]
+    fn page(&self, path: &str) -> String {
         let client = Client::connect(self.inspector);
         let host = self.inspector;
-        let head =
-            format!("GET /routes.json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         client.send(head.as_bytes());
         let answer = String::from_utf8_lossy(&client.read_to_end()).into_owned();
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        body.and_then(|body| serde_json::from_str(body).ok())
-            .unwrap_or_else(|| fail(format!("/routes.json cannot be read: {answer}")))
+        match answer.split_once("\r\n\r\n") {
+            Some((_, body)) => body.to_owned(),
+            None => fail(format!("{path} is no response: {answer}")),
+        }
     }
 
     /// Waits until this many clients are in a phase.

@@ -17,7 +17,8 @@ mod time;
 use std::io;
 use std::time::Instant;
 
-use super::bytes::Bytes;
+use stage4_proxy::buffer::Buffer;
+
 use super::endpoint::Endpoint;
 use super::framing::{Exchange, Framing, Refusal, Requests, Status};
 use super::pace::Pace;
@@ -68,11 +69,11 @@ pub(super) struct Client<F: Framing> {
     pub(super) opened: Instant,
     requests: F::Requests,
     /// Bytes that were read and belong to a later request, or to one that is not complete.
-    input: Bytes,
+    input: Buffer,
     input_ended: bool,
     /// The request, as the upstream shall get it.
     request: Vec<u8>,
-    output: Bytes,
+    output: Buffer,
     clock: Clock,
 }
 
@@ -110,10 +111,10 @@ impl<F: Framing> Client<F> {
             traffic: Traffic::default(),
             opened: now,
             requests,
-            input: Bytes::default(),
+            input: Buffer::new(),
             input_ended: false,
             request: Vec::new(),
-            output: Bytes::default(),
+            output: Buffer::new(),
             clock: Clock {
                 active: now,
                 request_since: None,

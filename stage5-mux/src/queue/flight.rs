@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use stage4_proxy::buffer::Buffer;
 use stage4_proxy::token::Token;
 
-use super::bytes::Bytes;
 use super::framing::{Exchange, Framing};
 
 /// One exchange with the upstream.
@@ -25,7 +25,7 @@ pub(super) struct Flight<F: Framing> {
     /// Finds the end of the response.
     pub(super) responses: F::Responses,
     /// The beginning of a head that is not complete.
-    pub(super) carry: Bytes,
+    pub(super) carry: Buffer,
     /// Bytes that came for a client that has gone.
     pub(super) dropped: usize,
     /// When its turn began.

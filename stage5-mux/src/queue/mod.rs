@@ -1,7 +1,6 @@
 //! The queue: many clients take turns on one upstream connection.
 
 mod accept;
-mod bytes;
 mod client;
 mod endpoint;
 mod flight;

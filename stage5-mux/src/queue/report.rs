@@ -4,26 +4,28 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use stage2_client::Target;
-use stage4_proxy::inspect::{EndpointView, SessionView, Snapshot, Totals};
+use stage4_proxy::inspect::{EndpointView, InFlight, QueueView, SessionView, Snapshot, Totals};
 use stage4_proxy::route_table::RouteTable;
 
 use super::client::{Client, Phase};
+use super::flight::Flight;
 use super::framing::Framing;
 use super::request_queue::RequestQueue;
 
 /// What all clients share.
-pub(super) struct SharedView<'a> {
+pub(super) struct SharedView<'a, F: Framing> {
     pub(super) target: &'a Target,
     pub(super) endpoint: Option<EndpointView>,
     pub(super) queue: &'a RequestQueue,
-    /// Since when a request is in flight.
-    pub(super) flight_since: Option<Instant>,
+    /// What was counted of the turns.
+    pub(super) turns: &'a QueueView,
+    pub(super) flight: Option<&'a Flight<F>>,
 }
 
 /// Copies out what the inspector shows: one row for each client, every row with the one upstream.
 pub(super) fn snapshot<F: Framing>(
     table: &RouteTable<Client<F>>,
-    shared: &SharedView<'_>,
+    shared: &SharedView<'_, F>,
     totals: &Totals,
     now: Instant,
 ) -> Snapshot {
@@ -34,6 +36,7 @@ pub(super) fn snapshot<F: Framing>(
         sessions: sessions.collect(),
         totals: totals.clone(),
     };
+    snapshot.totals.queue = Some(queue_view(table, shared, now));
     snapshot.totals.sessions_open = snapshot.sessions.len() as u64;
     for session in &snapshot.sessions {
         snapshot.totals.bytes_up += session.bytes_up;
@@ -42,22 +45,45 @@ pub(super) fn snapshot<F: Framing>(
     snapshot
 }
 
+/// Who waits and who is in flight, beside what was counted.
+fn queue_view<F: Framing>(
+    table: &RouteTable<Client<F>>,
+    shared: &SharedView<'_, F>,
+    now: Instant,
+) -> QueueView {
+    let first = shared.queue.iter().next();
+    let longest = first.and_then(|row| shared.queue.since(row));
+    let in_flight = shared.flight.and_then(|flight| {
+        let wanted = flight.client?.row();
+        let (_, client) = table.iter().find(|&(row, _)| row == wanted)?;
+        Some(InFlight {
+            client: client.endpoint.peer(),
+            for_ms: millis(flight.since, now),
+        })
+    });
+    QueueView {
+        length: shared.queue.len() as u64,
+        longest_wait_ms: longest.map_or(0, |since| millis(since, now)),
+        in_flight,
+        ..shared.turns.clone()
+    }
+}
+
 fn view<F: Framing>(
     row: u32,
     client: &Client<F>,
-    shared: &SharedView<'_>,
+    shared: &SharedView<'_, F>,
     now: Instant,
 ) -> SessionView {
-    let millis = |since| u64::try_from(now.saturating_duration_since(since).as_millis());
     let peer = client.endpoint.peer();
     let mut description = format!("{}[{peer} -> {}]", F::NAME, shared.target);
     let turn = match client.phase {
         Phase::Waiting(_) => shared.queue.since(row).map(|since| ("waits", since)),
-        Phase::InFlight => shared.flight_since.map(|since| ("in flight for", since)),
+        Phase::InFlight => shared.flight.map(|flight| ("in flight for", flight.since)),
         Phase::Reading | Phase::Farewell { .. } => None,
     };
     if let Some((what, since)) = turn {
-        let millis = millis(since).unwrap_or(u64::MAX);
+        let millis = millis(since, now);
         // Writing to a String never fails.
         let _ = write!(description, " {what} {millis} ms");
     }
@@ -74,6 +100,12 @@ fn view<F: Framing>(
         description,
         bytes_up: client.traffic.up,
         bytes_down: client.traffic.down,
-        age_ms: millis(client.opened).unwrap_or(u64::MAX),
+        age_ms: millis(client.opened, now),
     }
+}
+
+/// Returns how many milliseconds ago something happened.
+pub(super) fn millis(since: Instant, now: Instant) -> u64 {
+    let passed = now.saturating_duration_since(since).as_millis();
+    u64::try_from(passed).unwrap_or(u64::MAX)
 }

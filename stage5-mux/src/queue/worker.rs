@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll};
 use stage2_client::Target;
-use stage4_proxy::inspect::{Snapshot, Totals};
+use stage4_proxy::inspect::{QueueView, Snapshot, Totals};
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::route_table::RouteTable;
 use stage4_proxy::timers::Timers;
@@ -65,6 +65,8 @@ pub(super) struct Worker<F: Framing> {
     bench: Bench,
     inbox: Inbox,
     totals: Totals,
+    /// What was counted of the turns; who waits now is filled in when somebody looks.
+    turns: QueueView,
     /// When the worker ends at the latest, once it drains.
     ends_at: Option<Instant>,
 }
@@ -139,6 +141,7 @@ impl<F: Framing> Worker<F> {
             },
             inbox,
             totals: Totals::default(),
+            turns: QueueView::default(),
             ends_at: None,
             limits,
         };
@@ -296,7 +299,8 @@ impl<F: Framing> Worker<F> {
                 .endpoint()
                 .map(super::endpoint::Endpoint::view),
             queue: &self.queue,
-            flight_since: self.upstream.flight.as_ref().map(|flight| flight.since),
+            turns: &self.turns,
+            flight: self.upstream.flight.as_ref(),
         };
         report::snapshot(&self.clients.table, &shared, &self.totals, now)
     }

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use stage4_proxy::buffer::Buffer;
 use stage4_proxy::token::Side;
 
 use super::Worker;
-use crate::queue::bytes::Bytes;
 use crate::queue::client::Phase;
 use crate::queue::flight::Flight;
 use crate::queue::framing::{Ending, Framing, Refusal, Responses};
@@ -58,9 +58,10 @@ impl<F: Framing> Worker<F> {
         if !self.upstream.machine.is_free() || self.queue.is_empty() {
             return false;
         }
-        let Some((row, _)) = self.queue.take_first() else {
+        let Some((row, since)) = self.queue.take_first() else {
             return false;
         };
+        self.turns.wait.record(now.saturating_duration_since(since));
         let token = self.clients.table.token(row, Side::Client);
         let Some(client) = self.clients.table.row_mut(row) else {
             return true;
@@ -80,7 +81,7 @@ impl<F: Framing> Worker<F> {
             whole,
             broken: false,
             responses: self.framing.responses(exchange),
-            carry: Bytes::default(),
+            carry: Buffer::new(),
             dropped: 0,
             since: now,
         });

@@ -90,6 +90,7 @@ impl<F: Framing> Worker<F> {
         if surplus {
             tracing::warn!("the upstream has sent more than its response");
         }
+        self.turns.served += 1;
         let flight = self.upstream.flight.take();
         let keep_upstream = keep.upstream && !surplus;
         self.tell(
@@ -141,6 +142,7 @@ impl<F: Framing> Worker<F> {
             .as_ref()
             .map(|flight| flight.responses.end_of_input(clean && !flight.broken));
         if ending == Some(Ending::Complete) {
+            self.turns.served += 1;
             let flight = self.upstream.flight.take();
             self.tell(Event::End { keep: false }, now);
             if let Some(token) = flight.and_then(|flight| flight.client) {

@@ -1,0 +1,81 @@
+//! What the queue says of itself: `/routes.json` and `/metrics`.
+
+use harness::{Client, Peer, Test, eventually_equal};
+use serde_json::Value;
+
+use crate::support::{Hand, Mux, Site, ask, get, ok, reply};
+
+#[test]
+fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
+    let _test = Test::begin(
+        "Count a request when it joins the queue, when it leaves, and when it is answered.",
+    );
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &[]);
+    assert_eq!(view(&mux)["length"], 0);
+    assert_eq!(view(&mux)["in_flight"], Value::Null);
+    let clients: Vec<Client> = (0..3).map(|_| mux.client()).collect();
+    for (number, client) in clients.iter().enumerate() {
+        client.send(&get(&format!("/{number}")));
+        mux.wait_for("in flight", 1);
+        mux.wait_for("waiting", number);
+    }
+    assert_eq!(view(&mux)["length"], 2);
+    assert_eq!(in_flight(&mux), clients[0].local().to_string());
+    // A queue that does not move makes its first request wait longer and longer.
+    let waited = || view(&mux)["longest_wait_ms"].as_u64() > Some(2);
+    eventually_equal("the longest wait grows", &true, waited);
+    let upstream = hand.next();
+    for (number, client) in clients.iter().enumerate() {
+        eventually_equal("who is in flight", &client.local().to_string(), || {
+            in_flight(&mux)
+        });
+        serve(&upstream);
+        assert_eq!(reply(client).text(), "answer");
+        let after = view(&mux);
+        assert_eq!(after["served"], number + 1);
+        assert_eq!(after["length"], 1_usize.saturating_sub(number));
+    }
+    let after = view(&mux);
+    assert_eq!(after["in_flight"], Value::Null);
+    assert_eq!(after["longest_wait_ms"], 0);
+    assert_eq!(
+        after["wait"]["count"], 3,
+        "each turn is a wait that has ended"
+    );
+    assert!(after["wait"]["sum_us"].as_u64() > Some(2000), "{after}");
+}
+
+#[test]
+fn e55_metrics_count_what_the_queue_has_served() {
+    let _test = Test::begin("The queue's numbers belong to the snapshot's totals.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    for number in 0..4 {
+        assert_eq!(
+            ask(&mux.client(), &get(&format!("/{number}"))).status(),
+            "200"
+        );
+    }
+    let metrics = mux.metrics();
+    for line in ["proxy_queue_length 0", "proxy_queue_wait_seconds_count 4"] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "no {line:?} in {metrics}"
+        );
+    }
+}
+
+fn serve(upstream: &Peer) {
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(&ok(b"answer"));
+}
+
+fn view(mux: &Mux) -> Value {
+    mux.routes()["totals"]["queue"].clone()
+}
+
+fn in_flight(mux: &Mux) -> String {
+    let client = &view(mux)["in_flight"]["client"];
+    client.as_str().unwrap_or_default().to_owned()
+}

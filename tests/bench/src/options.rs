@@ -8,7 +8,7 @@ use clap::Parser;
 
 use crate::cores::Cores;
 use crate::limits;
-use crate::peers::{Subject, ours};
+use crate::peers::{Job, Programs, Subject, ours};
 use crate::rows::Row;
 use crate::scenario::Scenario;
 
@@ -32,9 +32,13 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
     peers: Vec<String>,
 
-    /// Our proxy; without this it is built in release
+    /// Our stage4-proxy; without this it is built in release
     #[arg(long, value_name = "PATH")]
     ours: Option<PathBuf>,
+
+    /// Our stage5-mux, for the rows of the queue; without this it is built in release
+    #[arg(long, value_name = "PATH")]
+    ours_queue: Option<PathBuf>,
 
     /// One more column: any proxy that stays in the foreground, with `{listen}` (or `{port}`) and
     /// `{upstream}` in its command
@@ -68,8 +72,8 @@ impl Options {
     pub(crate) fn plan(&self) -> io::Result<Plan> {
         let rows = self.rows();
         let has_row = |scenario: &Scenario| scenario.rows().iter().any(|row| rows.contains(row));
-        let scenarios = Scenario::ALL.into_iter().filter(has_row).collect();
-        let (subjects, missing) = self.subjects()?;
+        let scenarios: Vec<Scenario> = Scenario::ALL.into_iter().filter(has_row).collect();
+        let (subjects, missing) = self.subjects(&scenarios)?;
         limits::raise_fd_limit()?;
         let (rounds, time, cores) = (self.rounds, self.seconds, Cores::choose()?);
         Ok(Plan {
@@ -90,7 +94,7 @@ impl Options {
     }
 
     /// Who will be measured, and a sentence about each that cannot be.
-    fn subjects(&self) -> io::Result<(Vec<Subject>, Vec<String>)> {
+    fn subjects(&self, scenarios: &[Scenario]) -> io::Result<(Vec<Subject>, Vec<String>)> {
         let mut subjects = vec![Subject::direct()];
         subjects.extend(Subject::peers());
         subjects.extend(
@@ -98,15 +102,29 @@ impl Options {
                 .iter()
                 .map(|(name, command)| Subject::custom(name, command)),
         );
-        subjects.push(Subject::ours(PathBuf::new()));
+        subjects.push(Subject::ours(Programs::default()));
         self.check_names(&subjects)?;
-        subjects.retain(|subject| self.wants(&subject.name));
+        let has_part = |subject: &Subject| scenarios.iter().any(|each| each.suits(subject));
+        subjects.retain(|subject| self.wants(&subject.name) && has_part(subject));
         let missing = missing(&subjects);
         subjects.retain(|subject| subject.find().is_ok());
         if let Some(last) = subjects.last_mut().filter(|last| last.is_ours()) {
-            *last = Subject::ours(self.ours.as_deref().map_or_else(ours::build, absolute)?);
+            *last = Subject::ours(self.programs(scenarios)?);
         }
         Ok((subjects, missing))
+    }
+
+    /// Our programs, as far as they are measured.
+    fn programs(&self, scenarios: &[Scenario]) -> io::Result<Programs> {
+        let program = |job, given: Option<&Path>| {
+            let is_needed = scenarios.iter().any(|scenario| scenario.job() == job);
+            let find = || given.map_or_else(|| ours::build(job), absolute);
+            is_needed.then(find).transpose()
+        };
+        Ok(Programs {
+            relay: program(Job::Relay, self.ours.as_deref())?,
+            queue: program(Job::Queue, self.ours_queue.as_deref())?,
+        })
     }
 
     fn check_names(&self, subjects: &[Subject]) -> io::Result<()> {
@@ -138,7 +156,7 @@ fn missing(subjects: &[Subject]) -> Vec<String> {
 }
 
 fn absolute(path: &Path) -> io::Result<PathBuf> {
-    let sentence = |error| io::Error::other(format!("--ours {}: {error}", path.display()));
+    let sentence = |error| io::Error::other(format!("{}: {error}", path.display()));
     path.canonicalize().map_err(sentence)
 }
 

@@ -9,7 +9,7 @@ mod socat;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,6 +17,17 @@ use crate::cores::Cores;
 use crate::process::Process;
 use crate::stop;
 use crate::wait;
+
+pub(crate) use ours::Programs;
+
+/// What a subject has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Pass bytes on, one upstream connection for each client.
+    Relay,
+    /// Pass HTTP requests on, one at a time, over one upstream connection for all clients.
+    Queue,
+}
 
 /// One column of the table.
 #[derive(Debug, Clone)]
@@ -33,13 +44,14 @@ enum Kind {
     NginxDefault,
     NginxLarge,
     Socat,
-    Ours(PathBuf),
+    Ours(Programs),
     Custom(Vec<String>),
 }
 
 /// Where a proxy stands.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
+    job: Job,
     /// Where to listen; port 0 for a proxy that announces its port.
     listen: SocketAddr,
     upstream: SocketAddr,
@@ -63,11 +75,11 @@ impl Subject {
         }
     }
 
-    /// Ours, at this path.
-    pub(crate) fn ours(path: PathBuf) -> Self {
+    /// Ours.
+    pub(crate) fn ours(programs: Programs) -> Self {
         Self {
             name: "ours".into(),
-            kind: Kind::Ours(path),
+            kind: Kind::Ours(programs),
         }
     }
 
@@ -103,6 +115,19 @@ impl Subject {
         matches!(self.kind, Kind::Ours(_))
     }
 
+    /// Whether it can do [`Job::Queue`].
+    pub(crate) fn can_queue(&self) -> bool {
+        match self.kind {
+            Kind::HaproxyCopy | Kind::Ours(_) => true,
+            Kind::Direct
+            | Kind::HaproxySplice
+            | Kind::NginxDefault
+            | Kind::NginxLarge
+            | Kind::Socat
+            | Kind::Custom(_) => false,
+        }
+    }
+
     /// Where its program is; an error that says how to install it.
     pub(crate) fn find(&self) -> Result<(), String> {
         match &self.kind {
@@ -121,7 +146,7 @@ impl Subject {
             Kind::HaproxyCopy | Kind::HaproxySplice => program::version("haproxy", "-v"),
             Kind::NginxDefault | Kind::NginxLarge => program::version("nginx", "-v"),
             Kind::Socat => program::version("socat", "-V"),
-            Kind::Ours(path) => program::version_at(path, "--version"),
+            Kind::Ours(programs) => programs.version(),
             Kind::Direct | Kind::Custom(_) => None,
         }
     }
@@ -138,6 +163,7 @@ impl Subject {
     /// Starts it in front of `upstream` and waits until it accepts; nothing for direct.
     pub(crate) fn start(
         &self,
+        job: Job,
         upstream: SocketAddr,
         cores: Cores,
         folder: &Path,
@@ -146,19 +172,20 @@ impl Subject {
         if self.is_direct() {
             return Ok(None);
         }
-        let mut outcome = self.start_once(upstream, cores, folder);
+        let mut outcome = self.start_once(job, upstream, cores, folder);
         for _ in 1..ATTEMPTS {
             // Somebody else may have taken the port between our look and the proxy's bind.
             if outcome.is_ok() || stop::requested() {
                 break;
             }
-            outcome = self.start_once(upstream, cores, folder);
+            outcome = self.start_once(job, upstream, cores, folder);
         }
         outcome.map(Some)
     }
 
     fn start_once(
         &self,
+        job: Job,
         upstream: SocketAddr,
         cores: Cores,
         folder: &Path,
@@ -169,6 +196,7 @@ impl Subject {
             free_port()?
         };
         let mut launch = self.launch(&Place {
+            job,
             listen,
             upstream,
             folder,
@@ -191,7 +219,7 @@ impl Subject {
             Kind::NginxDefault => nginx::launch(place, "16k"),
             Kind::NginxLarge => nginx::launch(place, "64k"),
             Kind::Socat => Ok(socat::launch(place)),
-            Kind::Ours(path) => Ok(ours::launch(place, path)),
+            Kind::Ours(programs) => ours::launch(place, programs),
             Kind::Custom(words) => custom::launch(place, words),
         }
     }

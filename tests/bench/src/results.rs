@@ -135,6 +135,12 @@ impl Results {
         self.columns[column].role != Role::Direct && 2 * full > figures.len()
     }
 
+    /// Whether the measurement behind a cell has failed, at least once.
+    pub(crate) fn has_failed(&self, row: Row, column: usize) -> bool {
+        let mut failed = self.failures.keys();
+        failed.any(|(other, scenario)| *other == column && scenario.rows().contains(&row))
+    }
+
     /// What went wrong, one sentence for each column and scenario.
     pub(crate) fn failures(&self) -> Vec<String> {
         let sentence =

@@ -19,6 +19,10 @@ pub(crate) enum Row {
     StalledMemory,
     StalledCpu,
     EmptyMemory,
+    QueueRate,
+    QueueCpu,
+    QueueMedian,
+    QueueTail,
 }
 
 /// Which way is better.
@@ -41,7 +45,7 @@ pub(crate) struct Spec {
 
 impl Row {
     /// All lines, in the order of the table.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::BulkCpu,
@@ -58,6 +62,10 @@ impl Row {
         Self::StalledMemory,
         Self::StalledCpu,
         Self::EmptyMemory,
+        Self::QueueRate,
+        Self::QueueCpu,
+        Self::QueueMedian,
+        Self::QueueTail,
     ];
 
     /// What the line says.
@@ -87,6 +95,13 @@ impl Row {
                 "resident memory of the empty process, MiB",
                 0.1,
             ),
+            Self::QueueRate => more(
+                "queue-rate",
+                "queue: 32 clients on one upstream connection, req/s",
+            ),
+            Self::QueueCpu => less("queue-cpu", "queue: CPU us per request", 0.0),
+            Self::QueueMedian => less("queue-p50", "queue: p50 us", 0.0),
+            Self::QueueTail => less("queue-p99", "queue: p99 us", 0.0),
         }
     }
 
@@ -99,7 +114,7 @@ impl Row {
     pub(crate) fn is_bound_by_load(self) -> bool {
         matches!(
             self,
-            Self::Bulk1 | Self::Bulk8 | Self::HttpRate | Self::ConnectRate
+            Self::Bulk1 | Self::Bulk8 | Self::HttpRate | Self::ConnectRate | Self::QueueRate
         )
     }
 }

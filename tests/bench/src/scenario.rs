@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::arrangement::Arrangement;
 use crate::cores::Cores;
-use crate::peers::Subject;
+use crate::peers::{Job, Subject};
 use crate::rows::Row;
 use crate::upstream::{Service, Upstream};
 use crate::window::Spent;
@@ -44,6 +44,7 @@ pub(crate) enum Scenario {
     Idle,
     Stalled,
     Empty,
+    Queue,
 }
 
 /// Buffers grow, caches fill, threads wake: none of it is measured.
@@ -51,7 +52,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 impl Scenario {
     /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::Http,
@@ -60,6 +61,7 @@ impl Scenario {
         Self::Idle,
         Self::Stalled,
         Self::Empty,
+        Self::Queue,
     ];
 
     /// The rows that come out.
@@ -73,12 +75,34 @@ impl Scenario {
             Self::Idle => &[Row::IdleMemory, Row::IdleFds, Row::IdleCpu],
             Self::Stalled => &[Row::StalledMemory, Row::StalledCpu],
             Self::Empty => &[Row::EmptyMemory],
+            Self::Queue => &[
+                Row::QueueRate,
+                Row::QueueCpu,
+                Row::QueueMedian,
+                Row::QueueTail,
+            ],
         }
     }
 
-    /// Whether it says anything about a subject: direct has no memory to look at.
+    /// What the subject has to do.
+    pub(crate) fn job(self) -> Job {
+        match self {
+            Self::Queue => Job::Queue,
+            Self::Bulk1
+            | Self::Bulk8
+            | Self::Http
+            | Self::RoundTrip
+            | Self::Connect
+            | Self::Idle
+            | Self::Stalled
+            | Self::Empty => Job::Relay,
+        }
+    }
+
+    /// Whether it says anything about a subject: direct has no memory to look at, and few queue.
     pub(crate) fn suits(self, subject: &Subject) -> bool {
         match self {
+            Self::Queue => subject.can_queue(),
             Self::Idle | Self::Stalled | Self::Empty => !subject.is_direct(),
             Self::Bulk1 | Self::Bulk8 | Self::Http | Self::RoundTrip | Self::Connect => true,
         }
@@ -95,6 +119,7 @@ impl Scenario {
             Self::Idle => bench.idle(),
             Self::Stalled => bench.stalled(),
             Self::Empty => bench.empty(),
+            Self::Queue => bench.queue(),
         }
     }
 }
@@ -102,12 +127,16 @@ impl Scenario {
 impl Bench<'_> {
     /// Starts an upstream and the subject in front of it, and sees that it relays.
     fn arrange(&self, service: Service) -> io::Result<Arrangement> {
-        let upstream = Upstream::start(service)?;
-        let proxy = self
-            .subject
-            .start(upstream.address(), self.cores, self.folder)?;
-        let arrangement = Arrangement::new(proxy, upstream, self.cores);
+        let arrangement = self.arrange_for(Job::Relay, service)?;
         arrangement.prove()?;
         Ok(arrangement)
+    }
+
+    /// Starts an upstream and the subject in front of it.
+    fn arrange_for(&self, job: Job, service: Service) -> io::Result<Arrangement> {
+        let upstream = Upstream::start(service)?;
+        let (cores, folder) = (self.cores, self.folder);
+        let proxy = self.subject.start(job, upstream.address(), cores, folder)?;
+        Ok(Arrangement::new(proxy, upstream, cores))
     }
 }

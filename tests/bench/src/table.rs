@@ -36,7 +36,7 @@ pub(crate) fn list() -> String {
         };
         text += &format!("  {:<16}{state}\n", peer.name);
     }
-    text + "  ours            stage4-proxy, built in release or given by --ours\n"
+    text + "  ours            stage4-proxy and, for the queue, stage5-mux, built in release or given by --ours and --ours-queue\n"
 }
 
 fn title(row: Row) -> String {
@@ -81,9 +81,12 @@ fn cell(results: &Results, row: Row, column: usize) -> String {
     } else {
         ""
     };
-    results
-        .median(row, column)
-        .map_or("".into(), |value| number(value) + star)
+    match results.median(row, column) {
+        Some(value) => number(value) + star,
+        None if results.has_failed(row, column) => "failed".into(),
+        // It says nothing about this subject.
+        None => "–".into(),
+    }
 }
 
 fn words(comparison: &Comparison) -> String {

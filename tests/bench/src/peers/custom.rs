@@ -31,6 +31,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::peers::Job;
 
     #[test]
     fn places_are_filled_in() {
@@ -39,6 +40,7 @@ mod tests {
             "127.0.0.1:2".parse().unwrap(),
         );
         let place = Place {
+            job: Job::Relay,
             listen,
             upstream,
             folder: Path::new("/"),

@@ -1,9 +1,9 @@
-//! HAProxy in mode tcp, one thread, copying or splicing.
+//! HAProxy, one thread: in mode tcp, copying or splicing, or as a queue in mode http.
 
 use std::fs;
 use std::io;
 
-use super::{Launch, Place, program};
+use super::{Job, Launch, Place, program};
 use crate::limits::session_capacity;
 
 /// How it moves bytes.
@@ -15,7 +15,11 @@ pub(super) enum Mode {
 
 pub(super) fn launch(place: &Place<'_>, mode: Mode) -> io::Result<Launch> {
     let file = place.folder.join("haproxy.cfg");
-    fs::write(&file, config(place, mode))?;
+    let text = match place.job {
+        Job::Relay => config(place, &relay(mode)),
+        Job::Queue => config(place, &QUEUE),
+    };
+    fs::write(&file, text)?;
     let mut command = program::command("haproxy");
     // -db: in the foreground, one process.
     command.arg("-db").arg("-f").arg(file);
@@ -25,13 +29,40 @@ pub(super) fn launch(place: &Place<'_>, mode: Mode) -> io::Result<Launch> {
     })
 }
 
-/// TCP_NODELAY is its default.
-fn config(place: &Place<'_>, mode: Mode) -> String {
+/// One connection at most, which stays open between requests and may be used for any client.
+const QUEUE: Setup = Setup {
+    mode: "http",
+    options: "    timeout queue 1m\n    http-reuse always\n",
+    server: "maxconn 1",
+};
+
+/// What differs between the jobs.
+struct Setup {
+    mode: &'static str,
+    options: &'static str,
+    server: &'static str,
+}
+
+fn relay(mode: Mode) -> Setup {
     // Not splice-auto: under the load of this program its guess is to copy, as strace shows.
-    let splice = match mode {
+    let options = match mode {
         Mode::Copy => "",
         Mode::Splice => "    option splice-request\n    option splice-response\n",
     };
+    Setup {
+        mode: "tcp",
+        options,
+        server: "",
+    }
+}
+
+/// TCP_NODELAY is its default.
+fn config(place: &Place<'_>, setup: &Setup) -> String {
+    let Setup {
+        mode,
+        options,
+        server,
+    } = setup;
     let sessions = session_capacity();
     let (listen, upstream) = (place.listen, place.upstream);
     format!(
@@ -40,16 +71,16 @@ fn config(place: &Place<'_>, mode: Mode) -> String {
     maxconn {sessions}
 
 defaults
-    mode tcp
+    mode {mode}
     maxconn {sessions}
     backlog 4096
     timeout connect 5s
     timeout client 1h
     timeout server 1h
-{splice}
+{options}
 listen relay
     bind {listen}
-    server upstream {upstream}
+    server upstream {upstream} {server}
 "
     )
 }

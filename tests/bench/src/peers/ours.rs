@@ -1,4 +1,4 @@
-//! stage4-proxy: built, started, and asked for its address.
+//! Our own programs: built, started, and asked for their address.
 
 use std::env;
 use std::io;
@@ -9,21 +9,57 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Launch, Place};
+use super::{Job, Launch, Place, program};
 use crate::process::Process;
 use crate::wait;
 
-const BINARY: &str = "stage4-proxy";
+/// Where our programs are; one that is not measured need not be there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Programs {
+    pub(crate) relay: Option<PathBuf>,
+    pub(crate) queue: Option<PathBuf>,
+}
 
-pub(super) fn launch(place: &Place<'_>, program: &Path) -> Launch {
-    let mut command = Command::new(program);
+impl Programs {
+    fn path(&self, job: Job) -> Option<&Path> {
+        match job {
+            Job::Relay => self.relay.as_deref(),
+            Job::Queue => self.queue.as_deref(),
+        }
+    }
+
+    /// What they call themselves.
+    pub(super) fn version(&self) -> Option<String> {
+        let paths = [&self.relay, &self.queue].into_iter().flatten();
+        let versions: Vec<String> = paths
+            .filter_map(|path| program::version_at(path, "--version"))
+            .collect();
+        (!versions.is_empty()).then(|| versions.join("; "))
+    }
+}
+
+pub(super) fn launch(place: &Place<'_>, programs: &Programs) -> io::Result<Launch> {
+    let path = programs.path(place.job);
+    let path = path.ok_or_else(|| io::Error::other("our program is not there"))?;
+    let mut command = Command::new(path);
+    if place.job == Job::Queue {
+        command.args(["queue", "--framing", "http1"]);
+    }
     let (listen, upstream) = (place.listen.to_string(), place.upstream.to_string());
     command
         .args(["--listen", &listen, "--upstream", &upstream])
         .env("RUST_LOG", "error");
-    Launch {
+    Ok(Launch {
         command,
         forks: false,
+    })
+}
+
+/// The package that does a job, which is also the name of its program.
+fn package(job: Job) -> &'static str {
+    match job {
+        Job::Relay => "stage4-proxy",
+        Job::Queue => "stage5-mux",
     }
 }
 
@@ -44,30 +80,32 @@ pub(super) fn wait_for_address(process: &mut Process) -> io::Result<SocketAddr> 
     address.ok_or_else(|| io::Error::other("no address"))
 }
 
-/// Builds the proxy in release through the cargo that runs us, and returns its path.
-pub(crate) fn build() -> io::Result<PathBuf> {
-    eprintln!("relay-bench: building {BINARY} in release ...");
+/// Builds the program for a job in release through the cargo that runs us, and returns its path.
+pub(crate) fn build(job: Job) -> io::Result<PathBuf> {
+    let package = package(job);
+    eprintln!("relay-bench: building {package} in release ...");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "--package", BINARY, "--bin", BINARY])
+        .args(["build", "--release", "--package", package, "--bin", package])
         .args(["--quiet", "--message-format", "json-render-diagnostics"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
-        return Err(io::Error::other(
-            "stage4-proxy does not build; `--ours PATH` names another",
-        ));
+        let sentence =
+            format!("{package} does not build; `--ours` or `--ours-queue` names another");
+        return Err(io::Error::other(sentence));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let path = messages.lines().rev().find_map(executable);
-    path.ok_or_else(|| io::Error::other("cargo did not say where stage4-proxy is"))
+    let mut lines = messages.lines().rev();
+    let path = lines.find_map(|line| executable(line, package));
+    path.ok_or_else(|| io::Error::other(format!("cargo did not say where {package} is")))
 }
 
 /// The path in cargo's message about a finished binary.
-fn executable(message: &str) -> Option<PathBuf> {
+fn executable(message: &str, package: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
-    let is_ours = message["target"]["name"] == BINARY;
+    let is_ours = message["target"]["name"] == package;
     message["executable"]
         .as_str()
         .filter(|_| is_ours)
@@ -82,8 +120,10 @@ mod tests {
     fn the_executable_is_taken_from_the_right_message() {
         let ours = r#"{"target":{"name":"stage4-proxy"},"executable":"/x/stage4-proxy"}"#;
         let library = r#"{"target":{"name":"stage4_proxy"},"executable":null}"#;
-        assert_eq!(executable(ours), Some(PathBuf::from("/x/stage4-proxy")));
-        assert_eq!(executable(library), None);
-        assert_eq!(executable("not json"), None);
+        let package = package(Job::Relay);
+        let path = PathBuf::from("/x/stage4-proxy");
+        assert_eq!(executable(ours, package), Some(path));
+        assert_eq!(executable(library, package), None);
+        assert_eq!(executable("not json", package), None);
     }
 }

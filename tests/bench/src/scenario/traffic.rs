@@ -5,9 +5,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Bench, Outcome, WARM_UP};
+use crate::arrangement::Arrangement;
 use crate::load::bulk::Pump;
 use crate::load::connect::Churn;
 use crate::load::request::{Clients, Latencies};
+use crate::peers::Job;
 use crate::rows::Row;
 use crate::upstream::Service;
 use crate::window::Spent;
@@ -38,7 +40,8 @@ impl Bench<'_> {
     /// Requests on many connections that stay open.
     pub(super) fn http(&self) -> io::Result<Outcome> {
         const CONNECTIONS: usize = 64;
-        let (latencies, spent) = self.requests(CONNECTIONS)?;
+        let arrangement = self.arrange(Service::Http)?;
+        let (latencies, spent) = self.requests(&arrangement, CONNECTIONS)?;
         let answers = latencies.count() as f64;
         let mut figures = vec![
             (Row::HttpRate, answers / spent.time.as_secs_f64()),
@@ -54,7 +57,8 @@ impl Bench<'_> {
 
     /// One request at a time, on one connection.
     pub(super) fn round_trip(&self) -> io::Result<Outcome> {
-        let (latencies, spent) = self.requests(1)?;
+        let arrangement = self.arrange(Service::Http)?;
+        let (latencies, spent) = self.requests(&arrangement, 1)?;
         let figures = vec![(Row::RoundTrip, latencies.quantile_us(50, 100))];
         Ok(Outcome {
             figures,
@@ -62,8 +66,36 @@ impl Bench<'_> {
         })
     }
 
-    fn requests(&self, connections: usize) -> io::Result<(Latencies, Spent)> {
-        let arrangement = self.arrange(Service::Http)?;
+    /// Requests of many clients that share one upstream connection.
+    ///
+    /// A proxy that opened a second one has not queued, and its figures would say nothing.
+    pub(super) fn queue(&self) -> io::Result<Outcome> {
+        const CLIENTS: usize = 32;
+        let arrangement = self.arrange_for(Job::Queue, Service::Http)?;
+        let (latencies, spent) = self.requests(&arrangement, CLIENTS)?;
+        let opened = arrangement.upstream().accepted();
+        if opened != 1 {
+            let sentence = format!("{opened} upstream connections instead of one");
+            return Err(io::Error::other(sentence));
+        }
+        let answers = latencies.count() as f64;
+        let mut figures = vec![
+            (Row::QueueRate, answers / spent.time.as_secs_f64()),
+            (Row::QueueMedian, latencies.quantile_us(50, 100)),
+            (Row::QueueTail, latencies.quantile_us(99, 100)),
+        ];
+        figures.extend(cpu_figure(Row::QueueCpu, &spent, answers, 1e6));
+        Ok(Outcome {
+            figures,
+            spent: Some(spent),
+        })
+    }
+
+    fn requests(
+        &self,
+        arrangement: &Arrangement,
+        connections: usize,
+    ) -> io::Result<(Latencies, Spent)> {
         let mut clients = Clients::connect(arrangement.address(), connections)?;
         clients.run_for(WARM_UP)?;
         clients.take_latencies();

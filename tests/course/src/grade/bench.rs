@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::files;
 use crate::manifest::{Manifest, Stage};
@@ -45,9 +45,13 @@ impl Workbench {
     pub(crate) fn fill(&self, course: &Path, from: &Path, stages: &[Stage]) -> Result<()> {
         for stage in stages {
             let part = Path::new(stage.package()).join("src");
-            let source = from.join(&part);
-            let source = if source.is_dir() {
-                source
+            let own = [from.join(stage.package()), from.join(&part)];
+            // A link could lead to the reference.
+            let is_link = own.iter().any(|path| path.is_symlink());
+            ensure!(!is_link, "{} is a link", part.display());
+            let [_, own] = own;
+            let source = if own.is_dir() {
+                own
             } else {
                 course.join(&part)
             };

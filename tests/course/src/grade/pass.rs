@@ -21,7 +21,9 @@ pub(super) fn stage(
 ) -> Result<StageReport> {
     let executable = match bench.site.build(stage)? {
         Build::Ready(executable) => executable,
-        Build::Broken(messages) => return Ok(broken(stage, messages)),
+        Build::Broken(messages) => {
+            return Ok(without_tests(stage, Verdict::CouldNotBuild, messages));
+        }
     };
     let folder = bench.site.folder(stage);
     let is_due = |exercise: &Exercise| earlier.is_none_or(|report| !report.passed(exercise.id()));
@@ -72,15 +74,22 @@ fn sort(
     }
 }
 
-fn broken(stage: &Stage, messages: String) -> StageReport {
+/// Reports a stage of which the submission has nothing.
+pub(super) fn absent(stage: &Stage) -> StageReport {
+    let why = format!("the submission has no {}/src", stage.package());
+    without_tests(stage, Verdict::NotGraded, why)
+}
+
+/// Reports a stage whose tests could not run.
+fn without_tests(stage: &Stage, verdict: Verdict, why: String) -> StageReport {
     let exercises = stage.exercises.iter().map(|exercise| ExerciseReport {
-        verdict: Verdict::CouldNotBuild,
+        verdict,
         ..ExerciseReport::new(exercise)
     });
     StageReport {
         id: stage.id().to_owned(),
         title: stage.title.clone(),
         exercises: exercises.collect(),
-        build: Some(messages),
+        build: Some(why),
     }
 }

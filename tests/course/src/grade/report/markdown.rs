@@ -28,7 +28,7 @@ pub(crate) fn render(report: &Report) -> String {
     }
     for stage in &report.stages {
         if let Some(messages) = &stage.build {
-            stories += &folded(&format!("{} could not build", stage.id), messages);
+            stories += &folded(&format!("{} could not be run", stage.id), messages);
         }
     }
     format!("{text}{stories}\nHow it was run: {}.\n", report.guard)
@@ -58,7 +58,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("<details><summary>stage2 could not build</summary>"),
+            text.contains("<details><summary>stage2 could not be run</summary>"),
             "{text}"
         );
     }

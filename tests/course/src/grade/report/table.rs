@@ -1,6 +1,6 @@
 //! The report for a terminal.
 
-use super::{Report, Verdict};
+use super::Report;
 
 /// How many lines of a failure's story are shown.
 const STORY: usize = 12;
@@ -29,12 +29,7 @@ pub(crate) fn render(report: &Report) -> String {
         }
         if let Some(messages) = &stage.build {
             let lines: Vec<_> = messages.lines().take(MESSAGES).collect();
-            stories += &format!(
-                "\n{} {}:\n{}\n",
-                stage.id,
-                Verdict::CouldNotBuild.words(),
-                lines.join("\n")
-            );
+            stories += &format!("\n{} could not be run:\n{}\n", stage.id, lines.join("\n"));
         }
     }
     let (earned, all) = report.points();

@@ -16,6 +16,19 @@
 //! 4. `queue::endpoint`: a socket under mio, and what edge-triggered means.
 //! 5. `queue::client`, `queue::flight`, `queue::link`: a client, a request in flight, the connection.
 //! 6. `queue::worker`: the event loop that ties it together.
+//! 7. `queue::report`: what the inspector shows; `queue::server`: the thread around the worker.
+//!
+//! # Where to look
+//!
+//! | question | answer |
+//! |---|---|
+//! | system calls | `endpoint` (bytes), `accept` and `link` (sockets), the poller in `worker` |
+//! | who closes a socket | whoever owns it: a client's row, the link; dropping is closing |
+//! | states | a client's `Phase`, the upstream's `State`; each diagram stands above its enum |
+//! | a full buffer | a client that reads slowly holds back its own response, then meets its deadline |
+//! | a client's end of input | its last requests are still answered |
+//! | a client that breaks | waiting: forgotten; in flight: its response is read and dropped |
+//! | the upstream's end or reset | 502, one second attempt, or a body that is visibly broken off |
 //!
 //! # Invariants
 //!

@@ -5,7 +5,7 @@
 //! 2. `book`: the book, and the check that nothing in it is broken.
 //! 3. [`manifest`]: the exercises, as `course.toml` lists them; [`item`]: how they name functions.
 //! 4. [`starter`]: a workspace for a student, made from the reference by [`splice`].
-//! 5. [`run`]: tests, each alone and under limits.
+//! 5. `run`: tests, each alone and under limits.
 //! 6. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
 //! 7. [`verify`]: the proofs that all of this fits together.
 //! 8. [`workspace`]: where the course lies, and how its programs are built.

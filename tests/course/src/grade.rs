@@ -99,14 +99,14 @@ fn grade(root: &Path, submission: &Path) -> Result<Report> {
         }
         eprintln!("{}: building", stage.id());
         bench.fill(root, submission, &manifest.stages)?;
-        let mut report = pass::stage(&bench, guard, stage, None)?;
+        let mut report = pass::stage(&bench, &guard, stage, None)?;
         if earlier_failed && has_reference && !report.all_passed() {
             eprintln!(
                 "{}: once more, on the reference's earlier stages",
                 stage.id()
             );
             bench.fill(root, root, &manifest.stages[..place])?;
-            report.improve(pass::stage(&bench, guard, stage, Some(&report))?);
+            report.improve(pass::stage(&bench, &guard, stage, Some(&report))?);
         }
         earlier_failed |= !report.all_passed();
         stages.push(report);

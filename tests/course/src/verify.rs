@@ -6,6 +6,7 @@
 mod bug;
 mod proofs;
 mod table;
+mod variant;
 
 use std::time::Instant;
 
@@ -26,6 +27,7 @@ use proofs::Proofs;
 /// 3. The reference passes every test.
 /// 4. With one exercise blanked, a test of it fails, and no test of an exercise that does not need it.
 /// 5. Each wrong solution in tests/bugs is caught by the test that it names.
+/// 6. Each right but different solution in tests/variants passes.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Options {
@@ -38,8 +40,12 @@ pub(crate) struct Options {
     stage: Option<String>,
 
     /// Only the wrong solutions of tests/bugs
-    #[arg(long)]
+    #[arg(long, conflicts_with = "variants")]
     bugs: bool,
+
+    /// Only the different solutions of tests/variants
+    #[arg(long)]
+    variants: bool,
 }
 
 /// One row of the table at the end.
@@ -79,14 +85,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let start = Instant::now();
     let mut rows = Vec::new();
-    if !options.bugs {
+    if !options.bugs && !options.variants {
         rows.extend(proofs.starter()?);
         if !options.quick {
             rows.extend(proofs.reference()?);
         }
         rows.extend(proofs.each_alone()?);
     }
-    rows.extend(bug::all(&proofs)?);
+    if !options.variants {
+        rows.extend(bug::all(&proofs)?);
+    }
+    if !options.bugs {
+        rows.extend(variant::all(&proofs)?);
+    }
     print!("{}", table::render(&rows, start.elapsed()));
     let failed = rows.iter().filter(|row| !row.against.is_empty()).count();
     ensure!(

@@ -15,7 +15,7 @@ use crate::run::test::{Guard, Outcome, Run};
 /// When cargo cannot be started.
 pub(super) fn stage(
     bench: &Workbench,
-    guard: Guard,
+    guard: &Guard,
     stage: &Stage,
     earlier: Option<&StageReport>,
 ) -> Result<StageReport> {

@@ -8,7 +8,7 @@ use super::test::{Guard, Run};
 
 /// Runs the named tests, `jobs` at a time, and tells each as it ends; the results are in the order of the names.
 pub(crate) fn run(
-    guard: Guard,
+    guard: &Guard,
     executable: &Path,
     folder: &Path,
     names: &[String],

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,12 +40,14 @@ pub(crate) struct Run {
 }
 
 /// How tests are guarded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     /// The deadline of one test.
     seconds: u64,
     /// Whether the network is shut out.
     pub(crate) no_network: bool,
+    /// The program that the tests run in place of the stage's, if any.
+    program: Option<PathBuf>,
 }
 
 impl Guard {
@@ -58,6 +60,7 @@ impl Guard {
         Self {
             seconds: seconds.as_secs().max(1),
             no_network: false,
+            program: None,
         }
     }
 
@@ -75,6 +78,14 @@ impl Guard {
             strict
         } else {
             Self::limits()
+        }
+    }
+
+    /// The same for tests of another program.
+    pub(crate) fn with_program(&self, program: Option<&Path>) -> Self {
+        Self {
+            program: program.map(Path::to_owned),
+            ..self.clone()
         }
     }
 
@@ -155,6 +166,9 @@ impl Guard {
             "RUST_TEST_THREADS",
         ] {
             command.env_remove(name);
+        }
+        if let Some(program) = &self.program {
+            command.env("COURSE_BIN", program);
         }
         command.env("NO_COLOR", "1").stdin(Stdio::null());
         Ok(command)

@@ -64,7 +64,7 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
     let all = guard.list(&executable, &folder)?;
     let names: Vec<_> = all.into_iter().filter(is_mine).collect();
     let tell = |name: &str, run: &Run| println!("  {} {}", sign(run.outcome), last_segment(name));
-    let runs = suite::run(guard, &executable, &folder, &names, &tell);
+    let runs = suite::run(&guard, &executable, &folder, &names, &tell);
     let failed = names
         .iter()
         .zip(&runs)

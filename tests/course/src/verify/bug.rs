@@ -11,6 +11,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::str::Lines;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -103,7 +104,7 @@ impl Bug {
 }
 
 /// Applies a patch in a folder; returns the refusal of a patch that does not fit.
-fn apply(patch: &Path, folder: &Path) -> Result<Option<String>> {
+pub(super) fn apply(patch: &Path, folder: &Path) -> Result<Option<String>> {
     let output = Command::new("git")
         .arg("apply")
         .arg(patch)
@@ -136,23 +137,37 @@ fn read(file: &Path) -> Result<Bug> {
 }
 
 fn parse(file: &Path, text: &str) -> Result<Bug> {
-    let mut lines = text.lines();
-    let mut value = |key: &str| {
-        let value = lines
-            .next()
-            .and_then(|line| line.strip_prefix(key)?.strip_prefix(": "));
-        match value {
+    let mut head = Head::of(text);
+    Ok(Bug {
+        stage: head.value("Stage")?,
+        exercise: head.value("Exercise")?,
+        misconception: head.value("Misconception")?,
+        caught_by: head.value("Caught by")?,
+        file: file.to_owned(),
+    })
+}
+
+/// The lines above a patch, each with a key and a value.
+#[derive(Debug)]
+pub(super) struct Head<'a>(Lines<'a>);
+
+impl<'a> Head<'a> {
+    /// Begins to read the head of a text.
+    pub(super) fn of(text: &'a str) -> Self {
+        Self(text.lines())
+    }
+
+    /// Reads the next line, which must have this key.
+    ///
+    /// # Errors
+    /// When it has another, or no value.
+    pub(super) fn value(&mut self, key: &str) -> Result<String> {
+        let line = self.0.next().and_then(|line| line.strip_prefix(key));
+        match line.and_then(|rest| rest.strip_prefix(": ")) {
             Some(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
             _ => bail!("the head needs a line \"{key}: ...\" here"),
         }
-    };
-    Ok(Bug {
-        stage: value("Stage")?,
-        exercise: value("Exercise")?,
-        misconception: value("Misconception")?,
-        caught_by: value("Caught by")?,
-        file: file.to_owned(),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) struct Proofs<'a> {
 }
 
 /// The tests of a stage and their outcomes, or the compiler's messages.
-type Outcomes = Result<Vec<(String, Outcome)>, String>;
+pub(super) type Outcomes = Result<Vec<(String, Outcome)>, String>;
 
 impl Proofs<'_> {
     /// Proofs 1 and 2: a starter compiles, and each exercise has a test that fails on it.
@@ -151,9 +151,15 @@ impl Proofs<'_> {
     }
 
     /// Builds a stage's tests and runs those whose exercise is wanted.
-    pub(super) fn outcomes(
+    fn outcomes(&self, stage: &Stage, wanted: impl Fn(&Exercise) -> bool) -> Result<Outcomes> {
+        self.outcomes_of(stage, None, wanted)
+    }
+
+    /// As `outcomes`, with another program in place of the stage's.
+    pub(super) fn outcomes_of(
         &self,
         stage: &Stage,
+        program: Option<&Path>,
         wanted: impl Fn(&Exercise) -> bool,
     ) -> Result<Outcomes> {
         eprintln!("verify: building {}", stage.id());
@@ -166,7 +172,8 @@ impl Proofs<'_> {
         let all = self.guard.list(&executable, &folder)?;
         let names: Vec<_> = all.into_iter().filter(is_wanted).collect();
         eprintln!("verify: running {} tests of {}", names.len(), stage.id());
-        let runs = suite::run(self.guard, &executable, &folder, &names, &|_, _: &Run| ());
+        let guard = self.guard.with_program(program);
+        let runs = suite::run(&guard, &executable, &folder, &names, &|_, _: &Run| ());
         let outcomes = runs.into_iter().map(|run| run.outcome);
         Ok(Ok(names.into_iter().zip(outcomes).collect()))
     }

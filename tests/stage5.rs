@@ -10,6 +10,8 @@ mod cut;
 mod inspector;
 #[path = "stage5/lines.rs"]
 mod lines;
+#[path = "stage5/pieces.rs"]
+mod pieces;
 #[path = "stage5/real.rs"]
 mod real;
 #[path = "stage5/slow.rs"]

@@ -178,7 +178,12 @@ impl<F: Framing> Client<F> {
                     self.input_ended = true;
                     parsed = Ok(Status::Partial);
                 }
-                Some(count) => parsed = self.parse(&scratch[..count], now),
+                Some(count) => {
+                    parsed = self.parse(&scratch[..count], now);
+                    if parsed == Ok(Status::Partial) && !self.endpoint.is_readable() {
+                        self.endpoint.acknowledge();
+                    }
+                }
             }
         }
     }

@@ -156,6 +156,16 @@ impl Endpoint {
         }
     }
 
+    /// Acknowledges at once what was read (`tcp(7)`, `TCP_QUICKACK`).
+    ///
+    /// A peer without `TCP_NODELAY` that writes a head and then a body keeps the body until the
+    /// head is acknowledged, and the kernel would do that only with the next bytes that we send,
+    /// or after 40 ms. In the middle of a message there are no such bytes.
+    pub(super) fn acknowledge(&self) {
+        // Without it everything works, only later.
+        let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
+    }
+
     /// Sends a FIN (`shutdown(2)` with `SHUT_WR`).
     ///
     /// # Errors

@@ -61,6 +61,7 @@ impl<F: Framing> Worker<F> {
             Ok(passage) => {
                 if passage.end.is_none() {
                     flight.carry.append(&input[passage.used..]);
+                    self.ask_for_the_rest();
                 }
                 self.pass_on(&passage, head, input, now);
             }
@@ -68,6 +69,15 @@ impl<F: Framing> Worker<F> {
                 tracing::warn!("the upstream's response is invalid: {reason}");
                 self.tell(Event::Invalid(Refusal::BadGateway(reason)), now);
             }
+        }
+    }
+
+    /// Lets an upstream go on that has stopped in the middle of its response.
+    fn ask_for_the_rest(&self) {
+        if let Some(endpoint) = self.upstream.link.endpoint()
+            && !endpoint.is_readable()
+        {
+            endpoint.acknowledge();
         }
     }
 

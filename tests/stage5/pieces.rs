@@ -1,0 +1,59 @@
+//! Peers that write a message in two pieces, as many programs do: the head, then the body.
+//!
+//! A socket without `TCP_NODELAY` holds the second piece back until the first one is acknowledged, and a kernel
+//! that expects its program to answer soon waits up to 40 ms before it acknowledges. On a connection that is kept
+//! this would happen to every message.
+
+use std::time::{Duration, Instant};
+
+use harness::{Client, Test, fail, scaled};
+
+use crate::support::{Mux, Site, Then, get, ok, reply};
+
+/// 40 times 40 ms is more than this limit, and 40 times the work far less.
+const MESSAGES: u32 = 40;
+const LIMIT: Duration = Duration::from_millis(1000);
+
+#[test]
+fn e55_an_upstream_that_writes_its_head_first_is_not_kept_waiting() {
+    let _test =
+        Test::begin("While the rest of a response is awaited, acknowledge at once what has come.");
+    let site = Site::start(|peer, _| {
+        peer.stream().set_nodelay(false).expect("an option");
+        let response = ok(b"a body of its own segment");
+        let (head, body) = response.split_at(response.len() - 25);
+        peer.send(head);
+        peer.send(body);
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    exchange(&mux.client(), |client| client.send(&get("/")));
+}
+
+#[test]
+fn e55_a_client_that_writes_its_head_first_is_not_kept_waiting() {
+    let _test =
+        Test::begin("While the rest of a request is awaited, acknowledge at once what has come.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    client.stream().set_nodelay(false).expect("an option");
+    exchange(&client, |client| {
+        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\n");
+        client.send(b"body");
+    });
+}
+
+fn exchange(client: &Client, send: impl Fn(&Client)) {
+    let begin = Instant::now();
+    for _ in 0..MESSAGES {
+        send(client);
+        assert_eq!(reply(client).status(), "200");
+    }
+    let took = begin.elapsed();
+    if took > scaled(LIMIT) {
+        fail(format!(
+            "{MESSAGES} messages took {took:?}, as if each waited for a delayed acknowledgement."
+        ));
+    }
+}

@@ -78,6 +78,7 @@ fn sign(status: Status) -> &'static str {
         Status::Passed | Status::Changed => "✔",
         Status::Written => "◐",
         Status::Open => "○",
+        Status::Given => "·",
     }
 }
 
@@ -87,6 +88,7 @@ fn words(status: Status) -> &'static str {
         Status::Changed => "passed, changed since",
         Status::Written => "written, not passed yet",
         Status::Open => "",
+        Status::Given => "given",
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::{Exercise, Manifest, Stage};
 use crate::run::build::target_folder;
 use crate::splice;
+use crate::starter::Record;
 
 /// What a workspace remembers of its student's work.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -34,6 +35,8 @@ pub(crate) enum Status {
     Written,
     /// There is a `todo!` of it left.
     Open,
+    /// It came solved: the starter begins with a later stage.
+    Given,
 }
 
 impl Progress {
@@ -94,8 +97,11 @@ pub(crate) fn statuses<'a>(
     manifest: &'a Manifest,
 ) -> Result<Vec<(&'a Exercise, Status)>> {
     let progress = Progress::load(root);
+    let first = Record::read(root)?.map(|record| record.from);
+    let mut is_given = first.is_some();
     let mut all = Vec::new();
     for stage in &manifest.stages {
+        is_given &= first.as_deref() != Some(stage.id());
         let sources = sources(root, stage)?;
         let print = fingerprint(&sources);
         let open: Vec<_> = sources
@@ -104,7 +110,11 @@ pub(crate) fn statuses<'a>(
             .collect();
         for exercise in &stage.exercises {
             let is_open = open.iter().any(|id| id == exercise.id());
-            all.push((exercise, progress.status(exercise, is_open, print)));
+            let mut status = progress.status(exercise, is_open, print);
+            if is_given && status == Status::Written {
+                status = Status::Given;
+            }
+            all.push((exercise, status));
         }
     }
     Ok(all)
@@ -112,7 +122,7 @@ pub(crate) fn statuses<'a>(
 
 /// Finds the first exercise that has not passed.
 pub(crate) fn next<'a>(statuses: &[(&'a Exercise, Status)]) -> Option<&'a Exercise> {
-    let is_left = |status| status != Status::Passed && status != Status::Changed;
+    let is_left = |status| matches!(status, Status::Written | Status::Open);
     statuses
         .iter()
         .find(|(_, status)| is_left(*status))
@@ -166,4 +176,40 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) -> Result<()> {
 
 fn file(root: &Path) -> PathBuf {
     target_folder(root).join("course/progress.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn what_has_passed_is_forgotten_when_it_fails_and_doubted_when_the_code_changes() {
+        let manifest = Manifest::load(&workspace::root().unwrap()).unwrap();
+        let (_, exercise) = manifest.find("1.2").unwrap();
+        let mut progress = Progress::default();
+        assert_eq!(progress.status(exercise, false, 1), Status::Written);
+        progress.note(exercise, true, 1);
+        assert_eq!(progress.status(exercise, false, 1), Status::Passed);
+        assert_eq!(progress.status(exercise, false, 2), Status::Changed);
+        assert_eq!(progress.status(exercise, true, 1), Status::Open);
+        progress.note(exercise, false, 1);
+        assert_eq!(progress.status(exercise, false, 1), Status::Written);
+    }
+
+    #[test]
+    fn the_next_exercise_is_the_first_that_is_left() {
+        let manifest = Manifest::load(&workspace::root().unwrap()).unwrap();
+        let mut all: Vec<_> = manifest
+            .exercises()
+            .map(|(_, one)| (one, Status::Open))
+            .collect();
+        all[0].1 = Status::Given;
+        all[1].1 = Status::Changed;
+        assert_eq!(next(&all).unwrap().id(), all[2].0.id());
+        for one in &mut all {
+            one.1 = Status::Passed;
+        }
+        assert!(next(&all).is_none());
+    }
 }

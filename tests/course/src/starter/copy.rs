@@ -150,20 +150,15 @@ pub(super) fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> R
     write_if_changed(&path, text.as_bytes())
 }
 
-/// Lets cargo drop from the lock file what the copy does not use, and nothing else.
+/// Lets cargo drop from the lock file what the copy does not use, and nothing else. `cargo metadata` would do the
+/// same, but it wants the sources of every package, also of those for other systems.
 ///
 /// # Errors
 /// When cargo cannot do it without the network.
 pub(crate) fn settle_lock_file(dir: &Path) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--offline",
-            "--format-version",
-            "1",
-            "--no-default-features",
-        ])
+        .args(["update", "--workspace", "--offline", "--quiet"])
         .current_dir(dir)
         .stdin(Stdio::null())
         .output()

@@ -63,15 +63,17 @@ pub fn rss_kib(pid: u32) -> u64 {
     labelled(&read(pid, "status"), "VmRSS:")
 }
 
-/// Returns the memory in KiB that only `pid` uses (`Private_Clean` plus `Private_Dirty` of `smaps_rollup`).
+/// Returns the memory in KiB that `pid` has for itself: heap, stacks, changed data (`Anonymous` of `smaps_rollup`).
+///
+/// Not the private pages that the kernel counts there as well: a page of the program's file is shared while another
+/// process runs the same program, and becomes private when that one ends.
 ///
 /// # Panics
 /// When the process does not exist.
 #[must_use]
 #[track_caller]
 pub fn private_kib(pid: u32) -> u64 {
-    let text = read(pid, "smaps_rollup");
-    labelled(&text, "Private_Clean:") + labelled(&text, "Private_Dirty:")
+    labelled(&read(pid, "smaps_rollup"), "Anonymous:")
 }
 
 /// Returns the number of threads of `pid`.

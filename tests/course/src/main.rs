@@ -7,7 +7,7 @@
 //! 4. [`starter`]: a workspace for a student, made from the reference by [`splice`].
 //! 5. `run`: tests, each alone and under limits.
 //! 6. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
-//! 7. [`verify`]: the proofs that all of this fits together.
+//! 7. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, for those that fail now and then.
 //! 8. [`workspace`]: where the course lies, and how its programs are built.
 
 #![expect(
@@ -21,6 +21,7 @@ mod demo;
 mod grade;
 mod item;
 mod manifest;
+mod repeat;
 mod run;
 mod splice;
 mod starter;
@@ -64,6 +65,7 @@ enum Command {
     Start(starter::Options),
     Grade(grade::Options),
     Verify(verify::Options),
+    Repeat(repeat::Options),
     Confine(run::confine::Options),
     Demo(demo::Options),
     #[cfg(feature = "book")]
@@ -97,6 +99,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Start(options)) => starter::run(options)?,
         Some(Command::Grade(options)) => grade::run(options)?,
         Some(Command::Verify(options)) => verify::run(options)?,
+        Some(Command::Repeat(options)) => repeat::run(options)?,
         Some(Command::Demo(options)) => demo::run(options)?,
         #[cfg(feature = "book")]
         Some(Command::Book(options)) => book::run(options)?,

@@ -6,6 +6,7 @@
 mod bug;
 mod proofs;
 mod table;
+pub(crate) mod terminal;
 mod variant;
 
 use std::time::Instant;

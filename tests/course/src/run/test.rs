@@ -89,6 +89,14 @@ impl Guard {
         }
     }
 
+    /// The same with a deadline of so many seconds, which `COURSE_TIME_SCALE` stretches.
+    pub(crate) fn lasting(&self, seconds: u64) -> Self {
+        Self {
+            seconds: self.seconds * seconds / SECONDS,
+            ..self.clone()
+        }
+    }
+
     /// Says what the guard does, for the people who read a report.
     pub(crate) fn describe(&self) -> String {
         let network = if self.no_network {
@@ -121,9 +129,19 @@ impl Guard {
 
     /// Runs one test to its end.
     pub(crate) fn run(&self, executable: &Path, folder: &Path, name: &str) -> Run {
+        let arguments = ["--exact", name, "--nocapture", "--test-threads=1"];
+        self.run_with(executable, folder, &arguments)
+    }
+
+    /// Runs all tests of an executable in one process, as `cargo test` does.
+    pub(crate) fn run_all(&self, executable: &Path, folder: &Path) -> Run {
+        self.run_with(executable, folder, &[])
+    }
+
+    fn run_with(&self, executable: &Path, folder: &Path, arguments: &[&str]) -> Run {
         let start = Instant::now();
         let (outcome, output) = self
-            .try_run(executable, folder, name)
+            .try_run(executable, folder, arguments)
             .unwrap_or_else(|error| (Outcome::NotGraded, format!("{error:#}")));
         let time = start.elapsed();
         Run {
@@ -133,11 +151,16 @@ impl Guard {
         }
     }
 
-    fn try_run(&self, executable: &Path, folder: &Path, name: &str) -> Result<(Outcome, String)> {
+    fn try_run(
+        &self,
+        executable: &Path,
+        folder: &Path,
+        arguments: &[&str],
+    ) -> Result<(Outcome, String)> {
         let (reader, writer) = io::pipe()?;
         let mut command = self.command(executable)?;
         command
-            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .args(arguments)
             .current_dir(folder)
             .stdout(writer.try_clone()?)
             .stderr(writer);
@@ -177,7 +200,8 @@ impl Guard {
 
 /// Tells the outcome; a process that ends with 0 but without libtest's last line was ended by the code under test.
 fn judge(code: Option<i32>, output: &str) -> Outcome {
-    let finished = output.contains("test result: ok. 1 passed");
+    let finished =
+        output.contains("test result: ok. ") && !output.contains("test result: ok. 0 passed");
     match code {
         Some(0) if finished => Outcome::Passed,
         Some(code) if code == i32::from(confine::TIMED_OUT) => Outcome::TimedOut,

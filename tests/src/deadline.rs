@@ -64,6 +64,37 @@ impl From<Duration> for Deadline {
     }
 }
 
+/// How many bytes earn a transfer its full patience again.
+const SHARE: usize = 64 * 1024;
+
+/// The patience with a transfer: its deadline begins anew with every 64 KiB, because slow is not stuck.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flow {
+    patience: Duration,
+    deadline: Deadline,
+    counted: usize,
+}
+
+impl Flow {
+    /// Starts with a deadline that passes after `patience`, scaled by `COURSE_TIME_SCALE`.
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            deadline: Deadline::after(patience),
+            counted: 0,
+        }
+    }
+
+    /// Returns the deadline for what comes after the first `total` bytes.
+    pub(crate) fn after(&mut self, total: usize) -> Deadline {
+        if total.saturating_sub(self.counted) >= SHARE {
+            self.counted = total;
+            self.deadline = Deadline::after(self.patience);
+        }
+        self.deadline
+    }
+}
+
 /// Multiplies `duration` by `COURSE_TIME_SCALE` (default 1), for slow machines.
 #[must_use]
 pub fn scaled(duration: Duration) -> Duration {
@@ -161,6 +192,17 @@ mod tests {
         let deadline = Deadline::after(Duration::ZERO);
         assert!(deadline.passed());
         assert_eq!(deadline.remaining(), None);
+    }
+
+    #[test]
+    fn a_transfer_that_goes_on_gets_a_new_deadline() {
+        let mut flow = Flow::new(Duration::ZERO);
+        flow.patience = PATIENCE;
+        assert!(flow.after(SHARE - 1).passed());
+        assert!(!flow.after(SHARE).passed());
+        flow.patience = Duration::ZERO;
+        assert!(!flow.after(2 * SHARE - 1).passed());
+        assert!(flow.after(2 * SHARE).passed());
     }
 
     #[test]

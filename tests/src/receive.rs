@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::time::Duration;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Flow};
 use crate::diff;
 use crate::digest::{Digest, Hasher};
 use crate::peer::{Peer, is_retry};
@@ -38,11 +38,11 @@ impl Peer {
     /// When others come, the stream ends, or they do not come in time.
     #[track_caller]
     pub fn expect(&self, expected: &[u8]) {
-        let deadline = Deadline::after(self.patience);
+        let mut flow = Flow::new(self.patience);
         let mut seen = Vec::with_capacity(expected.len());
         while seen.len() < expected.len() {
             let before = seen.len();
-            let end = self.read_some_by(&mut seen, expected.len(), deadline);
+            let end = self.read_some_by(&mut seen, expected.len(), flow.after(before));
             if let Some(end) = end {
                 self.unexpected(expected, &seen, end);
             }
@@ -62,9 +62,10 @@ impl Peer {
     #[must_use]
     #[track_caller]
     pub fn read_exact(&self, length: usize) -> Vec<u8> {
-        let deadline = Deadline::after(self.patience);
+        let mut flow = Flow::new(self.patience);
         let mut seen = Vec::with_capacity(length);
         while seen.len() < length {
+            let deadline = flow.after(seen.len());
             if let Some(end) = self.read_some_by(&mut seen, length, deadline) {
                 let wanted = diff::count(length);
                 self.fail(&format!("wanted {wanted} and {}", end.after(seen.len())))
@@ -107,7 +108,7 @@ impl Peer {
     #[track_caller]
     pub fn read_to_end(&self) -> Vec<u8> {
         let mut seen = Vec::new();
-        let end = self.read_all_by(&mut seen, Deadline::after(self.patience));
+        let end = self.read_all(&mut seen);
         if end != End::Eof {
             self.fail(&format!(
                 "wanted the clean end of the stream and {}",
@@ -124,11 +125,12 @@ impl Peer {
 
     /// Reads until the stream ends in any way, keeping only length and hash.
     pub fn drain(&self) -> Drained {
-        let deadline = Deadline::after(self.patience);
-        let (mut hasher, mut piece) = (Hasher::default(), Vec::new());
+        let mut flow = Flow::new(self.patience);
+        let (mut hasher, mut piece, mut total) = (Hasher::default(), Vec::new(), 0);
         let end = loop {
             piece.clear();
-            let end = self.read_some_by(&mut piece, CHUNK, deadline);
+            let end = self.read_some_by(&mut piece, CHUNK, flow.after(total));
+            total += piece.len();
             hasher.update(&piece);
             if let Some(end) = end {
                 break end;
@@ -160,7 +162,7 @@ impl Peer {
     #[track_caller]
     pub fn expect_closed(&self) -> End {
         let mut seen = Vec::new();
-        let end = self.read_all_by(&mut seen, Deadline::after(self.patience));
+        let end = self.read_all(&mut seen);
         if end == End::TimedOut || !seen.is_empty() {
             self.fail(&format!(
                 "should have been closed and {}",
@@ -180,7 +182,7 @@ impl Peer {
     #[track_caller]
     pub fn expect_reset(&self) {
         let mut seen = Vec::new();
-        let end = self.read_all_by(&mut seen, Deadline::after(self.patience));
+        let end = self.read_all(&mut seen);
         if end != End::Reset {
             self.fail(&format!(
                 "should have been reset and {}",
@@ -222,8 +224,10 @@ impl Peer {
         }
     }
 
-    fn read_all_by(&self, seen: &mut Vec<u8>, deadline: Deadline) -> End {
+    fn read_all(&self, seen: &mut Vec<u8>) -> End {
+        let mut flow = Flow::new(self.patience);
         loop {
+            let deadline = flow.after(seen.len());
             if let Some(end) = self.read_some_by(seen, usize::MAX, deadline) {
                 return end;
             }

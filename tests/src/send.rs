@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::deadline::{Deadline, holds_by};
+use crate::deadline::{Deadline, Flow, holds_by};
 use crate::diff;
 use crate::failure::Failure;
 use crate::peer::{Peer, is_retry};
@@ -49,7 +49,7 @@ impl Peer {
     /// # Errors
     /// As `write(2)`; `TimedOut` when the deadline passes.
     pub fn try_send(&self, bytes: &[u8]) -> io::Result<()> {
-        let (sent, result) = self.write_by(bytes, Deadline::after(self.patience));
+        let (sent, result) = self.write_within(bytes, self.patience);
         let outcome = if let Err(error) = &result {
             format!("{error}")
         } else {
@@ -71,7 +71,7 @@ impl Peer {
         let mut total = 0;
         while total < most {
             let rest = &bytes[total % bytes.len()..];
-            let (sent, result) = self.write_by(rest, Deadline::after(quiet));
+            let (sent, result) = self.write_within(rest, quiet);
             total += sent;
             match result {
                 Err(error) if error.kind() == ErrorKind::TimedOut && sent == 0 => break,
@@ -100,8 +100,8 @@ impl Peer {
             "sends {} in the background",
             diff::preview(&bytes)
         ));
-        let (stream, deadline) = (Arc::clone(&self.stream), Deadline::after(self.patience));
-        let thread = thread::spawn(move || write_all_by(&stream, &bytes, deadline));
+        let (stream, patience) = (Arc::clone(&self.stream), self.patience);
+        let thread = thread::spawn(move || write_all(&stream, &bytes, patience));
         let (stream, name, transcript) = (
             Arc::clone(&self.stream),
             self.name.clone(),
@@ -146,8 +146,7 @@ impl Peer {
 
     #[track_caller]
     fn send_quietly(&self, bytes: &[u8]) {
-        let deadline = Deadline::after(self.patience);
-        let (sent, result) = self.write_by(bytes, deadline);
+        let (sent, result) = self.write_within(bytes, self.patience);
         if let Err(error) = result {
             let (sent, all) = (diff::count(sent), diff::count(bytes.len()));
             self.fail(&format!("could send only {sent} of {all}: {error}"))
@@ -155,8 +154,8 @@ impl Peer {
         }
     }
 
-    fn write_by(&self, bytes: &[u8], deadline: Deadline) -> (usize, io::Result<()>) {
-        write_all_by(&self.stream, bytes, deadline)
+    fn write_within(&self, bytes: &[u8], patience: Duration) -> (usize, io::Result<()>) {
+        write_all(&self.stream, bytes, patience)
     }
 }
 
@@ -216,14 +215,10 @@ impl Drop for Sending {
 }
 
 /// Writes all of `bytes`; returns how many went, also when it fails.
-fn write_all_by(
-    mut stream: &TcpStream,
-    bytes: &[u8],
-    deadline: Deadline,
-) -> (usize, io::Result<()>) {
-    let mut sent = 0;
+fn write_all(mut stream: &TcpStream, bytes: &[u8], patience: Duration) -> (usize, io::Result<()>) {
+    let (mut sent, mut flow) = (0, Flow::new(patience));
     while sent < bytes.len() {
-        let Some(left) = deadline.remaining() else {
+        let Some(left) = flow.after(sent).remaining() else {
             return (sent, Err(ErrorKind::TimedOut.into()));
         };
         // One write call at most waits for the whole of its bytes, so large ones go in pieces.

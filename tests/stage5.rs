@@ -8,8 +8,12 @@ mod clients;
 mod cut;
 #[path = "stage5/inspector.rs"]
 mod inspector;
+#[path = "stage5/line_machine.rs"]
+mod line_machine;
 #[path = "stage5/lines.rs"]
 mod lines;
+#[path = "stage5/messages.rs"]
+mod messages;
 #[path = "stage5/pieces.rs"]
 mod pieces;
 #[path = "stage5/real.rs"]
@@ -18,6 +22,8 @@ mod real;
 mod slow;
 #[path = "stage5/smuggling.rs"]
 mod smuggling;
+#[path = "stage5/states.rs"]
+mod states;
 #[path = "stage5/stopping.rs"]
 mod stopping;
 #[path = "stage5/support.rs"]
@@ -28,3 +34,5 @@ mod turns;
 mod unmapped;
 #[path = "stage5/upstream.rs"]
 mod upstream;
+#[path = "stage5/waiting.rs"]
+mod waiting;

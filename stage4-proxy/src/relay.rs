@@ -124,9 +124,19 @@ impl Flow {
             self.half.sent(written);
         }
         if self.half.owes_fin() {
-            sink.send_fin()?;
-            self.half.fin_sent();
+            self.pass_end(sink)?;
         }
+        Ok(())
+    }
+
+    /// Passes the end of the source on: a FIN for the sink, behind the last byte.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of the sink; then the FIN is still owed.
+    fn pass_end(&mut self, sink: &mut Endpoint) -> io::Result<()> {
+        sink.send_fin()?;
+        self.half.fin_sent();
         Ok(())
     }
 

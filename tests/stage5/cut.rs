@@ -56,7 +56,7 @@ const RESPONSES: [(&str, &str, &str); 9] = [
 ];
 
 #[test]
-fn e52_a_response_cut_anywhere_leaves_the_next_one_intact() {
+fn e55_a_response_cut_anywhere_leaves_the_next_one_intact() {
     let _test = Test::begin("A message ends where its framing says, not where a read ends.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
@@ -82,7 +82,7 @@ fn e52_a_response_cut_anywhere_leaves_the_next_one_intact() {
 }
 
 #[test]
-fn e52_a_request_cut_anywhere_leaves_the_next_one_intact() {
+fn e55_a_request_cut_anywhere_leaves_the_next_one_intact() {
     let _test = Test::begin("Keep what a read has brought until the request is complete.");
     let requests = [
         ("GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "/a "),
@@ -112,7 +112,7 @@ fn e52_a_request_cut_anywhere_leaves_the_next_one_intact() {
 }
 
 #[test]
-fn e52_what_has_no_length_ends_with_the_connection() {
+fn e55_what_has_no_length_ends_with_the_connection() {
     let _test = Test::begin("Without a length, the end of the connection is the end of the body.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);

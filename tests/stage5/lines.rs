@@ -22,7 +22,7 @@ fn line_mux() -> Mux {
 }
 
 #[test]
-fn e51_ten_clients_at_once_in_front_of_the_one_client_server() {
+fn e53_ten_clients_at_once_in_front_of_the_one_client_server() {
     let _test = Test::begin("The server serves one connection at a time: so have one.");
     let mux = line_mux();
     let clients: Vec<_> = (0..10).map(|_| mux.client()).collect();
@@ -42,7 +42,7 @@ fn e51_ten_clients_at_once_in_front_of_the_one_client_server() {
 }
 
 #[test]
-fn e51_the_conversations_of_stage_1_work_through_the_queue() {
+fn e53_the_conversations_of_stage_1_work_through_the_queue() {
     let _test = Test::begin("A client should not notice the queue.");
     let mux = line_mux();
     for conversation in [
@@ -52,14 +52,19 @@ fn e51_the_conversations_of_stage_1_work_through_the_queue() {
         lines::several_lines_in_one_write,
         lines::a_last_line_without_newline,
         lines::an_empty_conversation,
-        lines::a_reset_and_then_another,
     ] {
         conversation(mux.addr());
     }
 }
 
 #[test]
-fn e51_a_line_cut_anywhere_leaves_the_next_one_intact() {
+fn e56_a_reset_in_the_middle_and_then_another_client() {
+    let _test = Test::begin("Who resets takes its request along, or its answer is dropped.");
+    lines::a_reset_and_then_another(line_mux().addr());
+}
+
+#[test]
+fn e53_a_line_cut_anywhere_leaves_the_next_one_intact() {
     let _test = Test::begin("One read is not one line, in either direction.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--framing", "line"]);
@@ -81,7 +86,7 @@ fn e51_a_line_cut_anywhere_leaves_the_next_one_intact() {
 }
 
 #[test]
-fn e51_a_line_that_is_too_long_ends_its_client_only() {
+fn e53_a_line_that_is_too_long_ends_its_client_only() {
     let _test = Test::begin("A line without an end must not fill the memory.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--framing", "line", "--max-head", "100"]);
@@ -96,7 +101,7 @@ fn e51_a_line_that_is_too_long_ends_its_client_only() {
 }
 
 #[test]
-fn e51_a_lost_answer_ends_the_client_that_waits_for_it() {
+fn e56_a_lost_answer_ends_the_client_that_waits_for_it() {
     let _test = Test::begin("Lines have no words for an error: only the end of the connection.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--framing", "line"]);

@@ -24,7 +24,7 @@ fn large_site(large: &[u8]) -> Site {
 }
 
 #[test]
-fn e55_a_slow_reader_with_room_for_its_response_holds_nobody() {
+fn e56_a_slow_reader_with_room_for_its_response_holds_nobody() {
     let _test =
         Test::begin("Take the response from the upstream as fast as it comes, and keep it.");
     let large = Rng::for_test().bytes(10 * MIB);
@@ -48,7 +48,7 @@ fn e55_a_slow_reader_with_room_for_its_response_holds_nobody() {
 }
 
 #[test]
-fn e55_a_slow_reader_beyond_its_room_has_a_deadline() {
+fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
     let _test = Test::begin("Memory has a bound, and so has everybody else's patience.");
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
@@ -84,7 +84,7 @@ fn e55_a_slow_reader_beyond_its_room_has_a_deadline() {
 }
 
 #[test]
-fn e55_a_slow_reader_that_keeps_the_pace_gets_everything() {
+fn e56_a_slow_reader_that_keeps_the_pace_gets_everything() {
     let _test = Test::begin("Whoever takes its response steadily is not sent away.");
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
@@ -98,7 +98,7 @@ fn e55_a_slow_reader_that_keeps_the_pace_gets_everything() {
 }
 
 #[test]
-fn e55_an_upload_that_stops_half_way_holds_nobody() {
+fn e56_an_upload_that_stops_half_way_holds_nobody() {
     let _test = Test::begin("Queue a request when it is complete, not when it begins.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
@@ -115,7 +115,7 @@ fn e55_an_upload_that_stops_half_way_holds_nobody() {
 }
 
 #[test]
-fn e55_a_large_upload_that_stops_half_way_has_a_deadline() {
+fn e56_a_large_upload_that_stops_half_way_has_a_deadline() {
     let _test =
         Test::begin("What streams holds the upstream: give it a deadline, then close both.");
     let hand = Hand::start();
@@ -140,7 +140,7 @@ fn e55_a_large_upload_that_stops_half_way_has_a_deadline() {
 }
 
 #[test]
-fn e55_a_large_upload_streams_and_arrives_whole() {
+fn e56_a_large_upload_streams_and_arrives_whole() {
     let _test =
         Test::begin("What is too large to be held streams through, when its turn has come.");
     let site = Site::start(|peer, asked| {
@@ -174,7 +174,7 @@ fn e55_a_large_upload_streams_and_arrives_whole() {
 }
 
 #[test]
-fn e55_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
+fn e56_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
     let _test = Test::begin("An upload and its answer may overlap; each has its own end.");
     let hand = Hand::start();
     let mux = Mux::start(
@@ -193,7 +193,7 @@ fn e55_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
 }
 
 #[test]
-fn e55_an_upload_and_its_answer_may_overlap() {
+fn e56_an_upload_and_its_answer_may_overlap() {
     let _test = Test::begin("Read from the upstream while you send to it.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
@@ -225,7 +225,7 @@ fn expect_served_by(mux: &Mux, hand: &Hand) {
 }
 
 #[test]
-fn e55_an_upload_whose_client_dies_closes_the_upstream_connection() {
+fn e56_an_upload_whose_client_dies_closes_the_upstream_connection() {
     let _test =
         Test::begin("The upstream must not take the next request for the rest of this one.");
     let hand = Hand::start();
@@ -246,7 +246,7 @@ fn e55_an_upload_whose_client_dies_closes_the_upstream_connection() {
 }
 
 #[test]
-fn e55_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
+fn e56_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
     let _test = Test::begin("Every wait has a deadline.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--client-timeout", "400ms"]);
@@ -261,7 +261,7 @@ fn e55_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
 }
 
 #[test]
-fn e55_idle_clients_cost_no_processor_time() {
+fn e56_idle_clients_cost_no_processor_time() {
     let _test = Test::begin("Wait for events; do not ask again and again.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
@@ -277,7 +277,7 @@ fn e55_idle_clients_cost_no_processor_time() {
 }
 
 #[test]
-fn e55_2000_clients_leave_nothing_behind() {
+fn e56_2000_clients_leave_nothing_behind() {
     let _test =
         Test::begin("Whoever goes takes its socket, its row and its place in the queue with it.");
     let site = Site::echo();

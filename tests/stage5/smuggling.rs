@@ -14,7 +14,7 @@ fn status_of(client: &Client, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn e52_ambiguous_requests_are_refused_before_the_upstream_sees_them() {
+fn e54_ambiguous_requests_are_refused_before_the_upstream_sees_them() {
     let _test = Test::begin("When in doubt about where a request ends, refuse it.");
     let fields = [
         "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
@@ -56,29 +56,11 @@ fn e52_ambiguous_requests_are_refused_before_the_upstream_sees_them() {
         );
     }
     assert_eq!(site.accepts(), 0, "connections to the upstream");
-    expect_service(&mux);
-    assert_eq!(site.paths(), ["/still-served"]);
 }
 
 #[test]
-fn e52_bad_chunks_and_bad_lines_are_refused_before_the_upstream_sees_them() {
-    let _test = Test::begin("Be strict with everything that delimits.");
-    let chunks = [
-        "x\r\n",
-        "-1\r\n",
-        "0x1\r\n",
-        " 1\r\n",
-        "1 \r\n",
-        "1\n",
-        "1;a\n",
-        "1\r\na\n0\r\n\r\n",
-        "2\r\na\r\n0\r\n\r\n",
-        "0\r\n\n",
-        "0\r\n a: b\r\n\r\n",
-    ];
-    let chunks = chunks.map(|chunk| {
-        format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}")
-    });
+fn e54_lines_that_two_parsers_could_read_differently_are_refused() {
+    let _test = Test::begin("Be strict with the request line, the Host and the ends of lines.");
     let lines = [
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\n\n",
@@ -95,19 +77,44 @@ fn e52_bad_chunks_and_bad_lines_are_refused_before_the_upstream_sees_them() {
     ];
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
-    for bytes in chunks.iter().map(String::as_str).chain(lines) {
-        assert_eq!(
-            status_of(&mux.client(), bytes.as_bytes()),
-            "400",
-            "{bytes:?}"
-        );
+    for bytes in lines {
+        let status = status_of(&mux.client(), bytes.as_bytes());
+        assert_eq!(status, "400", "{bytes:?}");
     }
     assert_eq!(site.accepts(), 0, "connections to the upstream");
-    expect_service(&mux);
 }
 
 #[test]
-fn e52_heads_have_a_bound() {
+fn e55_bad_chunks_are_refused_before_the_upstream_sees_them() {
+    let _test = Test::begin("Be strict with everything that delimits.");
+    let chunks = [
+        "x\r\n",
+        "-1\r\n",
+        "0x1\r\n",
+        " 1\r\n",
+        "1 \r\n",
+        "1\n",
+        "1;a\n",
+        "1\r\na\n0\r\n\r\n",
+        "2\r\na\r\n0\r\n\r\n",
+        "0\r\n\n",
+        "0\r\n a: b\r\n\r\n",
+    ];
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    for chunk in chunks {
+        let bytes =
+            format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}");
+        let status = status_of(&mux.client(), bytes.as_bytes());
+        assert_eq!(status, "400", "{chunk:?}");
+    }
+    assert_eq!(site.accepts(), 0, "connections to the upstream");
+    expect_service(&mux);
+    assert_eq!(site.paths(), ["/still-served"]);
+}
+
+#[test]
+fn e54_heads_have_a_bound() {
     let _test = Test::begin("A head without an end must not fill the memory.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
@@ -128,11 +135,10 @@ fn e52_heads_have_a_bound() {
 
     let small = Mux::start(site.addr(), &["--max-head", "100"]);
     assert_eq!(status_of(&small.client(), &long[..100]), "431");
-    expect_service(&small);
 }
 
 #[test]
-fn e52_what_needs_a_tunnel_cannot_share_the_queue() {
+fn e54_what_needs_a_tunnel_cannot_share_the_queue() {
     let _test = Test::begin("A tunnel would take the one connection away from everybody else.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
@@ -153,7 +159,7 @@ fn e52_what_needs_a_tunnel_cannot_share_the_queue() {
 }
 
 #[test]
-fn e52_a_refusal_survives_the_close() {
+fn e54_a_refusal_survives_the_close() {
     let _test = Test::begin("A close with unread bytes sends a reset, which overtakes the reply.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);

@@ -5,7 +5,7 @@ use harness::{Program, Server, Signal, Test};
 use crate::support::{Hand, Mux, Site, ask, field, get, ok, program, reply};
 
 #[test]
-fn e55_a_signal_lets_the_requests_that_wait_be_answered() {
+fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
     let _test = Test::begin("SIGTERM: accept nobody more, answer who waits, then end.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
@@ -31,7 +31,7 @@ fn e55_a_signal_lets_the_requests_that_wait_be_answered() {
 }
 
 #[test]
-fn e55_a_second_signal_ends_it_at_once() {
+fn e56_a_second_signal_ends_it_at_once() {
     let _test = Test::begin("Who asks twice does not want to wait.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--drain-timeout", "1h"]);
@@ -46,7 +46,7 @@ fn e55_a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn e55_the_drain_has_a_limit() {
+fn e56_the_drain_has_a_limit() {
     let _test = Test::begin("Nobody waits for ever, not even to end.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--drain-timeout", "200ms"]);
@@ -58,7 +58,7 @@ fn e55_the_drain_has_a_limit() {
 }
 
 #[test]
-fn e55_bad_arguments_are_one_clear_sentence() {
+fn e53_bad_arguments_are_one_clear_sentence() {
     let _test = Test::begin("Exit with 2 on bad arguments, with 1 on anything else.");
     for (arguments, words) in [
         (vec!["queue", "--listen", "nowhere"], "--listen"),
@@ -79,7 +79,7 @@ fn e55_bad_arguments_are_one_clear_sentence() {
 }
 
 #[test]
-fn e55_a_port_in_use_is_one_clear_sentence() {
+fn e53_a_port_in_use_is_one_clear_sentence() {
     let _test = Test::begin("Exit with 1 and say why.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);

@@ -10,7 +10,7 @@ use harness::{Rng, Test, fail};
 use crate::support::{Hand, Mux, Site, Then, ask, be_busy, expect_service, get, ok, post, reply};
 
 #[test]
-fn e53_32_clients_share_one_connection_and_one_request_is_in_flight() {
+fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
     let _test = Test::begin("Take the next request only when the response before it is complete.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
@@ -37,7 +37,7 @@ fn e53_32_clients_share_one_connection_and_one_request_is_in_flight() {
 }
 
 #[test]
-fn e53_50_clients_get_their_own_nonces_after_random_delays_and_of_random_sizes() {
+fn e55_50_clients_get_their_own_nonces_after_random_delays_and_of_random_sizes() {
     let _test = Test::begin("Whoever is in flight gets the response, and nobody else.");
     let rng = Arc::new(Mutex::new(Rng::for_test()));
     let site = Site::start(move |peer, asked| {
@@ -77,7 +77,7 @@ fn e53_50_clients_get_their_own_nonces_after_random_delays_and_of_random_sizes()
 }
 
 #[test]
-fn e53_requests_are_served_in_the_order_of_their_arrival() {
+fn e55_requests_are_served_in_the_order_of_their_arrival() {
     let _test = Test::begin("A queue: first come, first served.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
@@ -106,7 +106,7 @@ fn e53_requests_are_served_in_the_order_of_their_arrival() {
 }
 
 #[test]
-fn e53_ten_pipelined_requests_keep_their_order_and_nobody_else_starves() {
+fn e55_ten_pipelined_requests_keep_their_order_and_nobody_else_starves() {
     let _test =
         Test::begin("Bytes behind a request are the next request; one turn for each client.");
     let hand = Hand::start();
@@ -139,7 +139,7 @@ fn e53_ten_pipelined_requests_keep_their_order_and_nobody_else_starves() {
 }
 
 #[test]
-fn e53_a_client_that_goes_while_it_waits_is_forgotten() {
+fn e55_a_client_that_goes_while_it_waits_is_forgotten() {
     let _test = Test::begin("Nobody waits for the answer: do not ask.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
@@ -162,7 +162,7 @@ fn e53_a_client_that_goes_while_it_waits_is_forgotten() {
 }
 
 #[test]
-fn e55_the_late_answer_of_a_client_that_has_gone_reaches_nobody() {
+fn e56_the_late_answer_of_a_client_that_has_gone_reaches_nobody() {
     let _test = Test::begin("Read the response to its end and drop it, or close the connection.");
     for chunked in [false, true] {
         let hand = Hand::start();
@@ -189,7 +189,7 @@ fn e55_the_late_answer_of_a_client_that_has_gone_reaches_nobody() {
 }
 
 #[test]
-fn e55_an_endless_answer_for_nobody_is_cut_off() {
+fn e56_an_endless_answer_for_nobody_is_cut_off() {
     let _test = Test::begin("What is drained for nobody needs a bound, too.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-buffered", "64KiB"]);

@@ -69,7 +69,7 @@ fn e53_without_a_queue_a_response_reaches_the_wrong_client() {
 }
 
 #[test]
-fn e53_with_the_queue_each_response_reaches_its_client() {
+fn e55_with_the_queue_each_response_reaches_its_client() {
     let _test =
         Test::begin("One request in flight: then the next response can only be its response.");
     let site = Site::echo();

@@ -13,7 +13,7 @@ const ESTABLISHED: u8 = 1;
 const PROMPT: Duration = Duration::from_secs(3);
 
 #[test]
-fn e54_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
+fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
     let _test = Test::begin("A failed connect ends the request, not the queue.");
     let closed = ClosedPort::start();
     let mux = Mux::start(closed.addr(), &[]);
@@ -36,7 +36,7 @@ fn e54_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
 }
 
 #[test]
-fn e54_a_name_without_address_is_a_502() {
+fn e56_a_name_without_address_is_a_502() {
     let _test = Test::begin("Resolve on another thread, and tell the client when it fails.");
     // RFC 6761: nobody ever has a name under "invalid".
     let mux = Mux::start("no-such-host.invalid:80", &["--connect-timeout", "2s"]);
@@ -48,7 +48,7 @@ fn e54_a_name_without_address_is_a_502() {
 }
 
 #[test]
-fn e54_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
+fn e56_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
     let _test = Test::begin("An answer that comes too late must not meet the next request.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--upstream-timeout", "2s"]);
@@ -66,7 +66,7 @@ fn e54_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
 }
 
 #[test]
-fn e54_a_stale_connection_is_noticed_before_the_request_leaves() {
+fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
     let _test = Test::begin("Look at a kept connection before you use it.");
     let site = Site::start(|peer, asked| {
         peer.send(&ok(asked.path().as_bytes()));
@@ -103,7 +103,7 @@ fn dies_at_the_second() -> Site {
 }
 
 #[test]
-fn e54_a_post_is_never_sent_twice() {
+fn e56_a_post_is_never_sent_twice() {
     let _test = Test::begin("Nobody knows whether the upstream has acted on it: do not repeat it.");
     let site = dies_at_the_second();
     let mux = Mux::start(site.addr(), &[]);
@@ -115,7 +115,7 @@ fn e54_a_post_is_never_sent_twice() {
 }
 
 #[test]
-fn e54_an_idempotent_request_without_an_answer_is_sent_once_more() {
+fn e56_an_idempotent_request_without_an_answer_is_sent_once_more() {
     let _test = Test::begin("The connection died as the request left: try once more.");
     let site = dies_at_the_second();
     let mux = Mux::start(site.addr(), &[]);
@@ -132,7 +132,7 @@ fn e54_an_idempotent_request_without_an_answer_is_sent_once_more() {
 }
 
 #[test]
-fn e54_nothing_is_repeated_after_the_first_byte_of_an_answer() {
+fn e56_nothing_is_repeated_after_the_first_byte_of_an_answer() {
     let _test = Test::begin("An answer had begun: the upstream has seen the request.");
     let site = Site::start(|peer, _| {
         peer.send(b"HTTP/1.1 2");
@@ -144,7 +144,7 @@ fn e54_nothing_is_repeated_after_the_first_byte_of_an_answer() {
 }
 
 #[test]
-fn e54_surplus_bytes_never_become_the_next_answer() {
+fn e55_surplus_bytes_never_become_the_next_answer() {
     let _test = Test::begin("Bytes that nobody asked for: close the connection.");
     let site = Site::start(|peer, asked| {
         let twice = [ok(asked.path().as_bytes()), ok(b"poison")].concat();
@@ -163,7 +163,7 @@ fn e54_surplus_bytes_never_become_the_next_answer() {
 }
 
 #[test]
-fn e54_bytes_on_an_idle_connection_close_it() {
+fn e56_bytes_on_an_idle_connection_close_it() {
     let _test = Test::begin("Watch the connection also while nobody uses it.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
@@ -183,7 +183,7 @@ fn e54_bytes_on_an_idle_connection_close_it() {
 }
 
 #[test]
-fn e54_what_is_no_response_is_a_502() {
+fn e55_what_is_no_response_is_a_502() {
     let _test = Test::begin("Do not pass on what you do not understand.");
     for response in [
         "SSH-2.0-x\r\n\r\n",
@@ -208,7 +208,7 @@ fn e54_what_is_no_response_is_a_502() {
 }
 
 #[test]
-fn e54_a_broken_off_response_is_no_complete_one() {
+fn e56_a_broken_off_response_is_no_complete_one() {
     let _test = Test::begin("The client must be able to see that bytes are missing.");
     let site = Site::start(|peer, asked| {
         match asked.path() {
@@ -231,7 +231,7 @@ fn e54_a_broken_off_response_is_no_complete_one() {
 }
 
 #[test]
-fn e53_a_full_queue_is_a_503_with_retry_after() {
+fn e55_a_full_queue_is_a_503_with_retry_after() {
     let _test = Test::begin("A queue without a bound only hides the overload.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-queue", "1"]);
@@ -302,7 +302,7 @@ fn e55_one_clients_close_never_closes_the_shared_connection() {
 }
 
 #[test]
-fn e54_an_upstream_that_says_close_is_reached_again() {
+fn e55_an_upstream_that_says_close_is_reached_again() {
     let _test = Test::begin("The upstream's own close ends this connection, not the client's.");
     let site = Site::start(|peer, asked| {
         let body = asked.path().as_bytes();
@@ -326,7 +326,7 @@ fn e54_an_upstream_that_says_close_is_reached_again() {
 }
 
 #[test]
-fn e54_an_answer_before_the_end_of_the_upload_arrives() {
+fn e56_an_answer_before_the_end_of_the_upload_arrives() {
     let _test = Test::begin("An upstream may refuse early: read while you send.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);

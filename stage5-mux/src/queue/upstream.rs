@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 use super::framing::Refusal;
 
+/// What a client is told whose request was lost with the connection.
+const CLOSED: Refusal = Refusal::BadGateway("the upstream closed the connection");
+
 /// How far the upstream connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum State {
@@ -127,6 +130,17 @@ struct Turn {
     abandoned: bool,
 }
 
+impl Turn {
+    /// Describes a request of which nothing has left.
+    fn begin(repeatable: bool) -> Self {
+        Self {
+            repeatable,
+            sent: false,
+            abandoned: false,
+        }
+    }
+}
+
 impl Upstream {
     /// Describes an upstream that was not reached for yet.
     #[must_use]
@@ -199,13 +213,13 @@ impl Upstream {
         action
     }
 
+    /// A request has its turn: it is the one in flight from now on.
+    ///
+    /// An idle connection takes it at once; without a connection, one is opened first. A connection
+    /// may be on its way already, begun for a client that has gone.
     fn on_turn(&mut self, repeatable: bool) -> (State, Action) {
         assert!(self.turn.is_none(), "two requests in flight");
-        self.turn = Some(Turn {
-            repeatable,
-            sent: false,
-            abandoned: false,
-        });
+        self.turn = Some(Turn::begin(repeatable));
         match self.state {
             State::Dead => (State::Connecting, Action::Connect),
             // It was begun for a client that has gone.
@@ -217,6 +231,8 @@ impl Upstream {
         }
     }
 
+    /// The connection is open: the request in flight leaves, or, when its client has gone meanwhile,
+    /// the connection is nobody's.
     fn on_connected(&self) -> (State, Action) {
         match (self.state, self.turn) {
             (State::Connecting, Some(_)) => (State::Sending, Action::Send),
@@ -234,6 +250,7 @@ impl Upstream {
         }
     }
 
+    /// The whole request has left, perhaps after the response has begun.
     fn on_sent(&mut self) -> (State, Action) {
         if let Some(turn) = &mut self.turn {
             turn.sent = matches!(self.state, State::Sending | State::Relaying) || turn.sent;
@@ -248,9 +265,10 @@ impl Upstream {
         }
     }
 
+    /// Bytes have come. A request that has got any back is never sent again, and bytes that nobody
+    /// has asked for make the connection useless.
     fn on_bytes(&mut self) -> (State, Action) {
         match self.state {
-            // Nobody has asked: whatever it is, it is not the answer to the next request.
             State::Idle => (State::Dead, Action::Close),
             State::Sending | State::AwaitingHead => {
                 if let Some(turn) = &mut self.turn {
@@ -271,9 +289,10 @@ impl Upstream {
         }
     }
 
+    /// The response is complete. The connection is kept only if the upstream keeps it, and if all of
+    /// the request has left: the rest would be taken for the beginning of the next one.
     fn on_end(&self, keep: bool) -> (State, Action) {
         match self.state {
-            // What has not left belongs to a request that is answered: it cannot follow later.
             State::Relaying if keep && self.has_sent() => (State::Idle, Action::Nothing),
             State::Relaying => (State::Dead, Action::Close),
             State::Dead
@@ -284,27 +303,31 @@ impl Upstream {
         }
     }
 
+    /// The connection has ended while it was kept, while a request was leaving or waited for its
+    /// response, or in the middle of the response.
     fn on_lost(&mut self) -> (State, Action) {
-        let repeat = self
-            .turn
-            .is_some_and(|turn| turn.repeatable && !turn.abandoned);
         match self.state {
             State::Dead | State::Connecting => (self.state, Action::Nothing),
             State::Idle => (State::Dead, Action::Close),
-            State::Sending | State::AwaitingHead if repeat => {
-                self.turn = Some(Turn {
-                    repeatable: false,
-                    sent: false,
-                    abandoned: false,
-                });
-                (State::Connecting, Action::Connect)
-            }
+            State::Sending | State::AwaitingHead if self.may_repeat() => self.repeat(),
             State::Sending | State::AwaitingHead => {
-                let refusal = Refusal::BadGateway("the upstream closed the connection");
-                (State::Dead, self.answer(Action::Refuse(refusal)))
+                (State::Dead, self.answer(Action::Refuse(CLOSED)))
             }
             State::Relaying => (State::Dead, self.answer(Action::Abort)),
         }
+    }
+
+    /// Says whether the request in flight may be sent again: nothing came back, doing it twice
+    /// does no harm, and somebody still waits for the response.
+    fn may_repeat(&self) -> bool {
+        self.turn
+            .is_some_and(|turn| turn.repeatable && !turn.abandoned)
+    }
+
+    /// Sends the request in flight again, over a new connection, and never a third time.
+    fn repeat(&mut self) -> (State, Action) {
+        self.turn = Some(Turn::begin(false));
+        (State::Connecting, Action::Connect)
     }
 
     fn on_invalid(&self, refusal: Refusal) -> (State, Action) {
@@ -318,6 +341,8 @@ impl Upstream {
         }
     }
 
+    /// Nothing has happened for too long: another address may still answer, a request gets no other
+    /// chance, and a client that has a part of its response gets no more.
     fn on_expired(&self) -> (State, Action) {
         let refuse = self.answer(Action::Refuse(Refusal::UpstreamTimeout));
         match self.state {
@@ -328,6 +353,8 @@ impl Upstream {
         }
     }
 
+    /// The client has gone. Its response, if one comes, is read to its end and dropped, so that the
+    /// next one is nobody else's; but a request whose rest will never come makes the connection useless.
     fn on_abandoned(&mut self, whole: bool) -> (State, Action) {
         match self.state {
             State::Dead | State::Idle => (self.state, Action::Nothing),
@@ -341,7 +368,6 @@ impl Upstream {
                 }
                 (self.state, Action::Nothing)
             }
-            // The rest of the request would be missing.
             State::Sending | State::AwaitingHead | State::Relaying => (State::Dead, Action::Close),
         }
     }

@@ -141,7 +141,11 @@ impl Chunks {
         Ok(Piece::Framing(used))
     }
 
-    /// Goes one byte of framing further.
+    /// Goes one byte of framing further, along the arrows of the picture.
+    ///
+    /// # Errors
+    ///
+    /// When the byte is on no arrow. In the data and behind the end there is no framing.
     fn next(self, byte: u8) -> Result<Self, ChunkError> {
         match self {
             Self::Size { digits, size } => in_size(digits, size, byte),

@@ -176,6 +176,7 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    /// Takes note of the options in a `Connection` field, in any case and in any order.
     fn connection(&mut self, value: &[u8]) {
         for option in options(value) {
             if option.eq_ignore_ascii_case(b"close") {
@@ -188,6 +189,8 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Accepts one number, in digits only.
+    ///
     /// RFC 9112 section 6.3 lets a recipient accept a repeated value that is the same; refusing
     /// it harms nobody who is honest.
     fn content_length(&mut self, value: &[u8]) -> Result<(), Flaw> {
@@ -202,6 +205,10 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// Accepts `chunked`, once and alone.
+    ///
+    /// Where chunks are not the last coding, nobody can say where the body ends (RFC 9112 section
+    /// 6.3); where something comes before them, the body could not be understood.
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Flaw> {
         if self.chunked {
             return Err(Flaw::Bad("more than one Transfer-Encoding"));

@@ -128,7 +128,7 @@ impl Http1Responses {
         }
     }
 
-    /// Decides on the body and on both connections (RFC 9112 sections 6.3 and 9.3).
+    /// Decides on the body and on both connections (RFC 9112 section 9.3).
     fn plan(
         &self,
         code: u16,
@@ -140,12 +140,7 @@ impl Http1Responses {
         if fields.chunked && minor == 0 {
             return Err(InvalidResponse("HTTP/1.0 has no Transfer-Encoding"));
         }
-        let rest = match fields.content_length {
-            _ if head_only || code == 204 || code == 304 => Body::Length(0),
-            _ if fields.chunked => Body::Chunked(Chunks::START),
-            Some(length) => Body::Length(length),
-            None => Body::UntilClose,
-        };
+        let rest = body(head_only, code, fields);
         let delimited = rest != Body::UntilClose;
         let unchunked = http10 && fields.chunked;
         // What has lost its chunks can only be delimited by the end.
@@ -212,6 +207,20 @@ impl Responses for Http1Responses {
                 Body::Length(_) | Body::Chunked(_) => Ending::Truncated,
             },
         }
+    }
+}
+
+/// Says how long the body of a final response is: RFC 9112 section 6.3, for responses.
+///
+/// `head_only` says that the request was a HEAD. Its response, and those with the codes 204 and
+/// 304, have no body, whatever the fields announce. Without any announcement the body is
+/// everything up to the end of the connection.
+fn body(head_only: bool, code: u16, fields: &Fields<'_>) -> Body {
+    match fields.content_length {
+        _ if head_only || code == 204 || code == 304 => Body::Length(0),
+        _ if fields.chunked => Body::Chunked(Chunks::START),
+        Some(length) => Body::Length(length),
+        None => Body::UntilClose,
     }
 }
 

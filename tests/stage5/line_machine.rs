@@ -1,0 +1,183 @@
+//! Exercise 5.1 through the library: one line is a request, one line is its response.
+
+use harness::Test;
+use stage5_mux::queue::framing::{
+    Ending, Exchange, Framing, Keep, Passage, Refusal, Requests, Responses, Status, Taken,
+};
+use stage5_mux::queue::line::{Line, LineRequests, LineResponses, Terminated};
+
+const MAX_LINE: usize = 20;
+
+/// Offers bytes to a reader as a client's connection does, and returns the requests that were found.
+fn requests_in(reader: &mut LineRequests, pieces: &[&[u8]]) -> Vec<String> {
+    let (mut input, mut found) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        loop {
+            let mut request = Vec::new();
+            let taken = reader
+                .take(&input, &mut request)
+                .expect("lines within their bound");
+            input.drain(..taken.used);
+            match taken.status {
+                Status::Partial => break,
+                Status::Full(_) | Status::Complete(_) => {
+                    found.push(String::from_utf8(request).expect("text"));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn e51_a_request_is_a_line_however_it_was_cut() {
+    let _test = Test::begin("One read is not one line: it may bring half a line, or three.");
+    let text = b"one\n\nthree\n";
+    for first in 0..=text.len() {
+        for second in first..=text.len() {
+            let pieces = [&text[..first], &text[first..second], &text[second..]];
+            let found = requests_in(&mut Line::new(MAX_LINE).requests(), &pieces);
+            assert_eq!(
+                found,
+                ["one\n", "\n", "three\n"],
+                "cut at {first}, {second}"
+            );
+        }
+    }
+}
+
+#[test]
+fn e51_what_is_not_complete_is_not_taken() {
+    let _test = Test::begin("A partial line stays where it is, and nothing of it leaves.");
+    let mut reader = Line::new(MAX_LINE).requests();
+    assert!(!reader.is_inside());
+    let mut request = Vec::new();
+    let taken = reader.take(b"half", &mut request).expect("half a line");
+    let nothing = Taken {
+        used: 0,
+        status: Status::Partial,
+    };
+    assert_eq!((taken, request.len()), (nothing, 0));
+    assert!(reader.is_inside(), "a request has begun");
+    let taken = reader.take(b"half and half\nnext", &mut request);
+    let exchange = Exchange {
+        repeatable: false,
+        persistent: true,
+        details: Terminated::Yes,
+    };
+    let whole = Taken {
+        used: 14,
+        status: Status::Complete(exchange),
+    };
+    assert_eq!(taken, Ok(whole));
+    assert_eq!(request, b"half and half\n");
+    assert!(!reader.is_inside(), "the next request has not begun");
+}
+
+#[test]
+fn e51_a_line_has_a_bound() {
+    let _test = Test::begin("MAX bytes before the newline are allowed, and one more is not.");
+    let take = |input: &[u8]| {
+        let mut request = Vec::new();
+        let taken = Line::new(MAX_LINE).requests().take(input, &mut request);
+        (taken.map(|taken| taken.used), request.len())
+    };
+    let longest = [&[b'x'; MAX_LINE][..], b"\n"].concat();
+    assert_eq!(take(&longest), (Ok(MAX_LINE + 1), MAX_LINE + 1));
+    assert_eq!(
+        take(&longest[..MAX_LINE]),
+        (Ok(0), 0),
+        "its newline may come"
+    );
+    let too_long = [b"x", &longest[..]].concat();
+    let refused = (Err(Refusal::HeadTooLarge), 0);
+    assert_eq!(take(&too_long), refused);
+    assert_eq!(
+        take(&too_long[..=MAX_LINE]),
+        refused,
+        "no newline can help any more"
+    );
+}
+
+#[test]
+fn e51_the_last_line_needs_no_newline() {
+    let _test = Test::begin("The end of input completes a line; the upstream gets its newline.");
+    let mut request = Vec::new();
+    let mut reader = Line::new(MAX_LINE).requests();
+    assert_eq!(reader.end_of_input(b"", &mut request), Ok(None));
+    drop(reader.take(b"last", &mut request));
+    let exchange = reader.end_of_input(b"last", &mut request);
+    let exchange = exchange.expect("a request").expect("a request");
+    assert_eq!(request, b"last\n");
+    assert_eq!(exchange.details, Terminated::No);
+    assert!(!exchange.persistent, "nothing follows the end");
+    let passage = answer(&exchange, b"tsal\n");
+    assert_eq!(
+        passage.verbatim,
+        0..4,
+        "no newline was asked, none is answered"
+    );
+    assert_eq!(passage.used, 5, "but the newline belongs to the response");
+}
+
+fn responses(exchange: &Exchange<Terminated>) -> LineResponses {
+    Line::new(MAX_LINE).responses(*exchange)
+}
+
+fn answer(exchange: &Exchange<Terminated>, input: &[u8]) -> Passage {
+    let passage = responses(exchange).take(input, false, &mut Vec::new());
+    passage.expect("every line is a response")
+}
+
+const WITH_NEWLINE: Exchange<Terminated> = Exchange {
+    repeatable: false,
+    persistent: true,
+    details: Terminated::Yes,
+};
+
+#[test]
+fn e51_a_response_is_one_line_and_no_more() {
+    let _test = Test::begin("What comes behind the newline is not this client's.");
+    let keep = |client| Keep {
+        upstream: true,
+        client,
+    };
+    let table: [(&[u8], Passage); 4] = [
+        (b"", passage(0, None)),
+        (b"ha", passage(2, None)),
+        (b"lf\n", passage(3, Some(keep(true)))),
+        (b"one\ntwo\n", passage(4, Some(keep(true)))),
+    ];
+    for (input, expected) in table {
+        assert_eq!(answer(&WITH_NEWLINE, input), expected, "{input:?}");
+    }
+    let closing = responses(&WITH_NEWLINE).take(b"x\n", true, &mut Vec::new());
+    assert_eq!(closing, Ok(passage(2, Some(keep(false)))));
+}
+
+fn passage(used: usize, end: Option<Keep>) -> Passage {
+    Passage {
+        used,
+        verbatim: 0..used,
+        end,
+    }
+}
+
+#[test]
+fn e51_a_response_that_broke_off_is_never_a_whole_one() {
+    let _test =
+        Test::begin("Who asked with a newline sees that it is missing; the other does not.");
+    let last = Exchange {
+        persistent: false,
+        details: Terminated::No,
+        ..WITH_NEWLINE
+    };
+    for (exchange, ending) in [(WITH_NEWLINE, Ending::Truncated), (last, Ending::Hidden)] {
+        let mut reader = responses(&exchange);
+        assert!(!reader.has_begun());
+        drop(reader.take(b"hal", false, &mut Vec::new()));
+        assert!(reader.has_begun());
+        assert_eq!(reader.end_of_input(true), ending);
+    }
+}

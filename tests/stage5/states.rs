@@ -1,0 +1,200 @@
+//! Exercises 5.3 and 5.6 through the library: the states of the upstream connection.
+
+use std::time::{Duration, Instant};
+
+use harness::Test;
+use stage5_mux::queue::framing::Refusal;
+use stage5_mux::queue::upstream::{Action, Event, Patience, State, Upstream};
+
+const TURN: Event = Event::Turn { repeatable: true };
+const UNREPEATABLE: Event = Event::Turn { repeatable: false };
+const KEPT: Event = Event::End { keep: true };
+const GONE: Event = Event::Abandoned { whole: true };
+
+/// Tells a new machine a story and returns its last action and its state.
+fn after(story: &[Event]) -> (Action, State) {
+    let (upstream, action) = played(story);
+    (action, upstream.state())
+}
+
+fn played(story: &[Event]) -> (Upstream, Action) {
+    let now = Instant::now();
+    let patience = Patience {
+        connect: Duration::from_secs(5),
+        response: Duration::from_secs(60),
+    };
+    let mut upstream = Upstream::new(patience, now);
+    let actions = story.iter().map(|&event| upstream.on(event, now));
+    let last = actions.last().unwrap_or(Action::Nothing);
+    (upstream, last)
+}
+
+/// A whole exchange, after which the connection is idle.
+const EXCHANGE: [Event; 6] = [
+    TURN,
+    Event::Connected,
+    Event::Sent,
+    Event::Bytes,
+    Event::Head,
+    KEPT,
+];
+
+#[test]
+fn e53_a_request_goes_through_all_states() {
+    let _test = Test::begin("Connect, send, wait for the head, relay, and be idle again.");
+    let expected = [
+        (Action::Connect, State::Connecting),
+        (Action::Send, State::Sending),
+        (Action::Nothing, State::AwaitingHead),
+        (Action::Nothing, State::AwaitingHead),
+        (Action::Nothing, State::Relaying),
+        (Action::Nothing, State::Idle),
+    ];
+    for (count, expected) in (1..).zip(expected) {
+        let story = &EXCHANGE[..count];
+        assert_eq!(after(story), expected, "{story:?}");
+        assert_eq!(played(story).0.is_free(), count == 6, "{story:?}");
+    }
+    let again = [&EXCHANGE[..], &[TURN]].concat();
+    assert_eq!(
+        after(&again),
+        (Action::Send, State::Sending),
+        "an idle connection takes the next request at once"
+    );
+    let late = [&again[..], &[Event::Connected]].concat();
+    assert_eq!(after(&late), (Action::Nothing, State::Sending));
+}
+
+#[test]
+fn e53_two_requests_are_never_in_flight() {
+    let _test = Test::begin("The promise of the queue: a turn during a turn is a bug, so panic.");
+    for count in 1..6 {
+        let story = [&EXCHANGE[..count], &[TURN]].concat();
+        let outcome = std::panic::catch_unwind(|| after(&story));
+        assert!(outcome.is_err(), "{story:?} ends in {outcome:?}");
+    }
+}
+
+#[test]
+fn e53_a_connection_is_kept_when_both_sides_are_through() {
+    let _test = Test::begin("Kept by the upstream is one thing, sent to the end another.");
+    let closed = (Action::Close, State::Dead);
+    let not_kept = Event::End { keep: false };
+    let story = [&EXCHANGE[..5], &[not_kept]].concat();
+    assert_eq!(after(&story), closed, "the upstream closes it");
+    let story = [TURN, Event::Connected, Event::Head, KEPT];
+    assert_eq!(after(&story), closed, "half a request has left");
+    let story = [TURN, Event::Connected, Event::Head, Event::Sent, KEPT];
+    assert_eq!(
+        after(&story),
+        (Action::Nothing, State::Idle),
+        "the rest of the request may leave while the response comes"
+    );
+}
+
+#[test]
+fn e53_bytes_that_nobody_asked_for_close_the_connection() {
+    let _test = Test::begin("Whatever comes while it is idle is not the next answer.");
+    let story = [&EXCHANGE[..], &[Event::Bytes]].concat();
+    assert_eq!(after(&story), (Action::Close, State::Dead));
+    let next = [&story[..], &[TURN]].concat();
+    assert_eq!(after(&next), (Action::Connect, State::Connecting));
+}
+
+const CLOSED: Action = Action::Refuse(Refusal::BadGateway("the upstream closed the connection"));
+
+#[test]
+fn e56_a_lost_request_is_sent_once_more_if_that_does_no_harm() {
+    let _test = Test::begin("Nothing came back, it is idempotent, and it is the first attempt.");
+    let reuse = [&EXCHANGE[..], &[TURN]].concat();
+    for (way, story) in [
+        ("while it leaves", &reuse[..]),
+        ("while it waits", &EXCHANGE[..3]),
+    ] {
+        let lost = [story, &[Event::Lost]].concat();
+        assert_eq!(after(&lost), (Action::Connect, State::Connecting), "{way}");
+        assert!(!played(&lost).0.is_free(), "it is still its turn");
+        let twice = [&lost[..], &[Event::Connected, Event::Sent, Event::Lost]].concat();
+        assert_eq!(after(&twice), (CLOSED, State::Dead), "not a third time");
+    }
+    let story = [UNREPEATABLE, Event::Connected, Event::Sent, Event::Lost];
+    assert_eq!(
+        after(&story),
+        (CLOSED, State::Dead),
+        "a POST is never repeated"
+    );
+    let story = [&EXCHANGE[..4], &[Event::Lost]].concat();
+    assert_eq!(after(&story), (CLOSED, State::Dead), "its answer had begun");
+    let story = [&EXCHANGE[..3], &[GONE, Event::Lost]].concat();
+    assert_eq!(
+        after(&story),
+        (Action::Close, State::Dead),
+        "nobody waits for it"
+    );
+}
+
+#[test]
+fn e56_every_end_has_its_own_words() {
+    let _test = Test::begin("Lost, late, or in the middle of the answer: different things to say.");
+    let late = Action::Refuse(Refusal::UpstreamTimeout);
+    let table = [
+        (
+            &EXCHANGE[..1],
+            Event::Expired,
+            Action::NextAddress,
+            State::Connecting,
+        ),
+        (&EXCHANGE[..2], Event::Expired, late, State::Dead),
+        (&EXCHANGE[..3], Event::Expired, late, State::Dead),
+        (&EXCHANGE[..5], Event::Expired, Action::Abort, State::Dead),
+        (&EXCHANGE[..6], Event::Expired, Action::Nothing, State::Idle),
+        (&EXCHANGE[..5], Event::Lost, Action::Abort, State::Dead),
+        (&EXCHANGE[..6], Event::Lost, Action::Close, State::Dead),
+        (
+            &EXCHANGE[..1],
+            Event::Lost,
+            Action::Nothing,
+            State::Connecting,
+        ),
+    ];
+    for (story, event, action, state) in table {
+        let whole = [story, &[event]].concat();
+        assert_eq!(after(&whole), (action, state), "{whole:?}");
+    }
+}
+
+#[test]
+fn e56_the_answer_for_a_client_that_has_gone_is_read_and_dropped() {
+    let _test = Test::begin("Its bytes must not meet the next client: read to the end, or close.");
+    for count in 2..6 {
+        let gone = [&EXCHANGE[..count], &[GONE]].concat();
+        let (upstream, action) = played(&gone);
+        assert_eq!(action, Action::Nothing, "{gone:?}");
+        assert!(!upstream.is_free(), "{gone:?}: its turn lasts");
+        let end = [&gone[..], &EXCHANGE[count..]].concat();
+        assert_eq!(after(&end), (Action::Nothing, State::Idle), "{end:?}");
+        let late = [&gone[..], &[Event::Expired]].concat();
+        assert_eq!(after(&late), (Action::Close, State::Dead), "nobody to tell");
+        let partial = Event::Abandoned { whole: false };
+        let cut = [&EXCHANGE[..count], &[partial]].concat();
+        assert_eq!(
+            after(&cut),
+            (Action::Close, State::Dead),
+            "the rest of the request never comes"
+        );
+    }
+}
+
+#[test]
+fn e56_a_connection_begun_for_somebody_who_has_gone_serves_the_next() {
+    let _test = Test::begin("Nothing has left yet: only the connection remains.");
+    let gone = [TURN, GONE];
+    assert_eq!(after(&gone), (Action::Nothing, State::Connecting));
+    assert!(played(&gone).0.is_free());
+    let idle = [TURN, GONE, Event::Connected];
+    assert_eq!(after(&idle), (Action::Nothing, State::Idle));
+    let next = [TURN, GONE, TURN];
+    assert_eq!(after(&next), (Action::Nothing, State::Connecting));
+    let next = [TURN, GONE, TURN, Event::Connected];
+    assert_eq!(after(&next), (Action::Send, State::Sending));
+}

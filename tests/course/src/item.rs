@@ -1,4 +1,4 @@
-//! Items: how a function of the course is named, and where its body lies in its file.
+//! Items: how a function (or a type, a constant) of the course is named, and where it lies in its file.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail, ensure};
-use syn::spanned::Spanned as _;
-use syn::{Attribute, Block, ImplItem, Item, ReturnType, Signature, Type};
+use syn::spanned::Spanned;
+use syn::{Attribute, Block, Ident, ImplItem, Item, ReturnType, Signature, TraitItem, Type};
 
-/// The name of a function, like `stage3-epoll/src/client.rs::Client::send`.
+/// The name of an item, like `stage3-epoll/src/client.rs::Client::send`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ItemPath {
     /// The file, relative to the workspace.
     pub(crate) file: PathBuf,
-    /// The type whose `impl` holds the function, if it is a method.
+    /// The type whose `impl` holds the item, or the trait, if it stands in one.
     owner: Option<String>,
     name: String,
 }
@@ -26,6 +26,16 @@ pub(crate) struct Function {
     pub(crate) whole: Range<usize>,
     /// From the opening brace to the closing one.
     pub(crate) body: Range<usize>,
+}
+
+/// Where any kind of item lies in its file, as byte ranges.
+#[cfg(feature = "book")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// From the first attribute or doc comment to the end.
+    pub(crate) whole: Range<usize>,
+    /// Its doc comments, one a line.
+    pub(crate) docs: Vec<Range<usize>>,
 }
 
 impl FromStr for ItemPath {
@@ -43,7 +53,7 @@ impl FromStr for ItemPath {
         let is_word =
             |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
         let words = is_word(name) && owner.as_deref().is_none_or(is_word);
-        ensure!(words, "{rest:?} in {text:?} is not a function's name");
+        ensure!(words, "{rest:?} in {text:?} is not the name of an item");
         Ok(Self {
             file: PathBuf::from(format!("{file}.rs")),
             owner,
@@ -89,48 +99,54 @@ impl ItemPath {
     /// # Errors
     /// When there is no such function or more than one, or when its body cannot be replaced by `todo!`.
     pub(crate) fn find(&self, source: &str) -> Result<Function> {
-        let file = syn::parse_file(source)
-            .with_context(|| format!("{} is not Rust", self.file.display()))?;
-        let mut found: Vec<_> = file
-            .items
-            .iter()
-            .flat_map(|item| self.candidates(item))
-            .collect();
-        let (whole, signature, block) = match found.len() {
-            0 => bail!("there is no function {self}"),
-            1 => found.remove(0),
-            count => bail!("{self} names {count} functions: an exercise needs one"),
-        };
+        let file = self.parse(source)?;
+        let mut found = self.all(&file);
+        found.retain(|named| named.function.is_some());
+        let named = self.only(found, "function")?;
+        let (signature, block) = named.function.context("not a function")?;
         self.can_be_blanked(signature)?;
         let body = block.span().byte_range();
-        Ok(Function { whole, body })
+        Ok(Function {
+            whole: named.whole,
+            body,
+        })
     }
 
-    fn candidates<'a>(&self, item: &'a Item) -> Vec<(Range<usize>, &'a Signature, &'a Block)> {
-        let name_fits = |signature: &Signature| signature.ident == self.name;
-        if let Item::Fn(function) = item {
-            let fits = self.owner.is_none() && name_fits(&function.sig);
-            let found = (
-                function.span().byte_range(),
-                &function.sig,
-                &*function.block,
-            );
-            return fits.then_some(found).into_iter().collect();
+    /// Finds the item, of whatever kind, in the text of its file.
+    ///
+    /// # Errors
+    /// When there is no such item or more than one.
+    #[cfg(feature = "book")]
+    pub(crate) fn locate(&self, source: &str) -> Result<Located> {
+        let file = self.parse(source)?;
+        let named = self.only(self.all(&file), "item")?;
+        let docs = named
+            .attributes
+            .iter()
+            .filter(|one| one.path().is_ident("doc"));
+        Ok(Located {
+            docs: docs.map(|one| one.span().byte_range()).collect(),
+            whole: named.whole,
+        })
+    }
+
+    fn parse(&self, source: &str) -> Result<syn::File> {
+        syn::parse_file(source).with_context(|| format!("{} is not Rust", self.file.display()))
+    }
+
+    /// Returns everything in a file that this path names.
+    fn all<'a>(&self, file: &'a syn::File) -> Vec<Named<'a>> {
+        let mut found: Vec<_> = file.items.iter().flat_map(named).collect();
+        found.retain(|one| one.owner == self.owner && one.name == self.name);
+        found
+    }
+
+    fn only<'a>(&self, mut found: Vec<Named<'a>>, kind: &str) -> Result<Named<'a>> {
+        match found.len() {
+            0 => bail!("there is no {kind} {self}"),
+            1 => Ok(found.remove(0)),
+            count => bail!("{self} names {count} {kind}s: one is needed"),
         }
-        let Item::Impl(implementation) = item else {
-            return Vec::new();
-        };
-        if self.owner != type_name(&implementation.self_ty) || is_test(&implementation.attrs) {
-            return Vec::new();
-        }
-        let methods = implementation.items.iter().filter_map(|item| {
-            let ImplItem::Fn(method) = item else {
-                return None;
-            };
-            let found = (method.span().byte_range(), &method.sig, &method.block);
-            name_fits(&method.sig).then_some(found)
-        });
-        methods.collect()
     }
 
     /// Refuses what does not compile with `todo!()` as its body.
@@ -147,6 +163,95 @@ impl ItemPath {
         }
         Ok(())
     }
+}
+
+/// Something in a file that a path can name.
+struct Named<'a> {
+    owner: Option<String>,
+    name: String,
+    whole: Range<usize>,
+    /// What makes it an exercise: a function that a student can write.
+    function: Option<(&'a Signature, &'a Block)>,
+    #[cfg_attr(
+        not(feature = "book"),
+        expect(dead_code, reason = "only the book looks at it")
+    )]
+    attributes: &'a [Attribute],
+}
+
+impl<'a> Named<'a> {
+    fn new(name: &Ident, attributes: &'a [Attribute], item: &impl Spanned) -> Self {
+        Self {
+            owner: None,
+            name: name.to_string(),
+            whole: item.span().byte_range(),
+            function: None,
+            attributes,
+        }
+    }
+
+    fn of(self, owner: Option<&String>) -> Self {
+        Self {
+            owner: owner.cloned(),
+            ..self
+        }
+    }
+
+    fn with(self, signature: &'a Signature, block: &'a Block) -> Self {
+        Self {
+            function: Some((signature, block)),
+            ..self
+        }
+    }
+}
+
+/// Returns an item and what stands in it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "syn may add kinds of items; the others have no name that we use"
+)]
+fn named(item: &Item) -> Vec<Named<'_>> {
+    let one = |name, attributes| vec![Named::new(name, attributes, item)];
+    match item {
+        Item::Fn(it) => vec![Named::new(&it.sig.ident, &it.attrs, it).with(&it.sig, &it.block)],
+        Item::Struct(it) => one(&it.ident, &it.attrs),
+        Item::Enum(it) => one(&it.ident, &it.attrs),
+        Item::Const(it) => one(&it.ident, &it.attrs),
+        Item::Static(it) => one(&it.ident, &it.attrs),
+        Item::Type(it) => one(&it.ident, &it.attrs),
+        Item::Trait(it) => {
+            let owner = it.ident.to_string();
+            let methods = it.items.iter().filter_map(|item| in_trait(item, &owner));
+            one(&it.ident, &it.attrs)
+                .into_iter()
+                .chain(methods)
+                .collect()
+        }
+        Item::Impl(it) if !is_test(&it.attrs) => {
+            let owner = type_name(&it.self_ty);
+            let members = it.items.iter().filter_map(in_impl);
+            members.map(|one| one.of(owner.as_ref())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn in_trait<'a>(item: &'a TraitItem, owner: &String) -> Option<Named<'a>> {
+    let TraitItem::Fn(method) = item else {
+        return None;
+    };
+    let found = Named::new(&method.sig.ident, &method.attrs, method);
+    Some(found.of(Some(owner)))
+}
+
+fn in_impl(item: &ImplItem) -> Option<Named<'_>> {
+    if let ImplItem::Fn(it) = item {
+        return Some(Named::new(&it.sig.ident, &it.attrs, it).with(&it.sig, &it.block));
+    }
+    let ImplItem::Const(it) = item else {
+        return None;
+    };
+    Some(Named::new(&it.ident, &it.attrs, it))
 }
 
 fn type_name(kind: &Type) -> Option<String> {

@@ -70,6 +70,8 @@ enum Command {
     Demo(demo::Options),
     #[cfg(feature = "book")]
     Book(book::Options),
+    #[cfg(feature = "book")]
+    Preprocess(book::preprocess::Options),
 }
 
 fn main() -> ExitCode {
@@ -103,6 +105,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Demo(options)) => demo::run(options)?,
         #[cfg(feature = "book")]
         Some(Command::Book(options)) => book::run(options)?,
+        #[cfg(feature = "book")]
+        Some(Command::Preprocess(options)) => book::preprocess::run(options)?,
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ use toml::Spanned;
 
 use crate::item::ItemPath;
 
+#[cfg(feature = "book")]
+pub(crate) use sources::tests_of_exercise;
 pub(crate) use sources::{last_segment, owner_of};
 
 /// The name of the manifest's file.
@@ -138,6 +140,17 @@ impl Manifest {
         found.with_context(|| {
             format!("there is no exercise {name:?}: `cargo course` shows them all")
         })
+    }
+
+    /// Finds an exercise by its number alone: `3.2`.
+    ///
+    /// # Errors
+    /// When there is none.
+    #[cfg(feature = "book")]
+    pub(crate) fn find_exactly(&self, id: &str) -> Result<(&Stage, &Exercise)> {
+        let mut all = self.exercises();
+        let found = all.find(|(_, exercise)| exercise.id() == id);
+        found.with_context(|| format!("there is no exercise {id:?} in {FILE}"))
     }
 
     /// Finds a stage as people name it: `stage3`, `3` or `stage3-epoll`.

@@ -1,8 +1,15 @@
 //! `cargo book`: the book, built with nothing but cargo, and the check that nothing in it is broken.
 
+mod code;
+mod directive;
+mod exercise;
+mod figure;
 mod links;
 mod log;
+mod places;
+pub(crate) mod preprocess;
 mod quotes;
+mod reading;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -13,8 +20,11 @@ use clap::Args;
 use mdbook_driver::MDBook;
 use mdbook_driver::builtin_renderers::MarkdownRenderer;
 
+use crate::manifest::Manifest;
 use crate::workspace;
 use log::Problems;
+use places::Places;
+use preprocess::Course;
 
 /// Build the book into book/book and say where it is
 #[derive(Args, Debug)]
@@ -38,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.check {
         return check(&root, &problems);
     }
-    let book = MDBook::load(root.join("book"))?;
+    let book = load(&root)?;
     book.build()?;
     report(&problems.take())?;
     let page = book.build_dir_for("html").join("index.html");
@@ -46,10 +56,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.open { open(&page) } else { Ok(()) }
 }
 
+/// Loads the book with our preprocessor in this process, in the place of the command that `book.toml` names.
+fn load(root: &Path) -> Result<MDBook> {
+    let mut book = MDBook::load(root.join("book"))?;
+    book.with_preprocessor(Course::new(root.to_owned()));
+    Ok(book)
+}
+
 /// Builds into a temporary folder and looks at the sources, the chapters and the pages.
 fn check(root: &Path, problems: &Problems) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let mut book = MDBook::load(root.join("book"))?;
+    let mut book = load(root)?;
     book.config.build.build_dir = folder.path().join("book");
     let (chapters, _) = book.preprocess_book(&MarkdownRenderer::new())?;
     // The build runs the preprocessors once more and says the same again.
@@ -69,6 +86,7 @@ fn check(root: &Path, problems: &Problems) -> Result<()> {
         let name = source.strip_prefix(root).unwrap_or(&source);
         found.extend(in_chapter(name, quotes::problems(&source, root)?));
     }
+    found.extend(Places::of(&book.book).problems(&Manifest::load(root)?));
     let links = links::check(&folder.path().join("book"))?;
     found.extend(links.broken);
     ensure!(pages > 0 && links.count > 0, "the book is empty");

@@ -55,6 +55,21 @@ pub(crate) fn last_segment(test: &str) -> &str {
     test.rsplit("::").next().unwrap_or(test)
 }
 
+/// Returns the names of the tests that judge an exercise.
+///
+/// # Errors
+/// When the tests cannot be read.
+#[cfg(feature = "book")]
+pub(crate) fn tests_of_exercise(
+    root: &Path,
+    stage: &Stage,
+    exercise: &Exercise,
+) -> Result<Vec<String>> {
+    let mut tests = tests_of(root, stage)?;
+    tests.retain(|test| owner_of(stage, test).is_some_and(|owner| owner.id() == exercise.id()));
+    Ok(tests)
+}
+
 /// Reads the names of a stage's tests out of `tests/stageN.rs` and the folder beside it.
 fn tests_of(root: &Path, stage: &Stage) -> Result<Vec<String>> {
     let folder = root.join("tests");

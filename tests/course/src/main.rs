@@ -2,7 +2,7 @@
 //!
 //! # Reading order
 //! 1. [`demo`]: the proxy at work, and the check that it works.
-//! 2. `book`: the book, and the check that nothing in it is broken.
+//! 2. `book`: the book, and the check that nothing in it is broken; `figures`: its pictures.
 //! 3. [`manifest`]: the exercises, as `course.toml` lists them; [`item`]: how they name functions.
 //! 4. [`starter`]: a workspace for a student, made from the reference by [`splice`].
 //! 5. `run`: tests, each alone and under limits.
@@ -18,6 +18,8 @@
 #[cfg(feature = "book")]
 mod book;
 mod demo;
+#[cfg(feature = "book")]
+mod figures;
 mod grade;
 mod item;
 mod manifest;
@@ -41,6 +43,7 @@ cargo course alone shows where you are and what comes next.
   cargo demo --check    the same once: fetch, compare, show the route table, exit
   cargo book            build the book into book/book
   cargo book --open     build it and open it in a browser
+  cargo book --figures  draw the pictures of the book from their sources
   cargo book --check    build it in a temporary folder and look for everything that is broken
   cargo test -p stage1-server    the tests of one stage (also stage2-client, stage3-epoll, stage4-proxy)
 

@@ -3,7 +3,6 @@
 mod code;
 mod directive;
 mod exercise;
-mod figure;
 mod links;
 mod log;
 mod places;
@@ -21,7 +20,7 @@ use mdbook_driver::MDBook;
 use mdbook_driver::builtin_renderers::MarkdownRenderer;
 
 use crate::manifest::Manifest;
-use crate::workspace;
+use crate::{figures, workspace};
 use log::Problems;
 use places::Places;
 use preprocess::Course;
@@ -36,6 +35,10 @@ pub(crate) struct Options {
     /// Open it in a browser
     #[arg(long)]
     open: bool,
+
+    /// Draw the pictures anew from their sources in book/figures, and build nothing
+    #[arg(long, conflicts_with_all = ["check", "open"])]
+    figures: bool,
 }
 
 /// Builds, checks or opens the book.
@@ -44,6 +47,10 @@ pub(crate) struct Options {
 /// When the book does not build, or the check finds something.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
+    if options.figures {
+        println!("{} pictures have changed.", figures::write_all(&root)?);
+        return Ok(());
+    }
     let problems = Problems::listen()?;
     if options.check {
         return check(&root, &problems);
@@ -87,6 +94,7 @@ fn check(root: &Path, problems: &Problems) -> Result<()> {
         found.extend(in_chapter(name, quotes::problems(&source, root)?));
     }
     found.extend(Places::of(&book.book).problems(&Manifest::load(root)?));
+    found.extend(figures::problems(root)?);
     let links = links::check(&folder.path().join("book"))?;
     found.extend(links.broken);
     ensure!(pages > 0 && links.count > 0, "the book is empty");

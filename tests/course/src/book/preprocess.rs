@@ -14,7 +14,8 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext, parse_input};
 use super::code::Block;
 use super::directive::{Directive, Kind, replace_lines};
 use super::places::Places;
-use super::{exercise, figure, reading};
+use super::{exercise, reading};
+use crate::figures::Figure;
 use crate::manifest::Manifest;
 use crate::workspace;
 
@@ -111,7 +112,7 @@ impl Desk<'_> {
                 exercise::box_of(self.root, &self.manifest, &self.places, directive.rest)
             }
             Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
-            Kind::Figure => figure::html(self.root, directive.rest),
+            Kind::Figure => Ok(Figure::read(self.root, directive.rest)?.html()),
             Kind::Transcript => bail!("transcripts cannot be shown yet"),
         }
     }

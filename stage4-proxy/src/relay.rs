@@ -12,6 +12,10 @@
 //!
 //! Copying wins while messages are small, splicing wins for bulk, so a direction copies until
 //! several reads in a row have filled the scratch buffer and splices until one brings less.
+//!
+//! A transfer that has the worker for itself is another matter: a proxy that splices is soon ahead of
+//! the sender, sleeps between the pieces, and waking up costs more than the copies would. So a
+//! lone direction that finds its source empty copies again, until the source is ahead of it.
 
 use std::io::{self, Read, Write};
 
@@ -30,6 +34,8 @@ pub(crate) struct Workbench {
     pub(crate) scratch: Box<[u8]>,
     /// The pipes for splice(2).
     pub(crate) pipes: PipePool,
+    /// No other session has work in this turn of the loop.
+    pub(crate) alone: bool,
     pipe_size: usize,
     turn: u64,
 }
@@ -41,6 +47,7 @@ impl Workbench {
         Self {
             scratch: vec![0; limits.chunk].into_boxed_slice(),
             pipes: PipePool::new(limits.pipes, limits.pipe_size),
+            alone: false,
             pipe_size: limits.pipe_size,
             turn: limits.turn as u64,
         }
@@ -54,6 +61,8 @@ pub(crate) struct Flow {
     pub(crate) half: Half,
     pipe: Option<Pipe>,
     full_reads: u8,
+    /// The last splice found the source empty while nobody else had work.
+    ahead: bool,
 }
 
 /// Why moving bytes has stopped without an error.
@@ -102,6 +111,7 @@ impl Flow {
             } else if !(self.half.wants_read() && source.readable) {
                 break Progress::Idle;
             } else if self.half.moved() >= end_of_turn {
+                self.ahead = false;
                 break Progress::Unfinished;
             } else {
                 self.take(source, sink, bench)?;
@@ -147,7 +157,9 @@ impl Flow {
         sink: &mut Endpoint,
         bench: &mut Workbench,
     ) -> Result<(), Fault> {
-        if self.full_reads >= BULK_AFTER && self.borrow_pipe(&mut bench.pipes) {
+        let is_lone_and_ahead = self.ahead && bench.alone;
+        if self.full_reads >= BULK_AFTER && !is_lone_and_ahead && self.borrow_pipe(&mut bench.pipes)
+        {
             return self.fill_pipe(source, bench).map_err(Fault::Source);
         }
         match copy(&mut self.half, source, sink, &mut bench.scratch) {
@@ -183,7 +195,10 @@ impl Flow {
                     self.full_reads = 0;
                 }
             }
-            Err(error) if would_block(&error) => source.readable = false,
+            Err(error) if would_block(&error) => {
+                source.readable = false;
+                self.ahead = bench.alone;
+            }
             Err(error) => return Err(error),
         }
         Ok(())

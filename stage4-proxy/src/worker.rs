@@ -98,6 +98,10 @@ impl Worker {
         while !self.has_ended(now) {
             self.poll.poll(&mut events, self.patience(now))?;
             now = Instant::now();
+            let tokens = events
+                .iter()
+                .filter_map(|event| Token::unpack(event.token().0));
+            self.bench.alone = concern_one_session(tokens.chain(self.unfinished.iter().copied()));
             for event in events.iter() {
                 self.dispatch(event, now);
             }
@@ -252,5 +256,30 @@ impl Worker {
         for row in rows {
             self.close(row, &Reason::Stopped, now);
         }
+    }
+}
+
+/// Says whether no two of the tokens mean different sessions.
+fn concern_one_session(tokens: impl Iterator<Item = Token>) -> bool {
+    let mut rows = tokens
+        .filter(|token| matches!(token.kind(), Kind::Session(_)))
+        .map(Token::row);
+    let first = rows.next();
+    rows.all(|row| Some(row) == first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_of_one_session_are_one_session() {
+        let client = Token::new(3, Side::Client, 1);
+        let upstream = Token::new(3, Side::Upstream, 2);
+        let waker = Token::WAKER;
+        assert!(concern_one_session([].into_iter()));
+        assert!(concern_one_session([client, waker, upstream].into_iter()));
+        let stranger = Token::new(4, Side::Client, 3);
+        assert!(!concern_one_session([client, waker, stranger].into_iter()));
     }
 }

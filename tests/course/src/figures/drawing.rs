@@ -97,7 +97,10 @@ impl Drawing {
             6.0
         };
         if !style.has("bare") {
-            self.canvas.rect(area, radius, &classes(&style));
+            // What stands around other boxes leaves them their colours.
+            let frame = if style.has("top") { "frame " } else { "" };
+            let class = format!("{frame}{}", classes(&style));
+            self.canvas.rect(area, radius, &class);
         }
         self.label(area, &style, &command.text);
         Ok(())

@@ -179,7 +179,8 @@ impl Sequence {
         let width = needed.max(right - left + if first == last { 0.0 } else { 60.0 });
         let count: f64 = command.text.iter().map(|_| 1.0).sum();
         let middle = f64::midpoint(left, right);
-        let middle = middle.clamp(width / 2.0, (self.width - width / 2.0).max(width / 2.0));
+        let margin = width / 2.0 + 1.0;
+        let middle = middle.clamp(margin, (self.width - margin).max(margin));
         self.y += 8.0;
         let area = Area {
             at: point(middle - width / 2.0, self.y),
@@ -219,7 +220,7 @@ impl Sequence {
         self.strokes.push(Stroke::Text {
             at,
             anchor,
-            class: "s",
+            class: "s halo",
             line,
         });
     }

@@ -145,7 +145,7 @@ impl Sequence {
         let middle = f64::midpoint(from, end);
         for line in &command.text {
             self.y += LINE;
-            self.text((middle, self.y - 3.0), Anchor::Middle, line);
+            self.text((middle, self.y - 3.0), Anchor::Middle, "s halo", line);
         }
         self.y += 4.0;
         let start = self.y;
@@ -193,7 +193,7 @@ impl Sequence {
         });
         for line in &command.text {
             self.y += LINE;
-            self.text((middle, self.y - 1.0), Anchor::Middle, line);
+            self.text((middle, self.y - 1.0), Anchor::Middle, "s", line);
         }
         self.y += 16.0;
         Ok(())
@@ -209,18 +209,18 @@ impl Sequence {
         };
         for line in &command.text {
             self.y += LINE;
-            self.text((x, self.y), anchor, line);
+            self.text((x, self.y), anchor, "s halo", line);
         }
         self.y += 4.0;
         Ok(())
     }
 
-    fn text(&mut self, at: (f64, f64), anchor: Anchor, line: &str) {
+    fn text(&mut self, at: (f64, f64), anchor: Anchor, class: &'static str, line: &str) {
         let line = line.to_owned();
         self.strokes.push(Stroke::Text {
             at,
             anchor,
-            class: "s halo",
+            class,
             line,
         });
     }

@@ -25,6 +25,9 @@ use source::Source;
 /// The colours and fonts: the book links this file, a picture that stands alone contains it.
 const STYLE: &str = include_str!("../../../../book/theme/figures.css");
 
+/// The figure that takes the place of the interactive page where that cannot run, and its copy.
+const COPIED: (&str, &str) = ("loop-turn", "book/src/interactive/loop-turn.svg");
+
 /// A figure, drawn.
 #[derive(Debug)]
 pub(crate) struct Figure {
@@ -88,6 +91,16 @@ impl Figure {
         )
     }
 
+    /// Returns the files that are not there or show something else.
+    fn outdated(&self, root: &Path) -> Vec<PathBuf> {
+        let mut paths = vec![folder(root).join(&self.name).with_extension("svg")];
+        if self.name == COPIED.0 {
+            paths.push(root.join(COPIED.1));
+        }
+        paths.retain(|path| fs::read_to_string(path).ok().as_deref() != Some(&self.file()));
+        paths
+    }
+
     /// Returns the figure as a file that can stand alone.
     pub(crate) fn file(&self) -> String {
         self.svg.replacen(
@@ -109,8 +122,7 @@ pub(crate) fn write_all(root: &Path) -> Result<usize> {
         for problem in &figure.problems {
             eprintln!("book/figures/{name}.txt: {problem}");
         }
-        let path = folder(root).join(&name).with_extension("svg");
-        if fs::read_to_string(&path).ok().as_deref() != Some(&figure.file()) {
+        for path in figure.outdated(root) {
             fs::write(&path, figure.file()).with_context(|| format!("{}", path.display()))?;
             changed += 1;
         }
@@ -137,8 +149,7 @@ pub(crate) fn problems(root: &Path) -> Result<Vec<String>> {
 fn in_figure(root: &Path, figure: &Figure) -> Vec<String> {
     let name = &figure.name;
     let mut problems = figure.problems.clone();
-    let drawn = fs::read_to_string(folder(root).join(name).with_extension("svg"));
-    if drawn.ok() != Some(figure.file()) {
+    if !figure.outdated(root).is_empty() {
         problems.push("the picture is not what its source gives: cargo book --figures".to_owned());
     }
     if figure.alt.split_whitespace().count() < 10 {
@@ -174,5 +185,7 @@ fn folder(root: &Path) -> PathBuf {
     root.join("book/figures")
 }
 
+#[cfg(test)]
+mod interactive;
 #[cfg(test)]
 mod tests;

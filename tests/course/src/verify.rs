@@ -1,38 +1,48 @@
 //! `cargo course verify`: proof that the exercises, the tests and the reference fit together.
 //!
-//! Each proof changes the reference in the workbench, builds, and looks at who fails. Progress goes to standard error, the
-//! table at the end to standard output.
+//! ```text
+//!   course.toml, tests/bugs, tests/variants ── plan.rs, bug.rs, variant.rs ──▶ settings, each with its claims
+//!   settings ── pool.rs: several benches at once ──▶ bench.rs: change, build, run tests, judge ──▶ rows
+//!   rows ── progress.rs: while it runs, to standard error ── table.rs: at the end, to standard output
+//! ```
+//!
+//! A setting is the reference with something changed; claims that need the same setting share it.
 
+mod bench;
 mod bug;
-mod proofs;
+mod plan;
+mod pool;
+mod progress;
+mod shard;
 mod table;
 pub(crate) mod terminal;
 mod variant;
 
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use crate::grade::bench::Workbench;
-use crate::manifest::Manifest;
-use crate::run::test::Guard;
+use crate::manifest::{Manifest, Stage};
 use crate::starter::Record;
 use crate::workspace;
-use proofs::Proofs;
+use plan::{Proof, Setting};
+use progress::Progress;
+use shard::Shard;
+
+/// More benches than this only wait for each other: the tests measure time.
+const MOST_JOBS: usize = 4;
 
 /// Prove that the tests catch what is missing or wrong, and accept the reference
 ///
-/// 1. A starter compiles without warnings.
-/// 2. On it, each exercise has a test that fails.
-/// 3. The reference passes every test.
-/// 4. With one exercise blanked, a test of it fails, and no test of an exercise that does not need it.
-/// 5. Each wrong solution in tests/bugs is caught by the test that it names.
-/// 6. Each right but different solution in tests/variants passes.
+/// The tests of every exercise must fail without it, pass with it and what it needs, and catch the wrong solutions of
+/// tests/bugs; they must accept the different ones of tests/variants. See --proof for the list.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Options {
-    /// Leave the third proof out, and look at an exercise's own stage only in the fourth
+    /// Only what shows that the tests fail where they should
     #[arg(long)]
     quick: bool,
 
@@ -40,23 +50,25 @@ pub(crate) struct Options {
     #[arg(long, value_name = "STAGE")]
     stage: Option<String>,
 
-    /// Only the wrong solutions of tests/bugs
-    #[arg(long, conflicts_with = "variants")]
+    /// Only this proof; may be repeated
+    #[arg(long = "proof", value_name = "PROOF")]
+    proofs: Vec<Proof>,
+
+    /// The same as --proof bugs
+    #[arg(long)]
     bugs: bool,
 
-    /// Only the different solutions of tests/variants
+    /// The same as --proof variants
     #[arg(long)]
     variants: bool,
-}
 
-/// One row of the table at the end.
-#[derive(Debug)]
-pub(crate) struct Row {
-    /// What was to be shown.
-    claim: String,
-    /// What speaks against it; nothing, if it holds.
-    against: Vec<String>,
-    seconds: u64,
+    /// Only one part of the work, like 1/3: with 2/3 and 3/3 it is the whole
+    #[arg(long, value_name = "PART/PARTS")]
+    shard: Option<Shard>,
+
+    /// How many workbenches to use at the same time; as many as there are processors, but no more than four
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<NonZeroUsize>,
 }
 
 /// Runs the proofs.
@@ -70,41 +82,61 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "this is a starter: its course is verified where it is made"
     );
     let manifest = Manifest::load_checked(&root)?;
-    let only = options
-        .stage
-        .as_deref()
-        .map(|name| manifest.stage(name))
-        .transpose()?;
-    let bench = Workbench::open(&root, &manifest)?;
-    let proofs = Proofs {
-        root: &root,
-        manifest: &manifest,
-        bench: &bench,
-        guard: Guard::limits(),
-        quick: options.quick,
-        only,
-    };
     let start = Instant::now();
-    let mut rows = Vec::new();
-    if !options.bugs && !options.variants {
-        rows.extend(proofs.starter()?);
-        if !options.quick {
-            rows.extend(proofs.reference()?);
-        }
-        rows.extend(proofs.each_alone()?);
-    }
-    if !options.variants {
-        rows.extend(bug::all(&proofs)?);
-    }
-    if !options.bugs {
-        rows.extend(variant::all(&proofs)?);
-    }
-    print!("{}", table::render(&rows, start.elapsed()));
-    let failed = rows.iter().filter(|row| !row.against.is_empty()).count();
-    ensure!(
-        failed == 0,
-        "{failed} of {} proofs failed: see the table",
-        rows.len()
-    );
+    let settings = settings(&root, &manifest, options)?;
+    ensure!(!settings.is_empty(), "nothing is left to prove");
+    let jobs = options.jobs.map_or_else(jobs, NonZeroUsize::get);
+    let benches = pool::benches(&root, &manifest, jobs.min(settings.len()))?;
+    let progress = Progress::new(&settings);
+    let rows = pool::run(&benches, &settings, &progress)?;
+    terminal::print(&table::render(&rows, start.elapsed()))?;
+    let failed = rows.iter().filter(|row| !row.holds()).count();
+    ensure!(failed == 0, "{failed} claims do not hold: see the table");
     Ok(())
+}
+
+/// Collects what is to be shown, as far as it is wanted.
+fn settings<'a>(
+    root: &Path,
+    manifest: &'a Manifest,
+    options: &Options,
+) -> Result<Vec<Setting<'a>>> {
+    let mut settings = plan::exercises(manifest);
+    settings.extend(bug::settings(root, manifest)?);
+    settings.extend(variant::settings(root, manifest)?);
+    for setting in &mut settings {
+        setting.claims.retain(|claim| options.wants(claim.proof));
+    }
+    let stage = options.stage.as_deref();
+    let only = stage.map(|name| manifest.stage(name)).transpose()?;
+    settings.retain(|setting| {
+        let is_wanted = only.is_none_or(|only| only.id() == setting.stage.id());
+        is_wanted && !setting.claims.is_empty()
+    });
+    // One stage after the other: what stays the same from setting to setting is not built again.
+    let place = |stage: &Stage| {
+        manifest
+            .stages
+            .iter()
+            .position(|one| one.id() == stage.id())
+    };
+    settings.sort_by_key(|setting| place(setting.stage));
+    if let Some(shard) = options.shard {
+        settings = shard.of(settings);
+    }
+    Ok(settings)
+}
+
+impl Options {
+    fn wants(&self, proof: Proof) -> bool {
+        let named = self.proofs.contains(&proof)
+            || self.bugs && proof == Proof::Bugs
+            || self.variants && proof == Proof::Variants;
+        let names_none = self.proofs.is_empty() && !self.bugs && !self.variants;
+        named || names_none && (!self.quick || proof.is_quick())
+    }
+}
+
+fn jobs() -> usize {
+    thread::available_parallelism().map_or(1, |count| count.get().min(MOST_JOBS))
 }

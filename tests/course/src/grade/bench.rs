@@ -24,8 +24,15 @@ impl Workbench {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn open(course: &Path, manifest: &Manifest) -> Result<Self> {
-        let folder = target_folder(course).join("course");
-        fs::create_dir_all(&folder)
+        Self::open_in(&target_folder(course).join("course"), course, manifest)
+    }
+
+    /// As [`Workbench::open`], in another folder than the usual one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn open_in(folder: &Path, course: &Path, manifest: &Manifest) -> Result<Self> {
+        fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let lock = File::create(folder.join("lock"))?;
         lock.lock().context("cannot lock the workbench")?;
@@ -36,6 +43,18 @@ impl Workbench {
         prepare_copy(course, &site.root, manifest)?;
         settle_lock_file(&site.root)?;
         Ok(Self { site, _lock: lock })
+    }
+
+    /// Puts the reference's code of the given stages into another folder, to be changed there.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub(crate) fn stage_in(folder: &Path, course: &Path, stages: &[Stage]) -> Result<()> {
+        for stage in stages {
+            let part = Path::new(stage.package()).join("src");
+            files::replace(&course.join(&part), &folder.join(&part))?;
+        }
+        Ok(())
     }
 
     /// Puts the code of `from` into the given stages; `course` gives what a submission does not have.

@@ -37,6 +37,14 @@ impl Site {
     /// # Errors
     /// When cargo cannot be started, or has not said where the executable is.
     pub(crate) fn build(&self, stage: &Stage) -> Result<Build> {
+        Ok(self.compile(stage)?.0)
+    }
+
+    /// As [`Site::build`], and returns the compiler's messages also when the build succeeds.
+    ///
+    /// # Errors
+    /// As [`Site::build`].
+    pub(crate) fn compile(&self, stage: &Stage) -> Result<(Build, String)> {
         let output = cargo()
             .args(["test", "--no-run", "--locked", "--offline", "--quiet"])
             .args(["--package", stage.package(), "--test", stage.id()])
@@ -49,13 +57,14 @@ impl Site {
             .stdin(Stdio::null())
             .output()
             .context("cannot start cargo")?;
+        let messages = output::bounded(&output.stderr, MESSAGES);
         if !output.status.success() {
-            return Ok(Build::Broken(output::bounded(&output.stderr, MESSAGES)));
+            return Ok((Build::Broken(messages.clone()), messages));
         }
         let found = executable(&String::from_utf8_lossy(&output.stdout), stage.id());
         let found = found
             .with_context(|| format!("cargo did not say where the tests of {} are", stage.id()))?;
-        Ok(Build::Ready(found))
+        Ok((Build::Ready(found), messages))
     }
 
     /// Returns the folder in which the tests of a stage run.

@@ -12,15 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::Lines;
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::Row;
-use super::proofs::{Proofs, row};
-use crate::manifest::{Manifest, last_segment, owner_of};
-use crate::run::build::Build;
-use crate::run::test::Outcome;
+use super::plan::{Change, Claim, Demand, Proof, Setting};
+use crate::manifest::{Manifest, owner_of};
 
 /// The head of a wrong solution.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,21 +28,13 @@ struct Bug {
     caught_by: String,
 }
 
-/// Shows of every wrong solution that the test which it names catches it.
+/// Plans to show of every wrong solution that the test which it names catches it.
 ///
 /// # Errors
-/// When a file has no proper head, or a build cannot be started.
-pub(super) fn all(proofs: &Proofs<'_>) -> Result<Vec<Row>> {
-    let bugs = read_all(&proofs.root.join("tests/bugs"))?;
-    let mut rows = Vec::new();
-    for bug in &bugs {
-        bug.check(proofs.manifest)?;
-        if proofs.stages().any(|stage| stage.id() == bug.stage) {
-            rows.push(bug.prove(proofs)?);
-        }
-    }
-    proofs.prepare(&[])?;
-    Ok(rows)
+/// When a file has no proper head, or names an exercise or a test that is not of its stage.
+pub(super) fn settings<'a>(root: &Path, manifest: &'a Manifest) -> Result<Vec<Setting<'a>>> {
+    let bugs = read_all(&root.join("tests/bugs"))?;
+    bugs.into_iter().map(|bug| bug.setting(manifest)).collect()
 }
 
 impl Bug {
@@ -70,35 +58,15 @@ impl Bug {
         Ok(())
     }
 
-    fn prove(&self, proofs: &Proofs<'_>) -> Result<Row> {
-        let start = Instant::now();
-        proofs.prepare(&[])?;
-        let against = match apply(&self.file, &proofs.bench.site.root)? {
-            Some(refusal) => Some(refusal),
-            None => self.escapes(proofs)?,
-        };
+    fn setting(self, manifest: &Manifest) -> Result<Setting<'_>> {
+        self.check(manifest)?;
         let name = self.file.file_stem().unwrap_or_default().to_string_lossy();
-        let claim = format!("{name} ({}) is caught by {}", self.exercise, self.caught_by);
-        Ok(row(claim, against.into_iter().collect(), start))
-    }
-
-    /// Says why the bug is not caught; `None` when it is.
-    fn escapes(&self, proofs: &Proofs<'_>) -> Result<Option<String>> {
-        let stage = proofs.manifest.stage(&self.stage)?;
-        let executable = match proofs.bench.site.build(stage)? {
-            Build::Ready(executable) => executable,
-            Build::Broken(messages) => return Ok(Some(messages)),
-        };
-        let folder = proofs.bench.site.folder(stage);
-        let all = proofs.guard.list(&executable, &folder)?;
-        let Some(name) = all.iter().find(|name| last_segment(name) == self.caught_by) else {
-            return Ok(Some("there is no such test".to_owned()));
-        };
-        let run = proofs.guard.run(&executable, &folder, name);
-        Ok(match run.outcome {
-            Outcome::Failed | Outcome::TimedOut => None,
-            Outcome::Passed => Some("the test passes".to_owned()),
-            Outcome::NotGraded => Some(run.output),
+        let text = format!("{name} ({}) is caught by {}", self.exercise, self.caught_by);
+        let demand = Demand::Catches(self.caught_by);
+        Ok(Setting {
+            stage: manifest.stage(&self.stage)?,
+            change: Change::Patch(self.file),
+            claims: vec![Claim::new(Proof::Bugs, text, demand)],
         })
     }
 }

@@ -6,63 +6,38 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Row;
-use super::bug::{Head, apply};
-use super::proofs::{Outcomes, Proofs, row};
+use super::bug::Head;
+use super::plan::{Change, Claim, Demand, Proof, Setting};
 use crate::manifest::{Manifest, Stage};
-use crate::run::test::Outcome;
 
-/// Shows that every variant passes all tests of its stage.
+/// Plans to show that every variant passes all tests of its stage.
 ///
 /// # Errors
-/// When a file has no proper head, or a build cannot be started.
-pub(super) fn all(proofs: &Proofs<'_>) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for file in files(&proofs.root.join("tests/variants"))? {
-        let stage = stage_of(&file, proofs.manifest)?;
-        if proofs.stages().any(|one| one.id() == stage.id()) {
-            rows.push(prove(proofs, &file, stage)?);
-        }
-    }
-    proofs.prepare(&[])?;
-    Ok(rows)
+/// When a file has no proper head.
+pub(super) fn settings<'a>(root: &Path, manifest: &'a Manifest) -> Result<Vec<Setting<'a>>> {
+    let files = files(&root.join("tests/variants"))?;
+    let setting = |file| setting(file, manifest);
+    files.into_iter().map(setting).collect()
 }
 
-fn prove(proofs: &Proofs<'_>, file: &Path, stage: &Stage) -> Result<Row> {
-    let start = Instant::now();
-    proofs.prepare(&[])?;
-    let refusal = if is_patch(file) {
-        apply(file, &proofs.bench.site.root)?
-    } else {
-        None
-    };
-    let against = match refusal {
-        Some(refusal) => vec![refusal],
-        None => complaints(proofs.outcomes_of(stage, program(file), |_| true)?),
-    };
+fn setting(file: PathBuf, manifest: &Manifest) -> Result<Setting<'_>> {
+    let stage = stage_of(&file, manifest)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let claim = format!("the variant {name} passes {}", stage.id());
-    Ok(row(claim, against, start))
-}
-
-/// Returns the program that a variant is, if it is one.
-fn program(file: &Path) -> Option<&Path> {
-    (!is_patch(file)).then_some(file)
-}
-
-fn complaints(outcomes: Outcomes) -> Vec<String> {
-    match outcomes {
-        Err(messages) => vec![messages],
-        Ok(outcomes) => outcomes
-            .into_iter()
-            .filter(|(_, outcome)| *outcome != Outcome::Passed)
-            .map(|(name, outcome)| format!("{outcome:?}: {name}"))
-            .collect(),
-    }
+    let text = format!("the variant {name} passes {}", stage.id());
+    let demand = Demand::Passes(stage.exercises.iter().collect());
+    let change = if is_patch(&file) {
+        Change::Patch(file)
+    } else {
+        Change::Program(file)
+    };
+    Ok(Setting {
+        stage,
+        change,
+        claims: vec![Claim::new(Proof::Variants, text, demand)],
+    })
 }
 
 fn is_patch(file: &Path) -> bool {

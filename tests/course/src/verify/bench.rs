@@ -1,0 +1,253 @@
+//! One bench: the workspace in which settings are built and judged, one after the other.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::bug::apply;
+use super::plan::{Change, Claim, Demand, Proof, Setting};
+use crate::grade::bench::Workbench;
+use crate::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
+use crate::run::build::Build;
+use crate::run::suite;
+use crate::run::test::{Guard, Outcome, Run};
+use crate::starter::blank;
+
+/// How much of the compiler's messages a row shows.
+const MESSAGES: usize = 1200;
+
+/// What cargo is told in a bench: nobody debugs what is built there, and without debug information it is built sooner.
+const CONFIG: &str = "\n[profile.dev]\ndebug = false\n";
+
+/// A claim that was judged.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) proof: Proof,
+    /// The stage's short name.
+    pub(super) stage: String,
+    pub(super) claim: String,
+    /// What speaks against it; nothing, if it holds.
+    pub(super) against: Vec<String>,
+    /// The work that it cost; claims that share a setting share the work of the first.
+    pub(super) time: Duration,
+}
+
+impl Row {
+    /// Whether nothing speaks against it.
+    pub(super) fn holds(&self) -> bool {
+        self.against.is_empty()
+    }
+}
+
+/// A place to build and run tests.
+#[derive(Debug)]
+pub(super) struct Bench<'a> {
+    root: &'a Path,
+    manifest: &'a Manifest,
+    workbench: Workbench,
+    /// The code as the setting wants it, before it is compared with what the workbench has.
+    staging: PathBuf,
+    guard: Guard,
+}
+
+impl<'a> Bench<'a> {
+    /// Sets a bench up in a folder; waits while another command uses it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn open(root: &'a Path, manifest: &'a Manifest, folder: &Path) -> Result<Self> {
+        let workbench = Workbench::open_in(folder, root, manifest)?;
+        let config = workbench.site.root.join(".cargo/config.toml");
+        let text = fs::read_to_string(&config).context("cannot read .cargo/config.toml")?;
+        fs::write(&config, text + CONFIG).context("cannot write .cargo/config.toml")?;
+        Ok(Self {
+            root,
+            manifest,
+            workbench,
+            staging: folder.join("staging"),
+            guard: Guard::limits(),
+        })
+    }
+
+    /// Returns the folder with cargo's output.
+    pub(super) fn target(&self) -> &Path {
+        &self.workbench.site.target
+    }
+
+    /// Builds all stages as they are in the reference.
+    ///
+    /// # Errors
+    /// When cargo cannot be started.
+    pub(super) fn warm_up(&self) -> Result<()> {
+        self.prepare(&Change::Blank(vec![]))?;
+        for stage in &self.manifest.stages {
+            // Whether it compiles is the business of the proofs.
+            self.workbench.site.build(stage)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a setting, builds it, runs what its claims ask for, and judges them.
+    ///
+    /// # Errors
+    /// When a patch does not fit, cargo cannot be started, or the tests cannot be listed.
+    pub(super) fn judge(&self, setting: &Setting<'_>) -> Result<Vec<Row>> {
+        let start = Instant::now();
+        let claims = setting.claims.iter();
+        let verdicts = match self.tests(setting)? {
+            Ok(mut tests) => {
+                tests.run_all(claims.clone().flat_map(Claim::must_pass));
+                claims.map(|claim| tests.against(claim)).collect()
+            }
+            Err(refusal) => vec![vec![refusal]; setting.claims.len()],
+        };
+        let mut time = Some(start.elapsed());
+        let row = |(claim, against): (&Claim<'_>, _)| Row {
+            proof: claim.proof,
+            stage: setting.stage.id().to_owned(),
+            claim: claim.text.clone(),
+            against,
+            time: time.take().unwrap_or_default(),
+        };
+        Ok(setting.claims.iter().zip(verdicts).map(row).collect())
+    }
+
+    /// Makes and builds a setting; says why if that does not work.
+    fn tests(&self, setting: &Setting<'_>) -> Result<Result<Tests<'_>, String>> {
+        if let Some(refusal) = self.prepare(&setting.change)? {
+            return Ok(Err(refusal));
+        }
+        let site = &self.workbench.site;
+        let (build, messages) = site.compile(setting.stage)?;
+        let executable = match build {
+            Build::Ready(executable) => executable,
+            Build::Broken(messages) => return Ok(Err(messages.chars().take(MESSAGES).collect())),
+        };
+        let folder = site.folder(setting.stage);
+        let program = match &setting.change {
+            Change::Program(program) => Some(program.as_path()),
+            Change::Blank(_) | Change::Patch(_) => None,
+        };
+        Ok(Ok(Tests {
+            names: self.guard.list(&executable, &folder)?,
+            stage: self.manifest.stage(setting.stage.id())?,
+            guard: self.guard.with_program(program),
+            warnings: messages,
+            executable,
+            folder,
+            outcomes: HashMap::new(),
+        }))
+    }
+
+    /// Brings the workbench's code to what a setting wants; only files that differ are written.
+    fn prepare(&self, change: &Change<'_>) -> Result<Option<String>> {
+        let stages = &self.manifest.stages;
+        Workbench::stage_in(&self.staging, self.root, stages)?;
+        let refusal = match change {
+            Change::Blank(open) => {
+                blank(&self.staging, open)?;
+                None
+            }
+            Change::Patch(patch) => apply(patch, &self.staging)?,
+            Change::Program(_) => None,
+        };
+        self.workbench.fill(self.root, &self.staging, stages)?;
+        Ok(refusal)
+    }
+}
+
+impl Claim<'_> {
+    /// Returns the exercises whose tests must all pass.
+    fn must_pass(&self) -> impl Iterator<Item = &Exercise> {
+        let all = match &self.demand {
+            Demand::Passes(exercises) => exercises.as_slice(),
+            Demand::NoWarning | Demand::Fails(_) | Demand::Catches(_) => &[],
+        };
+        all.iter().copied()
+    }
+}
+
+/// The tests of a setting, and how those that were run have ended.
+struct Tests<'a> {
+    stage: &'a Stage,
+    guard: Guard,
+    executable: PathBuf,
+    folder: PathBuf,
+    names: Vec<String>,
+    warnings: String,
+    outcomes: HashMap<String, Outcome>,
+}
+
+impl Tests<'_> {
+    /// Runs all tests of some exercises, several at a time.
+    fn run_all<'e>(&mut self, exercises: impl Iterator<Item = &'e Exercise>) {
+        let wanted: Vec<_> = exercises.map(Exercise::id).collect();
+        let is_wanted = |name: &&String| {
+            owner_of(self.stage, name).is_some_and(|owner| wanted.contains(&owner.id()))
+        };
+        let names: Vec<_> = self.names.iter().filter(is_wanted).cloned().collect();
+        let tell = |_: &str, _: &Run| ();
+        let runs = suite::run(&self.guard, &self.executable, &self.folder, &names, &tell);
+        let outcomes = runs.into_iter().map(|run| run.outcome);
+        self.outcomes.extend(names.into_iter().zip(outcomes));
+    }
+
+    /// Says what speaks against a claim.
+    fn against(&mut self, claim: &Claim<'_>) -> Vec<String> {
+        match &claim.demand {
+            Demand::NoWarning if self.warnings.is_empty() => vec![],
+            Demand::NoWarning => vec![self.warnings.chars().take(MESSAGES).collect()],
+            Demand::Passes(exercises) => exercises
+                .iter()
+                .flat_map(|exercise| self.unpassed(exercise))
+                .collect(),
+            Demand::Fails(exercise) => self.escape(&self.of(exercise), "every test of it passes"),
+            Demand::Catches(test) => {
+                let is_meant = |name: &&String| last_segment(name) == test;
+                let found: Vec<_> = self.names.iter().filter(is_meant).cloned().collect();
+                self.escape(&found, "the test passes")
+            }
+        }
+    }
+
+    /// Tells which tests of an exercise have not passed.
+    fn unpassed(&self, exercise: &Exercise) -> Vec<String> {
+        let names = self.of(exercise);
+        if names.is_empty() {
+            return vec![format!("{} has no test", exercise.id())];
+        }
+        let outcome = |name: &String| self.outcomes.get(name).copied();
+        let bad = names
+            .iter()
+            .filter(|name| outcome(name) != Some(Outcome::Passed));
+        bad.map(|name| format!("{name}: {:?}", outcome(name)))
+            .collect()
+    }
+
+    /// Runs tests until one fails; says why if none does.
+    fn escape(&mut self, names: &[String], why: &str) -> Vec<String> {
+        for name in names {
+            let run = || self.guard.run(&self.executable, &self.folder, name).outcome;
+            let outcome = self.outcomes.get(name).copied().unwrap_or_else(run);
+            self.outcomes.insert(name.clone(), outcome);
+            match outcome {
+                Outcome::Failed | Outcome::TimedOut => return vec![],
+                Outcome::Passed => {}
+                Outcome::NotGraded => return vec![format!("{name} could not be run")],
+            }
+        }
+        let none = names.is_empty().then_some("there is no such test");
+        vec![none.unwrap_or(why).to_owned()]
+    }
+
+    /// Returns the names of an exercise's tests.
+    fn of(&self, exercise: &Exercise) -> Vec<String> {
+        let is_mine = |name: &&String| {
+            owner_of(self.stage, name).is_some_and(|owner| owner.id() == exercise.id())
+        };
+        self.names.iter().filter(is_mine).cloned().collect()
+    }
+}

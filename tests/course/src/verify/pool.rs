@@ -1,0 +1,98 @@
+//! Several benches at work at the same time: while one compiles, another's tests wait for their deadlines.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+
+use super::bench::{Bench, Row};
+use super::plan::Setting;
+use super::progress::Progress;
+use super::terminal;
+use crate::manifest::Manifest;
+use crate::run::build::target_folder;
+
+/// Sets up `count` benches beside cargo's output; what all of them need is built once.
+///
+/// # Errors
+/// When they cannot be written, or the stages cannot be built.
+pub(super) fn benches<'a>(
+    root: &'a Path,
+    manifest: &'a Manifest,
+    count: usize,
+) -> Result<Vec<Bench<'a>>> {
+    let folder = |number: usize| target_folder(root).join(format!("course/verify-{number}"));
+    let first = Bench::open(root, manifest, &folder(1))?;
+    let mut benches = vec![first];
+    for number in 2..=count {
+        let bench = Bench::open(root, manifest, &folder(number))?;
+        if !bench.target().exists() {
+            let first = &benches[0];
+            if number == 2 {
+                terminal::tell("verify: building the stages for the first time");
+                first.warm_up()?;
+            }
+            copy(first.target(), bench.target())?;
+        }
+        benches.push(bench);
+    }
+    Ok(benches)
+}
+
+/// Judges all settings; the rows come in the order in which their settings ended.
+///
+/// # Errors
+/// When a bench cannot go on; the first such reason.
+pub(super) fn run(
+    benches: &[Bench<'_>],
+    settings: &[Setting<'_>],
+    progress: &Progress,
+) -> Result<Vec<Row>> {
+    let next = Mutex::new(settings.iter());
+    let rows = Mutex::new(Ok(Vec::new()));
+    let work = |bench: &Bench<'_>| {
+        while let Some(setting) = take(&next, &rows) {
+            progress.begin(setting);
+            let outcome = bench.judge(setting);
+            if let Ok(rows) = &outcome {
+                progress.end(setting, rows);
+            }
+            let mut all = lock(&rows);
+            match (&mut *all, outcome) {
+                (Ok(all), Ok(rows)) => all.extend(rows),
+                (Ok(_), Err(error)) => *all = Err(error),
+                (Err(_), _) => {}
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for bench in benches {
+            scope.spawn(|| work(bench));
+        }
+    });
+    progress.finish();
+    rows.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the next setting, unless a bench has given up.
+fn take<'s, 'a>(
+    next: &Mutex<std::slice::Iter<'s, Setting<'a>>>,
+    rows: &Mutex<Result<Vec<Row>>>,
+) -> Option<&'s Setting<'a>> {
+    let goes_on = lock(rows).is_ok();
+    goes_on.then(|| lock(next).next()).flatten()
+}
+
+/// Copies a folder with the times of its files, by which cargo knows what is up to date.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    let status = status.context("cannot start cp")?;
+    ensure!(status.success(), "cannot copy {}", from.display());
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

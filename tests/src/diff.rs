@@ -8,6 +8,8 @@ const PREVIEW: usize = 40;
 const ROW: usize = 16;
 /// Rows shown before and after the row with the first difference.
 const AROUND: usize = 1;
+/// Bytes shown as text before the first difference, and after it.
+const TEXT: usize = 24;
 
 /// Describes bytes on one line: their number and how they start, with everything unprintable escaped.
 #[must_use]
@@ -48,6 +50,11 @@ pub fn render(expected: &[u8], seen: &[u8]) -> String {
         return format!("expected and seen are equal ({})", count(seen.len()));
     };
     let mut text = format!("{}\n", verdict(expected, seen, offset));
+    point(&mut text, expected, seen, offset);
+    if is_plain(expected, offset) && is_plain(seen, offset) {
+        text.truncate(text.trim_end().len());
+        return text;
+    }
     dump(&mut text, "expected", expected, offset);
     dump(&mut text, "seen", seen, offset);
     text.truncate(text.trim_end().len());
@@ -64,6 +71,30 @@ fn verdict(expected: &[u8], seen: &[u8], offset: usize) -> String {
         return format!("right up to the end at offset {offset}, then {surplus} too many");
     }
     format!("the first difference is at offset {offset}")
+}
+
+/// Shows both as text, one below the other, with a caret at the first difference.
+fn point(text: &mut String, expected: &[u8], seen: &[u8], offset: usize) {
+    let start = offset.saturating_sub(TEXT);
+    let before = if start > 0 { "... " } else { "" };
+    let line = |bytes: &[u8]| {
+        let end = bytes.len().min(offset + TEXT);
+        let after = if end < bytes.len() { " ..." } else { "" };
+        format!("{before}\"{}\"{after}", bytes[start..end].escape_ascii())
+    };
+    let column = before.len() + 1 + expected[start..offset].escape_ascii().to_string().len();
+    // Writing into a String cannot fail.
+    let _ = writeln!(text, "  expected  {}", line(expected));
+    let _ = writeln!(text, "  seen      {}", line(seen));
+    let _ = writeln!(text, "            {:column$}^", "");
+}
+
+/// Says whether the bytes around a place are text, for which their numbers say nothing more.
+fn is_plain(bytes: &[u8], offset: usize) -> bool {
+    let start = offset.saturating_sub(TEXT);
+    let end = bytes.len().min(offset + TEXT);
+    let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+    bytes[start..end].iter().all(is_text)
 }
 
 fn dump(text: &mut String, title: &str, bytes: &[u8], offset: usize) {
@@ -114,15 +145,26 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_byte_is_marked_in_both_dumps() {
+    fn a_caret_points_at_the_first_wrong_byte() {
         let text = render(b"hello\n", b"hallo\n");
-        assert!(
-            text.starts_with("the first difference is at offset 1\n"),
-            "{text}"
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "the first difference is at offset 1",
+                r#"  expected  "hello\n""#,
+                r#"  seen      "hallo\n""#,
+                "              ^",
+            ]
         );
-        assert!(text.contains("68>65 6c"), "{text}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_marked_in_both_dumps() {
+        let text = render(b"h\xffllo\n", b"hallo\n");
+        assert!(text.contains("68>ff 6c"), "{text}");
         assert!(text.contains("68>61 6c"), "{text}");
-        assert!(text.contains(r"hello\n"), "{text}");
+        assert!(text.contains(r"hallo\n"), "{text}");
     }
 
     #[test]
@@ -132,12 +174,13 @@ mod tests {
             missing.contains("right up to offset 3, then 3 bytes missing"),
             "{missing}"
         );
-        assert!(missing.contains("(ends here)"), "{missing}");
-        let surplus = render(b"ab", b"abc");
+        assert!(missing.ends_with("\n                ^"), "{missing}");
+        let surplus = render(b"a\0", b"a\0c");
         assert!(
             surplus.contains("right up to the end at offset 2, then 1 byte too many"),
             "{surplus}"
         );
+        assert!(surplus.contains("(ends here)"), "{surplus}");
     }
 
     #[test]
@@ -147,6 +190,7 @@ mod tests {
         seen[50_001] = b'b';
         let text = render(&expected, &seen);
         assert!(text.contains("offset 50001"), "{text}");
+        assert!(text.contains(r#"seen      ... "aaaa"#), "{text}");
         assert!(text.lines().count() < 12, "{text}");
     }
 }

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::cause::{self, Symptom};
 use crate::diff;
 use crate::transcript::Transcript;
+use crate::verdict;
 use crate::watchdog::Watchdog;
 
 thread_local! {
@@ -23,6 +25,7 @@ thread_local! {
 pub struct Failure {
     headline: String,
     details: Vec<String>,
+    symptom: Option<Symptom>,
     transcript: Option<Transcript>,
 }
 
@@ -32,6 +35,7 @@ impl Failure {
         Self {
             headline: headline.into(),
             details: Vec::new(),
+            symptom: None,
             transcript: None,
         }
     }
@@ -45,6 +49,12 @@ impl Failure {
     /// Adds the difference between the bytes that were expected and those seen.
     pub fn bytes(self, expected: &[u8], seen: &[u8]) -> Self {
         self.detail(diff::render(expected, seen))
+    }
+
+    /// Says what this often means.
+    pub fn symptom(mut self, symptom: impl Into<Symptom>) -> Self {
+        self.symptom = Some(symptom.into());
+        self
     }
 
     /// Reports with `transcript` instead of the current one of the calling thread.
@@ -88,6 +98,10 @@ impl Failure {
         let mut text = format!("{}\n", self.headline);
         for line in self.details.iter().flat_map(|detail| detail.lines()) {
             let _ = writeln!(text, "  {line}");
+        }
+        if let Some(symptom) = self.symptom {
+            let cause = cause::wrapped(symptom.often_means());
+            let _ = writeln!(text, "\nWhat this often means:\n{cause}");
         }
         text
     }
@@ -155,6 +169,7 @@ impl Test {
     /// Begins a test whose failure ends with `hint`.
     #[must_use = "the transcript ends when this is dropped"]
     pub fn begin(hint: &str) -> Self {
+        verdict::expect();
         crate::proc::raise_open_files_limit();
         let transcript = Transcript::begin(hint);
         let _watchdog = Watchdog::watch(&transcript);
@@ -182,6 +197,9 @@ impl Drop for Test {
             eprintln!("{}", self.transcript.report());
         }
         Transcript::leave();
+        if !thread::panicking() {
+            verdict::tell();
+        }
     }
 }
 
@@ -206,8 +224,9 @@ mod tests {
         });
         let order = [
             "The answer is wrong.\n  right up to offset 2, then 2 bytes missing",
-            "expected (4 bytes)",
-            "seen (2 bytes)",
+            r#"  expected  "cba\n""#,
+            r#"  seen      "cb""#,
+            "               ^",
             "What was done and seen:",
             "client 1 sends 4 bytes",
             "Hint: One read may return half a line.",

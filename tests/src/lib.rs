@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Read in this order: [`failure`] (how a test begins and fails), [`transcript`], [`deadline`], [`program`],
-//! [`process`], [`finished`], [`server`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`],
+//! [`process`], [`finished`], [`server`], [`cause`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`],
 //! [`nonce`], [`digest`], [`diff`]. [`lines`] holds the conversations that several stages must pass.
 //!
 //! Invariants:
@@ -32,6 +32,7 @@
 //! 6. A failure tells the whole story: headline, difference, numbered steps, last lines of stderr, hint.
 
 mod captured;
+pub mod cause;
 pub mod connect;
 pub mod deadline;
 mod diag;
@@ -55,6 +56,7 @@ pub mod sockets;
 mod sync;
 pub mod transcript;
 pub mod upstream;
+mod verdict;
 pub mod watchdog;
 
 pub use connect::Connect;

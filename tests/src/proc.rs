@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::cause::Symptom;
 use crate::deadline::{Deadline, eventually, scaled};
 use crate::failure::{Failure, fail};
 use crate::transcript::Transcript;
@@ -141,6 +142,7 @@ pub fn assert_cpu_idle(pid: u32, over: Duration) {
             "it wanted the CPU for {readings:?}, each time of {window:?}"
         ))
         .detail(format!("allowed: {:?}", window / IDLE_DIVISOR))
+        .symptom(Symptom::Spin)
         .raise();
 }
 
@@ -153,14 +155,19 @@ pub fn fds_return_to(pid: u32, most: usize) {
     let deadline = Deadline::patience();
     let what = format!("process {pid} is back to {most} file descriptors");
     let mut seen = 0;
-    eventually_with(&what, deadline, || {
+    eventually_with(&what, deadline, Symptom::Leak, || {
         seen = fd_count(pid);
         (seen <= most, format!("it has {seen} open file descriptors"))
     });
 }
 
 #[track_caller]
-fn eventually_with(what: &str, deadline: Deadline, mut look: impl FnMut() -> (bool, String)) {
+fn eventually_with(
+    what: &str,
+    deadline: Deadline,
+    symptom: Symptom,
+    mut look: impl FnMut() -> (bool, String),
+) {
     let mut last = String::new();
     let came = crate::deadline::holds_by(deadline, &mut || {
         let (holds, seen) = look();
@@ -173,6 +180,7 @@ fn eventually_with(what: &str, deadline: Deadline, mut look: impl FnMut() -> (bo
             deadline.allowed()
         ))
         .detail(last)
+        .symptom(symptom)
         .raise();
     }
     Transcript::current().step(format!("{what}: yes ({last})"));

@@ -69,6 +69,7 @@ impl Peer {
             if let Some(end) = self.read_some_by(&mut seen, length, deadline) {
                 let wanted = diff::count(length);
                 self.fail(&format!("wanted {wanted} and {}", end.after(seen.len())))
+                    .symptom(end)
                     .raise();
             }
         }
@@ -93,6 +94,7 @@ impl Peer {
                     "waited for {wanted} and {}",
                     end.after(seen.len())
                 ))
+                .symptom(end)
                 .raise();
             }
         }
@@ -114,6 +116,7 @@ impl Peer {
                 "wanted the clean end of the stream and {}",
                 end.after(seen.len())
             ))
+            .symptom(end)
             .raise();
         }
         self.step(&format!(
@@ -250,6 +253,7 @@ impl Peer {
         let wanted = diff::count(expected.len());
         self.fail(&format!("wanted {wanted} and {}", end.after(seen.len())))
             .bytes(expected, seen)
+            .symptom(end)
             .raise()
     }
 }

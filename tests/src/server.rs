@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cause::Symptom;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::finished::describe;
@@ -91,9 +92,10 @@ fn did_not_start(process: &Process) -> ! {
     if ending.is_none() {
         failure
             .detail("Was the line flushed? Stdout is a pipe here, not a terminal.")
+            .symptom(Symptom::Silence)
             .raise();
     }
-    failure.raise();
+    failure.symptom(Symptom::EarlyDeath).raise();
 }
 
 #[track_caller]

@@ -10,8 +10,10 @@ use crate::deadline::{Deadline, PATIENCE, scaled};
 use crate::failure::Failure;
 use crate::transcript::Transcript;
 
-/// How long one test may take altogether, before scaling; an honest one takes a few seconds.
-const LIMIT: Duration = Duration::from_secs(180);
+/// How long one test may take altogether, before scaling; an honest one takes less than 10 seconds.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The exit code of a test that did not end, as timeout(1) has it: who grades tells it from a failure.
+const TIMED_OUT: i32 = 124;
 
 /// Ends the whole test process when one test takes far too long; dropping it calls it off.
 #[derive(Debug)]
@@ -28,10 +30,12 @@ impl Watchdog {
             if ended.recv_timeout(scaled(LIMIT)) == Err(RecvTimeoutError::Timeout) {
                 let limit = scaled(LIMIT);
                 let report = transcript.report();
-                let text = format!("\n{name} did not end within {limit:?}.\n{report}\n");
+                let text = format!(
+                    "\n{name} did not end within {limit:?}: some call in it never returns, or it loops.\n{report}\n"
+                );
                 // Not by eprintln, which the test runner captures; nobody is left to hear of a failure.
                 let _ = std::io::stderr().write_all(text.as_bytes());
-                process::exit(101);
+                process::exit(TIMED_OUT);
             }
         });
         Self { _leash: leash }

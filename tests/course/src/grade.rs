@@ -7,7 +7,8 @@
 //! ```
 
 pub(crate) mod bench;
-mod files;
+pub(crate) mod class;
+pub(crate) mod files;
 mod pass;
 pub(crate) mod report;
 
@@ -18,16 +19,39 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::manifest::Manifest;
-use crate::run::test::Guard;
+use crate::run::build::Build;
+use crate::run::guard::Guard;
 use crate::starter::Record;
 use crate::workspace;
 use bench::Workbench;
-use report::{Report, Verdict};
+use report::{Report, StageReport, Verdict};
+
+/// What `--help` says about the verdicts and about cheating.
+const LIMITS: &str = "\
+Verdicts: passed; failed; timed out; could not build; could not be graded (no code, a link instead of a file, or a fault
+of this machine: look at it yourself). An exercise has its points when all of its tests pass.
+
+A class: every folder in CLASS is a submission. RESULTS/NAME has results.json, report.md and report.txt, and
+RESULTS/class.csv one row for each. Whoever is interrupted gives the same command again: what has a result for the
+same code and the same course is not graded twice.
+
+Cheating that does not work: other tests, manifests, build scripts or cargo settings; links; include! of other files; unsafe
+code; printing `test result: ok`; ending the test process with 0; running the reference's program (with namespaces);
+processes that stay behind; killing the parent.
+Cheating that may work: code under test runs in the process of some tests. Types that call everything equal deceive
+these tests, but not those that talk to the program through sockets. Code that knows the tests can answer just what they
+ask; the random bytes make that hard, not impossible. Without namespaces, a submission can read what you can read.";
 
 /// Grade a submission: this folder's, or that of DIR
 ///
 /// Takes only stage*/src from it; tests, manifests and tools are those of the course. Builds without the network.
+///
+/// Each test runs alone, with a deadline, under limits of time, memory, processes, files and output, and with everything
+/// that it has started killed at its end. Where the kernel allows it, it has no network but loopback, a read-only file
+/// system with nothing of the course's folder, of homes or of other submissions in it, and no other processes to see. The
+/// last line of the report says which of these were in force.
 #[derive(Args, Debug)]
+#[command(after_long_help = LIMITS)]
 pub(crate) struct Options {
     /// The submission; the workspace of this command, if none is named
     dir: Option<PathBuf>,
@@ -43,6 +67,26 @@ pub(crate) struct Options {
     /// Append a Markdown table to a file, as GitHub's $GITHUB_STEP_SUMMARY wants it
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+
+    /// Grade every folder in a folder: a class
+    #[arg(long, value_name = "CLASS", conflicts_with_all = ["dir", "results", "junit", "summary"])]
+    all: Option<PathBuf>,
+
+    /// How many submissions at a time; each has a workbench and a cache of its own
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "all")]
+    jobs: usize,
+
+    /// Where the results of a class go; CLASS-results, if nothing is said
+    #[arg(long, value_name = "DIR", requires = "all")]
+    out: Option<PathBuf>,
+
+    /// Grade again what has a result for the same code and the same course
+    #[arg(long, requires = "all")]
+    again: bool,
+
+    /// Only build everything once with the reference's code, so that grading has less to do
+    #[arg(long, conflicts_with_all = ["dir", "all", "results", "junit", "summary"])]
+    prepare: bool,
 }
 
 /// Grades, prints the table and writes the files that were asked for.
@@ -50,14 +94,24 @@ pub(crate) struct Options {
 /// # Errors
 /// When nothing could be graded: no code, or code that does not compile in any stage.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if let Some(all) = &options.all {
+        return class::run(options, all);
+    }
     let root = workspace::root()?;
+    if options.prepare {
+        return prepare(&root);
+    }
     let submission = match &options.dir {
         Some(dir) => dir
             .canonicalize()
             .with_context(|| format!("cannot find {}", dir.display()))?,
         None => root.clone(),
     };
-    let report = grade(&root, &submission)?;
+    let manifest = Manifest::load(&root)?;
+    let guard = Guard::strict();
+    let bench = Workbench::open(&root, &manifest)?;
+    let grader = Grader::new(&root, &manifest, &guard, bench)?;
+    let report = grader.grade(&submission, &|text| eprintln!("{text}"))?;
     print!("{}", report::table::render(&report));
     let write = |path: &Option<PathBuf>, text: String| match path {
         Some(path) => {
@@ -80,41 +134,94 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Grades every stage of a submission, on its own earlier stages and, where those fail, on the reference's.
-///
-/// # Errors
-/// When the workbench cannot be set up.
-fn grade(root: &Path, submission: &Path) -> Result<Report> {
+/// Builds the tests of every stage once.
+fn prepare(root: &Path) -> Result<()> {
     let manifest = Manifest::load(root)?;
-    let has_reference = Record::read(root)?.is_none();
-    let guard = Guard::strict();
-    let bench = Workbench::open(root, &manifest)?;
-    let mut stages = Vec::new();
-    let mut earlier_failed = false;
-    for (place, stage) in manifest.stages.iter().enumerate() {
-        if !submission.join(stage.package()).join("src").is_dir() {
-            stages.push(pass::absent(stage));
-            earlier_failed = true;
-            continue;
-        }
+    let (guard, bench) = (Guard::strict(), Workbench::open(root, &manifest)?);
+    bench.fill(root, root, &manifest.stages)?;
+    for stage in &manifest.stages {
         eprintln!("{}: building", stage.id());
-        bench.fill(root, submission, &manifest.stages)?;
-        let mut report = pass::stage(&bench, &guard, stage, None)?;
-        if earlier_failed && has_reference && !report.all_passed() {
-            eprintln!(
-                "{}: once more, on the reference's earlier stages",
-                stage.id()
-            );
-            bench.fill(root, root, &manifest.stages[..place])?;
-            report.improve(pass::stage(&bench, &guard, stage, Some(&report))?);
+        if let Build::Broken(messages) = bench.site.build_foreign(stage, &guard)? {
+            bail!("{} does not build: {messages}", stage.id());
         }
-        earlier_failed |= !report.all_passed();
-        stages.push(report);
     }
-    Ok(Report {
-        stages,
-        guard: guard.describe(),
-    })
+    Ok(())
+}
+
+/// Who is told how far it is.
+type Tell<'a> = &'a (dyn Fn(&str) + Sync);
+
+/// What grades one submission after another.
+struct Grader<'a> {
+    root: &'a Path,
+    manifest: &'a Manifest,
+    guard: &'a Guard,
+    bench: Workbench,
+    has_reference: bool,
+}
+
+impl<'a> Grader<'a> {
+    /// Begins to grade; a starter has no reference.
+    ///
+    /// # Errors
+    /// When the record of a starter is damaged.
+    fn new(
+        root: &'a Path,
+        manifest: &'a Manifest,
+        guard: &'a Guard,
+        bench: Workbench,
+    ) -> Result<Self> {
+        let has_reference = Record::read(root)?.is_none();
+        Ok(Self {
+            root,
+            manifest,
+            guard,
+            bench,
+            has_reference,
+        })
+    }
+
+    /// Grades every stage of a submission, on its own earlier stages and, where those fail, on the reference's.
+    ///
+    /// # Errors
+    /// When the workbench cannot be filled, or cargo cannot be started.
+    fn grade(&self, submission: &Path, tell: Tell<'_>) -> Result<Report> {
+        let mut stages: Vec<StageReport> = Vec::new();
+        for (place, stage) in self.manifest.stages.iter().enumerate() {
+            let earlier_failed = stages.iter().any(|stage| !stage.all_passed());
+            stages.push(match bench::refusal(submission, stage) {
+                Some(why) => pass::refused(stage, why),
+                None => self.stage(submission, place, earlier_failed, tell)?,
+            });
+        }
+        Ok(Report {
+            stages,
+            guard: self.guard.describe(),
+        })
+    }
+
+    fn stage(
+        &self,
+        submission: &Path,
+        place: usize,
+        earlier_failed: bool,
+        tell: Tell<'_>,
+    ) -> Result<StageReport> {
+        let (bench, all) = (&self.bench, &self.manifest.stages);
+        let stage = &all[place];
+        tell(&format!("{}: building", stage.id()));
+        bench.fill(self.root, submission, all)?;
+        let mut report = pass::stage(bench, self.guard, stage, None, tell)?;
+        if earlier_failed && self.has_reference && !report.all_passed() {
+            let id = stage.id();
+            tell(&format!(
+                "{id}: once more, on the reference's earlier stages"
+            ));
+            bench.fill(self.root, self.root, &all[..place])?;
+            report.improve(pass::stage(bench, self.guard, stage, Some(&report), tell)?);
+        }
+        Ok(report)
+    }
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {

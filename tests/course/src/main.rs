@@ -7,8 +7,9 @@
 //! 4. [`starter`]: a workspace for a student, made from the reference by [`splice`].
 //! 5. `run`: tests, each alone and under limits.
 //! 6. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
-//! 7. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, for those that fail now and then.
-//! 8. [`workspace`]: where the course lies, and how its programs are built.
+//! 7. [`rehearse`]: a class of difficult submissions, graded; `pack`: what a grading service needs.
+//! 8. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, for those that fail now and then.
+//! 9. [`workspace`]: where the course lies, and how its programs are built.
 
 #![expect(
     clippy::print_stdout,
@@ -23,6 +24,9 @@ mod figures;
 mod grade;
 mod item;
 mod manifest;
+#[cfg(feature = "pack")]
+mod pack;
+mod rehearse;
 mod repeat;
 mod run;
 mod splice;
@@ -67,6 +71,9 @@ enum Command {
     Doctor,
     Start(starter::Options),
     Grade(grade::Options),
+    Rehearse(rehearse::Options),
+    #[cfg(feature = "pack")]
+    Pack(pack::Options),
     Verify(verify::Options),
     Repeat(repeat::Options),
     Confine(run::confine::Options),
@@ -78,6 +85,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    end_quietly_without_reader();
     let arguments = Arguments::parse();
     if let Some(Command::Confine(options)) = &arguments.command {
         return run::confine::run(options);
@@ -89,6 +97,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends without a word when nobody reads what we print, as in `cargo course | head -3`.
+///
+/// Rust ignores SIGPIPE, so that `println!` panics then; 141 is what a shell shows for a program that SIGPIPE has ended.
+fn end_quietly_without_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload().downcast_ref::<String>();
+        let text = text.map(String::as_str).unwrap_or_default();
+        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
+            std::process::exit(141);
+        }
+        usual(panic);
+    }));
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -103,6 +126,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Doctor) => student::doctor::run()?,
         Some(Command::Start(options)) => starter::run(options)?,
         Some(Command::Grade(options)) => grade::run(options)?,
+        Some(Command::Rehearse(options)) => rehearse::run(options)?,
+        #[cfg(feature = "pack")]
+        Some(Command::Pack(options)) => pack::run(options)?,
         Some(Command::Verify(options)) => verify::run(options)?,
         Some(Command::Repeat(options)) => repeat::run(options)?,
         Some(Command::Demo(options)) => demo::run(options)?,

@@ -1,13 +1,25 @@
 //! Running tests: building a stage's tests, and each test alone, under limits and with a deadline.
 //!
 //! ```text
-//!   cargo test --no-run ──▶ executable ──▶ one process group for each test     build.rs, test.rs
-//!                                          limits, deadline, no network        confine.rs, isolate.rs
+//!   cargo test --no-run ──▶ executable ──▶ one process group for each test      build.rs, test.rs
+//!        │                                 secret in, secret out: it has passed  secret.rs
+//!        └─ what did it read? sources.rs
+//!
+//!   Guard ──▶ confine ──▶ inside ──▶ the test or the compiler                    guard.rs, confine.rs, inside.rs
+//!             namespaces  limits, view of the files, watch                       namespace.rs, view.rs, watch.rs
 //! ```
 
 pub(crate) mod build;
 pub(crate) mod confine;
-mod isolate;
+pub(crate) mod guard;
+mod inside;
+mod isolation;
+mod namespace;
 pub(crate) mod output;
+mod secret;
+mod sources;
 pub(crate) mod suite;
 pub(crate) mod test;
+mod toolchain;
+mod view;
+mod watch;

@@ -21,6 +21,8 @@ use crate::item::ItemPath;
 use crate::manifest::{Exercise, Manifest, Stage};
 use crate::{splice, workspace};
 
+#[cfg(feature = "pack")]
+pub(crate) use copy::copy_changed;
 pub(crate) use copy::settle_lock_file;
 pub(crate) use record::Record;
 

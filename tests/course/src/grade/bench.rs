@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::files;
 use crate::manifest::{Manifest, Stage};
@@ -24,7 +24,19 @@ impl Workbench {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn open(course: &Path, manifest: &Manifest) -> Result<Self> {
-        Self::open_in(&target_folder(course).join("course"), course, manifest)
+        Self::open_in(&usual_folder(course), course, manifest)
+    }
+
+    /// The same for one of several workers, each of which has a workbench of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn open_numbered(course: &Path, manifest: &Manifest, number: usize) -> Result<Self> {
+        let folder = usual_folder(course);
+        match number {
+            0 => Self::open_in(&folder, course, manifest),
+            _ => Self::open_in(&folder.join(format!("worker-{number}")), course, manifest),
+        }
     }
 
     /// As [`Workbench::open`], in another folder than the usual one.
@@ -63,22 +75,36 @@ impl Workbench {
     /// When it cannot be copied.
     pub(crate) fn fill(&self, course: &Path, from: &Path, stages: &[Stage]) -> Result<()> {
         for stage in stages {
-            let part = Path::new(stage.package()).join("src");
-            let own = [from.join(stage.package()), from.join(&part)];
-            // A link could lead to the reference.
-            let is_link = own.iter().any(|path| path.is_symlink());
-            ensure!(!is_link, "{} is a link", part.display());
-            let [_, own] = own;
-            let source = if own.is_dir() {
-                own
-            } else {
-                course.join(&part)
+            let source = match refusal(from, stage) {
+                None => from,
+                Some(_) => course,
             };
-            files::replace(&source, &self.site.root.join(&part))
+            let part = Path::new(stage.package()).join("src");
+            files::replace(&source.join(&part), &self.site.root.join(&part))
                 .with_context(|| format!("cannot take {}", part.display()))?;
         }
         Ok(())
     }
+}
+
+/// Says why a submission's code for a stage cannot be taken, if so.
+pub(crate) fn refusal(from: &Path, stage: &Stage) -> Option<String> {
+    let part = Path::new(stage.package()).join("src");
+    // A link could lead to the reference.
+    for path in [Path::new(stage.package()), &part] {
+        if from.join(path).is_symlink() {
+            return Some(format!("{} is a link", path.display()));
+        }
+    }
+    if !from.join(&part).is_dir() {
+        return Some(format!("the submission has no {}", part.display()));
+    }
+    let error = files::check(&from.join(&part)).err()?;
+    Some(format!("{}: {error:#}", part.display()))
+}
+
+fn usual_folder(course: &Path) -> PathBuf {
+    target_folder(course).join("course")
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -15,7 +15,7 @@ const BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// When `from` holds a link, a device, too many files or too large ones, or something cannot be copied.
-pub(super) fn replace(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
     let mut wanted = BTreeMap::new();
     collect(from, Path::new(""), &mut wanted)?;
     let mut present = BTreeMap::new();
@@ -33,6 +33,14 @@ pub(super) fn replace(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says whether the files of a folder can be taken.
+///
+/// # Errors
+/// When it holds a link, a device, too many files or too large ones.
+pub(super) fn check(folder: &Path) -> Result<()> {
+    collect(folder, Path::new(""), &mut BTreeMap::new())
 }
 
 fn collect(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {

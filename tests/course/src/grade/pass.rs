@@ -1,13 +1,21 @@
 //! One pass over a stage: build its tests, run them, and sort the outcomes by exercise.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use anyhow::Result;
 
+use super::Tell;
 use super::bench::Workbench;
 use super::report::{ExerciseReport, StageReport, TestReport, Verdict};
 use crate::manifest::{Exercise, Stage, last_segment, owner_of};
 use crate::run::build::Build;
 use crate::run::suite;
 use crate::run::test::{Guard, Outcome, Run};
+
+/// How often the tests of an exercise may time out before the rest of them is not run any more.
+const PATIENCE: usize = 2;
 
 /// Grades a stage; after `earlier`, only what did not pass then is run, and what passes now passes on the reference.
 ///
@@ -18,8 +26,9 @@ pub(super) fn stage(
     guard: &Guard,
     stage: &Stage,
     earlier: Option<&StageReport>,
+    tell: Tell<'_>,
 ) -> Result<StageReport> {
-    let executable = match bench.site.build(stage)? {
+    let executable = match bench.site.build_foreign(stage, guard)? {
         Build::Ready(executable) => executable,
         Build::Broken(messages) => {
             return Ok(without_tests(stage, Verdict::CouldNotBuild, messages));
@@ -30,12 +39,14 @@ pub(super) fn stage(
     let is_wanted = |name: &String| owner_of(stage, name).is_some_and(is_due);
     let all = guard.list(&executable, &folder)?;
     let names: Vec<_> = all.into_iter().filter(is_wanted).collect();
-    let tell = |name: &str, run: &Run| {
+    let say = |name: &str, run: &Run| {
         if run.outcome != Outcome::Passed {
-            eprintln!("  {:?}: {}", run.outcome, last_segment(name));
+            tell(&format!("  {:?}: {}", run.outcome, last_segment(name)));
         }
     };
-    let runs = suite::run(guard, &executable, &folder, &names, &tell);
+    let late = Late::new(stage);
+    let one = |name: &str| late.unless_hopeless(name, || guard.run(&executable, &folder, name));
+    let runs = suite::run_with(guard, &names, &one, &say);
     let tests: Vec<_> = names.into_iter().zip(runs).collect();
     let on_reference = earlier.is_some();
     let exercises = stage
@@ -48,6 +59,42 @@ pub(super) fn stage(
         build: None,
         exercises: exercises.collect(),
     })
+}
+
+/// Counts the tests that did not end: code that loops for ever would otherwise take its deadline once for every test.
+struct Late<'a> {
+    stage: &'a Stage,
+    counts: Mutex<BTreeMap<&'a str, usize>>,
+}
+
+impl<'a> Late<'a> {
+    fn new(stage: &'a Stage) -> Self {
+        let counts = Mutex::default();
+        Self { stage, counts }
+    }
+
+    /// Runs a test, unless others of its exercise have timed out too often.
+    fn unless_hopeless(&self, name: &str, run: impl FnOnce() -> Run) -> Run {
+        let Some(exercise) = owner_of(self.stage, name) else {
+            return run();
+        };
+        let counts = || self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts()
+            .get(exercise.id())
+            .is_some_and(|count| *count >= PATIENCE)
+        {
+            return Run {
+                outcome: Outcome::TimedOut,
+                output: format!("not run: {PATIENCE} other tests of this exercise have timed out"),
+                time: Duration::ZERO,
+            };
+        }
+        let run = run();
+        if run.outcome == Outcome::TimedOut {
+            *counts().entry(exercise.id()).or_default() += 1;
+        }
+        run
+    }
 }
 
 /// Takes the tests of one exercise out of all.
@@ -74,9 +121,8 @@ fn sort(
     }
 }
 
-/// Reports a stage of which the submission has nothing.
-pub(super) fn absent(stage: &Stage) -> StageReport {
-    let why = format!("the submission has no {}/src", stage.package());
+/// Reports a stage whose code cannot be taken.
+pub(super) fn refused(stage: &Stage, why: String) -> StageReport {
     without_tests(stage, Verdict::NotGraded, why)
 }
 

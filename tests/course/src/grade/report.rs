@@ -1,9 +1,9 @@
 //! The outcome of grading, before it is put into words for anybody.
 
-pub(super) mod gradescope;
+pub(crate) mod gradescope;
 pub(super) mod junit;
-pub(super) mod markdown;
-pub(super) mod table;
+pub(crate) mod markdown;
+pub(crate) mod table;
 
 use crate::manifest::Exercise;
 use crate::run::output;

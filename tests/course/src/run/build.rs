@@ -1,13 +1,16 @@
 //! Building the tests of a stage, without running them.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::output;
+use super::guard::Guard;
+pub(crate) use super::toolchain::cargo;
+use super::{confine, output, sources};
 use crate::manifest::Stage;
 
 /// How much of the compiler's messages is kept.
@@ -45,7 +48,36 @@ impl Site {
     /// # Errors
     /// As [`Site::build`].
     pub(crate) fn compile(&self, stage: &Stage) -> Result<(Build, String)> {
-        let output = cargo()
+        let output = self.order(Command::new(cargo()), stage).output();
+        self.read(stage, &output.context("cannot start cargo")?)
+    }
+
+    /// As [`Site::build`], but the compiler sees only what it needs, and not for ever; what it reads from elsewhere
+    /// is refused.
+    ///
+    /// # Errors
+    /// As [`Site::build`].
+    pub(crate) fn build_foreign(&self, stage: &Stage, guard: &Guard) -> Result<Build> {
+        fs::create_dir_all(&self.target)?;
+        let command = guard.cargo(&self.root, &self.target)?;
+        let output = self.order(command, stage).output();
+        let output = output.context("cannot start cargo")?;
+        let (build, _) = self.read(stage, &output)?;
+        let Build::Ready(executable) = build else {
+            return Ok(build);
+        };
+        let artifacts = artifacts(&String::from_utf8_lossy(&output.stdout), &self.root);
+        Ok(match sources::foreign(&self.root, &artifacts) {
+            None => Build::Ready(executable),
+            Some(file) => Build::Broken(format!(
+                "the code takes in a file that is not its own: {}",
+                file.display()
+            )),
+        })
+    }
+
+    fn order(&self, mut command: Command, stage: &Stage) -> Command {
+        command
             .args(["test", "--no-run", "--locked", "--offline", "--quiet"])
             .args(["--package", stage.package(), "--test", stage.id()])
             // The programs that the tests start are built with them.
@@ -54,10 +86,15 @@ impl Site {
             .arg(&self.target)
             .current_dir(&self.root)
             .env_remove("RUSTFLAGS")
-            .stdin(Stdio::null())
-            .output()
-            .context("cannot start cargo")?;
-        let messages = output::bounded(&output.stderr, MESSAGES);
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn read(&self, stage: &Stage, output: &Output) -> Result<(Build, String)> {
+        let mut messages = output::bounded(&output.stderr, MESSAGES);
+        if output.status.code() == Some(i32::from(confine::TIMED_OUT)) {
+            messages += "\nThe compiler did not come to an end.";
+        }
         if !output.status.success() {
             return Ok((Build::Broken(messages.clone()), messages));
         }
@@ -71,11 +108,6 @@ impl Site {
     pub(crate) fn folder(&self, stage: &Stage) -> PathBuf {
         self.root.join(stage.package())
     }
-}
-
-/// Returns the cargo that runs us, or the one in the path.
-pub(crate) fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Returns the folder for cargo's output in a workspace.
@@ -92,6 +124,24 @@ fn executable(messages: &str, test: &str) -> Option<PathBuf> {
             message["target"]["name"] == test && message["target"]["kind"][0] == "test"
         })
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// Lists what was built of the workspace's own packages.
+fn artifacts(messages: &str, root: &Path) -> Vec<PathBuf> {
+    let messages = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is_own = |message: &Value| {
+        let manifest = message["manifest_path"].as_str().unwrap_or_default();
+        Path::new(manifest).starts_with(root)
+    };
+    let files = messages.filter(is_own).flat_map(|message| {
+        let files = message["filenames"].as_array().cloned();
+        files.unwrap_or_default()
+    });
+    files
+        .filter_map(|file| Some(file.as_str()?.into()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,18 +2,26 @@
 
 use std::io::Read;
 
+/// Who writes more than this is not listened to any more: his next write fails (`EPIPE`).
+const FLOOD: usize = 64 << 20;
+
 /// Reads a stream to its end and keeps its beginning and its end, `limit` bytes together.
 pub(crate) fn read_bounded(mut stream: impl Read, limit: usize) -> Vec<u8> {
     let mut kept = Vec::new();
-    let mut dropped = 0;
+    let (mut dropped, mut read) = (0, 0);
     let mut chunk = vec![0; 16 * 1024];
     // A stream that breaks has ended.
     while let Ok(count @ 1..) = stream.read(&mut chunk) {
         kept.extend_from_slice(&chunk[..count]);
+        read += count;
         if kept.len() > limit {
             let surplus = kept.len() - limit;
             kept.drain(limit / 2..limit / 2 + surplus);
             dropped += surplus;
+        }
+        if read > FLOOD {
+            kept.extend_from_slice(b"\n... and more: nobody reads on ...\n");
+            break;
         }
     }
     if dropped > 0 {
@@ -33,6 +41,7 @@ pub(crate) fn message(output: &str) -> String {
     let is_frame = |line: &str| {
         let line = line.trim();
         line.is_empty()
+            || super::secret::is_mark(line)
             || line.starts_with("running ")
             || line.starts_with("test result: ")
             || line.starts_with("note: run with `RUST_BACKTRACE")

@@ -6,12 +6,23 @@ use std::thread;
 
 use super::test::{Guard, Run};
 
-/// Runs the named tests, `jobs` at a time, and tells each as it ends; the results are in the order of the names.
+/// Runs the named tests, a few at a time, and tells each as it ends; the results are in the order of the names.
 pub(crate) fn run(
     guard: &Guard,
     executable: &Path,
     folder: &Path,
     names: &[String],
+    tell: &(dyn Fn(&str, &Run) + Sync),
+) -> Vec<Run> {
+    let one = |name: &str| guard.run(executable, folder, name);
+    run_with(guard, names, &one, tell)
+}
+
+/// The same for tests that `one` runs.
+pub(crate) fn run_with(
+    guard: &Guard,
+    names: &[String],
+    one: &(dyn Fn(&str) -> Run + Sync),
     tell: &(dyn Fn(&str, &Run) + Sync),
 ) -> Vec<Run> {
     let next = Mutex::new(names.iter().enumerate());
@@ -21,13 +32,13 @@ pub(crate) fn run(
             let Some((place, name)) = lock(&next).next() else {
                 return;
             };
-            let run = guard.run(executable, folder, name);
+            let run = one(name);
             tell(name, &run);
             lock(&results).push((place, run));
         }
     };
     thread::scope(|scope| {
-        for _ in 1..jobs() {
+        for _ in 1..guard.jobs {
             scope.spawn(work);
         }
         work();
@@ -35,11 +46,6 @@ pub(crate) fn run(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(place, _)| *place);
     results.into_iter().map(|(_, run)| run).collect()
-}
-
-/// As many as there are processors, but no more than four: the tests measure time and load themselves.
-fn jobs() -> usize {
-    thread::available_parallelism().map_or(1, |count| count.get().min(4))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

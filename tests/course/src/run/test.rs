@@ -1,6 +1,6 @@
 //! One test: run alone, under limits, with what it said.
 
-use std::env;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+pub(crate) use super::guard::Guard;
+use super::secret::{self, Secret};
 use super::{confine, output};
 
-/// How long a test may take; `COURSE_TIME_SCALE` stretches it as it stretches the test's own patience.
-const SECONDS: u64 = 120;
 /// How much of a test's output is kept.
 const OUTPUT: usize = 64 * 1024;
 
@@ -39,83 +39,14 @@ pub(crate) struct Run {
     pub(crate) time: Duration,
 }
 
-/// How tests are guarded.
-#[derive(Clone, Debug)]
-pub(crate) struct Guard {
-    /// The deadline of one test.
-    seconds: u64,
-    /// Whether the network is shut out.
-    pub(crate) no_network: bool,
-    /// The program that the tests run in place of the stage's, if any.
-    program: Option<PathBuf>,
-}
-
 impl Guard {
-    /// Limits and a deadline, but the network of the machine: for one's own code.
-    pub(crate) fn limits() -> Self {
-        let scale = env::var("COURSE_TIME_SCALE")
-            .ok()
-            .and_then(|text| text.parse::<f64>().ok());
-        let seconds = Duration::from_secs(SECONDS).mul_f64(scale.unwrap_or(1.0).clamp(0.1, 100.0));
-        Self {
-            seconds: seconds.as_secs().max(1),
-            no_network: false,
-            program: None,
-        }
-    }
-
-    /// The same without network, where the kernel allows it: for the code of others.
-    pub(crate) fn strict() -> Self {
-        let strict = Self {
-            no_network: true,
-            ..Self::limits()
-        };
-        let try_out = strict.command(Path::new("true")).and_then(|mut command| {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-            Ok(command.status()?)
-        });
-        if try_out.is_ok_and(|status| status.success()) {
-            strict
-        } else {
-            Self::limits()
-        }
-    }
-
-    /// The same for tests of another program.
-    pub(crate) fn with_program(&self, program: Option<&Path>) -> Self {
-        Self {
-            program: program.map(Path::to_owned),
-            ..self.clone()
-        }
-    }
-
-    /// The same with a deadline of so many seconds, which `COURSE_TIME_SCALE` stretches.
-    pub(crate) fn lasting(&self, seconds: u64) -> Self {
-        Self {
-            seconds: self.seconds * seconds / SECONDS,
-            ..self.clone()
-        }
-    }
-
-    /// Says what the guard does, for the people who read a report.
-    pub(crate) fn describe(&self) -> String {
-        let network = if self.no_network {
-            "without a network (loopback only)"
-        } else {
-            "with the network of this machine (the kernel allows no namespace)"
-        };
-        format!("each test under limits of time, memory and file size, {network}")
-    }
-
     /// Lists the names of all tests in an executable.
     ///
     /// # Errors
     /// When it cannot be run.
     pub(crate) fn list(&self, executable: &Path, folder: &Path) -> Result<Vec<String>> {
-        let mut command = self.command(executable)?;
-        command
-            .args(["--list", "--format", "terse"])
-            .current_dir(folder);
+        let mut command = self.test(executable, folder, &["--list", "--format", "terse"])?;
+        command.stdin(Stdio::null());
         let output = command.output().context("cannot list the tests")?;
         let text = String::from_utf8_lossy(&output.stdout);
         ensure!(
@@ -158,10 +89,11 @@ impl Guard {
         arguments: &[&str],
     ) -> Result<(Outcome, String)> {
         let (reader, writer) = io::pipe()?;
-        let mut command = self.command(executable)?;
+        let secret = Secret::new()?;
+        let mut command = self.test(executable, folder, arguments)?;
         command
-            .args(arguments)
-            .current_dir(folder)
+            .env(secret::VARIABLE, "1")
+            .stdin(secret.stdin()?)
             .stdout(writer.try_clone()?)
             .stderr(writer);
         let mut child = command.spawn().context("cannot start the test")?;
@@ -170,40 +102,41 @@ impl Guard {
         let output = output::read_bounded(reader, OUTPUT);
         let code = child.wait()?.code();
         let output = String::from_utf8_lossy(&output).into_owned();
-        Ok((judge(code, &output), output))
+        Ok((judge(code, secret.is_told(&output), &output), output))
     }
 
-    fn command(&self, executable: &Path) -> Result<Command> {
-        let mut command = Command::new(env::current_exe().context("cannot find ourselves")?);
-        command.args(["confine", "--seconds", &self.seconds.to_string()]);
-        if self.no_network {
-            command.arg("--no-network");
-        }
-        command.arg("--").arg(executable);
-        // What would change the program under test or the way it talks.
-        for name in [
-            "COURSE_BIN",
-            "COURSE_SEED",
-            "RUST_LOG",
-            "RUST_BACKTRACE",
-            "RUST_TEST_THREADS",
-        ] {
-            command.env_remove(name);
-        }
-        if let Some(program) = &self.program {
-            command.env("COURSE_BIN", program);
-        }
-        command.env("NO_COLOR", "1").stdin(Stdio::null());
+    /// Prepares a test executable, which sees the workspace, itself and the programs of its package.
+    fn test(&self, executable: &Path, folder: &Path, words: &[&str]) -> Result<Command> {
+        let programs = programs(executable, folder);
+        let mut read: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
+        read.extend([executable, folder.parent().unwrap_or(folder)]);
+        let mut command = self.command(executable, &read, words)?;
+        command.current_dir(folder);
         Ok(command)
     }
 }
 
-/// Tells the outcome; a process that ends with 0 but without libtest's last line was ended by the code under test.
-fn judge(code: Option<i32>, output: &str) -> Outcome {
-    let finished =
+/// Lists the programs of a package that have been built: others beside them may be somebody else's, or the reference's.
+fn programs(executable: &Path, folder: &Path) -> Vec<PathBuf> {
+    let mut names = vec![folder.file_name().unwrap_or_default().to_owned()];
+    let further = fs::read_dir(folder.join("src/bin")).into_iter().flatten();
+    names.extend(
+        further
+            .flatten()
+            .filter_map(|entry| Some(entry.path().file_stem()?.to_owned())),
+    );
+    let beside = executable.parent().and_then(Path::parent).unwrap_or(folder);
+    let all = names.into_iter().map(|name| beside.join(name));
+    all.filter(|program| program.is_file()).collect()
+}
+
+/// Tells the outcome; a process that ends with 0 without having told the secret was ended by the code under test.
+fn judge(code: Option<i32>, is_told: bool, output: &str) -> Outcome {
+    let is_ok =
         output.contains("test result: ok. ") && !output.contains("test result: ok. 0 passed");
+    let is_finished = is_told && is_ok;
     match code {
-        Some(0) if finished => Outcome::Passed,
+        Some(0) if is_finished => Outcome::Passed,
         Some(code) if code == i32::from(confine::TIMED_OUT) => Outcome::TimedOut,
         Some(code) if code == i32::from(confine::NOT_STARTED) => Outcome::NotGraded,
         None => Outcome::NotGraded,
@@ -219,16 +152,18 @@ mod tests {
     fn a_process_that_ends_itself_has_not_passed() {
         let ok = "test result: ok. 1 passed; 0 failed";
         let table = [
-            (Some(0), ok, Outcome::Passed),
-            (Some(0), "", Outcome::Failed),
-            (Some(101), "", Outcome::Failed),
-            (Some(139), "", Outcome::Failed),
-            (Some(124), ok, Outcome::TimedOut),
-            (Some(125), "", Outcome::NotGraded),
-            (None, "", Outcome::NotGraded),
+            (Some(0), true, ok, Outcome::Passed),
+            (Some(0), false, ok, Outcome::Failed),
+            (Some(0), true, "", Outcome::Failed),
+            (Some(101), true, ok, Outcome::Failed),
+            (Some(139), false, "", Outcome::Failed),
+            (Some(123), true, ok, Outcome::Failed),
+            (Some(124), true, ok, Outcome::TimedOut),
+            (Some(125), true, "", Outcome::NotGraded),
+            (None, true, "", Outcome::NotGraded),
         ];
-        for (code, output, outcome) in table {
-            assert_eq!(judge(code, output), outcome, "{code:?}");
+        for (code, is_told, output, outcome) in table {
+            assert_eq!(judge(code, is_told, output), outcome, "{code:?}");
         }
     }
 }

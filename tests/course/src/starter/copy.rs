@@ -62,6 +62,15 @@ pub(super) fn copy_parts(
     Ok(())
 }
 
+/// Copies a folder; what has the same content already is not touched.
+///
+/// # Errors
+/// When something cannot be read or written.
+#[cfg(feature = "pack")]
+pub(crate) fn copy_changed(from: &Path, to: &Path) -> Result<()> {
+    copy(from, to)
+}
+
 /// Copies a file or a folder. What has the same content already is not touched, so that Cargo does not build it again.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -17,14 +18,23 @@ pub(crate) struct Record {
     pub(crate) reference: String,
     /// The first stage whose exercises are open.
     pub(crate) from: String,
+    /// Where the course's repository is, for other machines.
+    #[serde(default)]
+    pub(crate) repository: Option<String>,
+    /// The commit that the starter was made from.
+    #[serde(default)]
+    pub(crate) commit: Option<String>,
 }
 
 impl Record {
     /// Describes a starter made from the course at `reference`.
     pub(crate) fn new(reference: &Path, from: &str) -> Self {
+        let origin = git(reference, &["remote", "get-url", "origin"]);
         Self {
             reference: reference.display().to_string(),
             from: from.to_owned(),
+            repository: origin.as_deref().and_then(public_address),
+            commit: git(reference, &["rev-parse", "HEAD"]),
         }
     }
 
@@ -47,12 +57,44 @@ impl Record {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
-        let text = format!(
-            "# Where this workspace comes from. `cargo course` needs it.\nreference = {:?}\nfrom = {:?}\n",
-            self.reference, self.from
-        );
+        let text = "# Where this workspace comes from. `cargo course` needs it.\n".to_owned();
+        let lines = [
+            ("reference", Some(&self.reference)),
+            ("from", Some(&self.from)),
+            ("repository", self.repository.as_ref()),
+            ("commit", self.commit.as_ref()),
+        ];
+        let lines = lines
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name} = {:?}\n", value?)));
+        let text = text + &lines.collect::<String>();
         fs::write(dir.join(FILE), text).with_context(|| format!("cannot write {FILE}"))
     }
+}
+
+/// Asks git about the course; the course may also have come without git.
+fn git(course: &Path, words: &[&str]) -> Option<String> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(course)
+        .args(words)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// Returns an address that others may know: on the network, and without the password that some people put into it.
+fn public_address(origin: &str) -> Option<String> {
+    let Some((scheme, rest)) = origin.split_once("://") else {
+        // git@host:path is an address on the network, /path is not.
+        return origin.contains('@').then(|| origin.to_owned());
+    };
+    let (host, path) = rest.split_once('/')?;
+    let host = host.rsplit('@').next()?;
+    (scheme != "file").then(|| format!("{scheme}://{host}/{path}"))
 }
 
 #[cfg(test)]
@@ -60,10 +102,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_is_told_without_its_password() {
+        let told = [
+            (
+                "https://ann:secret@host/a/b.git",
+                Some("https://host/a/b.git"),
+            ),
+            ("git@host:a/b.git", Some("git@host:a/b.git")),
+            ("/home/ann/course", None),
+            ("file:///home/ann/course", None),
+        ];
+        for (origin, address) in told {
+            assert_eq!(public_address(origin).as_deref(), address, "{origin}");
+        }
+    }
+
+    #[test]
     fn a_record_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Record::read(folder.path()).unwrap(), None);
-        let record = Record::new(Path::new("/some/\"odd\" place"), "stage2");
+        let mut record = Record::new(Path::new("/some/\"odd\" place"), "stage2");
+        assert_eq!(record.commit, None);
+        record.commit = Some("0123".to_owned());
         record.write(folder.path()).unwrap();
         assert_eq!(Record::read(folder.path()).unwrap(), Some(record));
         fs::write(folder.path().join(FILE), "x = 1").unwrap();

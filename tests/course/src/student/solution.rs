@@ -1,12 +1,12 @@
 //! `cargo course solution EXERCISE`: how the reference does it, for somebody who has done it too.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use clap::Args;
 
 use super::test::test;
-use crate::manifest::{Exercise, Manifest};
+use crate::manifest::{Exercise, FILE, Manifest};
 use crate::starter::Record;
 use crate::workspace;
 
@@ -24,12 +24,11 @@ pub(crate) struct Options {
 /// Prints the solution.
 ///
 /// # Errors
-/// When the exercise has not passed and `--spoil` was not given, or when the reference is not on this machine.
+/// When the exercise has not passed and `--spoil` was not given.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
     let (stage, exercise) = manifest.find(&options.exercise)?;
-    let reference = reference(&root)?;
     if !options.spoil {
         ensure!(
             test(&root, stage, exercise)?,
@@ -37,22 +36,38 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             exercise.id()
         );
     }
-    show(&reference, exercise)
+    match Record::read(&root)? {
+        None => show(&root, exercise),
+        Some(record) if has_course(&record) => show(Path::new(&record.reference), exercise),
+        Some(record) => tell_where(&record, exercise),
+    }
 }
 
-/// Finds the reference: here, or where the starter was made from.
-fn reference(root: &Path) -> Result<PathBuf> {
-    let Some(record) = Record::read(root)? else {
-        return Ok(root.to_owned());
-    };
-    let reference = PathBuf::from(&record.reference);
-    ensure!(
-        reference.join(crate::manifest::FILE).is_file(),
-        "the reference is not on this machine. It was made from {}: look there, or in the course's repository, \
-         under the path that `cargo course` names",
-        record.reference
+/// Says whether the course from which a starter was made is on this machine.
+fn has_course(record: &Record) -> bool {
+    Path::new(&record.reference).join(FILE).is_file()
+}
+
+/// Says where the solution is, for a starter that has left the machine on which it was made.
+fn tell_where(record: &Record, exercise: &Exercise) -> Result<()> {
+    println!(
+        "The reference is not on this machine. The solution of exercise {} is",
+        exercise.id()
     );
-    Ok(reference)
+    for item in exercise.items()? {
+        println!("  {} in {}", item.function(), item.file.display());
+    }
+    match (&record.repository, &record.commit) {
+        (Some(repository), Some(commit)) => println!(
+            "of the course's repository:\n\n  git clone {repository} reference\n  git -C reference switch --detach {commit}"
+        ),
+        (Some(repository), None) => println!("of the course's repository: {repository}"),
+        (None, _) => println!(
+            "of the course's folder, which was {} when this workspace was made. Ask whoever gave it to you.",
+            record.reference
+        ),
+    }
+    Ok(())
 }
 
 fn show(reference: &Path, exercise: &Exercise) -> Result<()> {

@@ -46,6 +46,7 @@ fn entry(exercise: &ExerciseReport, build: Option<&str>) -> Value {
         "max_score": exercise.points,
         "status": if passed { "passed" } else { "failed" },
         "output": output,
+        "extra_data": { "verdict": exercise.verdict.words() },
     })
 }
 

@@ -1,33 +1,63 @@
-//! A network without the world: loopback only, in a namespace of its own (`network_namespaces(7)`).
+//! Namespaces (`namespaces(7)`): a network with loopback only, processes, mounts and a user of one's own.
 
-use std::fs;
-use std::io::{self, IoSlice};
+use std::fs::File;
+use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsRawFd as _;
 
+use nix::fcntl::{OFlag, openat};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendmsg, socket,
 };
+use nix::sys::stat::Mode;
 use nix::unistd::{getgid, getuid};
 
-/// Leaves the network of the machine; must be called while the process has one thread.
+use super::isolation::Isolation;
+
+/// Makes the namespaces of an isolation; must be called while the process has one thread.
 ///
-/// A user namespace comes with it (`user_namespaces(7)`), so that no privilege is needed. The user and the group stay
-/// what they are.
+/// With a user namespace comes a root of its own (`user_namespaces(7)`), who may set up the others and nothing else.
 ///
 /// # Errors
 /// When the kernel does not allow it.
-pub(super) fn leave_network() -> io::Result<()> {
-    let (user, group) = (getuid(), getgid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
-    raise_loopback()
+pub(super) fn make(isolation: Isolation) -> io::Result<()> {
+    let flags = isolation.namespaces();
+    let ids = (getuid().as_raw(), getgid().as_raw());
+    unshare(flags)?;
+    if flags.contains(CloneFlags::CLONE_NEWUSER) {
+        map(&File::open("/proc")?, 0, ids)?;
+    }
+    Ok(())
+}
+
+/// Gives up the root of the user namespace: in a further one, we and our children are `user`, who has no rights.
+///
+/// `proc` is a `/proc` that can be written to.
+///
+/// # Errors
+/// When the kernel does not allow it.
+pub(super) fn lose_rights(user: u32, proc: &File) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    map(proc, user, (0, 0))
+}
+
+/// Says who we are in a new user namespace; `outside` are the user and the group that we are outside.
+fn map(proc: &File, inside: u32, outside: (u32, u32)) -> io::Result<()> {
+    let write = |name: &str, text: &str| -> io::Result<()> {
+        let path = format!("self/{name}");
+        let file = openat(proc, path.as_str(), OFlag::O_WRONLY, Mode::empty())?;
+        File::from(file).write_all(text.as_bytes())
+    };
+    write("setgroups", "deny")?;
+    write("uid_map", &format!("{inside} {} 1", outside.0))?;
+    write("gid_map", &format!("{inside} {} 1", outside.1))
 }
 
 /// Sets the interface `lo`, whose number is always 1, to "up" (`rtnetlink(7)`, RTM_NEWLINK).
-fn raise_loopback() -> io::Result<()> {
+///
+/// # Errors
+/// When the kernel does not allow it.
+pub(super) fn raise_loopback() -> io::Result<()> {
     const RTM_NEWLINK: u16 = 16;
     const REQUEST_WITH_ACK: u16 = 1 | 4;
     const IFF_UP: u32 = 1;

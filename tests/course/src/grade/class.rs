@@ -1,0 +1,285 @@
+//! `cargo course grade --all DIR`: a class, a few submissions at a time.
+//!
+//! ```text
+//!   DIR/anna ─┐            ┌─ worker, workbench 0 ─┐              OUT/anna/results.json
+//!   DIR/ben  ─┼─▶ queue ──▶┤                       ├─▶ files ──▶  OUT/anna/report.md, report.txt
+//!   DIR/...  ─┘            └─ worker, workbench 1 ─┘              OUT/class.csv
+//! ```
+//!
+//! 1. Two workers never share a workbench.
+//! 2. A file is there with all of its content, or not at all; results.json is the last of a submission's files.
+//! 3. A results.json for the same code and the same course is believed: who is interrupted goes on later.
+
+mod csv;
+mod files;
+mod print;
+
+pub(crate) use csv::Row;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::bench::Workbench;
+use super::{Grader, Options};
+use crate::manifest::Manifest;
+use crate::run::guard::Guard;
+use crate::workspace;
+
+/// The exit status after Ctrl-C, as shells have it: 128 and the number of the signal.
+const INTERRUPTED: i32 = 130;
+
+/// A class that is being graded.
+struct Class<'a> {
+    root: &'a Path,
+    manifest: &'a Manifest,
+    guard: Guard,
+    out: PathBuf,
+    again: bool,
+    /// What the course is: another one makes another grade.
+    course: u64,
+    /// How many submissions there are.
+    count: usize,
+    state: Mutex<State>,
+}
+
+/// What the workers share.
+#[derive(Debug, Default)]
+struct State {
+    open: VecDeque<PathBuf>,
+    done: Vec<Row>,
+}
+
+/// What to grade.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// The folder with the submissions.
+    pub(crate) all: PathBuf,
+    /// Where the results go.
+    pub(crate) out: PathBuf,
+    /// How many at a time.
+    pub(crate) jobs: usize,
+    /// Whether earlier results do not count.
+    pub(crate) again: bool,
+}
+
+/// Grades every folder in a folder and prints the overview.
+///
+/// # Errors
+/// As [`grade`].
+pub(super) fn run(options: &Options, all: &Path) -> Result<()> {
+    let out = match &options.out {
+        Some(out) => out.clone(),
+        None => beside(all)?,
+    };
+    let order = Order {
+        all: all.to_owned(),
+        out,
+        jobs: options.jobs,
+        again: options.again,
+    };
+    let rows = grade(&order)?;
+    print!("{}", csv::overview(&rows));
+    println!("\nresults: {}", order.out.display());
+    Ok(())
+}
+
+/// Grades every folder in a folder.
+///
+/// # Errors
+/// When there is none, or the results cannot be written.
+pub(crate) fn grade(order: &Order) -> Result<Vec<Row>> {
+    let root = workspace::root()?;
+    let manifest = Manifest::load(&root)?;
+    let open = submissions(&order.all)?;
+    let jobs = order.jobs.max(1).min(open.len());
+    let class = Class {
+        root: &root,
+        manifest: &manifest,
+        guard: Guard::strict().for_one_of(jobs),
+        out: order.out.clone(),
+        again: order.again,
+        course: print::course(&root, &manifest)?,
+        count: open.len(),
+        state: Mutex::new(State {
+            open,
+            done: Vec::new(),
+        }),
+    };
+    eprintln!(
+        "{} submissions, {jobs} at a time; {}.",
+        class.count,
+        class.guard.describe()
+    );
+    class.grade(jobs)?;
+    Ok(class
+        .state
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .done)
+}
+
+/// Lists the submissions: the folders in a folder, without those that are hidden.
+fn submissions(all: &Path) -> Result<VecDeque<PathBuf>> {
+    let all = all
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", all.display()))?;
+    let entries = all
+        .read_dir()
+        .with_context(|| format!("cannot read {}", all.display()))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() && !name_of(&path).starts_with('.') {
+            found.push(path);
+        }
+    }
+    found.sort();
+    ensure!(
+        !found.is_empty(),
+        "{} has no folders: each submission is one",
+        all.display()
+    );
+    Ok(found.into())
+}
+
+/// `class` has its results in `class-results`: inside, they would be a submission.
+fn beside(all: &Path) -> Result<PathBuf> {
+    let all = all.canonicalize()?;
+    Ok(all.with_file_name(format!("{}-results", name_of(&all))))
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+impl Class<'_> {
+    /// Lets the workers work until nothing is left, or one cannot go on.
+    fn grade(&self, jobs: usize) -> Result<()> {
+        files::make_folder(&self.out)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot wait for signals")?;
+        let handle = signals.handle();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                if signals.forever().next().is_some() {
+                    self.leave();
+                }
+            });
+            let work = |number| scope.spawn(move || self.work(number));
+            let workers: Vec<_> = (0..jobs).map(work).collect();
+            let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+            handle.close();
+            ended.into_iter().try_for_each(|worker| {
+                worker.unwrap_or_else(|_| Err(anyhow::anyhow!("a worker has crashed")))
+            })
+        })
+    }
+
+    /// Ends everything: what runs dies with us, and no file is being written while the lock is held.
+    fn leave(&self) -> ! {
+        let state = self.lock();
+        eprintln!(
+            "\nInterrupted: {} of {} are graded. The same command goes on from here.",
+            state.done.len(),
+            self.count
+        );
+        std::process::exit(INTERRUPTED)
+    }
+
+    /// Takes submissions out of the queue, one after another.
+    fn work(&self, number: usize) -> Result<()> {
+        let mut grader = None;
+        loop {
+            let Some(submission) = self.lock().open.pop_front() else {
+                return Ok(());
+            };
+            let name = name_of(&submission);
+            let code = print::submission(&submission, self.manifest);
+            let row = match self.known(&name, code) {
+                Some(row) => row,
+                None => {
+                    if grader.is_none() {
+                        grader = Some(self.grader(number)?);
+                    }
+                    let grader = grader.as_ref().context("there is a grader now")?;
+                    self.grade_one(grader, &submission, code)?
+                }
+            };
+            self.note(row)?;
+        }
+    }
+
+    fn grader(&self, number: usize) -> Result<Grader<'_>> {
+        let bench = Workbench::open_numbered(self.root, self.manifest, number)?;
+        Grader::new(self.root, self.manifest, &self.guard, bench)
+    }
+
+    /// Finds the result of an earlier run for the same code.
+    fn known(&self, name: &str, code: u64) -> Option<Row> {
+        if self.again {
+            return None;
+        }
+        let row = files::read(&self.out, name).ok()?;
+        (row.is_for(code, self.course)).then_some(row)
+    }
+
+    fn grade_one(&self, grader: &Grader<'_>, submission: &Path, code: u64) -> Result<Row> {
+        let name = name_of(submission);
+        let start = Instant::now();
+        let tell = |text: &str| eprintln!("          {name}: {text}");
+        let report = grader
+            .grade(submission, &tell)
+            .with_context(|| format!("cannot grade {name}"))?;
+        let mark = files::Mark {
+            code,
+            course: self.course,
+            seconds: start.elapsed().as_secs(),
+        };
+        // Who is interrupted waits until all of it is written.
+        let _state = self.lock();
+        files::write(&self.out, &name, &report, &mark)?;
+        files::read(&self.out, &name)
+    }
+
+    /// Puts a graded submission into the list, and the list into a file.
+    fn note(&self, row: Row) -> Result<()> {
+        let mut state = self.lock();
+        let number = state.done.len() + 1;
+        eprintln!("[{number:>3}/{}] {}", self.count, row.line());
+        state.done.push(row);
+        state.done.sort_by(|one, other| one.name.cmp(&other.name));
+        files::replace(&self.out.join("class.csv"), &csv::render(&state.done))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn submissions_are_the_folders_that_are_not_hidden() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["ben", "anna", ".git"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        std::fs::write(folder.path().join("list.txt"), "").unwrap();
+        let names: Vec<_> = submissions(folder.path())
+            .unwrap()
+            .iter()
+            .map(|path| name_of(path))
+            .collect();
+        assert_eq!(names, ["anna", "ben"]);
+        assert!(submissions(&folder.path().join("anna")).is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! The class as a table: one row for each submission, read from its results.json.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::files::Mark;
+
+/// What is known about a graded submission.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// The name of its folder.
+    pub(crate) name: String,
+    /// Its points.
+    pub(crate) total: u64,
+    possible: u64,
+    exercises: Vec<Exercise>,
+    mark: Mark,
+}
+
+#[derive(Debug)]
+struct Exercise {
+    id: String,
+    points: u64,
+    verdict: String,
+}
+
+impl Row {
+    /// Reads a results.json.
+    ///
+    /// # Errors
+    /// When it is not one that `grade --all` has written.
+    pub(super) fn parse(name: &str, results: &Value) -> Result<Self> {
+        let tests = results["tests"].as_array().context("there are no tests")?;
+        let exercises: Option<Vec<_>> = tests.iter().map(exercise).collect();
+        let possible = tests.iter().filter_map(|test| test["max_score"].as_u64());
+        Ok(Self {
+            name: name.to_owned(),
+            total: results["score"].as_u64().context("there is no score")?,
+            possible: possible.sum(),
+            exercises: exercises.context("a test is incomplete")?,
+            mark: serde_json::from_value(results["extra_data"]["mark"].clone())?,
+        })
+    }
+
+    /// Says whether this result is one for that code and that course.
+    pub(super) fn is_for(&self, code: u64, course: u64) -> bool {
+        self.mark.code == code && self.mark.course == course
+    }
+
+    /// The verdicts of the exercises, in words.
+    pub(crate) fn verdicts(&self) -> impl Iterator<Item = &str> {
+        self.exercises.iter().map(|one| one.verdict.as_str())
+    }
+
+    /// How long it took.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.mark.seconds
+    }
+
+    /// Says it in a line for the terminal.
+    pub(super) fn line(&self) -> String {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for exercise in &self.exercises {
+            match counts
+                .iter_mut()
+                .find(|(words, _)| *words == exercise.verdict)
+            {
+                Some((_, count)) => *count += 1,
+                None => counts.push((&exercise.verdict, 1)),
+            }
+        }
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(words, count)| format!("{count} {words}"))
+            .collect();
+        format!(
+            "{:<24} {:>3} of {} points  {:>5} s  {}",
+            self.name,
+            self.total,
+            self.possible,
+            self.mark.seconds,
+            counts.join(", ")
+        )
+    }
+
+    /// The points of a stage, whose number is what its exercises begin with.
+    fn stage(&self, number: &str) -> u64 {
+        let of_stage = |exercise: &&Exercise| number_of(&exercise.id) == number;
+        let points = self.exercises.iter().filter(of_stage);
+        points.map(|exercise| exercise.points).sum()
+    }
+}
+
+fn exercise(test: &Value) -> Option<Exercise> {
+    Some(Exercise {
+        id: test["number"].as_str()?.to_owned(),
+        points: test["score"].as_u64()?,
+        verdict: test["extra_data"]["verdict"].as_str()?.to_owned(),
+    })
+}
+
+fn number_of(id: &str) -> &str {
+    id.split('.').next().unwrap_or(id)
+}
+
+/// Renders the lines for the terminal.
+pub(super) fn overview(rows: &[Row]) -> String {
+    rows.iter().map(|row| row.line() + "\n").collect()
+}
+
+/// Renders the whole file (RFC 4180): name, total, points of each stage, points and verdict of each exercise.
+pub(super) fn render(rows: &[Row]) -> String {
+    let Some(first) = rows.first() else {
+        return String::new();
+    };
+    let ids: Vec<&str> = first.exercises.iter().map(|one| one.id.as_str()).collect();
+    let mut stages: Vec<&str> = ids.iter().map(|id| number_of(id)).collect();
+    stages.dedup();
+    let mut head = vec!["name".to_owned(), "total".to_owned()];
+    head.extend(stages.iter().map(|number| format!("stage{number}")));
+    head.extend(ids.iter().map(|id| format!("{id} points")));
+    head.extend(ids.iter().map(|id| format!("{id} verdict")));
+    head.push("seconds".to_owned());
+    let lines = rows.iter().map(|row| {
+        let mut fields = vec![row.name.clone(), row.total.to_string()];
+        fields.extend(stages.iter().map(|number| row.stage(number).to_string()));
+        fields.extend(row.exercises.iter().map(|one| one.points.to_string()));
+        fields.extend(row.exercises.iter().map(|one| one.verdict.clone()));
+        fields.push(row.mark.seconds.to_string());
+        fields
+    });
+    [head]
+        .into_iter()
+        .chain(lines)
+        .map(|fields| line(&fields))
+        .collect()
+}
+
+fn line(fields: &[String]) -> String {
+    let fields: Vec<_> = fields.iter().map(|text| field(text)).collect();
+    fields.join(",") + "\r\n"
+}
+
+/// Quotes a field where that is necessary; a spreadsheet would take a name like `=1+1` for a formula.
+fn field(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn results() -> Value {
+        let test = |number: &str, score: u64, verdict: &str| json!({"number": number, "score": score, "max_score": 10, "extra_data": {"verdict": verdict}});
+        json!({
+            "score": 20,
+            "tests": [test("1.1", 10, "passed"), test("1.2", 0, "timed out"), test("2.1", 10, "passed")],
+            "extra_data": {"mark": {"code": 7, "course": 8, "seconds": 9}},
+        })
+    }
+
+    #[test]
+    fn a_class_is_a_table() {
+        let row = Row::parse("=anna, \"b\"", &results()).unwrap();
+        assert!(row.is_for(7, 8) && !row.is_for(7, 9) && !row.is_for(8, 8));
+        assert!(row.line().contains("20 of 30 points"), "{}", row.line());
+        assert!(row.line().ends_with("2 passed, 1 timed out"));
+        assert_eq!(
+            render(&[row]),
+            "name,total,stage1,stage2,1.1 points,1.2 points,2.1 points,1.1 verdict,1.2 verdict,2.1 verdict,seconds\r\n\
+             \"'=anna, \"\"b\"\"\",20,10,10,10,0,10,passed,timed out,passed,9\r\n"
+        );
+    }
+
+    #[test]
+    fn another_file_is_no_result() {
+        let mut value = results();
+        value["extra_data"] = json!({});
+        assert!(Row::parse("x", &value).is_err());
+        assert_eq!(render(&[]), "");
+    }
+}

@@ -1,0 +1,68 @@
+//! The files of a graded submission, which are there completely or not at all.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::csv::Row;
+use crate::grade::report::{Report, gradescope, markdown, table};
+
+/// The file that says that a submission has been graded.
+const RESULTS: &str = "results.json";
+
+/// What a result belongs to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(super) struct Mark {
+    /// The fingerprint of the submission.
+    pub(super) code: u64,
+    /// The fingerprint of the course.
+    pub(super) course: u64,
+    /// How long it took.
+    pub(super) seconds: u64,
+}
+
+/// Creates a folder and those above it.
+///
+/// # Errors
+/// When that is not possible.
+pub(super) fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
+}
+
+/// Writes what is to be said about a submission: for people first, and last the results.json that makes it final.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(super) fn write(out: &Path, name: &str, report: &Report, mark: &Mark) -> Result<()> {
+    let folder = out.join(name);
+    make_folder(&folder)?;
+    replace(&folder.join("report.md"), &markdown::render(report))?;
+    replace(&folder.join("report.txt"), &table::render(report))?;
+    let mut value: Value = serde_json::from_str(&gradescope::render(report)?)?;
+    value["extra_data"]["mark"] = serde_json::to_value(mark)?;
+    let text = serde_json::to_string_pretty(&value)? + "\n";
+    replace(&folder.join(RESULTS), &text)
+}
+
+/// Reads the result of a submission.
+///
+/// # Errors
+/// When there is none, or it is not one of ours.
+pub(super) fn read(out: &Path, name: &str) -> Result<Row> {
+    let text = fs::read_to_string(out.join(name).join(RESULTS))?;
+    Row::parse(name, &serde_json::from_str(&text)?)
+}
+
+/// Writes a file beside its place and moves it there in one step (`rename(2)`).
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    fs::write(&beside, text).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::rename(&beside, path).with_context(|| format!("cannot write {}", path.display()))
+}

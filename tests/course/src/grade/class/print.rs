@@ -1,0 +1,88 @@
+//! Fingerprints: whether a submission, or the course, is still what it was.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::manifest::{FILE, Manifest};
+
+/// What decides about a grade beside the stages: the tests, the versions of everything, and who judges.
+const PARTS: &[&str] = &[
+    FILE,
+    "Cargo.lock",
+    "Cargo.toml",
+    "tests/src",
+    "tests/course/src",
+];
+
+/// Takes the fingerprint of the course: tests, reference, manifests.
+///
+/// # Errors
+/// When a part of it is missing.
+pub(super) fn course(root: &Path, manifest: &Manifest) -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    for part in PARTS {
+        let path = root.join(part);
+        path.metadata()
+            .with_context(|| format!("cannot find {}", path.display()))?;
+        add(&mut hasher, &path);
+    }
+    for stage in &manifest.stages {
+        add(&mut hasher, &root.join(stage.package()));
+        add(&mut hasher, &root.join(format!("tests/{}.rs", stage.id())));
+        add(&mut hasher, &root.join(format!("tests/{}", stage.id())));
+    }
+    Ok(hasher.finish())
+}
+
+/// Takes the fingerprint of what is taken from a submission.
+pub(super) fn submission(dir: &Path, manifest: &Manifest) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for stage in &manifest.stages {
+        add(&mut hasher, &dir.join(stage.package()).join("src"));
+    }
+    hasher.finish()
+}
+
+/// Adds the names and the bytes of everything below a path. What cannot be read counts by its name; links are not followed.
+fn add(hasher: &mut DefaultHasher, path: &Path) {
+    path.file_name().hash(hasher);
+    let Ok(metadata) = path.symlink_metadata() else {
+        return;
+    };
+    if metadata.is_dir() {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths.len().hash(hasher);
+        paths.iter().for_each(|path| add(hasher, path));
+    } else if metadata.is_file() {
+        fs::read(path).unwrap_or_default().hash(hasher);
+    } else {
+        fs::read_link(path).ok().hash(hasher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn only_what_is_taken_changes_the_fingerprint() {
+        let manifest = Manifest::load(&workspace::root().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("stage1-server/src");
+        fs::create_dir_all(&source).unwrap();
+        let prints = || submission(folder.path(), &manifest);
+        let empty = prints();
+        fs::write(folder.path().join("README.md"), "x").unwrap();
+        assert_eq!(prints(), empty);
+        fs::write(source.join("lib.rs"), "x").unwrap();
+        let one = prints();
+        fs::rename(source.join("lib.rs"), source.join("lib2.rs")).unwrap();
+        assert!(empty != one && one != prints() && prints() != empty);
+    }
+}

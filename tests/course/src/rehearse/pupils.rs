@@ -1,0 +1,302 @@
+//! The pupils of a rehearsal: what their code does, and what it must get for that.
+//!
+//! Each has the reference's stage 1, changed in one way. In the code `{course}` is the folder of the course, `{mark}` a
+//! word that a process carries in its arguments if it is not supposed to live on.
+
+/// A submission and what it must get.
+#[derive(Debug)]
+pub(super) struct Pupil {
+    /// The name of the folder.
+    pub(super) name: &'static str,
+    /// What it does.
+    pub(super) about: &'static str,
+    /// How it differs from the reference.
+    pub(super) changes: &'static [Change],
+    /// A letter for each exercise of stage 1: passed, failed, late, not built, ungraded; or x for anything but passed.
+    pub(super) expected: &'static str,
+    /// Whether a short rehearsal has it, too.
+    pub(super) short: bool,
+}
+
+/// A difference from the reference.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// These exercises are not written.
+    Blank(&'static [&'static str]),
+    /// The body of a function.
+    Body(&'static str, &'static str),
+    /// More at the end of a file.
+    Append(&'static str, &'static str),
+    /// A file.
+    File(&'static str, &'static str),
+    /// A link in place of a file.
+    Link(&'static str, &'static str),
+}
+
+use Change::{Append, Blank, Body, File, Link};
+
+/// Pure: the tests call it in their own process, and the program calls it in one of its own.
+const REVERSE: &str = "stage1-server/src/line.rs::reverse_line";
+/// What `reverse_line` should do.
+const RUN: &str = "stage1-server/src/main.rs::run";
+
+pub(super) const PUPILS: &[Pupil] = &[
+    Pupil {
+        name: "perfect",
+        about: "as the reference",
+        changes: &[],
+        expected: "ppppp",
+        short: true,
+    },
+    Pupil {
+        name: "partial",
+        about: "three exercises of five are written",
+        changes: &[Blank(&["1.4", "1.5"])],
+        expected: "pppff",
+        short: false,
+    },
+    Pupil {
+        name: "blank",
+        about: "nothing is written",
+        changes: &[Blank(&["1.1", "1.2", "1.3", "1.4", "1.5"])],
+        expected: "fffff",
+        short: false,
+    },
+    Pupil {
+        name: "uncompilable",
+        about: "does not compile",
+        changes: &[Append("stage1-server/src/line.rs", "fn broken( {")],
+        expected: "nnnnn",
+        short: true,
+    },
+    Pupil {
+        name: "unsafe",
+        about: "unsafe code, which would allow everything",
+        changes: &[Append(
+            "stage1-server/src/line.rs",
+            "/// Reads any byte.\npub fn any(at: *const u8) -> u8 { unsafe { *at } }",
+        )],
+        expected: "nnnnn",
+        short: false,
+    },
+    Pupil {
+        name: "looping",
+        about: "loops for ever",
+        changes: &[Body(REVERSE, "{ let _ = line; loop {} }")],
+        expected: "plpxf",
+        short: false,
+    },
+    Pupil {
+        name: "sleeping",
+        about: "sleeps for hours",
+        changes: &[Body(
+            REVERSE,
+            "{ let _ = line; std::thread::sleep(std::time::Duration::from_secs(9999)); }",
+        )],
+        expected: "plpxf",
+        short: false,
+    },
+    Pupil {
+        name: "forking",
+        about: "every process starts two more",
+        changes: &[Body(
+            REVERSE,
+            r#"{
+                let _ = line;
+                let script = "f() { sleep 1{mark} & f & f; }; f";
+                let bomb = || std::process::Command::new("sh").args(["-c", script]).spawn();
+                loop {
+                    let _ = bomb();
+                }
+            }"#,
+        )],
+        expected: "pfpxf",
+        short: true,
+    },
+    Pupil {
+        name: "flooding",
+        about: "floods stdout",
+        changes: &[Body(
+            REVERSE,
+            r#"{ let _ = line; loop { println!("{}", "flood ".repeat(1000)); } }"#,
+        )],
+        expected: "pfpff",
+        short: true,
+    },
+    Pupil {
+        name: "hoarding",
+        about: "takes memory without end",
+        changes: &[Body(
+            REVERSE,
+            "{ let _ = line; let mut all = Vec::new(); loop { all.push(vec![1_u8; 1 << 24]); } }",
+        )],
+        expected: "pfpff",
+        short: false,
+    },
+    Pupil {
+        name: "tampering",
+        about: "nothing is written, but tests, manifests, build script and cargo's settings are changed",
+        changes: &[
+            Blank(&["1.1", "1.2", "1.3", "1.4", "1.5"]),
+            File("tests/stage1.rs", "#[test] fn e11_easy() {}"),
+            File("tests/src/lib.rs", "//! Nothing."),
+            File(
+                "stage1-server/Cargo.toml",
+                "[package]\nname = \"stage1-server\"\nversion = \"9.0.0\"\nbuild = \"build.rs\"\n",
+            ),
+            File(
+                "stage1-server/build.rs",
+                "fn main() { std::process::Command::new(\"sleep\").arg(\"1{mark}\").spawn().unwrap(); }",
+            ),
+            File(
+                ".cargo/config.toml",
+                "[build]\nrustc-wrapper = \"/bin/true\"\n",
+            ),
+            File("course.toml", ""),
+        ],
+        expected: "fffff",
+        short: false,
+    },
+    Pupil {
+        name: "linking",
+        about: "a source file that is a link to somewhere else",
+        changes: &[Link(
+            "stage1-server/src/line.rs",
+            "{course}/stage1-server/src/line.rs",
+        )],
+        expected: "uuuuu",
+        short: false,
+    },
+    Pupil {
+        name: "including",
+        about: "nothing is written, but the compiler is asked to take in the reference",
+        changes: &[File(
+            "stage1-server/src/line.rs",
+            "include!(\"{course}/stage1-server/src/line.rs\");",
+        )],
+        expected: "nnnnn",
+        short: false,
+    },
+    Pupil {
+        name: "borrowing",
+        about: "the program is the reference's program",
+        changes: &[Body(
+            RUN,
+            r#"{
+                let _ = arguments;
+                let listen = std::env::args().nth(2).unwrap_or_default();
+                let program = "{course}/target/debug/stage1-server";
+                std::process::Command::new(program).args(["--listen", &listen]).status().map(|_| ())
+            }"#,
+        )],
+        expected: "ppppf",
+        short: false,
+    },
+    Pupil {
+        name: "faking",
+        about: "prints what a passed test prints, and ends",
+        changes: &[Body(
+            REVERSE,
+            r#"{
+                let _ = line;
+                println!("test e12_bytes_are_not_text ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored");
+                println!("the test has come to its end: 00000000000000000000000000000000");
+                std::process::exit(0)
+            }"#,
+        )],
+        expected: "pfpff",
+        short: true,
+    },
+    Pupil {
+        name: "exiting",
+        about: "ends the process with 0",
+        changes: &[Body(REVERSE, "{ let _ = line; std::process::exit(0) }")],
+        expected: "pfpff",
+        short: false,
+    },
+    Pupil {
+        name: "spying",
+        about: "looks for the secret of whoever grades: in stdin, in the environment, in its own memory",
+        changes: &[Body(
+            REVERSE,
+            r#"{
+                use std::io::{Read as _, Seek as _, SeekFrom};
+                let _ = line;
+                println!("test result: ok. 1 passed; 0 failed; 0 ignored");
+                let mut found = String::new();
+                let _ = std::io::stdin().read_to_string(&mut found);
+                for (_, value) in std::env::vars() {
+                    found += &value;
+                }
+                println!("the test has come to its end: {found}");
+                let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+                let ranges = maps.lines().filter(|line| line.contains(" rw-p "));
+                for range in ranges.filter_map(|line| line.split(' ').next()?.split_once('-')) {
+                    let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or_default();
+                    let Ok(mut memory) = std::fs::File::open("/proc/self/mem") else { break };
+                    let _ = memory.seek(SeekFrom::Start(number(range.0)));
+                    let mut bytes = Vec::new();
+                    let _ = memory.take(number(range.1) - number(range.0)).read_to_end(&mut bytes);
+                    for word in bytes.split(|byte| !byte.is_ascii_hexdigit()).filter(|word| word.len() == 32) {
+                        println!("the test has come to its end: {}", String::from_utf8_lossy(word));
+                    }
+                }
+                std::process::exit(0)
+            }"#,
+        )],
+        expected: "pfpff",
+        short: false,
+    },
+    Pupil {
+        name: "killing",
+        about: "kills its parent and its process group",
+        changes: &[Body(
+            REVERSE,
+            r#"{
+                let _ = line;
+                let script = format!("kill -9 {}; kill -9 0", std::os::unix::process::parent_id());
+                let _ = std::process::Command::new("sh").args(["-c", &script]).status();
+            }"#,
+        )],
+        expected: "pxpxf",
+        short: false,
+    },
+    Pupil {
+        name: "daemons",
+        about: "right, but leaves processes behind that have left their group",
+        changes: &[Body(
+            REVERSE,
+            r#"{
+                let mut daemon = std::process::Command::new("setsid");
+                let _ = daemon.args(["sleep", "1{mark}"]).spawn();
+                match line {
+                    [text @ .., b'\n'] => text.reverse(),
+                    text => text.reverse(),
+                }
+            }"#,
+        )],
+        expected: "ppxxx",
+        short: true,
+    },
+    Pupil {
+        name: "deleting",
+        about: "right, but tries to delete the tests, itself and the course",
+        changes: &[Body(
+            REVERSE,
+            r#"{
+                if let Ok(executable) = std::env::current_exe() {
+                    let _ = std::fs::remove_file(executable);
+                }
+                for folder in [".", "../tests", "{course}/tests/course/src/rehearse"] {
+                    let _ = std::fs::remove_dir_all(folder);
+                }
+                match line {
+                    [text @ .., b'\n'] => text.reverse(),
+                    text => text.reverse(),
+                }
+            }"#,
+        )],
+        expected: "ppppp",
+        short: false,
+    },
+];

@@ -1,0 +1,193 @@
+//! What stands around a test or a build: its deadline, its limits, its isolation, its environment.
+
+use std::env;
+use std::ffi::OsString;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::isolation::Isolation;
+use super::toolchain;
+
+/// How long a test may take: a little longer than the harness gives it, which then tells the story of the test itself.
+/// `COURSE_TIME_SCALE` stretches both.
+const TEST_SECONDS: u64 = 75;
+/// How long the compiler may take, for the code of others.
+const BUILD_SECONDS: u64 = 900;
+/// The memory of a test's processes together, in MiB.
+const TEST_MEMORY: u64 = 2 << 10;
+/// The memory of a compiler's processes together, in MiB.
+const BUILD_MEMORY: u64 = 16 << 10;
+
+/// Variables of our own environment that the code of others may know.
+const KNOWN: &[&str] = &["COURSE_TIME_SCALE", "LANG", "PATH", "TERM", "TZ"];
+/// What would change the program under test or the way it talks.
+const MISLEADING: &[&str] = &[
+    "COURSE_BIN",
+    "COURSE_SEED",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "RUST_TEST_THREADS",
+];
+
+/// How tests are guarded.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    /// How much everything is stretched.
+    scale: f64,
+    /// How long a test may take, before that.
+    seconds: u64,
+    /// What stands between a test and the machine.
+    isolation: Isolation,
+    /// How many tests run at the same time: the tests measure time and load themselves, so no more than four.
+    pub(super) jobs: usize,
+    /// The program that the tests run in place of the stage's, if any.
+    program: Option<PathBuf>,
+}
+
+impl Guard {
+    /// Limits and a deadline, but the network and the files of the machine: for one's own code.
+    pub(crate) fn limits() -> Self {
+        Self::with_isolation(Isolation::Limits)
+    }
+
+    /// The same with the strongest isolation that the kernel allows: for the code of others.
+    pub(crate) fn strict() -> Self {
+        Self::with_isolation(Isolation::strongest())
+    }
+
+    pub(super) fn with_isolation(isolation: Isolation) -> Self {
+        let scale = env::var("COURSE_TIME_SCALE")
+            .ok()
+            .and_then(|text| text.parse::<f64>().ok());
+        Self {
+            scale: scale.unwrap_or(1.0).clamp(0.1, 100.0),
+            seconds: TEST_SECONDS,
+            isolation,
+            jobs: processors().min(4),
+            program: None,
+        }
+    }
+
+    /// The same for tests of another program.
+    pub(crate) fn with_program(&self, program: Option<&Path>) -> Self {
+        Self {
+            program: program.map(Path::to_owned),
+            ..self.clone()
+        }
+    }
+
+    /// The same when several such guards work at the same time.
+    pub(crate) fn for_one_of(self, guards: usize) -> Self {
+        let jobs = processors().div_ceil(guards.max(1)).min(self.jobs);
+        Self { jobs, ..self }
+    }
+
+    /// The same with a deadline of so many seconds, which `COURSE_TIME_SCALE` stretches.
+    pub(crate) fn lasting(&self, seconds: u64) -> Self {
+        Self {
+            seconds,
+            ..self.clone()
+        }
+    }
+
+    /// Says what the guard does, for the people who read a report.
+    pub(crate) fn describe(&self) -> String {
+        format!(
+            "each test under limits of time, memory, processes and file size, {}",
+            self.isolation.words()
+        )
+    }
+
+    /// Says whether a test sees only what it needs.
+    pub(crate) fn hides_files(&self) -> bool {
+        !self.isolation.namespaces().is_empty()
+    }
+
+    /// Prepares a test, or whatever else `executable` is; it sees the paths of `read` and its arguments follow.
+    ///
+    /// # Errors
+    /// When our own executable cannot be found.
+    pub(super) fn command(
+        &self,
+        executable: &Path,
+        read: &[&Path],
+        words: &[&str],
+    ) -> Result<Command> {
+        let mut command = self.confine(self.seconds, TEST_MEMORY)?;
+        show(&mut command, "--read", read);
+        let mut path = env::var_os("PATH").unwrap_or_default();
+        if let Some(python) = toolchain::python() {
+            show(&mut command, "--read", &[&python.prefix]);
+            path = python.first_in(&path);
+        }
+        command.arg("--").arg(executable).args(words);
+        if self.isolation != Isolation::Limits {
+            clean(&mut command);
+            command.env("PATH", path).env("HOME", "/tmp");
+        }
+        for name in MISLEADING {
+            command.env_remove(name);
+        }
+        if let Some(program) = &self.program {
+            command.env("COURSE_BIN", program);
+        }
+        command.env("NO_COLOR", "1");
+        Ok(command)
+    }
+
+    /// Prepares cargo, which may write to `target` and reads the workspace at `root`; its arguments follow.
+    ///
+    /// # Errors
+    /// When our own executable cannot be found.
+    pub(super) fn cargo(&self, root: &Path, target: &Path) -> Result<Command> {
+        let mut command = self.confine(BUILD_SECONDS, BUILD_MEMORY)?;
+        command.arg("--build");
+        show(&mut command, "--read", &[root]);
+        for home in toolchain::homes() {
+            show(&mut command, "--read", &[&home]);
+        }
+        show(&mut command, "--write", &[target]);
+        command.arg("--").arg(toolchain::cargo());
+        if self.isolation != Isolation::Limits {
+            clean(&mut command);
+            command.envs(toolchain::environment());
+        }
+        Ok(command)
+    }
+
+    fn confine(&self, seconds: u64, memory: u64) -> Result<Command> {
+        let ourselves = env::current_exe().context("cannot find ourselves")?;
+        let seconds = Duration::from_secs(seconds).mul_f64(self.scale).as_secs();
+        let isolation = clap::ValueEnum::to_possible_value(&self.isolation);
+        let isolation = isolation.map_or_else(String::new, |value| value.get_name().to_owned());
+        let mut command = Command::new(ourselves);
+        command
+            .args(["confine", "--seconds", &seconds.max(1).to_string()])
+            .args(["--memory", &memory.to_string(), "--isolation", &isolation]);
+        Ok(command)
+    }
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn show(command: &mut Command, option: &str, paths: &[&Path]) {
+    for path in paths {
+        command.arg(option).arg(path);
+    }
+}
+
+/// Takes everything from the environment but what the code of others may know.
+fn clean(command: &mut Command) {
+    let kept: Vec<(&str, OsString)> = KNOWN
+        .iter()
+        .filter_map(|name| Some((*name, env::var_os(name)?)))
+        .collect();
+    command.env_clear().envs(kept);
+}

@@ -1,0 +1,164 @@
+//! The process next to a test: it sets limits, starts the test, watches it, and buries everything that it has started.
+//!
+//! It is the first process of the test's namespace, or else a subreaper (`prctl(2)`): every orphan comes to it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl::{set_child_subreaper, set_no_new_privs, set_pdeathsig};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::confine::{LOOK, NOBODY, Options, TIMED_OUT, TOO_MUCH, code_of};
+use super::isolation::Isolation;
+use super::watch::Watch;
+use super::{namespace, view};
+
+/// The size of the largest file that a test may write.
+const FILE_BYTES: u64 = 1 << 30;
+/// The memory that a process may write to. Its address space is not bounded: browsers reserve thousands of gigabytes.
+const DATA_BYTES: u64 = 4 << 30;
+/// Processes and threads of a user, where the kernel counts them for this test alone; root is not bound (`getrlimit(2)`).
+const PROCESSES: u64 = 4096;
+/// How long everything that is left may take to die.
+const BURIAL: Duration = Duration::from_secs(10);
+
+/// How a test has ended.
+enum End {
+    Code(u8),
+    TimedOut,
+    TooMuch(String),
+    Cancelled,
+}
+
+/// Runs the test to its end and returns its exit status, or one of ours.
+///
+/// # Errors
+/// When the test cannot be shut in, started or buried.
+pub(super) fn run(options: &Options) -> io::Result<u8> {
+    let cancelled = die_with_parent(options.isolation)?;
+    let folder = std::env::current_dir()?;
+    let proc = narrow(options)?;
+    std::env::set_current_dir(&folder)?;
+    set_child_subreaper(true)?;
+    set_no_new_privs()?;
+    set_limits(options)?;
+    let mut command = Command::new(&options.words[0]);
+    command.args(&options.words[1..]).process_group(0);
+    lose_rights(&mut command, options, proc.as_ref())?;
+    let mut child = command.spawn()?;
+    let end = wait(&mut child, options, &cancelled);
+    bury(&child)?;
+    Ok(match end {
+        End::Code(code) => code,
+        End::TimedOut | End::Cancelled => TIMED_OUT,
+        End::TooMuch(what) => {
+            eprintln!("The test was ended: it had {what}.");
+            TOO_MUCH
+        }
+    })
+}
+
+/// Asks the kernel for a signal when our parent ends.
+///
+/// The first process of a namespace takes all others with it, so SIGKILL will do. Another one has to bury them.
+fn die_with_parent(isolation: Isolation) -> io::Result<Arc<AtomicBool>> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    if isolation.hides_processes() {
+        set_pdeathsig(Signal::SIGKILL)?;
+    } else {
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&cancelled))?;
+        }
+        set_pdeathsig(Signal::SIGTERM)?;
+    }
+    Ok(cancelled)
+}
+
+/// Takes network and files away, where there are namespaces for it; returns a `/proc` that can be written to.
+fn narrow(options: &Options) -> io::Result<Option<File>> {
+    if options.isolation.namespaces().is_empty() {
+        return Ok(None);
+    }
+    namespace::raise_loopback()?;
+    view::narrow(&options.read, &options.write, options.isolation).map(Some)
+}
+
+/// Lets the test run as a user without rights; a compiler keeps its own, for the sake of the files that it writes.
+fn lose_rights(command: &mut Command, options: &Options, proc: Option<&File>) -> io::Result<()> {
+    let user = options.user.unwrap_or(NOBODY);
+    match (options.isolation, proc) {
+        (Isolation::User | Isolation::SharedProcesses, Some(proc)) => {
+            namespace::lose_rights(user, proc)?;
+        }
+        (Isolation::Root | Isolation::OtherUser, _) if !options.build => {
+            command.uid(user).gid(user);
+        }
+        (_, _) => {}
+    }
+    Ok(())
+}
+
+fn set_limits(options: &Options) -> io::Result<()> {
+    let cpu = 2 * options.seconds + 10;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    if options.build {
+        return Ok(());
+    }
+    setrlimit(Resource::RLIMIT_CPU, cpu, cpu)?;
+    setrlimit(Resource::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES)?;
+    setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)?;
+    // Elsewhere the kernel counts what the user runs beside the test, too; the watch counts everywhere.
+    if options.isolation.hides_processes() {
+        setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
+    }
+    Ok(())
+}
+
+/// Waits for the end of the child, of its time, of the watch's patience, or of our parent.
+fn wait(child: &mut Child, options: &Options, cancelled: &AtomicBool) -> End {
+    let deadline = Instant::now() + Duration::from_secs(options.seconds);
+    let mut watch = Watch::new(options.memory, options.build);
+    while Instant::now() < deadline {
+        if let Ok(Some(status)) = child.try_wait() {
+            return End::Code(code_of(status));
+        }
+        if cancelled.load(Ordering::Relaxed) {
+            return End::Cancelled;
+        }
+        if let Some(what) = watch.look() {
+            return End::TooMuch(what);
+        }
+        thread::sleep(LOOK);
+    }
+    End::TimedOut
+}
+
+/// Kills the child's group and every orphan, again and again until none is left.
+fn bury(child: &Child) -> io::Result<()> {
+    let deadline = Instant::now() + BURIAL;
+    // Fails when nobody is left in the group.
+    let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+    loop {
+        for pid in super::watch::descendants() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(_) => return Ok(()),
+            Ok(WaitStatus::StillAlive) => thread::sleep(LOOK),
+            Ok(_) => {}
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::other("processes of the test do not die"));
+        }
+    }
+}

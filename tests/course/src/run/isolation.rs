@@ -1,0 +1,99 @@
+//! How far a test can be shut in on this machine, from the strongest to the weakest.
+
+use std::process::Stdio;
+
+use clap::ValueEnum;
+use nix::sched::CloneFlags;
+use nix::unistd::geteuid;
+
+use super::guard::Guard;
+
+/// What stands between a test and the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Isolation {
+    /// Namespaces that root has made; the test itself runs as a user without rights.
+    Root,
+    /// Namespaces inside a user namespace (`user_namespaces(7)`): no right is needed.
+    User,
+    /// The same, where the kernel allows no second `/proc`: the test sees the processes of the machine.
+    SharedProcesses,
+    /// No namespace, but another user: root in a container.
+    OtherUser,
+    /// Limits only.
+    Limits,
+}
+
+impl Isolation {
+    /// Tries out which is the strongest that this machine allows.
+    pub(super) fn strongest() -> Self {
+        let all = [
+            Self::Root,
+            Self::User,
+            Self::SharedProcesses,
+            Self::OtherUser,
+        ];
+        all.into_iter()
+            .filter(|one| !one.needs_root() || geteuid().is_root())
+            .find(|one| works(*one))
+            .unwrap_or(Self::Limits)
+    }
+
+    /// Says it in words, for the people who read a report.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Root | Self::User => {
+                "without a network (loopback only), on a read-only file system with a /tmp of its own, \
+                 out of sight of other processes"
+            }
+            Self::SharedProcesses => {
+                "without a network (loopback only), on a read-only file system with a /tmp of its own"
+            }
+            Self::OtherUser => {
+                "as a user without rights, but with the network and the files of this machine \
+                 (the kernel allows no namespaces)"
+            }
+            Self::Limits => {
+                "with the rights, the network and the files of whoever graded \
+                 (the kernel allows no namespaces)"
+            }
+        }
+    }
+
+    /// The namespaces to make.
+    pub(super) fn namespaces(self) -> CloneFlags {
+        let shared = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC;
+        match self {
+            Self::Root => shared | CloneFlags::CLONE_NEWPID,
+            Self::User => shared | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUSER,
+            Self::SharedProcesses => shared | CloneFlags::CLONE_NEWUSER,
+            Self::OtherUser | Self::Limits => CloneFlags::empty(),
+        }
+    }
+
+    /// Whether processes of the test are in a namespace of their own, which dies with its first process.
+    pub(super) fn hides_processes(self) -> bool {
+        self.namespaces().contains(CloneFlags::CLONE_NEWPID)
+    }
+
+    fn needs_root(self) -> bool {
+        matches!(self, Self::Root | Self::OtherUser)
+    }
+}
+
+/// Runs `true` in that isolation, and ourselves, who lie where the tests lie: another user may not get there.
+fn works(isolation: Isolation) -> bool {
+    let guard = Guard::with_isolation(isolation);
+    let Ok(ourselves) = std::env::current_exe() else {
+        return false;
+    };
+    let try_out = guard.command(&ourselves, &[&ourselves], &[]);
+    try_out.is_ok_and(|mut command| {
+        let status = command
+            .arg("--version")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        status.is_ok_and(|status| status.success())
+    })
+}

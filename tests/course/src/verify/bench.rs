@@ -12,7 +12,7 @@ use super::plan::{Change, Claim, Demand, Proof, Setting};
 use crate::grade::bench::Workbench;
 use crate::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 use crate::run::build::Build;
-use crate::run::suite;
+use crate::run::{output, suite};
 use crate::run::test::{Guard, Outcome, Run};
 use crate::starter::blank;
 
@@ -138,7 +138,7 @@ impl<'a> Bench<'a> {
             warnings: messages,
             executable,
             folder,
-            outcomes: HashMap::new(),
+            runs: HashMap::new(),
         }))
     }
 
@@ -178,7 +178,7 @@ struct Tests<'a> {
     folder: PathBuf,
     names: Vec<String>,
     warnings: String,
-    outcomes: HashMap<String, Outcome>,
+    runs: HashMap<String, Run>,
 }
 
 impl Tests<'_> {
@@ -191,8 +191,7 @@ impl Tests<'_> {
         let names: Vec<_> = self.names.iter().filter(is_wanted).cloned().collect();
         let tell = |_: &str, _: &Run| ();
         let runs = suite::run(&self.guard, &self.executable, &self.folder, &names, &tell);
-        let outcomes = runs.into_iter().map(|run| run.outcome);
-        self.outcomes.extend(names.into_iter().zip(outcomes));
+        self.runs.extend(names.into_iter().zip(runs));
     }
 
     /// Says what speaks against a claim.
@@ -219,24 +218,24 @@ impl Tests<'_> {
         if names.is_empty() {
             return vec![format!("{} has no test", exercise.id())];
         }
-        let outcome = |name: &String| self.outcomes.get(name).copied();
-        let bad = names
-            .iter()
-            .filter(|name| outcome(name) != Some(Outcome::Passed));
-        bad.map(|name| format!("{name}: {:?}", outcome(name)))
-            .collect()
+        let judged = |name| (name, self.runs.get(name));
+        let complaint = |(name, run): (&String, Option<&Run>)| match run {
+            Some(run) if run.outcome == Outcome::Passed => None,
+            Some(run) => Some(format!("{name}: {}", headline(run))),
+            None => Some(format!("{name} was not run")),
+        };
+        names.iter().map(judged).filter_map(complaint).collect()
     }
 
     /// Runs tests until one fails; says why if none does.
     fn escape(&mut self, names: &[String], why: &str) -> Vec<String> {
         for name in names {
-            let run = || self.guard.run(&self.executable, &self.folder, name).outcome;
-            let outcome = self.outcomes.get(name).copied().unwrap_or_else(run);
-            self.outcomes.insert(name.clone(), outcome);
-            match outcome {
+            let run = || self.guard.run(&self.executable, &self.folder, name);
+            let run = self.runs.entry(name.clone()).or_insert_with(run);
+            match run.outcome {
                 Outcome::Failed | Outcome::TimedOut => return vec![],
                 Outcome::Passed => {}
-                Outcome::NotGraded => return vec![format!("{name} could not be run")],
+                Outcome::NotGraded => return vec![format!("{name}: {}", headline(run))],
             }
         }
         let none = names.is_empty().then_some("there is no such test");
@@ -250,4 +249,15 @@ impl Tests<'_> {
         };
         self.names.iter().filter(is_mine).cloned().collect()
     }
+}
+
+/// Says in one line why a test has not passed.
+fn headline(run: &Run) -> String {
+    let outcome = run.outcome;
+    if let Some(exercise) = output::unwritten(&run.output) {
+        return format!("{outcome:?}, exercise {exercise} is blank");
+    }
+    let message = output::message(&run.output);
+    let first = message.lines().next().unwrap_or("without a word");
+    format!("{outcome:?}, {first}")
 }

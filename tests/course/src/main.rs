@@ -45,8 +45,8 @@ cargo course alone shows where you are and what comes next.
 
   cargo demo            the proxy in front of a small web site, with its live inspector
   cargo demo --check    the same once: fetch, compare, show the route table, exit
-  cargo book            build the book into book/book
-  cargo book --open     build it and open it in a browser
+  cargo book            build the book and open it in a browser; --no-open only builds it
+  cargo book --record   record the terminals that the book shows, all or one by its name
   cargo book --figures  draw the pictures of the book from their sources
   cargo book --check    build it in a temporary folder and look for everything that is broken
   cargo test -p stage1-server    the tests of one stage (also stage2-client, stage3-epoll, stage4-proxy)
@@ -82,6 +82,8 @@ enum Command {
     Book(book::Options),
     #[cfg(feature = "book")]
     Preprocess(book::preprocess::Options),
+    #[cfg(feature = "book")]
+    Transcript(book::transcript::Options),
 }
 
 fn main() -> ExitCode {
@@ -136,6 +138,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Book(options)) => book::run(options)?,
         #[cfg(feature = "book")]
         Some(Command::Preprocess(options)) => book::preprocess::run(options)?,
+        #[cfg(feature = "book")]
+        Some(Command::Transcript(options)) => book::transcript::run(options)?,
     }
     Ok(())
 }

@@ -39,6 +39,37 @@ pub(crate) fn build(program: &str) -> Result<PathBuf> {
         .with_context(|| format!("cargo did not say where it put {program}"))
 }
 
+/// Builds all programs of some packages and returns where they lie.
+///
+/// # Errors
+/// When cargo cannot be started, or something does not compile.
+#[cfg(feature = "book")]
+pub(crate) fn build_all(packages: &[&str]) -> Result<Vec<PathBuf>> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--bins",
+            "--message-format=json-render-diagnostics",
+        ])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .current_dir(root()?)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("the programs do not compile: see the messages above");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let values = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let programs = values.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    Ok(programs.collect())
+}
+
 /// Finds the program's path in the messages of `cargo build`, one JSON value a line.
 fn executable(messages: &str, program: &str) -> Option<PathBuf> {
     messages

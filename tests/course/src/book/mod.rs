@@ -1,5 +1,12 @@
 //! `cargo book`: the book, built with nothing but cargo, and the check that nothing in it is broken.
+//!
+//! # Reading order
+//! 1. `directive`: the lines of a chapter that stand for something else; `preprocess` expands them.
+//! 2. `code`, `exercise`, `transcript`, and the figures beside us: what they stand for.
+//! 3. `places`: which chapter has what. `reading`: how long it takes.
+//! 4. `check`: what can be broken; `links`, `text` and `log` find parts of it.
 
+mod check;
 mod code;
 mod directive;
 mod exercise;
@@ -7,38 +14,45 @@ mod links;
 mod log;
 mod places;
 pub(crate) mod preprocess;
-mod quotes;
 mod reading;
 mod text;
+pub(crate) mod transcript;
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use mdbook_driver::MDBook;
-use mdbook_driver::builtin_renderers::MarkdownRenderer;
 
-use crate::manifest::Manifest;
 use crate::{figures, workspace};
 use log::Problems;
-use places::Places;
 use preprocess::Course;
 
-/// Build the book into book/book and say where it is
+/// Build the book into book/book and open it in a browser
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Build it in a temporary folder and fail on everything that is broken in it
     #[arg(long, conflicts_with = "open")]
     check: bool,
 
-    /// Open it in a browser
+    /// Open it in a browser, and fail when that cannot be done
     #[arg(long)]
     open: bool,
+
+    /// Only build it
+    #[arg(long, conflicts_with = "open")]
+    no_open: bool,
 
     /// Draw the pictures anew from their sources in book/figures, and build nothing
     #[arg(long, conflicts_with_all = ["check", "open"])]
     figures: bool,
+
+    /// Record a transcript of book/transcripts anew, or all of them, and build nothing
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["check", "open"])]
+    record: Option<Option<String>>,
 }
 
 /// Builds, checks or opens the book.
@@ -51,6 +65,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{} pictures have changed.", figures::write_all(&root)?);
         return Ok(());
     }
+    if let Some(name) = &options.record {
+        return transcript::record(&root, name.as_deref());
+    }
     let problems = Problems::listen()?;
     if options.check {
         return check(&root, &problems);
@@ -60,7 +77,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     report(&problems.take())?;
     let page = book.build_dir_for("html").join("index.html");
     println!("The book is at {}", page.display());
-    if options.open { open(&page) } else { Ok(()) }
+    if options.open {
+        return open(&page);
+    }
+    // Somebody at a terminal who has a browser wants to read; a script does not.
+    if !options.no_open && io::stdout().is_terminal() && open(&page).is_err() {
+        println!("No browser could be started here: open that file in yours.");
+    }
+    Ok(())
 }
 
 /// Loads the book with our preprocessor in this process, in the place of the command that `book.toml` names.
@@ -70,47 +94,15 @@ fn load(root: &Path) -> Result<MDBook> {
     Ok(book)
 }
 
-/// Builds into a temporary folder and looks at the sources, the chapters and the pages.
-fn check(root: &Path, problems: &Problems) -> Result<()> {
-    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let mut book = load(root)?;
-    book.config.build.build_dir = folder.path().join("book");
-    let (chapters, _) = book.preprocess_book(&MarkdownRenderer::new())?;
-    // The build runs the preprocessors once more and says the same again.
-    drop(problems.take());
-    book.build()?;
-    let mut found = problems.take();
-    let mut pages = 0;
-    for chapter in chapters.chapters() {
-        pages += 1;
-        let name = chapter
-            .path
-            .as_ref()
-            .map_or_else(PathBuf::new, Clone::clone);
-        found.extend(in_chapter(&name, text::problems(&chapter.content)));
-    }
-    for source in markdown_files(&book.source_dir())? {
-        let name = source.strip_prefix(root).unwrap_or(&source);
-        found.extend(in_chapter(name, quotes::problems(&source, root)?));
-    }
-    found.extend(Places::of(&book.book).problems(&Manifest::load(root)?));
-    found.extend(figures::problems(root)?);
-    let links = links::check(&folder.path().join("book"))?;
-    found.extend(links.broken);
-    ensure!(pages > 0 && links.count > 0, "the book is empty");
-    report(&found)?;
-    println!(
-        "The book is sound: {pages} chapters, {} links and anchors.",
-        links.count
-    );
+/// Looks for everything that is broken.
+fn check(root: &Path, log: &Problems) -> Result<()> {
+    let mut findings = check::find(root, log)?;
+    findings.problems.extend(transcript::problems(root)?);
+    report(&findings.problems)?;
+    let (chapters, links) = (findings.chapters, findings.links);
+    ensure!(chapters > 0 && links > 0, "the book is empty");
+    println!("The book is sound: {chapters} chapters, {links} links and anchors.");
     Ok(())
-}
-
-fn in_chapter(name: &Path, problems: Vec<String>) -> impl Iterator<Item = String> {
-    let name = name.display().to_string();
-    problems
-        .into_iter()
-        .map(move |problem| format!("{name}: {problem}"))
 }
 
 fn report(problems: &[String]) -> Result<()> {
@@ -124,35 +116,28 @@ fn report(problems: &[String]) -> Result<()> {
     }
 }
 
-fn markdown_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let entries = folder
-        .read_dir()
-        .with_context(|| format!("cannot read {}", folder.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(markdown_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 /// Opens a page with the first program that can.
 fn open(page: &Path) -> Result<()> {
-    let mut programs = ["xdg-open", "wslview", "open"].into_iter();
-    let opened = programs.any(|program| {
-        let status = Command::new(program)
+    let has_screen = ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| env::var_os(name).is_some());
+    // Without a screen, xdg-open would start a browser for the terminal.
+    let programs: &[&str] = if has_screen {
+        &["xdg-open", "wslview", "open"]
+    } else {
+        &["wslview", "open"]
+    };
+    let opens = |program: &&str| {
+        let mut command = Command::new(program);
+        command
             .arg(page)
             .stdin(Stdio::null())
-            .status();
-        status.is_ok_and(|status| status.success())
-    });
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
     ensure!(
-        opened,
+        programs.iter().any(opens),
         "no program could open it: please open the file above in a browser"
     );
     Ok(())

@@ -14,7 +14,7 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext, parse_input};
 use super::code::Block;
 use super::directive::{Directive, Kind, replace_lines};
 use super::places::Places;
-use super::{exercise, reading};
+use super::{exercise, reading, transcript};
 use crate::figures::Figure;
 use crate::manifest::Manifest;
 use crate::workspace;
@@ -113,7 +113,7 @@ impl Desk<'_> {
             }
             Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
             Kind::Figure => Ok(Figure::read(self.root, directive.rest)?.html()),
-            Kind::Transcript => bail!("transcripts cannot be shown yet"),
+            Kind::Transcript => transcript::markdown(self.root, directive.rest),
         }
     }
 }

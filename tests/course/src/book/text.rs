@@ -1,6 +1,8 @@
-//! What can be wrong in a chapter after its directives were expanded.
+//! What can be wrong in the text of a chapter.
 
+use anyhow::Result;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use regex::Regex;
 
 /// Returns what is wrong: directives that are still there, code blocks with nothing in them.
 pub(crate) fn problems(markdown: &str) -> Vec<String> {
@@ -34,9 +36,26 @@ pub(crate) fn problems(markdown: &str) -> Vec<String> {
     problems
 }
 
+/// Returns the includes of parts of files: line numbers would show something else one day, and nobody would notice.
+///
+/// # Errors
+/// When the pattern is no pattern.
+pub(crate) fn includes(markdown: &str) -> Result<Vec<String>> {
+    let directive = Regex::new(r"\{\{#(?:rustdoc_)?include\s+([^\s}:]+):[^}]*\}\}")?;
+    let parts = directive.find_iter(markdown);
+    Ok(parts
+        .map(|part| {
+            format!(
+                "show a part of a file with {{{{#item ...}}}}: {}",
+                part.as_str()
+            )
+        })
+        .collect())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::problems;
+    use super::{includes, problems};
 
     #[test]
     fn a_sound_chapter_has_no_problems() {
@@ -59,5 +78,13 @@ mod tests {
             found,
             ["a directive was not expanded: {{#include ../gone.rs}}"]
         );
+    }
+
+    #[test]
+    fn a_file_is_included_whole_or_not_at_all() {
+        let found = includes("{{#include a.rs}} {{#include a.rs:2:3}} {{#rustdoc_include b.rs:x}}")
+            .unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].ends_with("{{#item ...}}: {{#include a.rs:2:3}}"));
     }
 }

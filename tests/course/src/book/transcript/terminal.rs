@@ -1,0 +1,250 @@
+//! A terminal of a session: one program after the other, what is typed into them, what they say.
+
+use std::io::{BufRead as _, BufReader, PipeReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// More lines than a book can show.
+const LINES: usize = 2000;
+
+/// What the reading thread of a program has seen.
+enum Event {
+    Line(String),
+    /// Nobody holds the pipe any more: the program and its children have ended.
+    End,
+}
+
+/// A terminal.
+pub(super) struct Terminal {
+    program: Option<Program>,
+    sender: Sender<Event>,
+    events: Receiver<Event>,
+    /// Lines that have come and were not taken yet.
+    lines: Vec<String>,
+}
+
+/// The program that runs in a terminal.
+struct Program {
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Terminal {
+    /// Makes an idle terminal.
+    pub(super) fn new() -> Self {
+        let (sender, events) = mpsc::channel();
+        Self {
+            program: None,
+            sender,
+            events,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Starts a command of bash.
+    ///
+    /// # Errors
+    /// When another one still runs here, or it cannot be started.
+    pub(super) fn start(&mut self, command: &str) -> Result<()> {
+        if self.program.is_some() {
+            bail!("the program before it still runs in this terminal");
+        }
+        let (reader, writer) = std::io::pipe()?;
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "--noprofile", "-c", command])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(writer.try_clone()?)
+            .stderr(writer);
+        let mut child = bash.spawn().context("cannot start bash")?;
+        // Our ends of the pipe go with it, so that its end can be seen.
+        drop(bash);
+        let stdin = child.stdin.take();
+        self.program = Some(Program { child, stdin });
+        let sender = self.sender.clone();
+        thread::spawn(move || listen(reader, &sender));
+        Ok(())
+    }
+
+    /// Types a line.
+    ///
+    /// # Errors
+    /// When no program runs that reads it.
+    pub(super) fn type_line(&mut self, line: &str) -> Result<()> {
+        let program = self
+            .program
+            .as_mut()
+            .context("no program runs in this terminal")?;
+        let stdin = program.stdin.as_mut().context("its input has ended")?;
+        writeln!(stdin, "{line}").context("the program does not read any more")
+    }
+
+    /// Ends the input: Ctrl-D.
+    ///
+    /// # Errors
+    /// When no program runs.
+    pub(super) fn end_input(&mut self) -> Result<()> {
+        let program = self
+            .program
+            .as_mut()
+            .context("no program runs in this terminal")?;
+        program.stdin = None;
+        Ok(())
+    }
+
+    /// Sends SIGINT to the program and its children: Ctrl-C.
+    ///
+    /// # Errors
+    /// When no program runs.
+    pub(super) fn interrupt(&mut self) -> Result<()> {
+        let program = self
+            .program
+            .as_mut()
+            .context("no program runs in this terminal")?;
+        killpg(program.group(), Signal::SIGINT).context("cannot interrupt the program")
+    }
+
+    /// Waits for the end of the program and returns what it has said; false when it was still running at the deadline.
+    pub(super) fn until_end(&mut self, deadline: Instant) -> (Vec<String>, bool) {
+        while self.program.is_some() && self.hear(deadline) {}
+        (std::mem::take(&mut self.lines), self.program.is_none())
+    }
+
+    /// Waits until `wanted` lines that count have come, or the program has ended, or the deadline has.
+    pub(super) fn until_lines(
+        &mut self,
+        wanted: usize,
+        counts: impl Fn(&str) -> bool,
+        deadline: Instant,
+    ) -> Vec<String> {
+        let so_far = |lines: &[String]| lines.iter().filter(|line| counts(line)).count();
+        while so_far(&self.lines) < wanted && self.program.is_some() && self.hear(deadline) {}
+        let place = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| counts(line))
+            .nth(wanted);
+        let end = place.map_or(self.lines.len(), |(place, _)| place);
+        self.lines.drain(..end).collect()
+    }
+
+    /// Waits until the program has ended or has said nothing for a while, and returns what it has said.
+    pub(super) fn until_quiet(&mut self, quiet: Duration, deadline: Instant) -> Vec<String> {
+        while self.program.is_some() && self.hear(deadline.min(Instant::now() + quiet)) {}
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Tells whether a program runs here.
+    pub(super) fn is_busy(&self) -> bool {
+        self.program.is_some()
+    }
+
+    /// Returns what has come without having been waited for.
+    pub(super) fn rest(&mut self) -> Vec<String> {
+        while self.hear(Instant::now()) {}
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Takes one event; false when none has come in time.
+    fn hear(&mut self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.events.recv_timeout(left) {
+            Ok(Event::Line(line)) => {
+                if self.lines.len() < LINES {
+                    self.lines.push(line);
+                }
+                true
+            }
+            Ok(Event::End) => {
+                // Whoever has closed its output has nothing more to show.
+                drop(self.program.take());
+                true
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
+        }
+    }
+}
+
+impl Program {
+    fn group(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // The group may be gone already.
+        let _ = killpg(self.group(), Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(reader: PipeReader, sender: &Sender<Event>) {
+    let lines = BufReader::new(reader).split(b'\n').map_while(Result::ok);
+    for line in lines {
+        let line = String::from_utf8_lossy(&line)
+            .trim_end()
+            .replace('\t', "    ");
+        // Nobody needs the line when the session is over.
+        let _ = sender.send(Event::Line(line));
+    }
+    let _ = sender.send(Event::End);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[test]
+    fn a_program_is_started_typed_into_and_ended() {
+        let mut terminal = Terminal::new();
+        terminal.start("echo ready; cat; echo over >&2").unwrap();
+        assert_eq!(terminal.until_lines(1, |_| true, soon()), ["ready"]);
+        assert!(terminal.start("true").is_err());
+        terminal.type_line("hello").unwrap();
+        assert_eq!(terminal.until_lines(1, |_| true, soon()), ["hello"]);
+        assert!(terminal.is_busy());
+        terminal.end_input().unwrap();
+        assert_eq!(terminal.until_end(soon()), (vec!["over".to_owned()], true));
+        assert!(terminal.type_line("x").is_err());
+    }
+
+    #[test]
+    fn what_does_not_count_is_not_counted() {
+        let mut terminal = Terminal::new();
+        terminal
+            .start("printf 'noise\\n1\\nnoise\\n2\\n3\\n'")
+            .unwrap();
+        let counts = |line: &str| line != "noise";
+        assert_eq!(
+            terminal.until_lines(2, counts, soon()),
+            ["noise", "1", "noise", "2"]
+        );
+        assert_eq!(terminal.until_end(soon()).0, ["3"]);
+    }
+
+    #[test]
+    fn a_program_that_stays_is_seen_and_interrupted() {
+        let mut terminal = Terminal::new();
+        terminal
+            .start("trap 'echo bye; exit 1' INT; echo up; while true; do sleep 0.05; done")
+            .unwrap();
+        assert_eq!(terminal.until_lines(1, |_| true, soon()), ["up"]);
+        let (_, ended) = terminal.until_end(Instant::now());
+        assert!(!ended);
+        terminal.interrupt().unwrap();
+        assert_eq!(terminal.until_end(soon()), (vec!["bye".to_owned()], true));
+    }
+}

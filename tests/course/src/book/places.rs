@@ -110,6 +110,9 @@ impl Places {
                 )),
             }
         }
+        if self.table.is_none() {
+            problems.push("no chapter has the table {{#exercises}}".to_owned());
+        }
         problems
     }
 }

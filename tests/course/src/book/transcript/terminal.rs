@@ -57,12 +57,20 @@ impl Terminal {
             bail!("the program before it still runs in this terminal");
         }
         let (reader, writer) = std::io::pipe()?;
-        let mut bash = Command::new("bash");
-        bash.args(["--norc", "--noprofile", "-c", command])
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(writer.try_clone()?)
-            .stderr(writer);
+        // Whoever was started in the background ignores Ctrl-C, and so would its children: env(1) puts that right.
+        let mut bash = Command::new("env");
+        bash.args([
+            "--default-signal=INT",
+            "bash",
+            "--norc",
+            "--noprofile",
+            "-c",
+            command,
+        ])
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
         let mut child = bash.spawn().context("cannot start bash")?;
         // Our ends of the pipe go with it, so that its end can be seen.
         drop(bash);

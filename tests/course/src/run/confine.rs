@@ -120,11 +120,9 @@ fn confined(options: &Options) -> io::Result<u8> {
 /// Chooses whom the test runs as: nobody else, so that the kernel can count what it has.
 fn user(isolation: Isolation) -> u32 {
     match isolation {
-        Isolation::Root => TEST_USERS.0 + std::process::id() % TEST_USERS.1,
+        Isolation::Root | Isolation::OtherUser => TEST_USERS.0 + std::process::id() % TEST_USERS.1,
         Isolation::User | Isolation::SharedProcesses if !getuid().is_root() => getuid().as_raw(),
-        Isolation::User | Isolation::SharedProcesses | Isolation::OtherUser | Isolation::Limits => {
-            NOBODY
-        }
+        Isolation::User | Isolation::SharedProcesses | Isolation::Limits => NOBODY,
     }
 }
 

@@ -108,6 +108,11 @@ impl Guard {
         !self.isolation.namespaces().is_empty()
     }
 
+    /// Says whether the kernel bounds what a test starts, so that a mistake in the watch costs nobody his machine.
+    pub(crate) fn bounds_processes(&self) -> bool {
+        self.isolation.bounds_processes()
+    }
+
     /// Prepares a test, or whatever else `executable` is; it sees the paths of `read` and its arguments follow.
     ///
     /// # Errors

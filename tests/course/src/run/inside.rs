@@ -20,7 +20,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::confine::{LOOK, NOBODY, Options, TIMED_OUT, TOO_MUCH, code_of};
 use super::isolation::Isolation;
-use super::watch::Watch;
+use super::watch::{Watch, descendants};
 use super::{namespace, view};
 
 /// The size of the largest file that a test may write.
@@ -29,6 +29,8 @@ const FILE_BYTES: u64 = 1 << 30;
 const DATA_BYTES: u64 = 4 << 30;
 /// Processes and threads of a user, where the kernel counts them for this test alone; root is not bound (`getrlimit(2)`).
 const PROCESSES: u64 = 4096;
+/// How many processes are buried at a time.
+const MANY: usize = 10_000;
 /// How long everything that is left may take to die.
 const BURIAL: Duration = Duration::from_secs(10);
 
@@ -118,7 +120,8 @@ fn set_limits(options: &Options) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES)?;
     setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)?;
     // Elsewhere the kernel counts what the user runs beside the test, too; the watch counts everywhere.
-    if options.isolation.hides_processes() {
+    let is_ordinary = options.isolation == Isolation::User && options.user != Some(NOBODY);
+    if options.isolation.bounds_processes() || is_ordinary {
         setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
     }
     Ok(())
@@ -144,13 +147,20 @@ fn wait(child: &mut Child, options: &Options, cancelled: &AtomicBool) -> End {
 }
 
 /// Kills the child's group and every orphan, again and again until none is left.
+///
+/// All are stopped before the first is killed, so that nobody is left to start others meanwhile.
 fn bury(child: &Child) -> io::Result<()> {
     let deadline = Instant::now() + BURIAL;
-    // Fails when nobody is left in the group.
-    let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+    let group = Pid::from_raw(child.id().cast_signed());
+    // Both fail when nobody is left in the group.
+    let _ = killpg(group, Signal::SIGSTOP);
+    let _ = killpg(group, Signal::SIGKILL);
     loop {
-        for pid in super::watch::descendants() {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let left = descendants(MANY);
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            for pid in &left {
+                let _ = kill(Pid::from_raw(*pid), signal);
+            }
         }
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Err(_) => return Ok(()),

@@ -40,7 +40,7 @@ impl Watch {
         if Instant::now() < self.next {
             return None;
         }
-        let all = descendants();
+        let all = descendants(self.processes + 1);
         self.next = Instant::now() + LOOK;
         if all.len() > self.processes {
             return Some(format!(
@@ -53,11 +53,13 @@ impl Watch {
     }
 }
 
-/// Lists the processes below this one, orphans that it has inherited among them (`proc_pid_task(5)`).
-pub(super) fn descendants() -> Vec<i32> {
+/// Lists processes below this one, orphans that it has inherited among them (`proc_pid_task(5)`).
+///
+/// It ends when it has found `enough`: a tree that grows faster than it is walked has no end.
+pub(super) fn descendants(enough: usize) -> Vec<i32> {
     let mut found = Vec::new();
     let mut open = vec!["self".to_owned()];
-    while let Some(parent) = open.pop() {
+    while let Some(parent) = open.pop().filter(|_| found.len() < enough) {
         let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else {
             continue;
         };
@@ -92,7 +94,8 @@ mod tests {
         let mut line = String::new();
         let mut stdout = std::io::BufReader::new(shell.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-        let all = descendants();
+        let all = descendants(usize::MAX);
+        assert_eq!(descendants(1).len(), 1);
         let shell_pid = i32::try_from(shell.id()).unwrap();
         let grandchild = fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.id()));
         let grandchild: i32 = grandchild.unwrap().trim().parse().unwrap();

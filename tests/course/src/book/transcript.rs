@@ -39,6 +39,7 @@
 //! network namespace with nothing but loopback, so that all ports are free; the course's programs are found by their names. The
 //! next step begins when the output of the last one is complete, or its program has ended; everything ends with the transcript.
 
+mod alone;
 mod format;
 mod session;
 mod show;
@@ -54,7 +55,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::run::test::Guard;
 use crate::workspace;
 use format::Transcript;
 use session::Report;
@@ -75,8 +75,6 @@ const MAY_BE_MISSING: [&str; 12] = [
     "curl", "ss", "strace", "python3", "socat", "nc", "tcpdump", "nghttpx", "nghttp", "h2load",
     "haproxy", "openssl",
 ];
-/// How long a session may take.
-const SECONDS: u64 = 180;
 
 /// Returns the names of all transcripts, in order.
 ///
@@ -179,7 +177,13 @@ impl Stage {
             let name = program.file_name().context("a program without a name")?;
             symlink(&program, programs.path().join(name))?;
         }
-        let own_network = Guard::strict().no_network;
+        // Tried out in a process of its own, because nobody comes back from there.
+        let mut probe = Command::new(env::current_exe().context("cannot find ourselves")?);
+        probe.args(["transcript", "--own-network"]);
+        let own_network = probe
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
         if !own_network {
             println!(
                 "The kernel allows no network of its own: transcripts use the ports of this machine."
@@ -215,15 +219,10 @@ impl Stage {
         let ourselves = env::current_exe().context("cannot find ourselves")?;
         let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
         let mut command = Command::new(&ourselves);
-        command.args(["confine", "--seconds", &SECONDS.to_string()]);
+        command.arg("transcript").arg(path);
         if self.own_network {
-            command.arg("--no-network");
+            command.arg("--own-network");
         }
-        command
-            .arg("--")
-            .arg(&ourselves)
-            .arg("transcript")
-            .arg(path);
         if record {
             command.arg("--record");
         }

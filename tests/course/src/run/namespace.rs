@@ -57,7 +57,7 @@ fn map(proc: &File, inside: u32, outside: (u32, u32)) -> io::Result<()> {
 ///
 /// # Errors
 /// When the kernel does not allow it.
-pub(super) fn raise_loopback() -> io::Result<()> {
+pub(crate) fn raise_loopback() -> io::Result<()> {
     const RTM_NEWLINK: u16 = 16;
     const REQUEST_WITH_ACK: u16 = 1 | 4;
     const IFF_UP: u32 = 1;

@@ -12,8 +12,8 @@ use super::plan::{Change, Claim, Demand, Proof, Setting};
 use crate::grade::bench::Workbench;
 use crate::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 use crate::run::build::Build;
-use crate::run::{output, suite};
 use crate::run::test::{Guard, Outcome, Run};
+use crate::run::{output, suite};
 use crate::starter::blank;
 
 /// How much of the compiler's messages a row shows.

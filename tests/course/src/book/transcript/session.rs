@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::alone;
 use super::format::{Action, Stay, Step, Transcript, is_mark, trim_end};
 use super::terminal::Terminal;
 
@@ -23,8 +24,12 @@ const QUIET: Duration = Duration::from_millis(1200);
 #[derive(Args, Debug)]
 #[command(hide = true)]
 pub(crate) struct Options {
-    /// The transcript
-    path: PathBuf,
+    /// The transcript; without it nothing is played
+    path: Option<PathBuf>,
+
+    /// Leave the network of the machine before
+    #[arg(long)]
+    own_network: bool,
 
     /// Take down what is seen instead of comparing it
     #[arg(long)]
@@ -43,9 +48,16 @@ pub(super) struct Report {
 /// Plays a transcript in this folder and prints the report.
 ///
 /// # Errors
-/// When the transcript cannot be read.
+/// When the kernel allows no network of its own, the transcript cannot be read, or a process does not die.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let text = fs::read_to_string(&options.path).context("cannot read the transcript")?;
+    if options.own_network {
+        alone::leave_network().context("the kernel allows no network of its own")?;
+    }
+    let Some(path) = &options.path else {
+        return Ok(());
+    };
+    alone::adopt_orphans()?;
+    let text = fs::read_to_string(path).context("cannot read the transcript")?;
     let transcript = Transcript::parse(&text)?;
     let folder = env::current_dir()?;
     for (name, text) in &transcript.files {
@@ -56,6 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         compare(&transcript)
     };
+    alone::bury()?;
     serde_json::to_writer(io::stdout().lock(), &report).context("cannot write the report")
 }
 

@@ -520,3 +520,33 @@ fn e15_a_client_that_does_not_read_costs_no_cpu_and_no_memory() {
     client.expect(&lines::reversed(&input));
     client.expect_eof();
 }
+
+/// Changes the soft limit of open files of a running program; says why when it cannot.
+fn limit_files(pid: u32, soft: usize) -> bool {
+    let mut command = std::process::Command::new("prlimit");
+    command.args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")]);
+    let changed = command.status().is_ok_and(|status| status.success());
+    if !changed {
+        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
+    }
+    changed
+}
+
+#[test]
+fn e15_descriptors_that_run_out_are_waited_for() {
+    let _test = Test::begin(
+        "accept(2) fails with EMFILE, and would fail again at once: pause before the next try.",
+    );
+    let server = server();
+    let used = proc::fd_count(server.pid());
+    lines::served(server.addr());
+    proc::fds_return_to(server.pid(), used);
+    if !limit_files(server.pid(), used) {
+        return;
+    }
+    let client = Client::connect(server.addr());
+    client.send(b"abc\n");
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+    limit_files(server.pid(), 1000);
+    client.expect(b"cba\n");
+}

@@ -135,6 +135,33 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_has_its_own_words() {
+        let table = [
+            (
+                io::ErrorKind::AddrInUse,
+                "another program already listens there",
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                "permission denied (ports below 1024 need more rights)",
+            ),
+            (
+                io::ErrorKind::AddrNotAvailable,
+                "this machine does not have that address",
+            ),
+            (io::ErrorKind::OutOfMemory, "out of memory"),
+        ];
+        for (kind, words) in table {
+            let error = explain(loopback(), &kind.into());
+            assert_eq!(error.kind(), kind);
+            assert_eq!(
+                error.to_string(),
+                format!("cannot listen on 127.0.0.1:0: {words}")
+            );
+        }
+    }
+
+    #[test]
     fn reuse_port_lets_two_listeners_share_an_address() {
         let options = ListenOptions {
             reuse_port: true,

@@ -21,22 +21,30 @@ pub(crate) struct LogWriter;
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // Locked from the question to the write, so that no other thread takes the room.
-        let mut stderr = io::stderr().lock();
-        if !has_room(&stderr) {
-            LOST.fetch_add(1, Ordering::Relaxed);
-            return Ok(line.len());
-        }
-        let lost = LOST.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            writeln!(stderr, "({lost} log lines were lost: nobody read them)")?;
-        }
-        stderr.write_all(line)?;
-        Ok(line.len())
+        write_or_drop(&mut io::stderr().lock(), line, &LOST)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Writes a line if there is room, and before it how many were lost; counts it as lost if there is none.
+fn write_or_drop(
+    out: &mut (impl Write + AsFd),
+    line: &[u8],
+    lost: &AtomicU64,
+) -> io::Result<usize> {
+    if !has_room(out) {
+        lost.fetch_add(1, Ordering::Relaxed);
+        return Ok(line.len());
+    }
+    let lost = lost.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        writeln!(out, "({lost} log lines were lost: nobody read them)")?;
+    }
+    out.write_all(line)?;
+    Ok(line.len())
 }
 
 /// Tells whether a write of one line returns at once; a question that fails counts as yes.
@@ -67,5 +75,33 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         assert!(has_room(&ours));
+    }
+
+    #[test]
+    fn lines_that_nobody_reads_are_counted_and_told_later() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let lost = AtomicU64::new(0);
+        let mut full = 0;
+        while has_room(&writer) {
+            full += writer.write(&[b'x'; 4096]).unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(write_or_drop(&mut writer, b"gone\n", &lost).unwrap(), 5);
+        }
+        io::Read::read_exact(&mut reader, &mut vec![0; full]).unwrap();
+        for line in [b"one\n", b"two\n"] {
+            assert_eq!(write_or_drop(&mut writer, line, &lost).unwrap(), 4);
+        }
+        drop(writer);
+        let mut seen = String::new();
+        io::Read::read_to_string(&mut reader, &mut seen).unwrap();
+        let told = "(2 log lines were lost: nobody read them)\none\ntwo\n";
+        assert_eq!(seen, told);
+    }
+
+    #[test]
+    fn a_log_line_is_taken_whole() {
+        let line = b"a line of the test\n";
+        assert_eq!(LogWriter.write(line).unwrap(), line.len());
     }
 }

@@ -59,7 +59,10 @@ pub(super) fn run(options: &Options) -> io::Result<u8> {
     lose_rights(&mut command, options, proc.as_ref())?;
     let mut child = command.spawn()?;
     let end = wait(&mut child, options, &cancelled);
-    bury(&child)?;
+    // Our end is the end of everybody in the namespace.
+    if !options.isolation.hides_processes() {
+        bury(&child)?;
+    }
     Ok(match end {
         End::Code(code) => code,
         End::TimedOut | End::Cancelled => TIMED_OUT,
@@ -162,11 +165,18 @@ fn bury(child: &Child) -> io::Result<()> {
                 let _ = kill(Pid::from_raw(*pid), signal);
             }
         }
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Err(_) => return Ok(()),
-            Ok(WaitStatus::StillAlive) => thread::sleep(LOOK),
-            Ok(_) => {}
+        // All that are dead are reaped before the next walk: there may be thousands.
+        let last = loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => break Some(()),
+                Err(_) => break None,
+                Ok(_) => {}
+            }
+        };
+        if last.is_none() {
+            return Ok(());
         }
+        thread::sleep(LOOK);
         if Instant::now() > deadline {
             return Err(io::Error::other("processes of the test do not die"));
         }

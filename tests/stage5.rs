@@ -32,6 +32,8 @@ mod support;
 mod turns;
 #[path = "stage5/unmapped.rs"]
 mod unmapped;
+#[path = "stage5/uploads.rs"]
+mod uploads;
 #[path = "stage5/upstream.rs"]
 mod upstream;
 #[path = "stage5/waiting.rs"]

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use harness::{Rng, Test, fail};
+use harness::{Rng, Test, ensure, fail};
 
-use crate::support::{Hand, Mux, Site, Then, ask, be_busy, expect_service, get, ok, post, reply};
+use crate::support::{
+    Hand, MIB, Mux, Site, Then, ask, be_busy, expect_service, get, ok, post, reply,
+};
 
 #[test]
 fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
@@ -203,7 +205,14 @@ fn e56_an_endless_answer_for_nobody_is_cut_off() {
     mux.wait_for("waiting", 1);
     gone.reset();
     mux.wait_for("in flight", 0);
-    while upstream.try_send(&[0; 65_536]).is_ok() {}
+    let mut sent = 0;
+    while upstream.try_send(&[0; 65_536]).is_ok() {
+        sent += 65_536;
+        ensure(
+            sent < 256 * MIB,
+            format!("{sent} bytes were read for nobody."),
+        );
+    }
     let upstream = hand.next();
     drop(upstream.read_until(b"\r\n\r\n"));
     upstream.send(&ok(b"next"));

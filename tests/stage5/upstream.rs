@@ -183,7 +183,7 @@ fn e56_bytes_on_an_idle_connection_close_it() {
 }
 
 #[test]
-fn e55_what_is_no_response_is_a_502() {
+fn e56_what_is_no_response_is_a_502() {
     let _test = Test::begin("Do not pass on what you do not understand.");
     for response in [
         "SSH-2.0-x\r\n\r\n",

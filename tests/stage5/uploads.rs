@@ -1,0 +1,155 @@
+//! Requests that are too large to be held, or that stop half way.
+
+use std::time::Duration;
+
+use harness::{Digest, Rng, Test, ensure, proc};
+
+use crate::support::{Hand, MIB, Mux, Site, Then, ask, expect_service, get, ok, reply};
+
+#[test]
+fn e56_an_upload_that_stops_half_way_holds_nobody() {
+    let _test = Test::begin("Queue a request when it is complete, not when it begins.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
+    let stuck = mux.client();
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    stuck.send(&[b'x'; 50_000]);
+    stuck.wait_until_read();
+    for _ in 0..10 {
+        expect_service(&mux);
+    }
+    assert_eq!(reply(&stuck).status(), "408");
+    stuck.expect_eof();
+    assert!(site.paths().iter().all(|path| path == "/still-served"));
+}
+
+#[test]
+fn e56_a_large_upload_that_stops_half_way_has_a_deadline() {
+    let _test =
+        Test::begin("What streams holds the upstream: give it a deadline, then close both.");
+    let hand = Hand::start();
+    let mux = Mux::start(
+        hand.addr(),
+        &["--max-body", "64KiB", "--client-timeout", "700ms"],
+    );
+    let stuck = mux.client();
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n");
+    stuck.send(&[b'x'; 100_000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    let other = mux.client();
+    other.send(&get("/other"));
+    assert_eq!(reply(&stuck).status(), "408");
+    stuck.expect_eof();
+    upstream.drain();
+    let upstream = hand.next();
+    assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
+    upstream.send(&ok(b"other"));
+    assert_eq!(reply(&other).text(), "other");
+}
+
+#[test]
+fn e56_a_large_upload_streams_and_arrives_whole() {
+    let _test =
+        Test::begin("What is too large to be held streams through, when its turn has come.");
+    let site = Site::start(|peer, asked| {
+        peer.send(&ok(format!("{:?}", Digest::of(&asked.body)).as_bytes()));
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &["--max-body", "64KiB"]);
+    let body = Rng::for_test().bytes(16 * MIB + 3);
+    let expected = format!("{:?}", Digest::of(&body));
+    let before = proc::private_kib(mux.pid());
+    let client = mux.client();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send(head.as_bytes());
+    client.send(&body);
+    assert_eq!(reply(&client).text(), expected);
+
+    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for piece in body.chunks(100_000) {
+        client.send(format!("{:x};ext=1\r\n", piece.len()).as_bytes());
+        client.send(piece);
+        client.send(b"\r\n");
+    }
+    client.send(b"0\r\nTrailer: t\r\n\r\n");
+    assert_eq!(reply(&client).text(), expected);
+    assert_eq!(site.accepts(), 1);
+    let grown = proc::private_kib(mux.pid()).saturating_sub(before);
+    ensure(grown < 6144, format!("The queue has grown by {grown} KiB."));
+}
+
+#[test]
+fn e56_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
+    let _test = Test::begin("An upload and its answer may overlap; each has its own end.");
+    let hand = Hand::start();
+    let mux = Mux::start(
+        hand.addr(),
+        &["--max-body", "1KiB", "--client-timeout", "500ms"],
+    );
+    let stuck = mux.client();
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    stuck.send(&[b'x'; 5000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    assert!(stuck.read_to_end().ends_with(b"half"));
+    upstream.drain();
+    expect_served_by(&mux, &hand);
+}
+
+#[test]
+fn e56_an_upload_and_its_answer_may_overlap() {
+    let _test = Test::begin("Read from the upstream while you send to it.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
+    let client = mux.client();
+    client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n");
+    client.send(&[b'x'; 2000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n");
+    drop(client.read_until(b"\r\n\r\n"));
+    drop(upstream.read_exact(2000));
+    upstream.send(&[b'y'; 2000]);
+    drop(client.read_exact(2000));
+    client.send(&[b'x'; 398_000]);
+    drop(upstream.read_exact(398_000));
+    upstream.send(&[b'y'; 398_000]);
+    drop(client.read_exact(398_000));
+    client.expect_eof();
+}
+
+/// Checks that the next client is served over a new connection.
+fn expect_served_by(mux: &Mux, hand: &Hand) {
+    let other = mux.client();
+    other.send(&get("/other"));
+    let upstream = hand.next();
+    assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
+    upstream.send(&ok(b"other"));
+    assert_eq!(reply(&other).text(), "other");
+}
+
+#[test]
+fn e56_an_upload_whose_client_dies_closes_the_upstream_connection() {
+    let _test =
+        Test::begin("The upstream must not take the next request for the rest of this one.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
+    let dying = mux.client();
+    dying.send(b"POST /dying HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    dying.send(&[b'x'; 5000]);
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    dying.reset();
+    upstream.drain();
+    let other = mux.client();
+    other.send(&get("/other"));
+    let upstream = hand.next();
+    assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
+    upstream.send(&ok(b"other"));
+    assert_eq!(reply(&other).text(), "other");
+}

@@ -74,14 +74,18 @@ impl Blocks {
     }
 }
 
-/// An upstream that pours `total` bytes into its first connection; the others are echoes.
+/// An upstream that pours `total` bytes into its first connection, and leaves it open; the others are echoes.
 fn pouring(seed: u64, total: u64) -> (Scripted, Arc<AtomicU64>) {
     let taken = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&taken);
     let upstream = Scripted::start("pouring upstream", move |peer: Peer| {
         let mut stream: &TcpStream = peer.stream();
         match peer.number() {
-            0 => Blocks::new(seed).write(stream, total, &count),
+            0 => {
+                Blocks::new(seed).write(stream, total, &count);
+                // Until the test has ended, in whichever way.
+                drop(std::io::copy(&mut stream, &mut std::io::sink()));
+            }
             // An echo ends with its test, in whichever way.
             _ => drop(std::io::copy(&mut &**peer.stream(), &mut stream)),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::{Digest, Rng, Test, ensure, proc};
 
-use crate::support::{Hand, MIB, Mux, Site, Then, ask, expect_service, get, ok, reply};
+use crate::support::{Hand, MIB, Mux, Site, Then, expect_service, get, ok, reply};
 
 #[test]
 fn e56_an_upload_that_stops_half_way_holds_nobody() {
@@ -21,6 +21,7 @@ fn e56_an_upload_that_stops_half_way_holds_nobody() {
     assert_eq!(reply(&stuck).status(), "408");
     stuck.expect_eof();
     assert!(site.paths().iter().all(|path| path == "/still-served"));
+    assert_eq!(site.accepts(), 1, "half a request would end a connection");
 }
 
 #[test]

@@ -91,6 +91,32 @@ fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
     assert_eq!(site.accepts(), 20);
 }
 
+#[test]
+fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
+    let _test = Test::begin("No event has told of the end yet: one read before the request does.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &[]);
+    let client = mux.client();
+    client.send(&get("/first"));
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.send(&ok(b"first"));
+    assert_eq!(reply(&client).text(), "first");
+    mux.stop();
+    // Both are there when the queue looks, the request first.
+    client.send(&post("/order", b"must not be lost"));
+    let ours = upstream.remote();
+    upstream.close();
+    eventually("the upstream has closed its connection", PATIENCE, || {
+        sockets::find(ours, hand.addr()).is_none_or(|row| row.state != ESTABLISHED)
+    });
+    mux.cont();
+    let upstream = hand.next();
+    drop(upstream.read_until(b"must not be lost"));
+    upstream.send(&ok(b"ordered"));
+    assert_eq!(reply(&client).text(), "ordered");
+}
+
 /// An upstream that answers the first request of a connection and dies at the second, without a byte.
 fn dies_at_the_second() -> Site {
     Site::start(|peer, asked| {

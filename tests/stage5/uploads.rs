@@ -1,7 +1,5 @@
 //! Requests that are too large to be held, or that stop half way.
 
-use std::time::Duration;
-
 use harness::{Digest, Rng, Test, ensure, proc};
 
 use crate::support::{Hand, MIB, Mux, Site, Then, expect_service, get, ok, reply};

@@ -136,7 +136,7 @@ impl<F: Framing> Worker<F> {
                 }
             }
             None => {
-                flight.dropped += body.len();
+                flight.dropped += head.len() + body.len();
                 if flight.dropped > self.limits.max_buffered {
                     self.tell(Event::Flooded, now);
                 }

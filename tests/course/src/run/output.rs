@@ -40,8 +40,7 @@ pub(crate) fn bounded(bytes: &[u8], limit: usize) -> String {
 pub(crate) fn message(output: &str) -> String {
     let is_frame = |line: &str| {
         let line = line.trim();
-        line.is_empty()
-            || super::secret::is_mark(line)
+        super::secret::is_mark(line)
             || line.starts_with("running ")
             || line.starts_with("test result: ")
             || line.starts_with("note: run with `RUST_BACKTRACE")
@@ -53,12 +52,14 @@ pub(crate) fn message(output: &str) -> String {
     // The list of failures at the end repeats the name.
     let end = lines.iter().rposition(|line| line.trim() == "failures:");
     let lines = &lines[..end.unwrap_or(lines.len())];
-    let kept: Vec<_> = lines
-        .iter()
-        .filter(|line| !is_frame(line))
-        .copied()
-        .collect();
-    kept.join("\n")
+    let mut kept: Vec<&str> = Vec::new();
+    for line in lines.iter().filter(|line| !is_frame(line)) {
+        // One empty line parts two thoughts; more are what the frame has left.
+        if !line.trim().is_empty() || kept.last().is_some_and(|last| !last.trim().is_empty()) {
+            kept.push(line);
+        }
+    }
+    kept.join("\n").trim_end().to_owned()
 }
 
 /// Finds the exercise whose `todo!` has ended a test: `3.2`.
@@ -88,10 +89,10 @@ mod tests {
 
     #[test]
     fn the_frame_of_libtest_is_taken_away() {
-        let output = "\nrunning 1 test\n\nthread 'e11_a' (7) panicked at tests/stage1.rs:5:3:\ntest e11_a ... \nIt is wrong.\n  1. connect\n\
+        let output = "\nrunning 1 test\n\nthread 'e11_a' (7) panicked at tests/stage1.rs:5:3:\ntest e11_a ... \n\nIt is wrong.\n\n\n  1. connect\n\n\
                       note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\nFAILED\n\n\
                       failures:\n\nfailures:\n    e11_a\n\ntest result: FAILED. 0 passed\n";
-        assert_eq!(message(output), "It is wrong.\n  1. connect");
+        assert_eq!(message(output), "It is wrong.\n\n  1. connect");
     }
 
     #[test]

@@ -9,12 +9,16 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{
     Client as Dialler, ClosedPort, PATIENCE, Program, Rng, Server, Test, lines, proc, scaled,
 };
+use nix::sys::pthread::{pthread_kill, pthread_self};
+use nix::sys::signal::Signal;
+use signal_hook::consts::SIGUSR1;
 use stage3_epoll::{
     Client, Clients, Event, Events, Fact, Interest, MAX_PENDING, Poll, Readiness, State, Token,
     Waker,
@@ -174,10 +178,16 @@ fn e31_the_ends_of_a_connection_can_be_told_apart() {
     let poll = registered(&ours, Token(1), Interest::READABLE);
     theirs.shutdown(std::net::Shutdown::Write).unwrap();
     let event = one_event(&poll);
-    assert!(event.is_read_closed() && !event.is_write_closed() && !event.is_error());
+    assert!(
+        event.is_read_closed() && !event.is_write_closed() && !event.is_error(),
+        "the other side has ended its output, and nothing else: {event:?}"
+    );
     drop(theirs);
     let event = one_event(&poll);
-    assert!(event.is_read_closed() && event.is_write_closed());
+    assert!(
+        event.is_read_closed() && event.is_write_closed(),
+        "the other side is gone, so both directions are over; one flag of several is enough: {event:?}"
+    );
     let table = [
         (Readiness::EPOLLIN, [true, false, false, false, false]),
         (Readiness::EPOLLOUT, [false, true, false, false, false]),
@@ -216,6 +226,28 @@ fn e31_a_time_limit_is_never_too_short() {
             before.elapsed()
         );
     }
+}
+
+#[test]
+fn e31_a_signal_is_no_error() {
+    let _test = Test::begin(
+        "A signal ends epoll_wait(2) early, with EINTR. That is no error: the wait has brought no events.",
+    );
+    signal_hook::flag::register(SIGUSR1, Arc::new(AtomicBool::new(false))).unwrap();
+    let (ours, _theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    let waiter = pthread_self();
+    thread::scope(|scope| {
+        let signals = scope.spawn(|| {
+            for _ in 0..50 {
+                pthread_kill(waiter, Signal::SIGUSR1).unwrap();
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        while !signals.is_finished() {
+            assert!(events_within(&poll, Duration::from_millis(20)).is_empty());
+        }
+    });
 }
 
 #[test]
@@ -448,7 +480,9 @@ fn e33_a_turn_is_bounded() {
 
 #[test]
 fn e34_a_token_finds_its_client() {
-    let _test = Test::begin("The row number is in the token: no searching.");
+    let _test = Test::begin(
+        "The row number is in the token: no searching. A token that is given twice removes nobody twice.",
+    );
     let mut clients = Clients::new();
     assert!(clients.is_empty());
     let tokens: Vec<_> = (0..100).map(|number| clients.insert(number)).collect();
@@ -458,9 +492,11 @@ fn e34_a_token_finds_its_client() {
     }
     assert_eq!(clients.remove(tokens[40]), Some(40));
     assert_eq!(clients.remove(tokens[40]), None, "gone is gone");
+    assert_eq!(clients.len(), 99, "one of 100 has left, and only once");
     assert_eq!(
-        (clients.len(), clients.get_mut(tokens[41])),
-        (99, Some(&mut 41))
+        clients.get_mut(tokens[41]),
+        Some(&mut 41),
+        "a neighbour stays"
     );
 }
 

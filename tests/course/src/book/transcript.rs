@@ -28,7 +28,7 @@
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `% varies: REGEX` | text that may differ from run to run, like a port that the kernel chooses; times of day and spaces never count |
+//! | `% varies: REGEX` | text that may differ from run to run, like a process id; times of day, ports chosen by the kernel, and spaces never count |
 //! | `% drop: REGEX` | lines of output that are left out |
 //! | `% file NAME: TEXT` | a file with one line of text, in the folder where the commands run |
 //! | `% needs: PROGRAM ...` | programs without which it cannot run (the usual ones, like curl, ss and strace, are known) |

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::Regex;
 
-/// Times of day, as our logs and as Python's server write them.
-const TIMES: [&str; 2] = [
+/// What varies always: times of day, as our logs and as Python's server write them, and ports that the kernel chooses.
+const ALWAYS: [&str; 3] = [
+    r"(?:127\.0\.0\.1|::1\]?):(?:3[2-9]|[45]\d|6\d)\d{3}\b",
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z",
     r"\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\]",
 ];
@@ -69,14 +70,14 @@ pub(super) enum Stay {
 }
 
 impl Transcript {
-    /// Reads the text of a file; times of day vary always.
+    /// Reads the text of a file.
     ///
     /// # Errors
     /// When a line for the runner is unknown, or output comes before the first command.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let mut transcript = Self::default();
-        for time in TIMES {
-            transcript.varies.push(Regex::new(time)?);
+        for pattern in ALWAYS {
+            transcript.varies.push(Regex::new(pattern)?);
         }
         let mut lines = text.lines().enumerate();
         while let Some((number, line)) = lines.next() {
@@ -351,6 +352,8 @@ client 127.0.0.1:50312
             "2026-11-25T20:47:09.343493Z INFO",
             "2027-01-02T03:04:05.678901Z  INFO"
         ));
+        assert!(transcript.is_same("x=127.0.0.1:36310", "x=127.0.0.1:60414"));
+        assert!(!transcript.is_same("127.0.0.1:8080", "127.0.0.1:3000"));
         assert!(transcript.is_same("[25/Nov/2026 20:47:09] GET", "[02/Jan/2027 03:04:05] GET"));
         assert!(!transcript.is_same("a:12345 b", "a:12345 c"));
         assert!(transcript.keeps("no noise") && !transcript.keeps("noise of a machine"));

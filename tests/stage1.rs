@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use harness::deadline::holds_by;
 use harness::{
-    Client, ClosedPort, Connect, Deadline, Peer, Program, Rng, Scripted, Server, Test, lines, proc,
+    Client, ClosedPort, Connect, Deadline, Failure, Peer, Program, Rng, Scripted, Server, Test,
+    lines, proc,
 };
 use socket2::Socket;
 use stage1_server::{
@@ -174,23 +175,32 @@ fn reversed(line: &[u8]) -> Vec<u8> {
 #[test]
 fn e12_a_line_is_reversed_and_its_newline_stays() {
     let _test = Test::begin("Reverse what stands before the newline; the newline keeps its place.");
-    assert_eq!(reversed(b"stressed\n"), b"desserts\n");
-    assert_eq!(reversed(b"no newline"), b"enilwen on");
-    assert_eq!(reversed(b"\n"), b"\n");
-    assert_eq!(reversed(b""), b"");
-    assert_eq!(
-        reversed(b"ab\r\n"),
-        b"\rba\n",
-        "only the last byte is the newline"
-    );
+    expect_reversed(b"stressed\n", b"desserts\n");
+    expect_reversed(b"no newline", b"enilwen on");
+    expect_reversed(b"\n", b"\n");
+    expect_reversed(b"", b"");
+    expect_reversed(b"ab\r\n", b"\rba\n");
 }
 
 #[test]
 fn e12_bytes_are_not_text() {
     let _test = Test::begin("Reverse bytes, not characters: the bytes need not be UTF-8.");
-    assert_eq!(reversed(b"\x00\xff\xfe\n"), b"\xfe\xff\x00\n");
+    expect_reversed(b"\x00\xff\xfe\n", b"\xfe\xff\x00\n");
     let line = Rng::for_test().line(100);
-    assert_eq!(reversed(&line), lines::reversed(&line));
+    expect_reversed(&line, &lines::reversed(&line));
+}
+
+/// Fails with both lines side by side and a caret where they part.
+fn expect_reversed(line: &[u8], expected: &[u8]) {
+    let seen = reversed(line);
+    if seen != expected {
+        let shown = line.escape_ascii();
+        Failure::new(format!(
+            "reverse_line turned \"{shown}\" into something else."
+        ))
+        .bytes(expected, &seen)
+        .raise();
+    }
 }
 
 // ---- exercise 1.3: LineBuffer ----

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::bug::apply;
 use super::plan::{Change, Claim, Demand, Proof, Setting};
 use crate::grade::bench::Workbench;
 use crate::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
-use crate::run::build::Build;
+use crate::run::build::{Build, cargo};
 use crate::run::test::{Guard, Outcome, Run};
 use crate::run::{output, suite};
 use crate::starter::blank;
@@ -87,6 +88,28 @@ impl<'a> Bench<'a> {
             // Whether it compiles is the business of the proofs.
             self.workbench.site.build(stage)?;
         }
+        Ok(())
+    }
+
+    /// Removes what was built of the workspace's own packages and keeps what they depend on.
+    ///
+    /// A test holds the path of the program that it starts: one that was built in another bench starts the other's.
+    ///
+    /// # Errors
+    /// When cargo cannot do it.
+    pub(super) fn forget_own(&self) -> Result<()> {
+        let mut clean = Command::new(cargo());
+        clean.args(["clean", "--offline", "--quiet", "--package", "harness"]);
+        for stage in &self.manifest.stages {
+            clean.args(["--package", stage.package()]);
+        }
+        clean.arg("--target-dir").arg(self.target());
+        let status = clean.current_dir(&self.workbench.site.root).status();
+        ensure!(
+            status.context("cannot start cargo")?.success(),
+            "cannot clean {}",
+            self.target().display()
+        );
         Ok(())
     }
 

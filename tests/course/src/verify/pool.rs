@@ -35,6 +35,7 @@ pub(super) fn benches<'a>(
                 first.warm_up()?;
             }
             copy(first.target(), bench.target())?;
+            bench.forget_own()?;
         }
         benches.push(bench);
     }

@@ -241,6 +241,7 @@ fn e31_a_signal_is_no_error() {
         let signals = scope.spawn(|| {
             for _ in 0..50 {
                 pthread_kill(waiter, Signal::SIGUSR1).unwrap();
+                // Spread over many waits: a signal between two of them interrupts nothing.
                 thread::sleep(Duration::from_millis(2));
             }
         });

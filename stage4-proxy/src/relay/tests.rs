@@ -240,13 +240,14 @@ fn bulk_is_spliced_and_small_transfers_are_copied_again() {
 }
 
 /// Lets a splice find the source empty, and says where the next bulk waits: in memory, in a pipe.
-fn after_an_empty_source(alone: bool, turns: usize) -> (usize, usize) {
+fn after_an_empty_source(alone: bool, later: bool, turns: usize) -> (usize, usize) {
     let mut rig = Rig::new(unix, &limits());
     rig.bench.alone = alone;
     rig.stall_in_bulk();
     rig.resume();
     rig.pump().unwrap();
     assert!(!rig.source.readable, "the source is empty");
+    rig.bench.alone = later;
     rig.deliver(&vec![7; CHUNK * (turns + 1)]);
     for _ in 0..turns {
         assert_eq!(rig.pump().unwrap(), Progress::Unfinished);
@@ -257,17 +258,19 @@ fn after_an_empty_source(alone: bool, turns: usize) -> (usize, usize) {
 
 #[test]
 fn a_lone_transfer_that_is_ahead_of_its_source_is_copied() {
-    assert_eq!(after_an_empty_source(true, 0), (CHUNK, 0));
+    assert_eq!(after_an_empty_source(true, true, 0), (CHUNK, 0));
 }
 
 #[test]
 fn a_lone_transfer_whose_source_is_ahead_is_spliced() {
-    assert_eq!(after_an_empty_source(true, 1), (0, CHUNK));
+    assert_eq!(after_an_empty_source(true, true, 1), (0, CHUNK));
 }
 
 #[test]
 fn bulk_in_company_is_spliced_whoever_is_ahead() {
-    assert_eq!(after_an_empty_source(false, 0), (0, CHUNK));
+    for (alone, later) in [(false, false), (false, true), (true, false)] {
+        assert_eq!(after_an_empty_source(alone, later, 0), (0, CHUNK));
+    }
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! Exercise 1.1: a listening socket, and what the command line says when there can be none.
+
+use std::time::Duration;
+
+use crate::support::program;
+use harness::deadline::holds_by;
+use harness::{Client, Deadline, Program, Test};
+use socket2::Socket;
+use stage1_server::{ListenOptions, listen, local_address};
+
+fn listen_on(address: &str) -> std::io::Result<Socket> {
+    let address = address.parse().expect("an address of this file");
+    listen(address, &ListenOptions::default())
+}
+
+#[test]
+fn e11_the_socket_listens_on_a_real_port() {
+    let _test = Test::begin("socket, bind, listen, in this order; port 0 lets the kernel choose.");
+    for address in ["127.0.0.1:0", "127.0.0.2:0"] {
+        let socket = listen_on(address).unwrap();
+        let address = local_address(&socket).unwrap();
+        assert_ne!(address.port(), 0);
+        let client = Client::connect(address);
+        let accepted = socket.accept().unwrap();
+        assert_eq!(accepted.1.as_socket(), Some(client.local()));
+    }
+}
+
+/// Listens, ends a connection, and tells whether the same port can be listened on again.
+fn a_port_can_be_used_again() -> bool {
+    let socket = listen_on("127.0.0.1:0").expect("a free port");
+    let address = local_address(&socket).expect("an internet address");
+    let client = Client::connect(address);
+    let accepted = socket.accept().expect("a client");
+    // Whoever closes first keeps the port in TIME_WAIT, for a minute.
+    drop((accepted, socket));
+    client.expect_eof();
+    client.close();
+    // Another test may just be starting a program: its copy of the socket lives until exec(2).
+    let soon = Deadline::after(Duration::from_secs(2));
+    holds_by(soon, &mut || {
+        listen(address, &ListenOptions::default()).is_ok()
+    })
+}
+
+#[test]
+fn e11_a_port_can_be_used_again_at_once() {
+    let _test =
+        Test::begin("Connections of the last run rest in TIME_WAIT: set SO_REUSEADDR before bind.");
+    // Three tries: meanwhile the kernel may have given the free port to somebody else.
+    let again = (0..3).any(|_| a_port_can_be_used_again());
+    harness::ensure(
+        again,
+        "After a connection has ended, its port cannot be used again.",
+    );
+}
+
+#[test]
+fn e11_a_crowd_fits_into_the_backlog() {
+    let _test =
+        Test::begin("Pass the backlog of the options to listen(2): a small one keeps clients out.");
+    let socket = listen_on("127.0.0.1:0").unwrap();
+    let address = local_address(&socket).unwrap();
+    let crowd: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
+    assert_eq!(crowd.len(), 200);
+}
+
+#[test]
+fn e11_a_port_in_use_is_one_clear_sentence() {
+    let _test =
+        Test::begin("The error of listen names the address; main prints it once and ends with 1.");
+    let taken = listen_on("127.0.0.1:0").unwrap();
+    let address = local_address(&taken).unwrap().to_string();
+    let finished = Program::new(program()).args(["--listen", &address]).run();
+    finished.expect_code(1).expect_one_sentence(&[&address]);
+    assert_eq!(
+        finished.stdout, b"",
+        "nothing listens, so nothing may be announced"
+    );
+}
+
+#[test]
+fn e11_a_foreign_address_is_one_clear_sentence() {
+    let _test = Test::begin("bind(2) fails with EADDRNOTAVAIL: say which address it was.");
+    // 192.0.2.0/24 is reserved for documentation (RFC 5737); this one is nobody's.
+    let finished = Program::new(program())
+        .args(["--listen", "192.0.2.213:0"])
+        .run();
+    finished
+        .expect_code(1)
+        .expect_one_sentence(&["192.0.2.213"]);
+}
+
+#[test]
+fn e11_a_port_of_the_system_is_one_clear_sentence() {
+    let _test =
+        Test::begin("bind(2) fails with EACCES for a port below 1024: say which address it was.");
+    // Whoever runs the tests may have the right (as root has), so only a refusal is judged here.
+    let process = Program::new(program())
+        .args(["--listen", "127.0.0.1:1"])
+        .spawn();
+    harness::eventually("the program listens or ends", harness::PATIENCE, || {
+        !process.stdout().is_empty() || process.wait_by(Duration::ZERO.into()).is_some()
+    });
+    if process.stdout().is_empty() {
+        process
+            .finish()
+            .expect_code(1)
+            .expect_one_sentence(&["127.0.0.1:1"]);
+    }
+}
+
+#[test]
+fn e11_malformed_flags_end_with_2() {
+    let _test = Test::begin("clap checks the arguments before anything else happens.");
+    let wrong: [&[&str]; 5] = [
+        &["--listen"],
+        &["--listen", "nowhere"],
+        &["--listen", "127.0.0.1:99999"],
+        &["--lisen", "127.0.0.1:0"],
+        &["surplus"],
+    ];
+    for arguments in wrong {
+        let finished = Program::new(program()).args(arguments).run();
+        finished.expect_code(2);
+        assert_eq!(finished.stdout, b"");
+        assert!(
+            !finished.stderr.is_empty(),
+            "{arguments:?} needs an explanation"
+        );
+    }
+}
+
+#[test]
+fn e11_help_names_the_flag_and_its_default() {
+    let _test = Test::begin("--help comes from the documentation of the arguments.");
+    let finished = Program::new(program()).arg("--help").run();
+    let help = String::from_utf8_lossy(&finished.expect_code(0).stdout).into_owned();
+    assert!(
+        help.contains("--listen") && help.contains("127.0.0.1:8080"),
+        "{help}"
+    );
+}

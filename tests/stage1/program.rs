@@ -1,0 +1,142 @@
+//! Exercise 1.5: the whole program, one client after the other.
+
+use crate::support::{HALF_A_SECOND, program, server};
+use harness::{Client, ClosedPort, Connect, Rng, Server, Test, lines, proc};
+
+#[test]
+fn e15_one_line_on_stdout_says_where() {
+    let _test = Test::begin("Print the real port, once, and flush it.");
+    let server = server();
+    assert!(server.addr().ip().is_loopback());
+    assert_ne!(server.addr().port(), 0);
+    lines::served(server.addr());
+    lines::served(server.addr());
+    let expected = format!("listening on {}\n", server.addr());
+    assert!(server.terminate().success());
+    assert_eq!(String::from_utf8_lossy(&server.stdout()), expected);
+}
+
+#[test]
+fn e15_ipv6_is_an_address_like_any_other() {
+    let _test = Test::begin("The domain of the socket follows from the address.");
+    if ClosedPort::try_at("[::1]:0".parse().unwrap()).is_err() {
+        return; // This machine has no IPv6.
+    }
+    let server = Server::start(program(), &["--listen", "[::1]:0"]);
+    assert!(server.addr().is_ipv6());
+    lines::served(server.addr());
+}
+
+#[test]
+fn e15_a_signal_ends_the_program_with_0() {
+    let _test = Test::begin("SIGTERM and SIGINT are a wish, not an accident: end with 0.");
+    assert_eq!(server().terminate().code(), Some(0));
+    assert_eq!(server().interrupt().code(), Some(0));
+    let busy = server();
+    let client = Client::connect(busy.addr());
+    lines::one_line(&client, &mut Rng::for_test());
+    assert_eq!(busy.terminate().code(), Some(0), "with a client");
+    client.expect_closed();
+}
+
+#[test]
+fn e15_one_client_after_the_other() {
+    let _test = Test::begin("After the end of one client, accept the next.");
+    let server = server();
+    for _ in 0..3 {
+        lines::lines_in_turn(server.addr());
+        lines::an_empty_conversation(server.addr());
+    }
+    lines::several_lines_in_one_write(server.addr());
+    lines::one_byte_at_a_time(server.addr());
+    lines::awkward_bytes(server.addr());
+    lines::a_last_line_without_newline(server.addr());
+}
+
+#[test]
+fn e15_who_waits_is_served_when_the_first_has_left() {
+    let _test = Test::begin("A waiting client is in the backlog: the next accept brings it.");
+    let server = server();
+    let mut rng = Rng::for_test();
+    let first = Client::connect(server.addr());
+    lines::one_line(&first, &mut rng);
+    let second = Client::connect(server.addr());
+    let line = rng.line(30);
+    second.send(&line);
+    lines::one_line(&first, &mut rng);
+    first.close();
+    second.expect(&lines::reversed(&line));
+}
+
+#[test]
+fn e15_a_reset_does_not_end_the_program() {
+    let _test = Test::begin("A reset is an error of one client: log it, and accept the next.");
+    let server = server();
+    lines::a_reset_and_then_another(server.addr());
+    server.expect_alive();
+}
+
+#[test]
+fn e15_answers_that_nobody_takes_do_not_end_the_program() {
+    let _test = Test::begin(
+        "Writing to a client that is gone fails with EPIPE (and SIGPIPE kills, if not ignored).",
+    );
+    let server = server();
+    let client = Client::connect(server.addr());
+    lines::one_line(&client, &mut Rng::for_test());
+    server.stop();
+    client.send(b"one\ntwo\n");
+    client.half_close();
+    client.reset();
+    server.cont();
+    lines::served(server.addr());
+    lines::gone_with_answers_pending(server.addr());
+    server.expect_alive();
+}
+
+#[test]
+fn e15_a_pause_is_not_an_end() {
+    let _test = Test::begin("Keep reading: a client may think in the middle of a line.");
+    let server = server();
+    lines::a_pause_within_a_line(server.addr());
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e15_a_stop_and_a_continue_change_nothing() {
+    let _test = Test::begin("A system call that a signal interrupted (EINTR) is made again.");
+    let server = server();
+    let mut rng = Rng::for_test();
+    server.stop();
+    server.cont();
+    let client = Client::connect(server.addr());
+    lines::one_line(&client, &mut rng);
+    server.stop();
+    let line = rng.line(50);
+    client.send(&line);
+    server.cont();
+    client.expect(&lines::reversed(&line));
+}
+
+#[test]
+fn e15_a_stop_in_the_middle_of_an_answer_loses_nothing() {
+    let _test = Test::begin(
+        "A signal may end write(2) early, with a part of the bytes: write_all goes on with the rest.",
+    );
+    let server = server();
+    // Long lines make long writes, so that the server waits in the middle of one.
+    let line = Rng::for_test().line(60_000);
+    let input = line.repeat(200);
+    let client = Connect::new().receive_buffer(32 * 1024).to(server.addr());
+    let sending = client.send_in_background(input.clone());
+    let answer = lines::reversed(&input);
+    for part in answer.chunks(answer.len() / 6 + 1) {
+        lines::wait_until_stalled(&client, || sending.is_done());
+        server.stop();
+        server.cont();
+        client.expect(part);
+    }
+    sending.join();
+    client.half_close();
+    client.expect_eof();
+}

@@ -1,0 +1,193 @@
+//! Exercises 2.3 and 2.4: one address after the other, and a connection that is started without waiting.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+
+use crate::support::{SHORT, connect, program};
+use harness::{
+    BlackHole, ClosedPort, PATIENCE, Program, Scripted, Test, eventually, in_time, scaled, sockets,
+};
+use socket2::Socket;
+use stage2_client::{Prefer, finish_connect, order, start_connect};
+
+/// A refusing IPv6 address; on a machine without IPv6 one that cannot be reached, which must be passed over, too.
+fn broken_ipv6() -> (Option<ClosedPort>, SocketAddr) {
+    let port = ClosedPort::try_at(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 0))).ok();
+    let address = port.as_ref().map_or(
+        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 9)),
+        ClosedPort::addr,
+    );
+    (port, address)
+}
+
+fn peer_of(socket: &Socket) -> Option<SocketAddr> {
+    socket.peer_addr().ok()?.as_socket()
+}
+
+#[test]
+fn e23_the_first_address_that_answers_is_taken() {
+    let _test = Test::begin("Return at the first success: no second connection may be made.");
+    let (first, second) = (Scripted::silent(), Scripted::silent());
+    let socket = connect(&[first.addr(), second.addr()], PATIENCE).unwrap();
+    assert_eq!(peer_of(&socket), Some(first.addr()));
+    assert!(
+        !socket.nonblocking().unwrap(),
+        "the socket comes back in blocking mode"
+    );
+    first.wait_for_accepts(1);
+    assert_eq!(second.accepts(), 0);
+}
+
+#[test]
+fn e23_ipv6_refused_then_ipv4_works() {
+    let _test = Test::begin("A refusal is no reason to give up while there is another address.");
+    let (_port, broken) = broken_ipv6();
+    let works = Scripted::silent();
+    let socket = connect(&[broken, works.addr()], PATIENCE).unwrap();
+    assert_eq!(peer_of(&socket), Some(works.addr()));
+}
+
+#[test]
+fn e23_a_black_hole_then_one_that_works() {
+    let _test = Test::begin("Each address has its own time limit; after it, try the next.");
+    let (hole, works) = (BlackHole::start(), Scripted::silent());
+    let socket = connect(&[hole.addr(), works.addr()], scaled(SHORT)).unwrap();
+    assert_eq!(peer_of(&socket), Some(works.addr()));
+}
+
+#[test]
+fn e23_ipv6_is_preferred_and_ipv4_on_request() {
+    let _test = Test::begin("order first, then connect in that order.");
+    let Ok(probe) = ClosedPort::try_at(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 0))) else {
+        return; // This machine has no IPv6.
+    };
+    drop(probe);
+    let six = Scripted::options("v6").address(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 0)));
+    let six = six.start(|peer| peer.expect_eof());
+    let four = Scripted::silent();
+    for (prefer, expected) in [(Prefer::default(), six.addr()), (Prefer::Ipv4, four.addr())] {
+        let mut both = vec![four.addr(), six.addr()];
+        order(&mut both, prefer);
+        assert_eq!(
+            peer_of(&connect(&both, PATIENCE).unwrap()),
+            Some(expected),
+            "{prefer:?}"
+        );
+    }
+}
+
+#[test]
+fn e23_the_error_names_every_address() {
+    let _test =
+        Test::begin("Whoever reads the error wants to know what was tried, and why each failed.");
+    let (refused, hole) = (ClosedPort::start(), BlackHole::start());
+    let (_port, broken) = broken_ipv6();
+    let all = [broken, hole.addr(), refused.addr()];
+    let error = connect(&all, scaled(SHORT)).unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::ConnectionRefused,
+        "the kind of the last one"
+    );
+    for address in all {
+        assert!(
+            error.to_string().contains(&address.to_string()),
+            "{address} is missing in: {error}"
+        );
+    }
+}
+
+#[test]
+fn e23_the_reasons_can_be_told_apart() {
+    let _test =
+        Test::begin("Keep the kind of the error: refused, timed out and nothing to try differ.");
+    let (refused, hole) = (ClosedPort::start(), BlackHole::start());
+    let kind = |address: &[SocketAddr]| connect(address, scaled(SHORT)).unwrap_err().kind();
+    assert_eq!(kind(&[refused.addr()]), ErrorKind::ConnectionRefused);
+    assert_eq!(kind(&[hole.addr()]), ErrorKind::TimedOut);
+    assert_eq!(kind(&[]), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn e23_a_refusal_is_one_clear_sentence() {
+    let _test = Test::begin("main prints the error of connect once and ends with 1.");
+    let refused = ClosedPort::start();
+    let address = refused.addr().to_string();
+    let finished = Program::new(program()).arg(&address).run();
+    finished.expect_code(1).expect_one_sentence(&[&address]);
+    assert_eq!(finished.stdout, b"");
+}
+
+#[test]
+fn e23_a_black_hole_ends_with_the_time_limit() {
+    let _test = Test::begin(
+        "--connect-timeout reaches connect; a hanging connect(2) would take two minutes.",
+    );
+    let hole = BlackHole::start();
+    let address = hole.addr().to_string();
+    let finished = Program::new(program())
+        .args(["--connect-timeout", "200ms", &address])
+        .run();
+    finished.expect_code(1).expect_one_sentence(&[&address]);
+}
+
+/// Waits until the kernel has decided about a connection that was started.
+fn wait_until_decided(socket: &Socket, to: SocketAddr) {
+    let local = socket
+        .local_addr()
+        .ok()
+        .and_then(|address| address.as_socket());
+    eventually("the connection is made or has failed", PATIENCE, || {
+        let row = local.and_then(|local| sockets::find(local, to));
+        row.is_none_or(|row| row.state != sockets::SYN_SENT)
+    });
+}
+
+/// Reads the flags of a descriptor from `proc_pid_fdinfo(5)`, where they stand in octal.
+fn is_close_on_exec(socket: &Socket) -> bool {
+    const O_CLOEXEC: u32 = 0o2_000_000;
+    let path = format!("/proc/self/fdinfo/{}", socket.as_raw_fd());
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
+        .is_some_and(|flags| flags & O_CLOEXEC != 0)
+}
+
+#[test]
+fn e24_a_started_connection_finishes() {
+    let _test =
+        Test::begin("Make the socket non-blocking, connect, and take EINPROGRESS for a yes.");
+    let works = Scripted::start("server", |peer| peer.send(b"hello"));
+    let socket = start_connect(works.addr()).unwrap();
+    assert!(socket.nonblocking().unwrap());
+    assert!(
+        is_close_on_exec(&socket),
+        "no other program may inherit the socket"
+    );
+    wait_until_decided(&socket, works.addr());
+    finish_connect(&socket).unwrap();
+    assert_eq!(peer_of(&socket), Some(works.addr()));
+}
+
+#[test]
+fn e24_a_refusal_is_found_in_so_error() {
+    let _test = Test::begin("Writable is not connected: SO_ERROR knows the outcome.");
+    let refused = ClosedPort::start();
+    // On loopback the kernel may know at once; both ways are right.
+    let outcome = start_connect(refused.addr()).and_then(|socket| {
+        wait_until_decided(&socket, refused.addr());
+        finish_connect(&socket)
+    });
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn e24_a_black_hole_does_not_hold_the_caller() {
+    let _test = Test::begin("A blocking connect(2) here would freeze a whole event loop.");
+    let hole = BlackHole::start();
+    let address = hole.addr();
+    let socket = in_time("start_connect", move || start_connect(address));
+    assert!(socket.unwrap().peer_addr().is_err(), "nobody answered yet");
+}

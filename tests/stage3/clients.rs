@@ -1,0 +1,74 @@
+//! Exercise 3.4 through the library: the table of clients and its tokens.
+
+use harness::Test;
+use stage3_epoll::{Clients, Token};
+
+#[test]
+fn e34_a_token_finds_its_client() {
+    let _test = Test::begin(
+        "The row number is in the token: no searching. A token that is given twice removes nobody twice.",
+    );
+    let mut clients = Clients::new();
+    assert!(clients.is_empty());
+    let tokens: Vec<_> = (0..100).map(|number| clients.insert(number)).collect();
+    assert_eq!(clients.len(), 100);
+    for (number, token) in (0..100).zip(&tokens) {
+        assert_eq!(clients.get_mut(*token), Some(&mut { number }));
+    }
+    assert_eq!(clients.remove(tokens[40]), Some(40));
+    assert_eq!(clients.remove(tokens[40]), None, "gone is gone");
+    assert_eq!(clients.len(), 99, "one of 100 has left, and only once");
+    assert_eq!(
+        clients.get_mut(tokens[41]),
+        Some(&mut 41),
+        "a neighbour stays"
+    );
+}
+
+#[test]
+fn e34_an_old_token_never_finds_a_new_client() {
+    let _test = Test::begin(
+        "Count the clients of a row: the generation tells an old token from a new one.",
+    );
+    let mut clients = Clients::new();
+    let mut old = Vec::new();
+    for number in 0..1000 {
+        let token = clients.insert(number);
+        assert!(!old.contains(&token), "no token is used twice");
+        assert_eq!(clients.remove(token), Some(number));
+        old.push(token);
+    }
+    let newest = clients.insert(4711);
+    assert!(
+        old.iter()
+            .all(|token| clients.get_mut(*token).is_none() && clients.remove(*token).is_none())
+    );
+    assert_eq!(clients.get_mut(newest), Some(&mut 4711));
+}
+
+#[test]
+fn e34_rows_are_used_again() {
+    let _test =
+        Test::begin("A free list: the table is as long as the largest crowd, not as the day.");
+    let mut clients = Clients::new();
+    let mut rows = std::collections::HashSet::new();
+    for number in 0..10_000 {
+        let token = clients.insert(number);
+        rows.insert(token.0 & 0xffff_ffff);
+        clients.remove(token);
+    }
+    assert_eq!(rows.len(), 1, "one client at a time needs one row");
+}
+
+#[test]
+fn e34_a_token_that_nobody_gave_out_finds_nobody() {
+    let _test = Test::begin(
+        "Look the row up with get, not with an index: an unknown one is no reason to panic.",
+    );
+    let mut clients = Clients::new();
+    clients.insert("Ada");
+    for number in [1, u64::MAX, 1 << 32, u64::MAX - 1] {
+        assert_eq!(clients.get_mut(Token(number)), None, "{number}");
+        assert_eq!(clients.remove(Token(number)), None, "{number}");
+    }
+}

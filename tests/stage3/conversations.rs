@@ -1,0 +1,155 @@
+//! Exercise 3.5: the line service for clients of every temper.
+
+use crate::support::{HALF_A_SECOND, server};
+use harness::{Client as Dialler, PATIENCE, Rng, Test, lines, proc};
+
+#[test]
+fn e35_the_same_service_as_stage_1() {
+    let _test =
+        Test::begin("Bytes in any pieces, lines out: the machine of stage 1 behind another loop.");
+    let server = server();
+    lines::lines_in_turn(server.addr());
+    lines::several_lines_in_one_write(server.addr());
+    lines::one_byte_at_a_time(server.addr());
+    lines::awkward_bytes(server.addr());
+    lines::a_last_line_without_newline(server.addr());
+    lines::an_empty_conversation(server.addr());
+    lines::the_longest_line(server.addr());
+}
+
+#[test]
+fn e35_a_pause_is_not_an_end() {
+    let _test = Test::begin(
+        "EAGAIN is not the end of the input, and an unfinished line is no reason to spin.",
+    );
+    let server = server();
+    lines::a_pause_within_a_line(server.addr());
+    let thinking = Dialler::connect(server.addr());
+    thinking.send(b"half a li");
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e35_a_burst_is_answered_to_its_end() {
+    let _test =
+        Test::begin("Edge-triggered and not drained? What was not read is not reported again.");
+    let server = server();
+    lines::a_burst(server.addr());
+    lines::a_mebibyte_before_the_end(server.addr());
+}
+
+#[test]
+fn e35_a_slow_reader_gets_everything() {
+    let _test = Test::begin(
+        "After EAGAIN from write, keep the rest and ask for EPOLLOUT until it is gone.",
+    );
+    let server = server();
+    lines::a_slow_reader(server.addr());
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e35_an_idle_client_costs_no_cpu() {
+    let _test = Test::begin("EPOLLOUT only while bytes wait: an idle socket is always writable.");
+    let server = server();
+    let client = Dialler::connect(server.addr());
+    lines::one_line(&client, &mut Rng::for_test());
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+    lines::one_line(&client, &mut Rng::for_test());
+}
+
+#[test]
+fn e35_a_stalled_client_costs_nothing_and_holds_nobody() {
+    let _test =
+        Test::begin("While its answers wait, do not read it; nothing in the loop may block.");
+    let server = server();
+    lines::served(server.addr());
+    let before = proc::private_kib(server.pid());
+    let (stalled, input) = lines::a_stalled_client(server.addr());
+    let grown = proc::private_kib(server.pid()).saturating_sub(before);
+    assert!(
+        grown < 2048,
+        "{grown} KiB more for one client that does not read"
+    );
+    lines::served(server.addr());
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+    // Its FIN waits behind bytes that are not read yet: that must not become a spin either.
+    stalled.half_close();
+    lines::served(server.addr());
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+    stalled.expect(&lines::reversed(&input));
+    stalled.expect_eof();
+}
+
+#[test]
+fn e35_a_client_that_waits_for_its_last_answers_costs_no_cpu() {
+    let _test = Test::begin(
+        "After a read of 0 stop asking for readable: the end of the input stays readable for ever.",
+    );
+    let server = server();
+    let line = Rng::for_test().line(32 * 1024);
+    // Few enough bytes to be read to their end, more than the buffers of a client take that does not read.
+    let client = harness::Connect::new()
+        .receive_buffer(4096)
+        .to(server.addr());
+    let input = line.repeat(200);
+    let sending = client.send_in_background(input.clone());
+    harness::eventually("everything is sent, or nobody takes more", PATIENCE, || {
+        sending.is_done() || proc::state(server.pid()) == 'S'
+    });
+    lines::served(server.addr());
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+    client.expect(&lines::reversed(&input));
+    sending.join();
+    client.half_close();
+    client.expect_eof();
+}
+
+#[test]
+fn e35_a_reset_does_not_end_the_program() {
+    let _test = Test::begin("A reset is an error of one client: let it go, and serve the others.");
+    let server = server();
+    let witness = Dialler::connect(server.addr());
+    lines::a_reset_and_then_another(server.addr());
+    lines::one_line(&witness, &mut Rng::for_test());
+    server.expect_alive();
+}
+
+#[test]
+fn e35_answers_that_nobody_takes_do_not_end_the_program() {
+    let _test = Test::begin(
+        "Writing to a client that is gone fails with EPIPE (and SIGPIPE kills, if not ignored).",
+    );
+    let server = server();
+    lines::served(server.addr());
+    let before = proc::fd_count(server.pid());
+    let client = Dialler::connect(server.addr());
+    lines::one_line(&client, &mut Rng::for_test());
+    server.stop();
+    client.send(b"one\ntwo\n");
+    client.half_close();
+    client.reset();
+    server.cont();
+    lines::gone_with_answers_pending(server.addr());
+    server.expect_alive();
+    proc::fds_return_to(server.pid(), before);
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e35_a_stop_and_a_continue_change_nothing() {
+    let _test =
+        Test::begin("epoll_wait returns EINTR after a stop: that is a turn without events.");
+    let server = server();
+    let client = Dialler::connect(server.addr());
+    for _ in 0..3 {
+        server.stop();
+        let line = Rng::for_test().line(50);
+        client.send(&line);
+        server.cont();
+        client.expect(&lines::reversed(&line));
+        server.stop();
+        server.cont();
+    }
+    lines::served(server.addr());
+}

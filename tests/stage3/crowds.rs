@@ -1,0 +1,163 @@
+//! Exercise 3.5: many clients at once, old events, and descriptors that run out.
+
+use crate::support::{ANY_PORT, HALF_A_SECOND, program, server};
+use harness::{Client as Dialler, Program, Rng, Test, lines, proc};
+
+#[test]
+fn e35_many_clients_at_once() {
+    let _test = Test::begin(
+        "200 clients knock at once: accept until EAGAIN, or let epoll report the rest again.",
+    );
+    let server = server();
+    lines::a_crowd(server.addr(), 200);
+    let mut rng = Rng::for_test();
+    let crowd: Vec<_> = (0..100).map(|_| Dialler::connect(server.addr())).collect();
+    for _ in 0..3 {
+        for client in &crowd {
+            lines::one_line(client, &mut rng);
+        }
+    }
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e35_a_crowd_that_came_in_one_moment() {
+    let _test = Test::begin("One event of the listener may stand for 200 clients.");
+    let server = server();
+    server.stop();
+    let mut rng = Rng::for_test();
+    let crowd: Vec<_> = (0..200)
+        .map(|_| (Dialler::connect(server.addr()), rng.line(32)))
+        .collect();
+    for (client, line) in &crowd {
+        client.send(line);
+    }
+    server.cont();
+    // All stay connected: who is not accepted at once gets no second knock.
+    for (client, line) in &crowd {
+        client.expect(&lines::reversed(line));
+    }
+}
+
+#[test]
+fn e35_visits_leave_nothing_behind() {
+    let _test =
+        Test::begin("A read of 0 is the end of that client: remove its row, close its socket.");
+    let server = server();
+    lines::served(server.addr());
+    let before = proc::fd_count(server.pid());
+    for number in 0..200 {
+        let client = Dialler::connect(server.addr());
+        if number % 2 == 0 {
+            client.close()
+        } else {
+            client.reset()
+        }
+    }
+    lines::served(server.addr());
+    proc::fds_return_to(server.pid(), before);
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e35_an_event_reaches_nobody_but_its_client() {
+    let _test = Test::begin(
+        "The kernel uses descriptors again at once: an event of the old owner is not for the new one.",
+    );
+    let server = server();
+    let mut rng = Rng::for_test();
+    for _ in 0..5 {
+        let old: Vec<_> = (0..20).map(|_| Dialler::connect(server.addr())).collect();
+        old.iter()
+            .for_each(|client| lines::one_line(client, &mut rng));
+        server.stop();
+        for (number, client) in old.into_iter().enumerate() {
+            client.send(&rng.line(20));
+            if number % 2 == 0 {
+                client.close()
+            } else {
+                client.reset()
+            }
+        }
+        let new: Vec<_> = (0..20)
+            .map(|_| (Dialler::connect(server.addr()), rng.line(32)))
+            .collect();
+        new.iter()
+            .step_by(2)
+            .for_each(|(client, line)| client.send(line));
+        server.cont();
+        new.iter()
+            .skip(1)
+            .step_by(2)
+            .for_each(|(client, line)| client.send(line));
+        for (client, line) in &new {
+            client.expect(&lines::reversed(line));
+        }
+        for (client, _) in &new {
+            client.half_close();
+            client.expect_eof();
+        }
+    }
+}
+
+#[test]
+fn e35_more_clients_than_descriptors_wait_their_turn() {
+    let _test = Test::begin(
+        "EMFILE: leave the others in the backlog, pause, and accept again when somebody leaves.",
+    );
+    let server = Program::new(program())
+        .args(ANY_PORT)
+        .open_files(64)
+        .serve();
+    lines::a_crowd(server.addr(), 500);
+    server.expect_alive();
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+#[test]
+fn e35_full_does_not_spin_and_recovers() {
+    let _test = Test::begin(
+        "A listener that cannot accept stays readable: stop asking about it for a while.",
+    );
+    let server = Program::new(program())
+        .args(ANY_PORT)
+        .open_files(32)
+        .serve();
+    let mut rng = Rng::for_test();
+    let mut crowd: Vec<_> = (0..60)
+        .map(|_| (Dialler::connect(server.addr()), rng.line(32)))
+        .collect();
+    crowd.iter().for_each(|(client, line)| client.send(line));
+    let waiting = crowd.split_off(16);
+    for (client, line) in &crowd {
+        client.expect(&lines::reversed(line));
+    }
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+    lines::one_line(&crowd[0].0, &mut rng);
+    // Whoever was served leaves, and so the next come in.
+    drop(crowd);
+    for (client, line) in waiting {
+        client.expect(&lines::reversed(&line));
+    }
+    server.expect_alive();
+}
+
+#[test]
+fn e35_two_hundred_clients_die_at_once() {
+    let _test = Test::begin("Each event ends one client; the rest of the batch goes on.");
+    let server = server();
+    lines::served(server.addr());
+    let before = proc::fd_count(server.pid());
+    let crowd: Vec<_> = (0..200).map(|_| Dialler::connect(server.addr())).collect();
+    crowd
+        .iter()
+        .for_each(|client| lines::one_line(client, &mut Rng::for_test()));
+    server.stop();
+    for client in crowd {
+        client.reset();
+    }
+    server.cont();
+    lines::served(server.addr());
+    proc::fds_return_to(server.pid(), before);
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}

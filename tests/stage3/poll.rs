@@ -1,0 +1,219 @@
+//! Exercise 3.1 through the library: `Poll`, `Interest`, `Event`.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{events_now, events_within, one_event, pair, registered};
+use harness::Test;
+use nix::sys::pthread::{pthread_kill, pthread_self};
+use nix::sys::signal::Signal;
+use signal_hook::consts::SIGUSR1;
+use stage3_epoll::{Event, Interest, Poll, Readiness, Token};
+
+#[test]
+fn e31_bytes_make_a_socket_readable() {
+    let _test = Test::begin(
+        "register adds the descriptor, poll fetches the events: epoll_ctl(2), epoll_wait(2).",
+    );
+    let (ours, mut theirs) = pair();
+    let token = Token(u64::MAX - 7);
+    let poll = registered(&ours, token, Interest::READABLE);
+    assert!(events_now(&poll).is_empty(), "nothing has come yet");
+    theirs.write_all(b"x").unwrap();
+    let event = one_event(&poll);
+    assert_eq!(event.token(), token, "all 64 bits of the token come back");
+    assert!(event.is_readable() && !event.is_read_closed() && !event.is_error());
+    assert!(!event.is_writable(), "nobody asked for it");
+    assert!(
+        one_event(&poll).is_readable(),
+        "level-triggered: as long as bytes wait, it says so"
+    );
+}
+
+#[test]
+fn e31_edges_are_reported_once() {
+    let _test = Test::begin("Interest::edge adds EPOLLET and keeps what was there.");
+    let (ours, mut theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE.edge());
+    theirs.write_all(b"x").unwrap();
+    assert!(one_event(&poll).is_readable());
+    assert!(events_now(&poll).is_empty(), "the same bytes are no news");
+    theirs.write_all(b"y").unwrap();
+    assert!(one_event(&poll).is_readable());
+}
+
+#[test]
+fn e31_interest_says_what_is_asked_for() {
+    let _test = Test::begin("wanting(read, write) is one of four constants.");
+    let table = [
+        (false, false, Interest::NONE),
+        (true, false, Interest::READABLE),
+        (false, true, Interest::WRITABLE),
+        (true, true, Interest::BOTH),
+    ];
+    for (read, write, interest) in table {
+        assert_eq!(
+            Interest::wanting(read, write),
+            interest,
+            "read {read}, write {write}"
+        );
+    }
+    let (ours, mut theirs) = pair();
+    theirs.write_all(b"x").unwrap();
+    for (read, write, interest) in table {
+        let poll = registered(&ours, Token(1), interest);
+        let events = events_now(&poll);
+        assert_eq!(
+            events.iter().any(|event| event.is_readable()),
+            read,
+            "{interest:?}"
+        );
+        assert_eq!(
+            events.iter().any(|event| event.is_writable()),
+            write,
+            "{interest:?}"
+        );
+    }
+}
+
+#[test]
+fn e31_interest_can_be_changed_and_withdrawn() {
+    let _test =
+        Test::begin("reregister replaces token and interest; deregister takes the descriptor out.");
+    let (ours, mut theirs) = pair();
+    theirs.write_all(b"x").unwrap();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    poll.reregister(&ours, Token(2), Interest::WRITABLE)
+        .unwrap();
+    let event = one_event(&poll);
+    assert_eq!(
+        (event.token(), event.is_readable(), event.is_writable()),
+        (Token(2), false, true)
+    );
+    poll.reregister(&ours, Token(3), Interest::NONE).unwrap();
+    assert!(events_now(&poll).is_empty());
+    poll.reregister(&ours, Token(4), Interest::BOTH).unwrap();
+    assert!(one_event(&poll).is_readable());
+    poll.deregister(&ours).unwrap();
+    assert!(events_now(&poll).is_empty());
+    assert!(
+        poll.reregister(&ours, Token(5), Interest::BOTH).is_err(),
+        "it is not registered any more"
+    );
+}
+
+#[test]
+fn e31_a_closed_descriptor_leaves_by_itself() {
+    let _test = Test::begin("The poll must not keep a copy of the descriptor.");
+    let (ours, mut theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    theirs.write_all(b"x").unwrap();
+    drop(ours);
+    assert!(events_now(&poll).is_empty());
+}
+
+#[test]
+fn e31_the_ends_of_a_connection_can_be_told_apart() {
+    let _test = Test::begin(
+        "EPOLLRDHUP: no more comes. EPOLLHUP: both directions are over. Ask for RDHUP with READABLE.",
+    );
+    let (ours, theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    theirs.shutdown(std::net::Shutdown::Write).unwrap();
+    let event = one_event(&poll);
+    assert!(
+        event.is_read_closed() && !event.is_write_closed() && !event.is_error(),
+        "the other side has ended its output, and nothing else: {event:?}"
+    );
+    drop(theirs);
+    let event = one_event(&poll);
+    assert!(
+        event.is_read_closed() && event.is_write_closed(),
+        "the other side is gone, so both directions are over; one flag of several is enough: {event:?}"
+    );
+    let table = [
+        (Readiness::EPOLLIN, [true, false, false, false, false]),
+        (Readiness::EPOLLOUT, [false, true, false, false, false]),
+        (Readiness::EPOLLRDHUP, [false, false, true, false, false]),
+        (Readiness::EPOLLHUP, [false, false, true, true, false]),
+        (Readiness::EPOLLERR, [false, false, false, true, true]),
+    ];
+    for (readiness, expected) in table {
+        let event = Event::new(Token(9), readiness);
+        let seen = [
+            event.is_readable(),
+            event.is_writable(),
+            event.is_read_closed(),
+            event.is_write_closed(),
+            event.is_error(),
+        ];
+        assert_eq!(
+            seen, expected,
+            "{readiness:?}: readable, writable, read closed, write closed, error"
+        );
+    }
+}
+
+#[test]
+fn e31_a_time_limit_is_never_too_short() {
+    let _test =
+        Test::begin("epoll counts milliseconds: round up, or 300 microseconds become a busy loop.");
+    let (ours, _theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    for limit in [Duration::from_micros(300), Duration::from_micros(20_500)] {
+        let before = Instant::now();
+        assert!(events_within(&poll, limit).is_empty());
+        assert!(
+            before.elapsed() >= limit,
+            "{limit:?} took only {:?}",
+            before.elapsed()
+        );
+    }
+}
+
+#[test]
+fn e31_a_signal_is_no_error() {
+    let _test = Test::begin(
+        "A signal ends epoll_wait(2) early, with EINTR. That is no error: the wait has brought no events.",
+    );
+    signal_hook::flag::register(SIGUSR1, Arc::new(AtomicBool::new(false))).unwrap();
+    let (ours, _theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    let waiter = pthread_self();
+    thread::scope(|scope| {
+        let signals = scope.spawn(|| {
+            for _ in 0..50 {
+                pthread_kill(waiter, Signal::SIGUSR1).unwrap();
+                // Spread over many waits: a signal between two of them interrupts nothing.
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        while !signals.is_finished() {
+            assert!(events_within(&poll, Duration::from_millis(20)).is_empty());
+        }
+    });
+}
+
+#[test]
+fn e31_many_descriptors_have_their_own_tokens() {
+    let _test =
+        Test::begin("Each event carries the token that was registered with its descriptor.");
+    let pairs: Vec<_> = (0..8).map(|_| pair()).collect();
+    let poll = Poll::new().unwrap();
+    for (number, (ours, _)) in (0..).zip(&pairs) {
+        poll.register(ours, Token(number << 40 | 5), Interest::READABLE)
+            .unwrap();
+    }
+    for number in [3, 6] {
+        (&pairs[number].1).write_all(b"x").unwrap();
+    }
+    let mut tokens: Vec<_> = events_now(&poll)
+        .iter()
+        .map(|event| event.token().0 >> 40)
+        .collect();
+    tokens.sort_unstable();
+    assert_eq!(tokens, [3, 6]);
+}

@@ -2,9 +2,11 @@
 
 use std::fmt::Debug;
 use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::crowding::crowding;
 use crate::failure::{Failure, fail};
 
 /// How long a test waits for something that should happen at once, before scaling.
@@ -14,20 +16,33 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// A moment after which waiting makes no sense any more.
+///
+/// Where others have filled the machine meanwhile, it is put off (see [`crowding`]): slow is not stuck.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
-    at: Instant,
+    began: Instant,
     allowed: Duration,
+    /// Whether a crowd puts it off.
+    patient: bool,
 }
 
 impl Deadline {
-    /// Starts a deadline that passes after `duration`, scaled by `COURSE_TIME_SCALE`.
+    /// Starts a deadline that passes after `duration`, scaled.
     #[must_use]
     pub fn after(duration: Duration) -> Self {
-        let allowed = scaled(duration);
         Self {
-            at: Instant::now() + allowed,
-            allowed,
+            began: Instant::now(),
+            allowed: scaled(duration),
+            patient: true,
+        }
+    }
+
+    /// The same, but nothing puts it off: for windows in which nothing may happen.
+    #[must_use]
+    pub fn exactly(duration: Duration) -> Self {
+        Self {
+            patient: false,
+            ..Self::after(duration)
         }
     }
 
@@ -40,9 +55,12 @@ impl Deadline {
     /// Returns the time that is left, or `None` when the deadline has passed.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.at
-            .checked_duration_since(Instant::now())
-            .filter(|left| !left.is_zero())
+        let waited = self.began.elapsed();
+        left(self.allowed, waited).or_else(|| {
+            // Only now, when somebody would give up, does it matter.
+            let stretched = self.allowed.mul_f64(crowding() / crowding_at_start());
+            self.patient.then(|| left(stretched, waited)).flatten()
+        })
     }
 
     /// Tells whether the deadline has passed.
@@ -51,11 +69,30 @@ impl Deadline {
         self.remaining().is_none()
     }
 
-    /// Returns the whole time that was allowed, for messages.
+    /// Returns the time that was allowed when it began, for messages.
     #[must_use]
     pub fn allowed(&self) -> Duration {
         self.allowed
     }
+
+    /// Waits for a value from another thread.
+    ///
+    /// # Errors
+    /// When the deadline passes first, or nobody is left to send one.
+    pub fn receive<T>(&self, values: &Receiver<T>) -> Result<T, RecvTimeoutError> {
+        loop {
+            let left = self.remaining().ok_or(RecvTimeoutError::Timeout)?;
+            match values.recv_timeout(left) {
+                Err(RecvTimeoutError::Timeout) => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+fn left(allowed: Duration, waited: Duration) -> Option<Duration> {
+    let left = allowed.checked_sub(waited);
+    left.filter(|left| !left.is_zero())
 }
 
 impl From<Duration> for Deadline {
@@ -76,7 +113,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Starts with a deadline that passes after `patience`, scaled by `COURSE_TIME_SCALE`.
+    /// Starts with a deadline that passes after `patience`, scaled.
     pub(crate) fn new(patience: Duration) -> Self {
         Self {
             patience,
@@ -95,10 +132,16 @@ impl Flow {
     }
 }
 
-/// Multiplies `duration` by `COURSE_TIME_SCALE` (default 1), for slow machines.
+/// Multiplies `duration` by `COURSE_TIME_SCALE` (default 1), for slow machines, and by what the crowd on the machine
+/// demands. The factor stays the same until the process ends, so that times can be compared.
 #[must_use]
 pub fn scaled(duration: Duration) -> Duration {
-    duration.mul_f64(time_scale())
+    duration.mul_f64(time_scale() * crowding_at_start())
+}
+
+fn crowding_at_start() -> f64 {
+    static CROWDING: OnceLock<f64> = OnceLock::new();
+    *CROWDING.get_or_init(crowding)
 }
 
 fn time_scale() -> f64 {
@@ -192,6 +235,30 @@ mod tests {
         let deadline = Deadline::after(Duration::ZERO);
         assert!(deadline.passed());
         assert_eq!(deadline.remaining(), None);
+    }
+
+    #[test]
+    fn a_crowd_puts_off_what_is_patient() {
+        let base = Duration::from_secs(10);
+        assert_eq!(
+            left(base, Duration::from_secs(4)),
+            Some(Duration::from_secs(6))
+        );
+        assert_eq!(left(base, base), None);
+        assert_eq!(left(2 * base, base), Some(base));
+        assert!(!Deadline::exactly(Duration::from_millis(1)).patient);
+    }
+
+    #[test]
+    fn a_value_that_never_comes_is_not_waited_for() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        sender.send(7).unwrap();
+        assert_eq!(Deadline::patience().receive(&receiver), Ok(7));
+        let soon = Deadline::exactly(Duration::from_millis(1));
+        assert_eq!(soon.receive(&receiver), Err(RecvTimeoutError::Timeout));
+        drop(sender);
+        let gone = Deadline::patience().receive(&receiver);
+        assert_eq!(gone, Err(RecvTimeoutError::Disconnected));
     }
 
     #[test]

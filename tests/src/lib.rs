@@ -34,6 +34,7 @@
 mod captured;
 pub mod cause;
 pub mod connect;
+pub mod crowding;
 pub mod deadline;
 mod diag;
 pub mod diff;

@@ -203,7 +203,7 @@ impl Peer {
     #[track_caller]
     pub fn expect_silence(&self, quiet: Duration) {
         let mut seen = Vec::new();
-        let end = self.read_some_by(&mut seen, CHUNK, Deadline::after(quiet));
+        let end = self.read_some_by(&mut seen, CHUNK, Deadline::exactly(quiet));
         if end != Some(End::TimedOut) {
             let what = end.map_or_else(|| "received bytes".into(), |end| end.after(0));
             self.fail(&format!("expected silence for {quiet:?} but {what}"))

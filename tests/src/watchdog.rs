@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use crate::deadline::{Deadline, PATIENCE, scaled};
+use crate::deadline::{Deadline, PATIENCE};
 use crate::failure::Failure;
 use crate::transcript::Transcript;
 
@@ -27,8 +27,9 @@ impl Watchdog {
         let (leash, ended) = mpsc::channel();
         let (transcript, name) = (transcript.clone(), test_name());
         thread::spawn(move || {
-            if ended.recv_timeout(scaled(LIMIT)) == Err(RecvTimeoutError::Timeout) {
-                let limit = scaled(LIMIT);
+            let deadline = Deadline::after(LIMIT);
+            if deadline.receive(&ended) == Err(RecvTimeoutError::Timeout) {
+                let limit = deadline.allowed();
                 let report = transcript.report();
                 let text = format!(
                     "\n{name} did not end within {limit:?}: some call in it never returns, or it loops.\n{report}\n"
@@ -59,8 +60,7 @@ pub fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 
         // Nobody listens any more when it came too late.
         let _ = done.send(work());
     });
-    let deadline = Deadline::after(PATIENCE);
-    match result.recv_timeout(deadline.allowed()) {
+    match Deadline::patience().receive(&result) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => {
             Failure::new(format!("{what} did not return within {PATIENCE:?}.")).raise()

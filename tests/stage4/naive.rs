@@ -9,7 +9,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use harness::proc::{fd_count, fds_return_to};
-use harness::{Client, PATIENCE, Peer, Rng, Scripted, Server, Test, Upstream, ensure, eventually};
+use harness::{
+    Client, Deadline, PATIENCE, Peer, Rng, Scripted, Server, Test, Upstream, ensure, eventually,
+};
 
 /// How long something is given that would happen at once if it happened at all.
 const QUIET: Duration = Duration::from_millis(400);
@@ -37,7 +39,7 @@ impl Hand {
     }
 
     fn next(&self) -> Peer {
-        let arrival = self.arrivals.recv_timeout(harness::scaled(PATIENCE));
+        let arrival = Deadline::patience().receive(&self.arrivals);
         arrival.unwrap_or_else(|_| harness::fail("the proxy did not connect to the upstream"))
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) use crate::proxy::{Proxy, Row, wait_until_still};
 use harness::scripted::Options;
-use harness::{Client, Connect, PATIENCE, Peer, Scripted, eventually, fail, scaled, sockets};
+use harness::{Client, Connect, Deadline, PATIENCE, Peer, Scripted, eventually, fail, sockets};
 
 /// A window in which a waiting program uses no CPU.
 pub(crate) const HALF_A_SECOND: Duration = Duration::from_millis(500);
@@ -49,7 +49,7 @@ impl Hand {
     /// Waits for the next connection.
     #[track_caller]
     pub(crate) fn next(&self) -> Peer {
-        let arrival = self.arrivals.recv_timeout(scaled(PATIENCE));
+        let arrival = Deadline::patience().receive(&self.arrivals);
         arrival.unwrap_or_else(|_| fail("The proxy did not connect to the upstream."))
     }
 }

@@ -20,7 +20,13 @@ const PAUSE: Duration = Duration::from_millis(120);
 /// Starts a proxy with [`LIMIT`] for `option`, to an upstream that is played by hand.
 #[track_caller]
 fn limited(option: &str) -> (Proxy, Hand) {
-    let limit = format!("{}ms", scaled(LIMIT).as_millis());
+    limited_to(LIMIT, option)
+}
+
+/// The same with another limit.
+#[track_caller]
+fn limited_to(limit: Duration, option: &str) -> (Proxy, Hand) {
+    let limit = format!("{}ms", scaled(limit).as_millis());
     proxy_and_hand(&[option, &limit])
 }
 
@@ -220,12 +226,14 @@ fn e48_a_transfer_that_flows_is_never_idle() {
     let _test = Test::begin("Bytes that move put the limit off, in bulk as one by one.");
     // The kernel's buffers take some MiB: what counts is what the proxy moves, so each piece is larger than that.
     const PIECE: usize = 6 * MIB;
-    let bytes = vec![7; 14 * PIECE];
-    let (proxy, hand) = limited(IDLE);
+    // Longer than a busy machine lets anybody wait, and shorter than the transfer.
+    let limit = 3 * LIMIT;
+    let bytes = vec![7; 26 * PIECE];
+    let (proxy, hand) = limited_to(limit, IDLE);
     let (client, upstream) = session(&proxy, &hand);
     thread::scope(|scope| {
         let sending = scope.spawn(|| upstream.try_send(&bytes));
-        for _ in 0..12 {
+        for _ in 0..24 {
             client.expect(&bytes[..PIECE]);
             upstream.expect_silence(PAUSE);
         }

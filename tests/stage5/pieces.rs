@@ -6,13 +6,14 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Client, Test, fail, scaled};
+use harness::{Client, Test, fail};
 
 use crate::support::{Mux, Site, Then, get, ok, reply};
 
-/// 40 times 40 ms is more than this limit, and 40 times the work far less.
-const MESSAGES: u32 = 40;
-const LIMIT: Duration = Duration::from_millis(1000);
+/// How many messages are exchanged; the kernel acknowledges the first few at once in any case (`TCP_QUICKACK`, `tcp(7)`).
+const MESSAGES: usize = 40;
+/// Less than a delayed acknowledgement, and far more than the work.
+const LIMIT: Duration = Duration::from_millis(25);
 
 #[test]
 fn e55_an_upstream_that_writes_its_head_first_is_not_kept_waiting() {
@@ -45,15 +46,20 @@ fn e55_a_client_that_writes_its_head_first_is_not_kept_waiting() {
 }
 
 fn exchange(client: &Client, send: impl Fn(&Client)) {
-    let begin = Instant::now();
-    for _ in 0..MESSAGES {
-        send(client);
-        assert_eq!(reply(client).status(), "200");
-    }
-    let took = begin.elapsed();
-    if took > scaled(LIMIT) {
+    let mut times: Vec<_> = (0..MESSAGES).map(|_| time(client, &send)).collect();
+    times.sort_unstable();
+    // A busy machine makes some of them slow; delayed acknowledgements make nearly all of them so.
+    let median = times[MESSAGES / 2];
+    if median > LIMIT {
         fail(format!(
-            "{MESSAGES} messages took {took:?}, as if each waited for a delayed acknowledgement."
+            "Half of {MESSAGES} messages took {median:?} or more each, as if they waited for a delayed acknowledgement."
         ));
     }
+}
+
+fn time(client: &Client, send: impl Fn(&Client)) -> Duration {
+    let begin = Instant::now();
+    send(client);
+    assert_eq!(reply(client).status(), "200");
+    begin.elapsed()
 }

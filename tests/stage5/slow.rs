@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Connect, Digest, End, Rng, Test, ensure, proc};
+use harness::{Connect, Digest, End, Rng, Test, ensure, proc, scaled};
 
 use crate::support::{Hand, MIB, Mux, Site, Then, ask, expect_service, get, ok, reply};
 
@@ -88,9 +88,10 @@ fn e56_a_slow_reader_that_keeps_the_pace_gets_everything() {
     let _test = Test::begin("Whoever takes its response steadily is not sent away.");
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
+    let limit = format!("{}ms", scaled(Duration::from_secs(2)).as_millis());
     let mux = Mux::start(
         site.addr(),
-        &["--client-timeout", "2s", "--max-buffered", "64KiB"],
+        &["--client-timeout", &limit, "--max-buffered", "64KiB"],
     );
     let client = Connect::new().receive_buffer(16 * 1024).to(mux.addr());
     client.send(&get("/large"));

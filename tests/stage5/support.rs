@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use harness::{Client, PATIENCE, Peer, Program, Scripted, Server, eventually_equal, fail, scaled};
+use harness::{Client, Deadline, Peer, Program, Scripted, Server, eventually_equal, fail};
 
 /// One MiB, in bytes.
 pub(crate) const MIB: usize = 1024 * 1024;
@@ -292,7 +292,7 @@ impl Hand {
     /// Waits for the next connection.
     #[track_caller]
     pub(crate) fn next(&self) -> Peer {
-        let arrival = self.arrivals.recv_timeout(scaled(PATIENCE));
+        let arrival = Deadline::patience().receive(&self.arrivals);
         arrival.unwrap_or_else(|_| fail("The queue did not connect to the upstream."))
     }
 }

@@ -9,12 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use harness::crowding::crowding;
 
 use super::isolation::Isolation;
 use super::toolchain;
 
 /// How long a test may take: a little longer than the harness gives it, which then tells the story of the test itself.
-/// `COURSE_TIME_SCALE` stretches both.
+/// `COURSE_TIME_SCALE` stretches both, and so does a crowd on the machine.
 const TEST_SECONDS: u64 = 75;
 /// How long the compiler may take, for the code of others.
 const BUILD_SECONDS: u64 = 900;
@@ -167,7 +168,8 @@ impl Guard {
 
     fn confine(&self, seconds: u64, memory: u64) -> Result<Command> {
         let ourselves = env::current_exe().context("cannot find ourselves")?;
-        let seconds = Duration::from_secs(seconds).mul_f64(self.scale).as_secs();
+        let seconds = Duration::from_secs(seconds).mul_f64(self.scale * crowding());
+        let seconds = seconds.as_secs();
         let isolation = clap::ValueEnum::to_possible_value(&self.isolation);
         let isolation = isolation.map_or_else(String::new, |value| value.get_name().to_owned());
         let mut command = Command::new(ourselves);

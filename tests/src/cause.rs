@@ -9,6 +9,8 @@ pub enum Symptom {
     EarlyEnd,
     /// The connection was reset.
     Reset,
+    /// Nobody is there: the connection was refused, or it was gone when bytes were sent.
+    Gone,
     /// Nothing came, and nothing ended.
     Silence,
     /// A program that has nothing to do uses the CPU.
@@ -39,8 +41,13 @@ impl Symptom {
                  side sends no more; it may still be reading. What is in a buffer at that moment must be written first."
             }
             Self::Reset => {
-                "a socket was dropped while bytes that nobody had read were waiting in it, or the program has died. Read its \
-                 last lines on stderr first: a panic stands there. If there is none, look for a socket that goes out of scope."
+                "a socket was dropped while bytes that nobody had read were waiting in it, or the program has ended. Read its \
+                 last lines on stderr first: a panic stands there. If there is none, look for a way out of its loop, or for a \
+                 socket that goes out of scope."
+            }
+            Self::Gone => {
+                "the program has ended, or it has closed what it should have kept: its listening socket, or this connection. \
+                 The end of a client, or an error of it, ends that client only; a server then goes on with the others."
             }
             Self::Silence => {
                 "everybody waits for somebody else. The bytes may still be in a buffer of the program; or it waits in a read \

@@ -1,11 +1,12 @@
 //! Options of a connection to be made.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::cause::Symptom;
 use crate::deadline::{PATIENCE, scaled};
 use crate::failure::Failure;
 use crate::peer::Peer;
@@ -73,7 +74,12 @@ impl Connect {
         match self.try_to(address) {
             Ok(peer) => peer,
             Err(error) => {
-                Failure::new(format!("A client cannot connect to {address}: {error}.")).raise()
+                let failure =
+                    Failure::new(format!("A client cannot connect to {address}: {error}."));
+                if error.kind() == ErrorKind::ConnectionRefused {
+                    failure.symptom(Symptom::Gone).raise()
+                }
+                failure.raise()
             }
         }
     }

@@ -127,6 +127,19 @@ pub fn ensure(holds: bool, sentence: impl Into<String>) {
     }
 }
 
+/// Fails unless `seen` is `expected`, and shows where they part; `what` names the bytes, as "The answer".
+///
+/// # Panics
+/// When the bytes differ.
+#[track_caller]
+pub fn expect_bytes(what: &str, expected: &[u8], seen: &[u8]) {
+    if seen != expected {
+        Failure::new(format!("{what} is not what was expected."))
+            .bytes(expected, seen)
+            .raise();
+    }
+}
+
 /// Makes failures of the calling thread silent as soon as `stopping` is true.
 pub(crate) fn forgive_when(stopping: &Arc<AtomicBool>) {
     STOPPING.set(Some(Arc::clone(stopping)));

@@ -63,7 +63,7 @@ pub mod watchdog;
 pub use connect::Connect;
 pub use deadline::{Deadline, PATIENCE, eventually, eventually_equal, scaled};
 pub use digest::{Digest, Hasher};
-pub use failure::{Failure, Test, ensure, fail};
+pub use failure::{Failure, Test, ensure, expect_bytes, fail};
 pub use finished::Finished;
 pub use gate::Gate;
 pub use nix::sys::signal::Signal;

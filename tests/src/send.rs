@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::cause::Symptom;
 use crate::deadline::{Deadline, Flow, holds_by};
 use crate::diff;
 use crate::failure::Failure;
@@ -149,7 +150,13 @@ impl Peer {
         let (sent, result) = self.write_within(bytes, self.patience);
         if let Err(error) = result {
             let (sent, all) = (diff::count(sent), diff::count(bytes.len()));
+            let symptom = if error.kind() == ErrorKind::TimedOut {
+                Symptom::Silence
+            } else {
+                Symptom::Gone
+            };
             self.fail(&format!("could send only {sent} of {all}: {error}"))
+                .symptom(symptom)
                 .raise();
         }
     }

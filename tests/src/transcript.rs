@@ -180,6 +180,9 @@ impl Transcript {
 
 impl State {
     fn steps_text(&self) -> String {
+        if self.steps == 0 {
+            return String::new();
+        }
         let mut text = String::from("\nWhat was done and seen:\n");
         self.first.iter().for_each(|step| step.write(&mut text));
         let left_out = self.steps - self.first.len() - self.last.len();
@@ -187,9 +190,6 @@ impl State {
             let _ = writeln!(text, "        ... {left_out} steps left out ...");
         }
         self.last.iter().for_each(|step| step.write(&mut text));
-        if self.steps == 0 {
-            text.push_str("  (nothing yet)\n");
-        }
         text
     }
 

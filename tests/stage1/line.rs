@@ -1,6 +1,6 @@
 //! Exercises 1.2 and 1.3 through the library: a line is reversed, and lines are found in a stream.
 
-use harness::{Failure, Rng, Test, lines};
+use harness::{Failure, Rng, Test, ensure, expect_bytes, lines};
 use stage1_server::{LineBuffer, MAX_LINE, reverse_line};
 
 fn reversed(line: &[u8]) -> Vec<u8> {
@@ -50,6 +50,18 @@ fn take_lines(buffer: &mut LineBuffer) -> Vec<Vec<u8>> {
     .collect()
 }
 
+/// Fails at the first line that is wrong, or when there are too few or too many; `which` names them.
+fn expect_lines(which: &str, expected: &[&[u8]], seen: &[Vec<u8>]) {
+    for (number, (expected, seen)) in (1..).zip(expected.iter().zip(seen)) {
+        expect_bytes(&format!("Line {number} {which}"), expected, seen);
+    }
+    let (wanted, came) = (expected.len(), seen.len());
+    ensure(
+        came == wanted,
+        format!("{came} lines {which}, but it should be {wanted}."),
+    );
+}
+
 #[test]
 fn e13_a_line_may_come_in_any_pieces() {
     let _test = Test::begin("Keep the bytes after the last newline until their own newline comes.");
@@ -62,7 +74,7 @@ fn e13_a_line_may_come_in_any_pieces() {
             seen.extend(take_lines(&mut buffer));
         }
         let expected: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').collect();
-        assert_eq!(seen, expected, "in pieces of {size}");
+        expect_lines(&format!("in pieces of {size}"), &expected, &seen);
         assert_eq!(buffer.rest(), None);
     }
 }
@@ -72,9 +84,17 @@ fn e13_one_piece_may_bring_many_lines() {
     let _test = Test::begin("Ask for lines until there is none: one read may bring several.");
     let mut buffer = LineBuffer::new();
     buffer.extend(b"one\n\nthree\nfo");
-    assert_eq!(take_lines(&mut buffer), [&b"one\n"[..], b"\n", b"three\n"]);
+    expect_lines(
+        "of the first piece",
+        &[b"one\n", b"\n", b"three\n"],
+        &take_lines(&mut buffer),
+    );
     buffer.extend(b"ur\n");
-    assert_eq!(take_lines(&mut buffer), [b"four\n"]);
+    expect_lines(
+        "of the second piece",
+        &[b"four\n"],
+        &take_lines(&mut buffer),
+    );
 }
 
 #[test]
@@ -82,11 +102,9 @@ fn e13_the_rest_is_the_last_line() {
     let _test = Test::begin("At the end of the input, what is left is a line without newline.");
     let mut buffer = LineBuffer::new();
     buffer.extend(b"one\nrest");
-    assert_eq!(take_lines(&mut buffer), [b"one\n"]);
-    assert_eq!(
-        buffer.rest().map(|rest| rest.to_vec()),
-        Some(b"rest".to_vec())
-    );
+    expect_lines("before the end", &[b"one\n"], &take_lines(&mut buffer));
+    let rest = buffer.rest().map(|rest| rest.to_vec());
+    expect_bytes("The rest", b"rest", &rest.unwrap_or_default());
     assert_eq!(buffer.rest(), None, "it is taken once");
 }
 

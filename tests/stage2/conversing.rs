@@ -4,7 +4,9 @@ use std::io::{self, Cursor, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 
 use crate::support::{HALF_A_SECOND, client, connect};
-use harness::{Digest, Gate, PATIENCE, Peer, Rng, Scripted, Sink, Test, in_time, lines, proc};
+use harness::{
+    Digest, Gate, PATIENCE, Peer, Rng, Scripted, Sink, Test, expect_bytes, in_time, lines, proc,
+};
 use stage2_client::converse;
 
 /// Connects to a scripted server and converses with it in this process.
@@ -192,7 +194,7 @@ fn e25_the_library_converses_too() {
     assert_eq!(Digest::of(&output), Digest::of(&input));
     let (result, output) = converse_with(&Scripted::source(b"bye".to_vec()), Vec::new());
     result.unwrap();
-    assert_eq!(output, b"bye");
+    expect_bytes("The output", b"bye", &output);
 }
 
 /// An output that takes nothing.

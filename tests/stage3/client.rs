@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 
 use crate::support::pair;
-use harness::{Rng, Test, lines};
+use harness::{Rng, Test, expect_bytes, lines};
 use stage3_epoll::{Client, Event, Fact, Interest, MAX_PENDING, Readiness, State, Token};
 
 /// A client whose other end is in the test's hand.
@@ -60,7 +60,7 @@ fn e33_an_event_is_only_a_hint() {
     assert_eq!(client.state(), State::Open);
     theirs.write_all(b"lf\n").unwrap();
     turn(&mut client).unwrap();
-    assert_eq!(received(&mut theirs), b"flah\n");
+    expect_bytes("The answer", b"flah\n", &received(&mut theirs));
 }
 
 #[test]
@@ -71,10 +71,10 @@ fn e33_an_idle_client_wants_to_read_only() {
     assert_eq!(client.interest(), Interest::READABLE);
     theirs.write_all(b"one\n").unwrap();
     turn(&mut client).unwrap();
-    assert_eq!(
-        received(&mut theirs),
+    expect_bytes(
+        "The answer in the same turn",
         b"eno\n",
-        "written at once, in the same turn"
+        &received(&mut theirs),
     );
     assert_eq!(client.interest(), Interest::READABLE);
     assert_eq!(
@@ -148,7 +148,7 @@ fn e33_a_last_line_without_newline_is_answered() {
     theirs.shutdown(std::net::Shutdown::Write).unwrap();
     turn(&mut client).unwrap();
     turn(&mut client).unwrap();
-    assert_eq!(received(&mut theirs), b"eno\ntsal");
+    expect_bytes("The answer", b"eno\ntsal", &received(&mut theirs));
     assert_eq!(client.state(), State::Closed);
 }
 

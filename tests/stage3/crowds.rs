@@ -132,7 +132,13 @@ fn e35_full_does_not_spin_and_recovers() {
     for (client, line) in &crowd {
         client.expect(&lines::reversed(line));
     }
+    let told = server.stderr().lines().count();
     proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+    let told = server.stderr().lines().count() - told;
+    harness::ensure(
+        told < 20,
+        format!("{told} lines on stderr in half a second: a pause is one try and one warning."),
+    );
     lines::one_line(&crowd[0].0, &mut rng);
     // Whoever was served leaves, and so the next come in.
     drop(crowd);

@@ -1,6 +1,6 @@
 //! Exercise 5.1 through the library: one line is a request, one line is its response.
 
-use harness::Test;
+use harness::{Test, expect_bytes};
 use stage5_mux::queue::framing::{
     Ending, Exchange, Framing, Keep, Passage, Refusal, Requests, Responses, Status, Taken,
 };
@@ -71,7 +71,7 @@ fn e51_what_is_not_complete_is_not_taken() {
         status: Status::Complete(exchange),
     };
     assert_eq!(taken, Ok(whole));
-    assert_eq!(request, b"half and half\n");
+    expect_bytes("The request", b"half and half\n", &request);
     assert!(!reader.is_inside(), "the next request has not begun");
 }
 
@@ -110,7 +110,7 @@ fn e51_the_last_line_needs_no_newline() {
     let _ = reader.take(b"last", &mut request);
     let exchange = reader.end_of_input(b"last", &mut request);
     let exchange = exchange.expect("a request").expect("a request");
-    assert_eq!(request, b"last\n");
+    expect_bytes("The request", b"last\n", &request);
     assert_eq!(exchange.details, Terminated::No);
     assert!(!exchange.persistent, "nothing follows the end");
     let passage = answer(&exchange, b"tsal\n");

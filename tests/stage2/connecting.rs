@@ -184,6 +184,23 @@ fn e24_a_refusal_is_found_in_so_error() {
 }
 
 #[test]
+fn e24_what_cannot_be_reached_is_told_at_once() {
+    let _test = Test::begin(
+        "EINPROGRESS alone means \"under way\": with any other error there is nothing to wait for.",
+    );
+    // TCP has two ends, so connect(2) refuses addresses that mean many machines.
+    for address in ["255.255.255.255:9", "224.0.0.1:9"] {
+        let outcome = start_connect(address.parse().unwrap());
+        let kind = outcome.err().map(|error| error.kind());
+        assert_eq!(
+            kind,
+            Some(ErrorKind::NetworkUnreachable),
+            "connect(2) refuses {address} at once"
+        );
+    }
+}
+
+#[test]
 fn e24_a_black_hole_does_not_hold_the_caller() {
     let _test = Test::begin("A blocking connect(2) here would freeze a whole event loop.");
     let hole = BlackHole::start();

@@ -1,17 +1,17 @@
 //! Exercise 3.1 through the library: `Poll`, `Interest`, `Event`.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{events_now, events_within, one_event, pair, registered};
-use harness::Test;
+use harness::{PATIENCE, Test};
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
 use signal_hook::consts::SIGUSR1;
-use stage3_epoll::{Event, Interest, Poll, Readiness, Token};
+use stage3_epoll::{Event, Events, Interest, Poll, Readiness, Token};
 
 #[test]
 fn e31_bytes_make_a_socket_readable() {
@@ -174,26 +174,50 @@ fn e31_a_time_limit_is_never_too_short() {
     }
 }
 
-#[test]
-fn e31_a_signal_is_no_error() {
-    let _test = Test::begin(
-        "A signal ends epoll_wait(2) early, with EINTR. That is no error: the wait has brought no events.",
-    );
-    signal_hook::flag::register(SIGUSR1, Arc::new(AtomicBool::new(false))).unwrap();
-    let (ours, _theirs) = pair();
-    let poll = registered(&ours, Token(1), Interest::READABLE);
+/// Calls `wait` again and again while signals reach this thread.
+fn while_interrupted(mut wait: impl FnMut()) {
+    signal_hook::flag::register(SIGUSR1, Arc::new(AtomicBool::new(false))).expect("a handler");
     let waiter = pthread_self();
     thread::scope(|scope| {
         let signals = scope.spawn(|| {
             for _ in 0..50 {
-                pthread_kill(waiter, Signal::SIGUSR1).unwrap();
+                pthread_kill(waiter, Signal::SIGUSR1).expect("a signal");
                 // Spread over many waits: a signal between two of them interrupts nothing.
                 thread::sleep(Duration::from_millis(2));
             }
         });
         while !signals.is_finished() {
-            assert!(events_within(&poll, Duration::from_millis(20)).is_empty());
+            wait();
         }
+    });
+}
+
+#[test]
+fn e31_a_signal_is_no_error() {
+    let _test = Test::begin(
+        "A signal ends epoll_wait(2) early, with EINTR. That is no error: the wait has brought no events.",
+    );
+    let (ours, _theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    while_interrupted(|| assert!(events_within(&poll, Duration::from_millis(20)).is_empty()));
+}
+
+#[test]
+fn e31_an_interrupted_wait_leaves_no_old_events() {
+    let _test = Test::begin(
+        "Clear the events before the wait: a wait that a signal ends early puts nothing in their place.",
+    );
+    let (mut ours, mut theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    let mut events = Events::with_capacity(4);
+    while_interrupted(|| {
+        theirs.write_all(b"x").unwrap();
+        poll.poll(&mut events, Some(PATIENCE)).unwrap();
+        ours.read_exact(&mut [0]).unwrap();
+        let limit = Some(Duration::from_millis(20));
+        poll.poll(&mut events, limit).unwrap();
+        let old: Vec<_> = events.iter().collect();
+        assert!(old.is_empty(), "this was read before the wait: {old:?}");
     });
 }
 

@@ -106,6 +106,8 @@ fn chain_of_sources(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -116,5 +118,19 @@ mod tests {
     fn every_source_has_its_place_in_the_sentence() {
         let error = Cold(io::Error::other("no power"));
         assert_eq!(chain_of_sources(&error), "the kettle is cold: no power");
+    }
+
+    #[test]
+    fn a_program_has_the_name_of_its_file() {
+        let path = std::env::current_exe().unwrap();
+        let name = path.file_name().and_then(OsStr::to_str);
+        assert_eq!(Some(program_name().as_str()), name);
+    }
+
+    #[test]
+    fn logging_can_be_started_twice() {
+        start_logging();
+        start_logging();
+        assert!(tracing::dispatcher::has_been_set());
     }
 }

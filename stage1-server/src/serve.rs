@@ -103,6 +103,8 @@ fn report(address: &SockAddr, outcome: io::Result<()>) {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
 
     use super::*;
     use crate::MAX_LINE;
@@ -191,5 +193,25 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert_eq!(client.received, b"eno\n");
         assert_eq!(client.reads.len(), 1, "stops reading at once");
+    }
+
+    #[test]
+    fn the_log_tells_how_each_client_ended() {
+        let (mut log, writer) = io::pipe().unwrap();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(Mutex::new(writer))
+            .finish();
+        let address = SocketAddr::from(([192, 0, 2, 1], 1024)).into();
+        tracing::subscriber::with_default(subscriber, || {
+            report(&address, Ok(()));
+            report(&address, Err(io::ErrorKind::ConnectionReset.into()));
+        });
+        let mut seen = String::new();
+        log.read_to_string(&mut seen).unwrap();
+        for end in ["is served", "ended early: connection reset"] {
+            let sentence = format!("client 192.0.2.1:1024 {end}");
+            assert!(seen.contains(&sentence), "{sentence:?} is not in {seen:?}");
+        }
     }
 }

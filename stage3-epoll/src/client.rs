@@ -405,6 +405,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_event_does_not_announce_is_not_tried() {
+        let mut client = client(&[b"one\n"], &[100]);
+        turn(&mut client, Readiness::EPOLLOUT).unwrap();
+        assert_eq!(client.socket.reads.len(), 1, "room to write is no bytes");
+        for readiness in [
+            Readiness::EPOLLIN,
+            Readiness::EPOLLRDHUP,
+            Readiness::EPOLLHUP,
+            Readiness::EPOLLERR,
+        ] {
+            client.socket.reads = VecDeque::from([Ok(b"one\n".to_vec())]);
+            turn(&mut client, readiness).unwrap();
+            assert!(client.socket.reads.is_empty(), "{readiness:?}");
+        }
+    }
+
+    #[test]
     fn a_hang_up_does_not_take_away_what_was_sent_before_it() {
         let mut client = client(&[b"one\n", b""], &[100]);
         let hang_up = Readiness::EPOLLIN | Readiness::EPOLLRDHUP | Readiness::EPOLLHUP;

@@ -83,4 +83,10 @@ mod tests {
         let urgent = Interest::NONE.urgent().flags();
         assert_eq!(urgent, EpollFlags::EPOLLPRI);
     }
+
+    #[test]
+    fn a_wish_said_twice_stays_a_wish() {
+        let once = Interest::READABLE.edge().urgent();
+        assert_eq!(once.edge().urgent(), once);
+    }
 }

@@ -1,43 +1,14 @@
-//! The pupils of a rehearsal: what their code does, and what it must get for that.
+//! The pupils of a rehearsal, and what each must get.
 //!
 //! Each has the reference's stage 1, changed in one way. In the code `{course}` is the folder of the course, `{mark}` a
 //! word that a process carries in its arguments if it is not supposed to live on.
 
-/// A submission and what it must get.
-#[derive(Debug)]
-pub(super) struct Pupil {
-    /// The name of the folder.
-    pub(super) name: &'static str,
-    /// What it does.
-    pub(super) about: &'static str,
-    /// How it differs from the reference.
-    pub(super) changes: &'static [Change],
-    /// A letter for each exercise of stage 1: passed, failed, late, not built, ungraded; or x for anything but passed.
-    pub(super) expected: &'static str,
-    /// Whether a short rehearsal has it, too.
-    pub(super) short: bool,
-}
-
-/// A difference from the reference.
-#[derive(Debug)]
-pub(super) enum Change {
-    /// These exercises are not written.
-    Blank(&'static [&'static str]),
-    /// The body of a function.
-    Body(&'static str, &'static str),
-    /// More at the end of a file.
-    Append(&'static str, &'static str),
-    /// A file.
-    File(&'static str, &'static str),
-    /// A link in place of a file.
-    Link(&'static str, &'static str),
-}
-
-use Change::{Append, Blank, Body, File, Link};
+use super::pupil::Change::{Append, Blank, Body, File, Link};
+use super::pupil::{Pupil, Quick};
 
 /// Pure: the tests call it in their own process, and the program calls it in one of its own.
 const REVERSE: &str = "stage1-server/src/line.rs::reverse_line";
-/// What `reverse_line` should do.
+/// The program, once its arguments are read.
 const RUN: &str = "stage1-server/src/main.rs::run";
 
 pub(super) const PUPILS: &[Pupil] = &[
@@ -46,28 +17,28 @@ pub(super) const PUPILS: &[Pupil] = &[
         about: "as the reference",
         changes: &[],
         expected: "ppppp",
-        short: true,
+        quick: Quick::Whole,
     },
     Pupil {
         name: "partial",
         about: "three exercises of five are written",
         changes: &[Blank(&["1.4", "1.5"])],
         expected: "pppff",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "blank",
         about: "nothing is written",
         changes: &[Blank(&["1.1", "1.2", "1.3", "1.4", "1.5"])],
         expected: "fffff",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "uncompilable",
         about: "does not compile",
         changes: &[Append("stage1-server/src/line.rs", "fn broken( {")],
         expected: "nnnnn",
-        short: true,
+        quick: Quick::Whole,
     },
     Pupil {
         name: "unsafe",
@@ -77,14 +48,14 @@ pub(super) const PUPILS: &[Pupil] = &[
             "/// Reads any byte.\npub fn any(at: *const u8) -> u8 { unsafe { *at } }",
         )],
         expected: "nnnnn",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "looping",
         about: "loops for ever",
         changes: &[Body(REVERSE, "{ let _ = line; loop {} }")],
         expected: "plpxf",
-        short: false,
+        quick: Quick::Functions("plpff"),
     },
     Pupil {
         name: "sleeping",
@@ -94,7 +65,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             "{ let _ = line; std::thread::sleep(std::time::Duration::from_secs(9999)); }",
         )],
         expected: "plpxf",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "forking",
@@ -109,7 +80,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             }"#,
         )],
         expected: "pfpxf",
-        short: true,
+        quick: Quick::Functions("pfpff"),
     },
     Pupil {
         name: "flooding",
@@ -119,7 +90,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             r#"{ let _ = line; loop { println!("{}", "flood ".repeat(1000)); } }"#,
         )],
         expected: "pfpff",
-        short: true,
+        quick: Quick::Functions("pfpff"),
     },
     Pupil {
         name: "hoarding",
@@ -129,7 +100,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             "{ let _ = line; let mut all = Vec::new(); loop { all.push(vec![1_u8; 1 << 24]); } }",
         )],
         expected: "pfpff",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "tampering",
@@ -153,7 +124,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             File("course.toml", ""),
         ],
         expected: "fffff",
-        short: false,
+        quick: Quick::Whole,
     },
     Pupil {
         name: "linking",
@@ -163,7 +134,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             "{course}/stage1-server/src/line.rs",
         )],
         expected: "uuuuu",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "including",
@@ -173,7 +144,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             "include!(\"{course}/stage1-server/src/line.rs\");",
         )],
         expected: "nnnnn",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "borrowing",
@@ -188,7 +159,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             }"#,
         )],
         expected: "ppppf",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "faking",
@@ -203,14 +174,14 @@ pub(super) const PUPILS: &[Pupil] = &[
             }"#,
         )],
         expected: "pfpff",
-        short: true,
+        quick: Quick::Functions("pfpff"),
     },
     Pupil {
         name: "exiting",
         about: "ends the process with 0",
         changes: &[Body(REVERSE, "{ let _ = line; std::process::exit(0) }")],
         expected: "pfpff",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "spying",
@@ -243,7 +214,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             }"#,
         )],
         expected: "pfpff",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "killing",
@@ -257,7 +228,7 @@ pub(super) const PUPILS: &[Pupil] = &[
             }"#,
         )],
         expected: "pxpxf",
-        short: false,
+        quick: Quick::No,
     },
     Pupil {
         name: "daemons",
@@ -273,8 +244,8 @@ pub(super) const PUPILS: &[Pupil] = &[
                 }
             }"#,
         )],
-        expected: "ppxxx",
-        short: true,
+        expected: "pppxx",
+        quick: Quick::Functions("pppff"),
     },
     Pupil {
         name: "deleting",
@@ -295,6 +266,6 @@ pub(super) const PUPILS: &[Pupil] = &[
             }"#,
         )],
         expected: "ppppp",
-        short: false,
+        quick: Quick::No,
     },
 ];

@@ -59,7 +59,7 @@ impl Site {
     /// As [`Site::build`].
     pub(crate) fn build_foreign(&self, stage: &Stage, guard: &Guard) -> Result<Build> {
         fs::create_dir_all(&self.target)?;
-        let command = guard.cargo(&self.root, &self.target)?;
+        let command = guard.cargo(&self.root, &self.target);
         let output = self.order(command, stage).output();
         let output = output.context("cannot start cargo")?;
         let (build, _) = self.read(stage, &output)?;

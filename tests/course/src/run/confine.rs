@@ -118,7 +118,7 @@ fn confined(options: &Options) -> io::Result<u8> {
 }
 
 /// Chooses whom the test runs as: nobody else, so that the kernel can count what it has.
-fn user(isolation: Isolation) -> u32 {
+pub(super) fn user(isolation: Isolation) -> u32 {
     match isolation {
         Isolation::Root | Isolation::OtherUser => TEST_USERS.0 + std::process::id() % TEST_USERS.1,
         Isolation::User | Isolation::SharedProcesses if !getuid().is_root() => getuid().as_raw(),

@@ -3,12 +3,12 @@
 use std::env;
 use std::ffi::OsString;
 use std::num::NonZero;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use harness::crowding::crowding;
 
 use super::isolation::Isolation;
@@ -109,22 +109,24 @@ impl Guard {
         !self.isolation.namespaces().is_empty()
     }
 
+    /// Says whether a test may not write to the files of whoever grades.
+    pub(crate) fn protects_files(&self) -> bool {
+        self.isolation != Isolation::Limits
+    }
+
+    /// Says whether a test cannot end the processes of whoever grades.
+    pub(crate) fn protects_processes(&self) -> bool {
+        self.isolation.protects_processes()
+    }
+
     /// Says whether the kernel bounds what a test starts, so that a mistake in the watch costs nobody his machine.
     pub(crate) fn bounds_processes(&self) -> bool {
         self.isolation.bounds_processes()
     }
 
     /// Prepares a test, or whatever else `executable` is; it sees the paths of `read` and its arguments follow.
-    ///
-    /// # Errors
-    /// When our own executable cannot be found.
-    pub(super) fn command(
-        &self,
-        executable: &Path,
-        read: &[&Path],
-        words: &[&str],
-    ) -> Result<Command> {
-        let mut command = self.confine(self.seconds, TEST_MEMORY)?;
+    pub(super) fn command(&self, executable: &Path, read: &[&Path], words: &[&str]) -> Command {
+        let mut command = self.confine(self.seconds, TEST_MEMORY);
         show(&mut command, "--read", read);
         let mut path = env::var_os("PATH").unwrap_or_default();
         if let Some(python) = toolchain::python() {
@@ -143,15 +145,12 @@ impl Guard {
             command.env("COURSE_BIN", program);
         }
         command.env("NO_COLOR", "1");
-        Ok(command)
+        command
     }
 
     /// Prepares cargo, which may write to `target` and reads the workspace at `root`; its arguments follow.
-    ///
-    /// # Errors
-    /// When our own executable cannot be found.
-    pub(super) fn cargo(&self, root: &Path, target: &Path) -> Result<Command> {
-        let mut command = self.confine(BUILD_SECONDS, BUILD_MEMORY)?;
+    pub(super) fn cargo(&self, root: &Path, target: &Path) -> Command {
+        let mut command = self.confine(BUILD_SECONDS, BUILD_MEMORY);
         command.arg("--build");
         show(&mut command, "--read", &[root]);
         for home in toolchain::homes() {
@@ -163,20 +162,21 @@ impl Guard {
             clean(&mut command);
             command.envs(toolchain::environment());
         }
-        Ok(command)
+        command
     }
 
-    fn confine(&self, seconds: u64, memory: u64) -> Result<Command> {
-        let ourselves = env::current_exe().context("cannot find ourselves")?;
+    fn confine(&self, seconds: u64, memory: u64) -> Command {
         let seconds = Duration::from_secs(seconds).mul_f64(self.scale * crowding());
         let seconds = seconds.as_secs();
         let isolation = clap::ValueEnum::to_possible_value(&self.isolation);
         let isolation = isolation.map_or_else(String::new, |value| value.get_name().to_owned());
-        let mut command = Command::new(ourselves);
+        // Not by our name: a class takes hours, and cargo may have built another program there meanwhile.
+        let mut command = Command::new("/proc/self/exe");
         command
+            .arg0("course")
             .args(["confine", "--seconds", &seconds.max(1).to_string()])
             .args(["--memory", &memory.to_string(), "--isolation", &isolation]);
-        Ok(command)
+        command
     }
 }
 

@@ -18,7 +18,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::confine::{LOOK, NOBODY, Options, TIMED_OUT, TOO_MUCH, code_of};
+use super::confine::{LOOK, NOBODY, Options, TIMED_OUT, TOO_MUCH, code_of, user};
 use super::isolation::Isolation;
 use super::watch::{Watch, descendants};
 use super::{namespace, view};
@@ -100,7 +100,7 @@ fn narrow(options: &Options) -> io::Result<Option<File>> {
 
 /// Lets the test run as a user without rights; a compiler keeps its own, for the sake of the files that it writes.
 fn lose_rights(command: &mut Command, options: &Options, proc: Option<&File>) -> io::Result<()> {
-    let user = options.user.unwrap_or(NOBODY);
+    let user = options.user.unwrap_or_else(|| user(options.isolation));
     match (options.isolation, proc) {
         (Isolation::User | Isolation::SharedProcesses, Some(proc)) => {
             namespace::lose_rights(user, proc)?;

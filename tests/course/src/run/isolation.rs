@@ -46,7 +46,8 @@ impl Isolation {
                  out of sight of other processes"
             }
             Self::SharedProcesses => {
-                "without a network (loopback only), on a read-only file system with a /tmp of its own"
+                "without a network (loopback only), on a read-only file system with a /tmp of its own, \
+                 but able to end other processes of whoever graded (the kernel hides no processes)"
             }
             Self::OtherUser => {
                 "as a user without rights, but with the network and the files of this machine \
@@ -75,6 +76,14 @@ impl Isolation {
         self.namespaces().contains(CloneFlags::CLONE_NEWPID)
     }
 
+    /// Whether a test cannot send a signal to the processes of whoever grades (`kill(2)`).
+    pub(super) fn protects_processes(self) -> bool {
+        match self {
+            Self::Root | Self::User | Self::OtherUser => true,
+            Self::SharedProcesses | Self::Limits => false,
+        }
+    }
+
     /// Whether the kernel bounds the number of processes of the test, and of nobody else.
     ///
     /// In a user namespace it counts for that namespace (Linux 5.14), but it never bounds root, who has none of the others.
@@ -91,22 +100,19 @@ impl Isolation {
     }
 }
 
-/// Runs `true` in that isolation, and ourselves, who lie where the tests lie: another user may not get there.
+/// Runs ourselves in that isolation, who lie where the tests lie: another user may not get there.
 fn works(isolation: Isolation) -> bool {
     let guard = Guard::with_isolation(isolation);
     let Ok(ourselves) = std::env::current_exe() else {
         return false;
     };
-    let try_out = guard.command(&ourselves, &[&ourselves], &[]);
-    try_out.is_ok_and(|mut command| {
-        let status = command
-            .arg("--version")
-            // The folder of whoever grades is not there any more.
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.is_ok_and(|status| status.success())
-    })
+    let status = guard
+        .command(&ourselves, &[&ourselves], &["--version"])
+        // The folder of whoever grades is not there any more.
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
 }

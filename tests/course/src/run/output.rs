@@ -46,9 +46,8 @@ pub(crate) fn message(output: &str) -> String {
             || line.starts_with("note: run with `RUST_BACKTRACE")
             || ["failures:", "FAILED", "ok"].contains(&line)
             || line.starts_with("thread '") && line.ends_with(':') && line.contains("panicked at")
-            || line.starts_with("test ") && line.contains(" ...")
     };
-    let lines: Vec<_> = output.lines().collect();
+    let lines: Vec<_> = output.lines().map(behind_name).collect();
     // The list of failures at the end repeats the name.
     let end = lines.iter().rposition(|line| line.trim() == "failures:");
     let lines = &lines[..end.unwrap_or(lines.len())];
@@ -60,6 +59,17 @@ pub(crate) fn message(output: &str) -> String {
         }
     }
     kept.join("\n").trim_end().to_owned()
+}
+
+/// Returns what stands behind `test NAME ... `, where libtest does not end the line before the test has ended.
+fn behind_name(line: &str) -> &str {
+    let behind = line
+        .strip_prefix("test ")
+        .and_then(|rest| rest.split_once(" ..."));
+    match behind {
+        Some((name, rest)) if !name.contains(' ') => rest.trim_start(),
+        _ => line,
+    }
 }
 
 /// Finds the exercise whose `todo!` has ended a test: `3.2`.
@@ -93,6 +103,19 @@ mod tests {
                       note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\nFAILED\n\n\
                       failures:\n\nfailures:\n    e11_a\n\ntest result: FAILED. 0 passed\n";
         assert_eq!(message(output), "It is wrong.\n\n  1. connect");
+    }
+
+    #[test]
+    fn what_was_said_behind_the_name_of_a_test_is_kept() {
+        let output = "\nrunning 1 test\ntest e14_a ... The test was ended: it had more than 200 processes.\n";
+        assert_eq!(
+            message(output),
+            "The test was ended: it had more than 200 processes."
+        );
+        assert_eq!(
+            message("test a ... ok\ntest one byte ... and more"),
+            "test one byte ... and more"
+        );
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Guard {
     /// # Errors
     /// When it cannot be run.
     pub(crate) fn list(&self, executable: &Path, folder: &Path) -> Result<Vec<String>> {
-        let mut command = self.test(executable, folder, &["--list", "--format", "terse"])?;
+        let mut command = self.test(executable, folder, &["--list", "--format", "terse"]);
         command.stdin(Stdio::null());
         let output = command.output().context("cannot list the tests")?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -90,7 +90,7 @@ impl Guard {
     ) -> Result<(Outcome, String)> {
         let (reader, writer) = io::pipe()?;
         let secret = Secret::new()?;
-        let mut command = self.test(executable, folder, arguments)?;
+        let mut command = self.test(executable, folder, arguments);
         command
             .env(secret::VARIABLE, "1")
             .stdin(secret.stdin()?)
@@ -106,13 +106,13 @@ impl Guard {
     }
 
     /// Prepares a test executable, which sees the workspace, itself and the programs of its package.
-    fn test(&self, executable: &Path, folder: &Path, words: &[&str]) -> Result<Command> {
+    fn test(&self, executable: &Path, folder: &Path, words: &[&str]) -> Command {
         let programs = programs(executable, folder);
         let mut read: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
         read.extend([executable, folder.parent().unwrap_or(folder)]);
-        let mut command = self.command(executable, &read, words)?;
+        let mut command = self.command(executable, &read, words);
         command.current_dir(folder);
-        Ok(command)
+        command
     }
 }
 

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 use nix::sys::resource::{Resource, getrlimit};
 
+use crate::run::guard::Guard;
+
 /// The oldest version of Rust that the course builds with.
 const RUST: (u32, u32) = (1, 90);
 /// Descriptors that the largest tests need.
@@ -56,6 +58,7 @@ pub(crate) fn run() -> Result<()> {
                 "programs under test may outlive a test run that is killed (package util-linux)",
             ),
         ),
+        ("grading", Finding::Good(Guard::strict().describe())),
     ];
     let mut bad = 0;
     for (name, finding) in findings {

@@ -29,7 +29,7 @@ impl Row {
     ///
     /// # Errors
     /// When it is not one that `grade --all` has written.
-    pub(super) fn parse(name: &str, results: &Value) -> Result<Self> {
+    pub(crate) fn parse(name: &str, results: &Value) -> Result<Self> {
         let tests = results["tests"].as_array().context("there are no tests")?;
         let exercises: Option<Vec<_>> = tests.iter().map(exercise).collect();
         let possible = tests.iter().filter_map(|test| test["max_score"].as_u64());

@@ -1,0 +1,115 @@
+//! Making a submission: stage 1 of the reference, and what is different.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::pupil::{Change, Pupil};
+use crate::grade::files;
+use crate::manifest::Manifest;
+use crate::{item, splice, starter};
+
+/// What is made, and from what.
+#[derive(Debug)]
+pub(super) struct Maker<'a> {
+    /// The course.
+    pub(super) root: &'a Path,
+    /// Its exercises.
+    pub(super) manifest: &'a Manifest,
+    /// Whether the class is for a quick rehearsal.
+    pub(super) is_quick: bool,
+    /// What processes that must not live on carry in their arguments.
+    pub(super) mark: &'a str,
+}
+
+impl Maker<'_> {
+    /// Writes a submission.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or a change does not fit the reference.
+    pub(super) fn make(&self, dir: &Path, pupil: &Pupil) -> Result<()> {
+        let source = Path::new("stage1-server/src");
+        files::replace(&self.root.join(source), &dir.join(source))?;
+        pupil
+            .changes(self.is_quick)
+            .try_for_each(|change| self.change(dir, change))
+            .with_context(|| format!("cannot make the submission {}", pupil.name))
+    }
+
+    fn change(&self, dir: &Path, change: &Change) -> Result<()> {
+        match change {
+            Change::Blank(ids) => {
+                let all = self.manifest.exercises().map(|(_, exercise)| exercise);
+                let open: Vec<_> = all.filter(|one| ids.contains(&one.id())).collect();
+                starter::blank(dir, &open)
+            }
+            Change::Body(item, body) => replace_body(dir, item, &self.fill(body)),
+            Change::Append(file, text) => {
+                let old = fs::read_to_string(dir.join(file))?;
+                write(&dir.join(file), &(old + "\n" + &self.fill(text) + "\n"))
+            }
+            Change::File(file, text) => write(&dir.join(file), &self.fill(text)),
+            Change::Link(file, target) => {
+                fs::remove_file(dir.join(file))?;
+                Ok(symlink(self.fill(target), dir.join(file))?)
+            }
+        }
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let course = self.root.display().to_string();
+        text.replace("{course}", &course)
+            .replace("{mark}", self.mark)
+    }
+}
+
+fn replace_body(dir: &Path, item: &str, body: &str) -> Result<()> {
+    let item: item::ItemPath = item.parse()?;
+    let (source, function) = item.read(dir)?;
+    let edit = splice::Edit {
+        range: function.body,
+        text: body.to_owned(),
+    };
+    write(&dir.join(&item.file), &splice::apply(&source, vec![edit])?)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path))?;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pupil::Quick;
+    use super::super::pupils::PUPILS;
+    use super::*;
+    use crate::{starter::Record, workspace};
+
+    #[test]
+    fn every_pupil_can_be_made_for_both_rehearsals() {
+        let root = workspace::root().unwrap();
+        if Record::read(&root).unwrap().is_some() {
+            return; // A starter has no reference to start from.
+        }
+        let manifest = Manifest::load(&root).unwrap();
+        let is_in = |pupil: &Pupil, is_quick: bool| !is_quick || pupil.quick != Quick::No;
+        for (is_quick, count) in [(false, 20), (true, 8)] {
+            let maker = Maker {
+                root: &root,
+                manifest: &manifest,
+                is_quick,
+                mark: "7",
+            };
+            let pupils: Vec<_> = PUPILS.iter().filter(|one| is_in(one, is_quick)).collect();
+            assert_eq!(pupils.len(), count);
+            for pupil in pupils {
+                let folder = tempfile::tempdir().unwrap();
+                maker.make(folder.path(), pupil).unwrap();
+                let expected = pupil.expected(is_quick);
+                assert_eq!(expected.len(), manifest.stages[0].exercises.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `cargo course grade --all`: two at a time are graded as one at a time are, also after an interruption.
+//!
+//! Nobody has written anything that could be built, so that it takes no time.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const NAMES: [&str; 5] = ["anna", "ben", "carl", "dora", "emil"];
+
+/// Makes submissions without code; ben has a link in its place, dora a file that is too large.
+fn make_class(at: &Path) {
+    for name in NAMES {
+        fs::create_dir_all(at.join(name).join("stage1-server")).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc", at.join("ben/stage1-server/src")).unwrap();
+    let source = at.join("dora/stage1-server/src");
+    fs::create_dir(&source).unwrap();
+    let large = File::create(source.join("lib.rs")).unwrap();
+    large.set_len(2 << 20).unwrap();
+}
+
+fn grade(folder: &Path, out: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_course"));
+    command
+        .args(["grade", "--all"])
+        .arg(folder.join("class"))
+        .arg("--out")
+        .arg(folder.join(out))
+        .args(more)
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Grades and returns how many results are new, and the table without the times.
+fn graded(folder: &Path, out: &str, more: &[&str]) -> (usize, String) {
+    let before = written(&folder.join(out));
+    let output = grade(folder, out, more).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let after = written(&folder.join(out));
+    assert!(after.iter().all(Option::is_some), "{stderr}");
+    let pairs = before.into_iter().zip(after);
+    let new = pairs.filter(|(before, after)| before != after).count();
+    (new, table(&folder.join(out)))
+}
+
+/// Says when each result was written.
+fn written(out: &Path) -> [Option<SystemTime>; 5] {
+    NAMES.map(|name| {
+        let file = out.join(name).join("results.json").metadata().ok()?;
+        file.modified().ok()
+    })
+}
+
+fn table(out: &Path) -> String {
+    let text = fs::read_to_string(out.join("class.csv")).unwrap();
+    let lines = text.lines().map(|line| line.rsplit_once(',').unwrap().0);
+    lines.map(|line| line.to_owned() + "\n").collect()
+}
+
+/// Reads what the command says until all but one are graded, ends it as Ctrl-C does, and returns its last line.
+fn interrupt(mut child: Child) -> (Option<i32>, String) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines.find(|line| line.as_ref().unwrap().starts_with("[  4/5]"));
+    assert!(line.is_some(), "the other worker has not graded four");
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    let last = lines.last().unwrap().unwrap();
+    (child.wait().unwrap().code(), last)
+}
+
+#[test]
+fn two_workers_and_one_grade_alike_and_who_is_interrupted_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make_class(&folder.join("class"));
+
+    // One worker waits for its workbench, with a submission in its hands.
+    let second = folder.join("target/course/worker-1");
+    fs::create_dir_all(&second).unwrap();
+    let lock = File::create(second.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut command = grade(folder, "two", &["--jobs", "2"]);
+    let (code, last) = interrupt(command.stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!(code, Some(130), "{last}");
+    assert!(
+        last.starts_with("Interrupted: 4 of 5 are graded."),
+        "{last}"
+    );
+    let count = written(&folder.join("two")).iter().flatten().count();
+    assert_eq!((count, table(&folder.join("two")).lines().count()), (4, 5));
+    drop(lock);
+
+    let (new, two) = graded(folder, "two", &["--jobs", "2"]);
+    assert_eq!((new, two.lines().count()), (1, 6), "{two}");
+    assert!(
+        two.contains("ben,0") && two.contains("could not be graded"),
+        "{two}"
+    );
+    assert_eq!(graded(folder, "two", &["--jobs", "2"]), (0, two.clone()));
+    fs::write(
+        folder.join("class/carl/stage1-server/README.md"),
+        "not taken",
+    )
+    .unwrap();
+    assert_eq!(graded(folder, "two", &["--jobs", "2"]), (0, two.clone()));
+    assert_eq!(
+        graded(folder, "two", &["--jobs", "2", "--again"]),
+        (5, two.clone())
+    );
+    assert!(second.join("workbench").is_dir());
+    assert_eq!(graded(folder, "one", &["--jobs", "1"]), (5, two));
+}

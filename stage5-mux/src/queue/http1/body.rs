@@ -217,8 +217,8 @@ fn in_extension(size: u64, length: usize, semicolon: bool, byte: u8) -> Result<C
 fn in_trailer(length: usize, byte: u8) -> Result<Chunks, ChunkError> {
     match byte {
         b'\r' => Ok(Chunks::TrailerEnd { length }),
-        b'\t' => Ok(Chunks::Trailer { length: length + 1 }),
-        _ if byte.is_ascii_control() || length == MAX_TRAILERS => Err(ChunkError::Extra),
+        _ if length == MAX_TRAILERS => Err(ChunkError::Extra),
+        _ if byte.is_ascii_control() && byte != b'\t' => Err(ChunkError::Extra),
         _ => Ok(Chunks::Trailer { length: length + 1 }),
     }
 }

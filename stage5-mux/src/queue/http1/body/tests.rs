@@ -95,6 +95,8 @@ fn extensions_and_trailers_have_a_bound() {
     assert_eq!(run(CHUNKED, &extension, &[]), Err(ChunkError::Extra));
     let trailer = [b"0\r\n".as_slice(), &b"a: b\r\n".repeat(MAX_TRAILERS)].concat();
     assert_eq!(run(CHUNKED, &trailer, &[]), Err(ChunkError::Extra));
+    let tabs = [b"0\r\na:".as_slice(), &[b'\t'; MAX_TRAILERS], b"b"].concat();
+    assert_eq!(run(CHUNKED, &tabs, &[]), Err(ChunkError::Extra));
 }
 
 #[test]

@@ -6,6 +6,8 @@
 mod clients;
 #[path = "stage5/cut.rs"]
 mod cut;
+#[path = "stage5/few_descriptors.rs"]
+mod few_descriptors;
 #[path = "stage5/inspector.rs"]
 mod inspector;
 #[path = "stage5/line_machine.rs"]
@@ -16,6 +18,8 @@ mod lines;
 mod messages;
 #[path = "stage5/pieces.rs"]
 mod pieces;
+#[path = "stage5/reaching.rs"]
+mod reaching;
 #[path = "stage5/real.rs"]
 mod real;
 #[path = "stage5/slow.rs"]

@@ -184,6 +184,7 @@ mod tests {
             ("512B", 512),
             ("64KiB", 65_536),
             ("1 MiB", 1 << 20),
+            ("3GiB", 3 << 30),
         ];
         for (text, size) in table {
             assert_eq!(text.parse(), Ok(Size(size)));

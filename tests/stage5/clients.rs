@@ -165,6 +165,8 @@ fn e55_more_clients_than_rows_wait_in_the_backlog() {
     let late = mux.client();
     late.send(&get("/late"));
     late.expect_silence(std::time::Duration::from_millis(100));
+    let pauses = mux.routes()["totals"]["accept_pauses"].as_u64();
+    assert!(pauses >= Some(1), "{pauses:?}");
     drop(first);
     assert_eq!(reply(&late).text(), "/late ");
 }

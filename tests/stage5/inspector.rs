@@ -1,6 +1,8 @@
 //! What the queue says of itself: `/routes.json` and `/metrics`.
 
-use harness::{Client, Peer, Test, eventually_equal};
+use std::time::Duration;
+
+use harness::{Client, Peer, Test, eventually_equal, scaled};
 use serde_json::Value;
 
 use crate::support::{Hand, Mux, Site, ask, get, ok, reply};
@@ -78,4 +80,34 @@ fn view(mux: &Mux) -> Value {
 fn in_flight(mux: &Mux) -> String {
     let client = &view(mux)["in_flight"]["client"];
     client.as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn e56_the_totals_say_what_was_moved_and_who_was_sent_away() {
+    let _test = Test::begin("Count each client, each byte, and each end by its reason.");
+    let site = Site::echo();
+    let limit = format!("{}ms", scaled(Duration::from_secs(1)).as_millis());
+    let mux = Mux::start(site.addr(), &["--client-timeout", &limit]);
+    let client = mux.client();
+    let request = get("/path");
+    let reply = ask(&client, &request);
+    assert_eq!(mux.routes()["totals"]["sessions_open"], 1);
+    client.close();
+    let half = mux.client();
+    half.send(b"GET / HT");
+    mux.wait_for("reading", 1);
+    let idle = mux.client();
+    assert_eq!(crate::support::reply(&half).status(), "408");
+    idle.expect_eof();
+    drop((half, idle));
+    let totals = || mux.routes()["totals"].clone();
+    eventually_equal("clients", &Some(0), || totals()["sessions_open"].as_u64());
+    let totals = totals();
+    assert_eq!(totals["sessions_total"], 3);
+    let (up, down) = (totals["bytes_up"].as_u64(), totals["bytes_down"].as_u64());
+    assert_eq!(up, Some((request.len() + 8) as u64));
+    assert!(down > Some((reply.head.len() + reply.body.len()) as u64));
+    assert_eq!(totals["refusals"], 1);
+    assert_eq!(totals["timeouts"]["handshake"], 1, "{totals}");
+    assert_eq!(totals["timeouts"]["idle"], 1, "{totals}");
 }

@@ -118,3 +118,23 @@ fn e56_a_lost_answer_ends_the_client_that_waits_for_it() {
     upstream.send(b"owt\n");
     second.expect(b"owt\n");
 }
+
+#[test]
+fn e56_a_person_who_types_has_all_the_time_and_half_a_line_has_not() {
+    let _test =
+        Test::begin("An idle client of lines asks nothing; half a request waits for its end.");
+    let mux = Mux::start(
+        stage1(),
+        &["--framing", "line", "--client-timeout", "500ms"],
+    );
+    let (fresh, idle) = (mux.client(), mux.client());
+    idle.send(b"ab\n");
+    idle.expect(b"ba\n");
+    let half = mux.client();
+    half.send(b"half");
+    half.expect_closed();
+    for client in [&fresh, &idle] {
+        client.send(b"cd\n");
+        client.expect(b"dc\n");
+    }
+}

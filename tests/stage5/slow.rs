@@ -1,8 +1,10 @@
 //! Slow clients: they wait for themselves, within bounds, and nobody waits for them longer than promised.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use harness::{Connect, Digest, End, Rng, Test, ensure, proc, scaled};
+use harness::{
+    Connect, Digest, End, PATIENCE, Rng, Test, ensure, eventually, eventually_equal, proc, scaled,
+};
 
 use crate::support::{Hand, MIB, Mux, Site, Then, ask, expect_service, get, ok, reply};
 
@@ -98,6 +100,37 @@ fn e56_a_slow_reader_that_keeps_the_pace_gets_everything() {
     assert_eq!(Digest::of(&reply(&client).body), Digest::of(&large));
 }
 
+/// A response that is taken in parts: so many, of so many bytes. The queue holds more than one part, so it never catches up.
+const PARTS: u32 = 200;
+const PART: usize = 24 * 1024;
+
+#[test]
+fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
+    let _test = Test::begin("A buffer's worth of bytes within the time limit buys the same again.");
+    let large = Rng::for_test().bytes(20 * MIB);
+    let site = large_site(&large);
+    let limit = scaled(Duration::from_secs(2));
+    let text = format!("{}ms", limit.as_millis());
+    let mux = Mux::start(
+        site.addr(),
+        &["--client-timeout", &text, "--max-buffered", "4MiB"],
+    );
+    let client = Connect::new().receive_buffer(16 * 1024).to(mux.addr());
+    client.send(&get("/large"));
+    drop(client.read_until(b"\r\n\r\n"));
+    let (begin, time) = (Instant::now(), limit.mul_f64(1.5));
+    for part in 0..PARTS {
+        // Evenly, and longer than the limit.
+        eventually("the next part is due", PATIENCE, || {
+            begin.elapsed() >= time * part / PARTS
+        });
+        drop(client.read_exact(PART));
+    }
+    let seen = PARTS as usize * PART;
+    let rest = client.read_exact(large.len() - seen);
+    assert_eq!(Digest::of(&rest), Digest::of(&large[seen..]));
+}
+
 #[test]
 fn e56_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
     let _test = Test::begin("Every wait has a deadline.");
@@ -162,4 +195,45 @@ fn read_byte(client: &harness::Client) -> bool {
         .set_read_timeout(limit)
         .expect("a time limit");
     matches!((&**client.stream()).read(&mut [0]), Ok(1))
+}
+
+#[test]
+fn e56_whoever_never_takes_its_answer_is_sent_away() {
+    let _test = Test::begin("An answer that is kept for a client needs an end, too.");
+    let site = large_site(&Rng::for_test().bytes(10 * MIB));
+    let mux = Mux::start(
+        site.addr(),
+        &["--max-buffered", "16MiB", "--client-timeout", "500ms"],
+    );
+    let never = Connect::new().receive_buffer(4096).to(mux.addr());
+    never.send(&get("/large"));
+    eventually_equal("clients sent away", &Some(1), || {
+        mux.routes()["totals"]["timeouts"]["idle"].as_u64()
+    });
+    mux.wait_for("reading", 0);
+    let seen = never.drain();
+    ensure(seen.end != End::TimedOut, "The connection has ended.");
+    expect_service(&mux);
+}
+
+#[test]
+fn e56_a_head_that_comes_byte_by_byte_has_its_time_from_its_first_byte() {
+    let _test = Test::begin("A byte now and then must not hold a row for ever.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &["--client-timeout", "500ms"]);
+    let slow = mux.client();
+    slow.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+    eventually("the queue has had enough", PATIENCE, || {
+        slow.send(b"x");
+        has_answer(&slow)
+    });
+    assert_eq!(reply(&slow).status(), "408");
+}
+
+/// Tells whether a byte comes within a millisecond.
+fn has_answer(client: &harness::Client) -> bool {
+    let limit = Some(Duration::from_millis(1));
+    let stream = client.stream();
+    stream.set_read_timeout(limit).expect("a time limit");
+    matches!(stream.peek(&mut [0]), Ok(1))
 }

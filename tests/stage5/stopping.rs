@@ -1,5 +1,7 @@
 //! The command line, and how the queue ends.
 
+use std::time::Duration;
+
 use harness::{Program, Server, Signal, Test};
 
 use crate::support::{Hand, Mux, Site, ask, field, get, ok, program, reply};
@@ -49,12 +51,32 @@ fn e56_a_second_signal_ends_it_at_once() {
 fn e56_the_drain_has_a_limit() {
     let _test = Test::begin("Nobody waits for ever, not even to end.");
     let hand = Hand::start();
-    let mux = Mux::start(hand.addr(), &["--drain-timeout", "200ms"]);
+    let [patient, prompt] = ["1h", "200ms"].map(|limit| {
+        let mux = Mux::start(hand.addr(), &["--drain-timeout", limit]);
+        let client = mux.client();
+        client.send(&get("/"));
+        mux.wait_for("in flight", 1);
+        mux.signal(Signal::SIGTERM);
+        mux.wait_for_stderr("draining");
+        (mux, client)
+    });
+    assert_eq!(prompt.0.wait().code(), Some(0));
+    prompt.1.expect_reset();
+    patient.1.expect_silence(Duration::from_millis(1));
+}
+
+#[test]
+fn e56_a_pause_of_the_process_ends_nothing() {
+    let _test = Test::begin("epoll_wait says EINTR after SIGSTOP and SIGCONT: wait again.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
-    client.send(&get("/"));
-    mux.wait_for("in flight", 1);
-    assert_eq!(mux.terminate().code(), Some(0));
-    client.expect_reset();
+    assert_eq!(ask(&client, &get("/before")).text(), "/before ");
+    for _ in 0..3 {
+        mux.stop();
+        mux.cont();
+        assert_eq!(ask(&client, &get("/after")).text(), "/after ");
+    }
 }
 
 #[test]

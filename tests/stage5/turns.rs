@@ -194,7 +194,7 @@ fn e56_the_late_answer_of_a_client_that_has_gone_reaches_nobody() {
 fn e56_an_endless_answer_for_nobody_is_cut_off() {
     let _test = Test::begin("What is drained for nobody needs a bound, too.");
     let hand = Hand::start();
-    let mux = Mux::start(hand.addr(), &["--max-buffered", "64KiB"]);
+    let mux = Mux::start(hand.addr(), &["--max-buffered", "100KiB"]);
     let (gone, next) = (mux.client(), mux.client());
     gone.send(&get("/gone"));
     let upstream = hand.next();

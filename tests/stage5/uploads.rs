@@ -1,6 +1,8 @@
 //! Requests that are too large to be held, or that stop half way.
 
-use harness::{Digest, Rng, Test, ensure, proc};
+use std::time::Duration;
+
+use harness::{Digest, Rng, Test, ensure, proc, scaled};
 
 use crate::support::{Hand, MIB, Mux, Site, Then, expect_service, get, ok, reply};
 
@@ -151,4 +153,83 @@ fn e56_an_upload_whose_client_dies_closes_the_upstream_connection() {
     assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
     upstream.send(&ok(b"other"));
     assert_eq!(reply(&other).text(), "other");
+}
+
+#[test]
+fn e56_an_upload_that_stalls_is_not_the_upstreams_fault() {
+    let _test = Test::begin("While the client owes bytes, the upstream is not late.");
+    let hand = Hand::start();
+    let mux = Mux::start(
+        hand.addr(),
+        &[
+            "--max-body",
+            "64KiB",
+            "--client-timeout",
+            "1s",
+            "--upstream-timeout",
+            "200ms",
+        ],
+    );
+    let stuck = mux.client();
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n");
+    stuck.send(&[b'x'; 100_000]);
+    let upstream = hand.next();
+    assert_eq!(reply(&stuck).status(), "408");
+    upstream.drain();
+}
+
+#[test]
+fn e56_an_upstream_that_takes_nothing_is_late_and_not_its_client() {
+    let _test = Test::begin("While the upstream takes nothing, the client cannot go on.");
+    let hand = Hand::start();
+    let [client_limit, upstream_limit] = [700, 2000].map(limit);
+    let mux = Mux::start(
+        hand.addr(),
+        &[
+            "--max-body",
+            "64KiB",
+            "--client-timeout",
+            &client_limit,
+            "--upstream-timeout",
+            &upstream_limit,
+        ],
+    );
+    let client = mux.client();
+    client.send(b"POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
+    client.send_until_blocked(&[b'x'; 65_536], Duration::from_millis(100), 64 * MIB);
+    assert_eq!(reply(&client).status(), "504");
+    drop(hand.next());
+}
+
+#[test]
+fn e56_a_broken_upload_is_a_400_and_ends_both_connections() {
+    let _test = Test::begin("What streams may turn out to be no request.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
+    let broken = mux.client();
+    let head = b"POST /broken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n";
+    // The bound is reached where the chunk ends, and what is wrong comes behind it.
+    broken.send(&[&head[..], &[b'x'; 1024], b"\r\nnot a size\r\n"].concat());
+    assert_eq!(reply(&broken).status(), "400");
+    broken.expect_eof();
+    hand.next().drain();
+    expect_served_by(&mux, &hand);
+}
+
+#[test]
+fn e56_a_refusal_reaches_a_client_that_is_still_sending() {
+    let _test = Test::begin("A close with unread bytes is a reset, and it overtakes the reply.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    client.send(&[&b"no request\r\n\r\n"[..], &[b'x'; MIB]].concat());
+    assert_eq!(reply(&client).status(), "400");
+    client.expect_eof();
+    client.half_close();
+    mux.wait_for("farewell", 0);
+}
+
+/// Writes a time limit as the command line takes it.
+fn limit(millis: u64) -> String {
+    format!("{}ms", scaled(Duration::from_millis(millis)).as_millis())
 }

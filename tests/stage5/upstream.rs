@@ -33,6 +33,13 @@ fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
     for _ in 0..3000 {
         assert_eq!(reply(&client).status(), "502");
     }
+    let failures = mux.routes()["totals"]["failures"].clone();
+    assert_eq!(failures["refused"], 3003, "{failures}");
+    let old = ask(
+        &mux.client(),
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    );
+    assert_eq!(field(&old.head, "connection"), Some("keep-alive"));
 }
 
 #[test]
@@ -279,10 +286,14 @@ fn e55_a_full_queue_is_a_503_with_retry_after() {
         upstream.send(&ok(body.as_bytes()));
         assert_eq!(reply(client).text(), body);
     }
-    third.send(&get("/third"));
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"third"));
-    assert_eq!(reply(&third).text(), "third", "its connection has gone on");
+    third.send(&get("/again"));
+    let head = upstream.read_until(b"\r\n\r\n");
+    assert!(
+        head.starts_with(b"GET /again "),
+        "what was refused is not asked"
+    );
+    upstream.send(&ok(b"again"));
+    assert_eq!(reply(&third).text(), "again", "its connection has gone on");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn one(input: &str) -> (String, Exchange<Details>) {
     found.remove(0)
 }
 
-const REWRITTEN: [(&str, &str); 11] = [
+const REWRITTEN: [(&str, &str); 13] = [
     (
         "GET /a?b HTTP/1.1\r\nHost: x:1\r\nA:  b \r\n\r\n",
         "GET /a?b HTTP/1.1\r\nHost: x:1\r\nA: b\r\nVia: 1.1 stage5-mux\r\n\r\n",
@@ -64,6 +64,14 @@ const REWRITTEN: [(&str, &str); 11] = [
     (
         "OPTIONS * HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: [::1]:8080\r\nVia: 1.1 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET http://x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: [::1]\r\nVia: 1.1 stage5-mux\r\n\r\n",
     ),
     (
         "OPTIONS http://x HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -194,6 +202,10 @@ fn every_other_refusal_has_its_reason() {
         (
             "GET / HTTP/2.0\r\nHost: x\r\n\r\n".to_owned(),
             Refusal::UnknownVersion,
+        ),
+        (
+            "GET / XYZ\r\nHost: x\r\n\r\n".to_owned(),
+            Refusal::BadRequest("the head is not valid"),
         ),
         (
             format!("{get}Expect: more\r\n\r\n"),

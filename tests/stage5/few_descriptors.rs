@@ -1,0 +1,78 @@
+//! Too few file descriptors are a reason to wait, never to end or to spin.
+
+use std::process::Command;
+use std::time::Duration;
+
+use harness::{Client, PATIENCE, Program, Test, eventually, proc};
+
+use crate::support::{Mux, Site, ask, get, program, reply};
+
+/// Changes the soft limit of open files of a running program; says why when it cannot.
+#[track_caller]
+fn limit(mux: &Mux, soft: usize) -> bool {
+    let mut command = Command::new("prlimit");
+    command.args([
+        "--pid",
+        &mux.pid().to_string(),
+        &format!("--nofile={soft}:"),
+    ]);
+    let changed = command.status().is_ok_and(|status| status.success());
+    if !changed {
+        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
+    }
+    changed
+}
+
+#[test]
+fn e56_descriptors_that_run_out_are_waited_for() {
+    let _test =
+        Test::begin("EMFILE leaves the client in the backlog: look again later, do not spin.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    let first: Vec<_> = (0..3).map(|_| mux.client()).collect();
+    for client in &first {
+        assert_eq!(ask(client, &get("/first")).status(), "200");
+    }
+    // The numbers in use are the lowest ones, once the inspector has closed its last visitor's.
+    mux.wait_for("idle", 3);
+    let mut before = 0;
+    eventually("the inspector rests", PATIENCE, || {
+        let count = proc::fd_count(mux.pid());
+        std::mem::replace(&mut before, count) == count
+    });
+    if !limit(&mux, before) {
+        return;
+    }
+    let crowd: Vec<_> = (0..20).map(|_| mux.client()).collect();
+    for client in &crowd {
+        client.send(&get("/crowd"));
+    }
+    mux.wait_for_stderr("cannot accept");
+    proc::assert_cpu_idle(mux.pid(), Duration::from_millis(500));
+    assert_eq!(ask(&first[0], &get("/first")).text(), "/first ");
+    limit(&mux, 1000);
+    for client in &crowd {
+        assert_eq!(reply(client).text(), "/crowd ");
+    }
+    let pauses = mux.routes()["totals"]["accept_pauses"].as_u64();
+    assert!(pauses >= Some(1), "{pauses:?}");
+}
+
+#[test]
+fn e56_who_finds_no_descriptor_gets_that_of_the_next_who_goes() {
+    let _test = Test::begin("The bound follows the limit of open files, and a free row is used.");
+    let site = Site::echo();
+    let program = Program::new(program())
+        .args(["queue", "--listen", "127.0.0.1:0"])
+        .args(["--upstream", &site.addr_text()])
+        .open_files(40);
+    let mux = program.serve();
+    let crowd: Vec<_> = (0..60).map(|_| Client::connect(mux.addr())).collect();
+    for client in &crowd {
+        client.send(&get("/crowd"));
+    }
+    for client in crowd {
+        assert_eq!(reply(&client).text(), "/crowd ");
+        client.close();
+    }
+}

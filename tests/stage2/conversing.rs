@@ -2,10 +2,12 @@
 
 use std::io::{self, Cursor, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 
 use crate::support::{HALF_A_SECOND, client, connect};
 use harness::{
-    Digest, Gate, PATIENCE, Peer, Rng, Scripted, Sink, Test, expect_bytes, in_time, lines, proc,
+    Deadline, Digest, Gate, PATIENCE, Peer, Rng, Scripted, Sink, Test, eventually, expect_bytes,
+    in_time, lines, proc, sockets,
 };
 use stage2_client::converse;
 
@@ -131,6 +133,40 @@ fn e25_the_end_of_the_server_is_the_end() {
     let client = client(server.addr());
     client.expect_stdout(b"bye\n");
     client.finish().expect_code(0);
+}
+
+/// Waits until what the other side sends stands still, because nobody reads it.
+fn wait_until_sender_waits(peer: &Peer) {
+    let (mut before, mut quiet) = (0, Deadline::after(HALF_A_SECOND));
+    eventually("the client waits for room to send", PATIENCE, || {
+        let row = sockets::find(peer.remote(), peer.local());
+        let unsent = row.map_or(0, |row| row.unsent);
+        if unsent != before || unsent == 0 {
+            (before, quiet) = (unsent, Deadline::after(HALF_A_SECOND));
+        }
+        quiet.passed()
+    });
+}
+
+#[test]
+fn e25_the_end_of_the_server_frees_a_send_that_waits() {
+    let _test = Test::begin(
+        "Who has ended does not read any more: shutdown(SHUT_RDWR) ends a write that waits for room, and its EPIPE is no failure.",
+    );
+    let (keep, _kept) = mpsc::channel();
+    let options = Scripted::options("server").receive_buffer(16 * 1024);
+    let server = options.start(move |peer| {
+        wait_until_sender_waits(&peer);
+        peer.send(b"bye\n");
+        peer.half_close();
+        // The socket stays open until the end of the test: a reset would free the client, too.
+        keep.send(peer).expect("the test goes on");
+    });
+    let client = client(server.addr());
+    client.send_stdin(&vec![b'x'; 32 << 20]);
+    client.expect_stdout(b"bye\n");
+    client.finish().expect_code(0);
+    server.finish();
 }
 
 #[test]

@@ -34,7 +34,7 @@ const QUICK_SECONDS: u64 = 25;
 /// submission, and where the kernel does not count the processes of a test, nobody forks.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Only eight of them, most with half of stage 1: a minute or two instead of ten
+    /// Only eight of them, most with half of stage 1: a minute or two instead of a quarter of an hour
     #[arg(long)]
     quick: bool,
 

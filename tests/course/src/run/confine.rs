@@ -71,9 +71,9 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(super) build: bool,
 
-    /// The namespaces are there
+    /// The namespaces are there; this is the mount namespace outside of them
     #[arg(long)]
-    inside: bool,
+    pub(super) inside: Option<PathBuf>,
 
     /// The user to become
     #[arg(long)]
@@ -96,14 +96,15 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 }
 
 fn confined(options: &Options) -> io::Result<u8> {
-    if options.inside || options.isolation.namespaces().is_empty() {
+    if options.inside.is_some() || options.isolation.namespaces().is_empty() {
         return inside::run(options);
     }
     set_pdeathsig(Signal::SIGKILL)?;
     let user = format!("--user={}", user(options.isolation));
+    let inside = format!("--inside={}", namespace::of_mounts()?.display());
     namespace::make(options.isolation)?;
     let mut arguments: Vec<_> = env::args_os().skip(1).collect();
-    arguments.splice(1..1, ["--inside".into(), user.into()]);
+    arguments.splice(1..1, [inside.into(), user.into()]);
     let mut child = Command::new("/proc/self/exe").args(arguments).spawn()?;
     let deadline = Instant::now() + Duration::from_secs(options.seconds) + GRACE;
     while Instant::now() < deadline {

@@ -94,6 +94,15 @@ fn narrow(options: &Options) -> io::Result<Option<File>> {
     if options.isolation.namespaces().is_empty() {
         return Ok(None);
     }
+    // Whatever else goes wrong: nobody loses his machine's files out of sight.
+    let own = namespace::of_mounts()?;
+    if options
+        .inside
+        .as_ref()
+        .is_none_or(|outside| *outside == own)
+    {
+        return Err(io::Error::other("there is no mount namespace to narrow"));
+    }
     namespace::raise_loopback()?;
     view::narrow(&options.read, &options.write, options.isolation).map(Some)
 }

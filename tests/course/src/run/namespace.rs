@@ -1,8 +1,9 @@
 //! Namespaces (`namespaces(7)`): a network with loopback only, processes, mounts and a user of one's own.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
 
 use nix::fcntl::{OFlag, openat};
 use nix::sched::{CloneFlags, unshare};
@@ -28,6 +29,14 @@ pub(super) fn make(isolation: Isolation) -> io::Result<()> {
         map(&File::open("/proc")?, 0, ids)?;
     }
     Ok(())
+}
+
+/// Names the mount namespace that we are in: `mnt:[4026531832]` (`namespaces(7)`).
+///
+/// # Errors
+/// When there is no `/proc`.
+pub(super) fn of_mounts() -> io::Result<PathBuf> {
+    fs::read_link("/proc/self/ns/mnt")
 }
 
 /// Gives up the root of the user namespace: in a further one, we and our children are `user`, who has no rights.

@@ -12,13 +12,15 @@ mod cage;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use cage::{Cage, LEVELS, Mark, Place, course};
 
 /// What `course confine` ends with when a test has taken too much, or too long.
 const TOO_MUCH: i32 = 123;
 const TIMED_OUT: i32 = 124;
+/// And when it cannot be started as it should be.
+const NOT_STARTED: i32 = 125;
 
 /// Levels on which a test sees little of the machine.
 const HIDDEN: &[&str] = &["root", "user", "shared-processes"];
@@ -128,7 +130,7 @@ fn the_end_of_the_grading_is_the_end_of_its_tests() {
     for place in Place::all() {
         let mark = Mark::new();
         let confine = place.confine(LONG, LARGE, &format!("setsid sleep {mark} & sleep {mark}"));
-        let mut grading = std::process::Command::new("sh");
+        let mut grading = Command::new("sh");
         // The shell stays, as the parent of the test.
         grading
             .args(["-c", "\"$@\"; exit", "sh"])
@@ -255,6 +257,23 @@ fn files_and_network_are_out_of_sight_where_there_are_namespaces() {
         let output = place.run(LONG, LARGE, &script);
         assert_eq!(text(&output.stdout), "1\n1\n0\n1\n", "{place}");
     }
+}
+
+#[test]
+fn the_view_of_the_machine_itself_is_never_narrowed() {
+    if let Some(why) = Cage::Container.missing() {
+        println!("skipped: no mount namespace to try it in: {why}");
+        return;
+    }
+    // The machine's is this one here, so that nothing is lost if it is narrowed after all.
+    let script = "exec \"$0\" confine --inside=\"$(readlink /proc/self/ns/mnt)\" --isolation root \
+                  --seconds 60 --memory 2000 -- true";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(course());
+    let output = command.current_dir("/").output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(NOT_STARTED), "{stderr}");
+    assert!(stderr.contains("no mount namespace"), "{stderr}");
 }
 
 #[test]

@@ -355,4 +355,15 @@ mod tests {
         assert!(proxy.is_conn_sock(8) && !proxy.is_upstream_sock(8));
         assert!(!proxy.is_conn_sock(11) && !proxy.is_upstream_sock(11));
     }
+
+    #[test]
+    fn the_last_row_is_taken_and_then_nobody_gets_in() {
+        let (mut proxy, address, _upstream) = at_rest();
+        let _client = TcpStream::connect(address).unwrap();
+        let (conn_sock, _) = proxy.listen_sock.accept().unwrap();
+        proxy.route_table_size = MAX_SOCKS - 1;
+        assert!(proxy.check_room(&conn_sock).is_ok());
+        proxy.route_table_size = MAX_SOCKS;
+        assert!(proxy.check_room(&conn_sock).is_err());
+    }
 }

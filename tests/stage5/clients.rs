@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use harness::{Test, in_time};
+use harness::{Test, in_time, proc};
 
 use crate::support::{Mux, Site, ask, field, get, reply};
 
@@ -164,7 +164,8 @@ fn e55_more_clients_than_rows_wait_in_the_backlog() {
     }
     let late = mux.client();
     late.send(&get("/late"));
-    late.expect_silence(std::time::Duration::from_millis(100));
+    proc::assert_cpu_idle(mux.pid(), std::time::Duration::from_millis(300));
+    late.expect_silence(std::time::Duration::from_millis(1));
     let pauses = mux.routes()["totals"]["accept_pauses"].as_u64();
     assert!(pauses >= Some(1), "{pauses:?}");
     drop(first);

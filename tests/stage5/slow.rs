@@ -186,6 +186,25 @@ fn e56_2000_clients_leave_nothing_behind() {
     expect_service(&mux);
 }
 
+#[test]
+fn e56_whoever_takes_no_answers_is_not_asked_for_its_next_request() {
+    let _test = Test::begin("A client with an answer to take waits for itself, not in the queue.");
+    let site = large_site(&Rng::for_test().bytes(4 * MIB));
+    let mux = Mux::start(
+        site.addr(),
+        &["--max-buffered", "16MiB", "--client-timeout", "1h"],
+    );
+    let never = Connect::new().receive_buffer(4096).to(mux.addr());
+    never.send(&get("/large").repeat(20));
+    mux.wait_for("reading", 1);
+    for _ in 0..10 {
+        expect_service(&mux);
+    }
+    let asked = site.paths();
+    let asked = asked.iter().filter(|path| *path == "/large").count();
+    ensure(asked < 10, format!("{asked} answers for nobody."));
+}
+
 /// Reads one byte, if one is there in a millisecond.
 fn read_byte(client: &harness::Client) -> bool {
     use std::io::Read as _;

@@ -1,8 +1,8 @@
 //! Requests that are too large to be held, or that stop half way.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use harness::{Digest, Rng, Test, ensure, proc, scaled};
+use harness::{Digest, PATIENCE, Rng, Test, ensure, eventually, proc, scaled};
 
 use crate::support::{Hand, MIB, Mux, Site, Then, expect_service, get, ok, reply};
 
@@ -11,15 +11,22 @@ fn e56_an_upload_that_stops_half_way_holds_nobody() {
     let _test = Test::begin("Queue a request when it is complete, not when it begins.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
-    let stuck = mux.client();
-    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
-    stuck.send(&[b'x'; 50_000]);
-    stuck.wait_until_read();
+    // The second one will be too large to be held, but is not yet.
+    let stuck = [100_000, 100_000_000].map(|length| {
+        let stuck = mux.client();
+        let head = format!("POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        stuck.send(head.as_bytes());
+        stuck.send(&[b'x'; 50_000]);
+        stuck.wait_until_read();
+        stuck
+    });
     for _ in 0..10 {
         expect_service(&mux);
     }
-    assert_eq!(reply(&stuck).status(), "408");
-    stuck.expect_eof();
+    for stuck in &stuck {
+        assert_eq!(reply(stuck).status(), "408");
+        stuck.expect_eof();
+    }
     assert!(site.paths().iter().all(|path| path == "/still-served"));
     assert_eq!(site.accepts(), 1, "half a request would end a connection");
 }
@@ -117,8 +124,12 @@ fn e56_an_upload_and_its_answer_may_overlap() {
     drop(upstream.read_exact(2000));
     upstream.send(&[b'y'; 2000]);
     drop(client.read_exact(2000));
-    client.send(&[b'x'; 398_000]);
-    drop(upstream.read_exact(398_000));
+    for _ in 0..3 {
+        client.send(&[b'x'; 1000]);
+        drop(upstream.read_exact(1000));
+    }
+    client.send(&[b'x'; 395_000]);
+    drop(upstream.read_exact(395_000));
     upstream.send(&[b'y'; 398_000]);
     drop(client.read_exact(398_000));
     client.expect_eof();
@@ -227,6 +238,48 @@ fn e56_a_refusal_reaches_a_client_that_is_still_sending() {
     client.expect_eof();
     client.half_close();
     mux.wait_for("farewell", 0);
+}
+
+#[test]
+fn e56_an_upload_that_has_waited_for_its_turn_still_has_a_deadline() {
+    let _test = Test::begin("Nobody is late while it waits, and everybody may be late afterwards.");
+    let hand = Hand::start();
+    let mux = Mux::start(
+        hand.addr(),
+        &["--max-body", "1KiB", "--client-timeout", "500ms"],
+    );
+    let (first, stuck) = (mux.client(), mux.client());
+    first.send(&get("/first"));
+    let upstream = hand.next();
+    drop(upstream.read_until(b"\r\n\r\n"));
+    stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    stuck.send(&[b'x'; 5000]);
+    mux.wait_for("waiting", 1);
+    // It has come later, so the time of the others has passed when its own has.
+    mux.client().expect_eof();
+    upstream.send(&ok(b"first"));
+    assert_eq!(reply(&first).text(), "first");
+    drop(upstream.read_until(b"\r\n\r\n"));
+    assert_eq!(reply(&stuck).status(), "408");
+    upstream.drain();
+    expect_served_by(&mux, &hand);
+}
+
+#[test]
+fn e56_a_body_that_comes_steadily_is_not_late() {
+    let _test = Test::begin("A head has its time from its first byte, a body from its last one.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &["--client-timeout", &limit(1000)]);
+    let client = mux.client();
+    client.send(b"POST /steady HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n");
+    let (begin, time) = (Instant::now(), scaled(Duration::from_millis(1500)));
+    for part in 1..=30 {
+        eventually("the next byte is due", PATIENCE, || {
+            begin.elapsed() >= time * part / 30
+        });
+        client.send(b"x");
+    }
+    assert_eq!(reply(&client).status(), "200");
 }
 
 /// Writes a time limit as the command line takes it.

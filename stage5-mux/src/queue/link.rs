@@ -198,3 +198,6 @@ impl Link {
         Token::new(0, Side::Upstream, self.generation)
     }
 }
+
+#[cfg(test)]
+mod tests;

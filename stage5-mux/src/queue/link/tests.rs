@@ -1,0 +1,103 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpListener;
+use mio::{Events, Poll};
+
+use super::Link;
+use crate::queue::mailbox::{Inbox, Message, mailbox};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A link to a name, and the number of times that it was looked up: in vain the first time.
+struct Bench {
+    link: Link,
+    poll: Poll,
+    inbox: Inbox,
+    lookups: Arc<AtomicUsize>,
+}
+
+fn bench(addresses: Vec<SocketAddr>) -> Bench {
+    let poll = Poll::new().unwrap();
+    let (mailbox, inbox) = mailbox(&poll).unwrap();
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lookups);
+    let lookup = move |_: &_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(io::Error::other("not yet")),
+        _ => Ok(addresses.clone()),
+    };
+    let target = Arc::new("a-name:80".parse().unwrap());
+    let link = Link::new(target, Arc::new(lookup), mailbox, Instant::now());
+    Bench {
+        link,
+        poll,
+        inbox,
+        lookups,
+    }
+}
+
+impl Bench {
+    /// Waits for the answer of the thread that looks the name up, and tells the link.
+    fn answer(&mut self, until: Instant) {
+        let mut events = Events::with_capacity(8);
+        let message = loop {
+            match self.inbox.take() {
+                Some(message) => break message,
+                None => self.poll.poll(&mut events, Some(PATIENCE)).unwrap(),
+            }
+            assert!(!events.is_empty(), "nobody looks the name up");
+        };
+        match message {
+            Message::Resolved(Ok(addresses)) => self.link.found(addresses, until),
+            Message::Resolved(Err(_)) => self.link.found_nothing(),
+            Message::Inspect(_) | Message::Drain | Message::Stop => panic!("no answer"),
+        }
+    }
+
+    fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn a_name_is_asked_for_once_at_a_time_and_again_when_its_addresses_are_old() {
+    let now = Instant::now();
+    let until = now + Duration::from_secs(10);
+    let mut bench = bench(vec!["127.0.0.1:80".parse().unwrap()]);
+    for _ in 0..3 {
+        assert!(!bench.link.find_addresses(now).unwrap());
+    }
+    bench.answer(until);
+    assert_eq!(bench.lookups(), 1, "one thread at a time");
+    assert!(!bench.link.find_addresses(now).unwrap(), "nothing is known");
+    bench.answer(until);
+    assert_eq!(bench.lookups(), 2, "what was not found is asked for again");
+    let last = until.checked_sub(Duration::from_nanos(1)).unwrap();
+    assert!(bench.link.find_addresses(last).unwrap());
+    assert_eq!(bench.lookups(), 2);
+    assert!(!bench.link.find_addresses(until).unwrap(), "too old");
+    bench.answer(until);
+    assert_eq!(bench.lookups(), 3);
+}
+
+#[test]
+fn the_address_that_worked_is_tried_first_the_next_time() {
+    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let good = listener.local_addr().unwrap();
+    // To a broadcast address, connect(2) says ENETUNREACH itself.
+    let bad: SocketAddr = "255.255.255.255:9".parse().unwrap();
+    let now = Instant::now();
+    let mut bench = bench(vec![bad, good]);
+    for _ in 0..2 {
+        assert!(!bench.link.find_addresses(now).unwrap());
+        bench.answer(now + Duration::from_secs(10));
+    }
+    let later = now + Duration::from_secs(1);
+    assert!(bench.link.try_next(bench.poll.registry(), now));
+    assert_eq!(bench.link.connected(later), Duration::from_secs(1));
+    assert!(bench.link.find_addresses(now).unwrap());
+    assert_eq!(bench.link.rest, [good, bad]);
+}

@@ -16,7 +16,8 @@ fn e56_an_upstream_with_a_name_is_found_again_after_each_end() {
         peer.send(&ok(asked.path().as_bytes()));
         Then::Close
     });
-    let mux = Mux::start(format!("localhost:{}", site.addr().port()), &[]);
+    let upstream = format!("localhost:{}", site.addr().port());
+    let mux = Mux::start(upstream, &["--connect-timeout", "1h"]);
     let client = mux.client();
     for path in ["/1", "/2", "/3"] {
         assert_eq!(ask(&client, &get(path)).text(), path);

@@ -233,7 +233,8 @@ fn e56_a_refusal_reaches_a_client_that_is_still_sending() {
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
-    client.send(&[&b"no request\r\n\r\n"[..], &[b'x'; MIB]].concat());
+    let rest = vec![b'x'; 4 * MIB];
+    client.send(&[&b"no request\r\n\r\n"[..], &rest].concat());
     assert_eq!(reply(&client).status(), "400");
     client.expect_eof();
     client.half_close();

@@ -17,7 +17,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// A moment after which waiting makes no sense any more.
 ///
-/// Where others have filled the machine meanwhile, it is put off (see [`crowding`]): slow is not stuck.
+/// Where others fill the machine, it is put off (see [`crowding`]): slow is not stuck.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     began: Instant,
@@ -58,7 +58,7 @@ impl Deadline {
         let waited = self.began.elapsed();
         left(self.allowed, waited).or_else(|| {
             // Only now, when somebody would give up, does it matter.
-            let stretched = self.allowed.mul_f64(crowding() / crowding_at_start());
+            let stretched = self.allowed.mul_f64(crowding());
             self.patient.then(|| left(stretched, waited)).flatten()
         })
     }
@@ -69,7 +69,7 @@ impl Deadline {
         self.remaining().is_none()
     }
 
-    /// Returns the time that was allowed when it began, for messages.
+    /// Returns the time that is allowed where there is no crowd, for messages.
     #[must_use]
     pub fn allowed(&self) -> Duration {
         self.allowed
@@ -132,16 +132,10 @@ impl Flow {
     }
 }
 
-/// Multiplies `duration` by `COURSE_TIME_SCALE` (default 1), for slow machines, and by what the crowd on the machine
-/// demands. The factor stays the same until the process ends, so that times can be compared.
+/// Multiplies `duration` by `COURSE_TIME_SCALE` (default 1), for slow machines.
 #[must_use]
 pub fn scaled(duration: Duration) -> Duration {
-    duration.mul_f64(time_scale() * crowding_at_start())
-}
-
-fn crowding_at_start() -> f64 {
-    static CROWDING: OnceLock<f64> = OnceLock::new();
-    *CROWDING.get_or_init(crowding)
+    duration.mul_f64(time_scale())
 }
 
 fn time_scale() -> f64 {

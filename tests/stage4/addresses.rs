@@ -159,19 +159,21 @@ fn e46_a_slow_lookup_delays_nobody() {
     let _test = Test::begin(
         "getaddrinfo blocks: ask it on another thread, and let the answer wake the loop.",
     );
-    let (gate, asked, echo) = (Gate::new("lookup"), AtomicUsize::new(0), Scripted::echo());
+    let (gate, echo) = (Gate::new("lookup"), Scripted::echo());
     let (inside, address) = (gate.clone(), echo.addr());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
     let proxy = Injected::start(LONG, move || {
-        if asked.fetch_add(1, Ordering::SeqCst) == 0 {
+        if counter.fetch_add(1, Ordering::SeqCst) == 0 {
             inside.wait();
         }
         Ok(vec![address])
     });
     let first = proxy.connect();
     first.send(b"I can wait");
+    // Not only its session must be there: the lookup of another one must not overtake it.
     eventually("the first lookup is under way", PATIENCE, || {
-        let sessions = proxy.proxy().control().snapshot().sessions;
-        sessions.iter().any(|session| session.phase == "resolving")
+        asked.load(Ordering::SeqCst) == 1
     });
     for _ in 0..10 {
         echoes(&proxy.connect());

@@ -45,6 +45,22 @@ pub fn state(pid: u32) -> char {
         .unwrap_or('?')
 }
 
+/// Tells whether all threads of `pid` wait for something, and none of them for a processor.
+#[must_use]
+pub fn is_asleep(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    threads.is_ok_and(|mut threads| {
+        threads.all(|thread| {
+            let stat = thread.and_then(|thread| fs::read_to_string(thread.path().join("stat")));
+            // The name before the state may hold anything, a parenthesis too.
+            stat.is_ok_and(|text| {
+                text.rsplit_once(") ")
+                    .is_some_and(|(_, rest)| rest.starts_with('S'))
+            })
+        })
+    })
+}
+
 /// Returns the number of open file descriptors of `pid`.
 ///
 /// # Panics

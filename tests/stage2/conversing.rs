@@ -135,14 +135,14 @@ fn e25_the_end_of_the_server_is_the_end() {
     client.finish().expect_code(0);
 }
 
-/// Waits until what the other side sends stands still, because nobody reads it.
-fn wait_until_sender_waits(peer: &Peer) {
-    let (mut before, mut quiet) = (0, Deadline::after(HALF_A_SECOND));
+/// Waits until what the program `pid` sends stands still, because nobody reads it, and not for want of a processor.
+fn wait_until_sender_waits(peer: &Peer, pid: u32) {
+    let (mut before, mut quiet) = (0, Deadline::exactly(HALF_A_SECOND));
     eventually("the client waits for room to send", PATIENCE, || {
         let row = sockets::find(peer.remote(), peer.local());
         let unsent = row.map_or(0, |row| row.unsent);
-        if unsent != before || unsent == 0 {
-            (before, quiet) = (unsent, Deadline::after(HALF_A_SECOND));
+        if unsent != before || unsent == 0 || !proc::is_asleep(pid) {
+            (before, quiet) = (unsent, Deadline::exactly(HALF_A_SECOND));
         }
         quiet.passed()
     });
@@ -153,17 +153,16 @@ fn e25_the_end_of_the_server_frees_a_send_that_waits() {
     let _test = Test::begin(
         "Who has ended does not read any more: shutdown(SHUT_RDWR) ends a write that waits for room, and its EPIPE is no failure.",
     );
-    let (keep, _kept) = mpsc::channel();
+    let (hand_over, peers) = mpsc::channel();
     let options = Scripted::options("server").receive_buffer(16 * 1024);
-    let server = options.start(move |peer| {
-        wait_until_sender_waits(&peer);
-        peer.send(b"bye\n");
-        peer.half_close();
-        // The socket stays open until the end of the test: a reset would free the client, too.
-        keep.send(peer).expect("the test goes on");
-    });
+    let server = options.start(move |peer| hand_over.send(peer).expect("the test goes on"));
     let client = client(server.addr());
     client.send_stdin(&vec![b'x'; 32 << 20]);
+    // It stays open until the end of the test: a reset would free the client, too.
+    let peer = Deadline::patience().receive(&peers).expect("the client");
+    wait_until_sender_waits(&peer, client.pid());
+    peer.send(b"bye\n");
+    peer.half_close();
     client.expect_stdout(b"bye\n");
     client.finish().expect_code(0);
     server.finish();

@@ -61,6 +61,18 @@ pub fn is_asleep(pid: u32) -> bool {
     })
 }
 
+/// Changes the soft limit of open files of a running program (`prlimit(1)`); says why when it cannot.
+#[must_use]
+pub fn limit_files(pid: u32, soft: usize) -> bool {
+    let mut command = std::process::Command::new("prlimit");
+    command.args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")]);
+    let changed = command.status().is_ok_and(|status| status.success());
+    if !changed {
+        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
+    }
+    changed
+}
+
 /// Returns the number of open file descriptors of `pid`.
 ///
 /// # Panics

@@ -75,17 +75,6 @@ fn first_free(pid: u32) -> usize {
     (0..).take_while(is_open).count()
 }
 
-/// Changes the soft limit of open files of a running program; says why when it cannot.
-fn limit_files(pid: u32, soft: usize) -> bool {
-    let mut command = std::process::Command::new("prlimit");
-    command.args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")]);
-    let changed = command.status().is_ok_and(|status| status.success());
-    if !changed {
-        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
-    }
-    changed
-}
-
 #[test]
 fn e15_descriptors_that_run_out_are_waited_for() {
     let _test = Test::begin(
@@ -95,7 +84,7 @@ fn e15_descriptors_that_run_out_are_waited_for() {
     let used = proc::fd_count(server.pid());
     lines::served(server.addr());
     proc::fds_return_to(server.pid(), used);
-    if !limit_files(server.pid(), first_free(server.pid())) {
+    if !proc::limit_files(server.pid(), first_free(server.pid())) {
         return;
     }
     // accept(2) takes its descriptor before it waits, so the call that waits now can still serve a client.
@@ -103,6 +92,6 @@ fn e15_descriptors_that_run_out_are_waited_for() {
     let client = Client::connect(server.addr());
     client.send(b"abc\n");
     proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
-    limit_files(server.pid(), 1000);
+    assert!(proc::limit_files(server.pid(), 1000));
     client.expect(b"cba\n");
 }

@@ -1,6 +1,5 @@
 //! Exercise 4.7: too few file descriptors are a reason to wait, never to end or to spin.
 
-use std::process::Command;
 use std::thread;
 
 use harness::{Client, Program, Rng, Scripted, Test, proc};
@@ -81,22 +80,6 @@ fn e47_a_bound_above_the_descriptors_is_no_promise() {
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
 }
 
-/// Changes the soft limit of open files of a running program; says why when it cannot.
-#[track_caller]
-fn limit(proxy: &Proxy, soft: usize) -> bool {
-    let mut command = Command::new("prlimit");
-    command.args([
-        "--pid",
-        &proxy.pid().to_string(),
-        &format!("--nofile={soft}:"),
-    ]);
-    let changed = command.status().is_ok_and(|status| status.success());
-    if !changed {
-        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
-    }
-    changed
-}
-
 #[test]
 fn e47_descriptors_that_run_out_are_waited_for() {
     let _test =
@@ -112,7 +95,7 @@ fn e47_descriptors_that_run_out_are_waited_for() {
         let count = proc::fd_count(proxy.pid());
         std::mem::replace(&mut before, count) == count
     });
-    if !limit(&proxy, before) {
+    if !proc::limit_files(proxy.pid(), before) {
         return;
     }
     let mut rng = Rng::for_test();
@@ -126,7 +109,7 @@ fn e47_descriptors_that_run_out_are_waited_for() {
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
     first.iter().for_each(echoes);
     assert_eq!(echo.accepts(), 3);
-    limit(&proxy, 1000);
+    assert!(proc::limit_files(proxy.pid(), 1000));
     for (client, nonce) in &crowd {
         client.expect(nonce);
     }

@@ -1,27 +1,10 @@
 //! Too few file descriptors are a reason to wait, never to end or to spin.
 
-use std::process::Command;
 use std::time::Duration;
 
 use harness::{Client, PATIENCE, Program, Test, eventually, proc};
 
 use crate::support::{Mux, Site, ask, get, program, reply};
-
-/// Changes the soft limit of open files of a running program; says why when it cannot.
-#[track_caller]
-fn limit(mux: &Mux, soft: usize) -> bool {
-    let mut command = Command::new("prlimit");
-    command.args([
-        "--pid",
-        &mux.pid().to_string(),
-        &format!("--nofile={soft}:"),
-    ]);
-    let changed = command.status().is_ok_and(|status| status.success());
-    if !changed {
-        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
-    }
-    changed
-}
 
 #[test]
 fn e56_descriptors_that_run_out_are_waited_for() {
@@ -40,7 +23,7 @@ fn e56_descriptors_that_run_out_are_waited_for() {
         let count = proc::fd_count(mux.pid());
         std::mem::replace(&mut before, count) == count
     });
-    if !limit(&mux, before) {
+    if !proc::limit_files(mux.pid(), before) {
         return;
     }
     let crowd: Vec<_> = (0..20).map(|_| mux.client()).collect();
@@ -50,7 +33,7 @@ fn e56_descriptors_that_run_out_are_waited_for() {
     mux.wait_for_stderr("cannot accept");
     proc::assert_cpu_idle(mux.pid(), Duration::from_millis(500));
     assert_eq!(ask(&first[0], &get("/first")).text(), "/first ");
-    limit(&mux, 1000);
+    assert!(proc::limit_files(mux.pid(), 1000));
     for client in &crowd {
         assert_eq!(reply(client).text(), "/crowd ");
     }

@@ -1,5 +1,7 @@
 //! Slow clients: they wait for themselves, within bounds, and nobody waits for them longer than promised.
 
+use std::io::Read as _;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use harness::{
@@ -67,7 +69,7 @@ fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
             }
         });
         while !others.is_finished() {
-            if read_byte(&slow) {
+            if matches!(soon(&slow).read(&mut [0]), Ok(1)) {
                 seen += 1;
             }
         }
@@ -206,17 +208,6 @@ fn e56_whoever_takes_no_answers_is_not_asked_for_its_next_request() {
     ensure(asked < 10, format!("{asked} answers for nobody."));
 }
 
-/// Reads one byte, if one is there in a millisecond.
-fn read_byte(client: &harness::Client) -> bool {
-    use std::io::Read as _;
-    let limit = Some(Duration::from_millis(1));
-    client
-        .stream()
-        .set_read_timeout(limit)
-        .expect("a time limit");
-    matches!((&**client.stream()).read(&mut [0]), Ok(1))
-}
-
 #[test]
 fn e56_whoever_never_takes_its_answer_is_sent_away() {
     let _test = Test::begin("An answer that is kept for a client needs an end, too.");
@@ -245,15 +236,15 @@ fn e56_a_head_that_comes_byte_by_byte_has_its_time_from_its_first_byte() {
     slow.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ");
     eventually("the queue has had enough", PATIENCE, || {
         slow.send(b"x");
-        has_answer(&slow)
+        matches!(soon(&slow).peek(&mut [0]), Ok(1))
     });
     assert_eq!(reply(&slow).status(), "408");
 }
 
-/// Tells whether a byte comes within a millisecond.
-fn has_answer(client: &harness::Client) -> bool {
+/// Returns the stream for a look at what comes within a millisecond.
+fn soon(client: &harness::Client) -> &TcpStream {
     let limit = Some(Duration::from_millis(1));
-    let stream = client.stream();
+    let stream = &**client.stream();
     stream.set_read_timeout(limit).expect("a time limit");
-    matches!(stream.peek(&mut [0]), Ok(1))
+    stream
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+
+use harness::deadline::{Deadline, holds_by};
 
 /// The levels by their names on the command line, the strongest first.
 pub(super) const LEVELS: &[&str] = &["root", "user", "shared-processes", "other-user", "limits"];
@@ -197,13 +198,16 @@ impl Mark {
     pub(super) fn wait_for_sleeper(&self) {
         let sleeper = format!("sleep\0{}\0", self.0);
         let is_there = || self.lines().any(|line| line == sleeper);
-        assert!(eventually(is_there), "nobody sleeps");
+        assert!(
+            holds_by(Deadline::patience(), &mut { is_there }),
+            "nobody sleeps"
+        );
     }
 
     /// Asserts that soon nobody is left.
     pub(super) fn assert_gone(&self, what: &dyn fmt::Display) {
         let is_gone = || self.lines().next().is_none();
-        if !eventually(is_gone) {
+        if !holds_by(Deadline::patience(), &mut { is_gone }) {
             let left: Vec<_> = self.lines().collect();
             panic!("{what}: still running: {left:?}");
         }
@@ -216,16 +220,4 @@ impl Mark {
         let lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
         lines.filter(|line| line.contains(&self.0))
     }
-}
-
-/// Waits for something that happens soon.
-fn eventually(condition: impl Fn() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < deadline {
-        if condition() {
-            return true;
-        }
-        std::thread::yield_now();
-    }
-    false
 }

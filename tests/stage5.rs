@@ -4,6 +4,8 @@
 
 #[path = "stage5/clients.rs"]
 mod clients;
+#[path = "stage5/command_line.rs"]
+mod command_line;
 #[path = "stage5/cut.rs"]
 mod cut;
 #[path = "stage5/few_descriptors.rs"]
@@ -22,6 +24,8 @@ mod pieces;
 mod reaching;
 #[path = "stage5/real.rs"]
 mod real;
+#[path = "stage5/site.rs"]
+mod site;
 #[path = "stage5/slow.rs"]
 mod slow;
 #[path = "stage5/smuggling.rs"]

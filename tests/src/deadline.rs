@@ -138,6 +138,12 @@ pub fn scaled(duration: Duration) -> Duration {
     duration.mul_f64(time_scale())
 }
 
+/// Writes `duration`, scaled, as the programs' options take a time: `1500ms`.
+#[must_use]
+pub fn option(duration: Duration) -> String {
+    format!("{}ms", scaled(duration).as_millis())
+}
+
 fn time_scale() -> f64 {
     static SCALE: OnceLock<f64> = OnceLock::new();
     *SCALE.get_or_init(|| match std::env::var("COURSE_TIME_SCALE") {

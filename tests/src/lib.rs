@@ -20,8 +20,9 @@
 //! ```
 //!
 //! Read in this order: [`failure`] (how a test begins and fails), [`transcript`], [`deadline`], [`program`],
-//! [`process`], [`finished`], [`server`], [`cause`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`] and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`],
-//! [`nonce`], [`digest`], [`diff`]. [`lines`] holds the conversations that several stages must pass.
+//! [`process`], [`finished`], [`server`], [`cause`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`], [`hand`] and [`ready`],
+//! [`gate`], [`watchdog`], [`proc`], [`sockets`], [`inspector`], [`nonce`], [`digest`], [`diff`]. What several stages must pass
+//! stands here once: [`lines`] holds the conversations of the line service, [`command_line`] what a program says when it is asked.
 //!
 //! Invariants:
 //! 1. Nothing waits without a deadline, and `COURSE_TIME_SCALE` stretches all of them.
@@ -33,6 +34,7 @@
 
 mod captured;
 pub mod cause;
+pub mod command_line;
 pub mod connect;
 pub mod crowding;
 pub mod deadline;
@@ -42,6 +44,8 @@ pub mod digest;
 pub mod failure;
 pub mod finished;
 pub mod gate;
+pub mod hand;
+pub mod inspector;
 pub mod lines;
 pub mod nonce;
 pub mod peer;
@@ -61,11 +65,13 @@ mod verdict;
 pub mod watchdog;
 
 pub use connect::Connect;
-pub use deadline::{Deadline, PATIENCE, eventually, eventually_equal, scaled};
+pub use deadline::{Deadline, PATIENCE, eventually, eventually_equal, option, scaled};
 pub use digest::{Digest, Hasher};
 pub use failure::{Failure, Test, ensure, expect_bytes, fail};
 pub use finished::Finished;
 pub use gate::Gate;
+pub use hand::Hand;
+pub use inspector::Inspector;
 pub use nix::sys::signal::Signal;
 pub use nonce::Rng;
 pub use peer::{Peer, Peer as Client};

@@ -59,6 +59,17 @@ pub fn served(address: SocketAddr) {
     one_line(&Peer::connect(address), &mut Rng::for_test());
 }
 
+/// The short conversations, one after the other, each with a client of its own.
+#[track_caller]
+pub fn short_conversations(address: SocketAddr) {
+    lines_in_turn(address);
+    several_lines_in_one_write(address);
+    one_byte_at_a_time(address);
+    awkward_bytes(address);
+    a_last_line_without_newline(address);
+    an_empty_conversation(address);
+}
+
 /// Three lines in turn on one connection: each is answered before the next is sent, without an end of input.
 #[track_caller]
 pub fn lines_in_turn(address: SocketAddr) {

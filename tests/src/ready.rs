@@ -1,7 +1,7 @@
 //! Scripted peers that are ready to use: echo, silence, source, sink, and a black hole.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -193,7 +193,17 @@ impl ClosedPort {
         }
     }
 
-    /// Takes `address`, for example `[::1]:0`.
+    /// Takes a free port of `::1`; without IPv6 it says that the test is skipped.
+    #[must_use]
+    pub fn ipv6() -> Option<Self> {
+        let port = Self::try_at(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)));
+        if port.is_err() {
+            eprintln!("skipped: this machine has no IPv6");
+        }
+        port.ok()
+    }
+
+    /// Takes `address`.
     ///
     /// # Errors
     /// As `bind(2)`: a machine may have no IPv6.

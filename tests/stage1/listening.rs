@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::program;
+use harness::command_line::{self, FOREIGN};
 use harness::deadline::holds_by;
 use harness::{Client, Deadline, Program, Test};
 use socket2::Socket;
@@ -71,73 +72,41 @@ fn e11_a_port_in_use_is_one_clear_sentence() {
         Test::begin("The error of listen names the address; main prints it once and ends with 1.");
     let taken = listen_on("127.0.0.1:0").unwrap();
     let address = local_address(&taken).unwrap().to_string();
-    let finished = Program::new(program()).args(["--listen", &address]).run();
-    finished.expect_code(1).expect_one_sentence(&[&address]);
-    assert_eq!(
-        finished.stdout, b"",
-        "nothing listens, so nothing may be announced"
-    );
+    let program = Program::new(program());
+    command_line::cannot_start(&program, &["--listen", &address], &[&address]);
 }
 
 #[test]
 fn e11_a_foreign_address_is_one_clear_sentence() {
     let _test = Test::begin("bind(2) fails with EADDRNOTAVAIL: say which address it was.");
-    // 192.0.2.0/24 is reserved for documentation (RFC 5737); this one is nobody's.
-    let finished = Program::new(program())
-        .args(["--listen", "192.0.2.213:0"])
-        .run();
-    finished
-        .expect_code(1)
-        .expect_one_sentence(&["192.0.2.213"]);
+    let program = Program::new(program());
+    command_line::cannot_start(&program, &["--listen", FOREIGN], &[FOREIGN]);
 }
 
 #[test]
 fn e11_a_port_of_the_system_is_one_clear_sentence() {
     let _test =
         Test::begin("bind(2) fails with EACCES for a port below 1024: say which address it was.");
-    // Whoever runs the tests may have the right (as root has), so only a refusal is judged here.
-    let process = Program::new(program())
-        .args(["--listen", "127.0.0.1:1"])
-        .spawn();
-    harness::eventually("the program listens or ends", harness::PATIENCE, || {
-        !process.stdout().is_empty() || process.wait_by(Duration::ZERO.into()).is_some()
-    });
-    if process.stdout().is_empty() {
-        process
-            .finish()
-            .expect_code(1)
-            .expect_one_sentence(&["127.0.0.1:1"]);
-    }
+    command_line::a_port_of_the_system(&Program::new(program()));
 }
 
 #[test]
 fn e11_malformed_flags_end_with_2() {
     let _test = Test::begin("clap checks the arguments before anything else happens.");
-    let wrong: [&[&str]; 5] = [
-        &["--listen"],
-        &["--listen", "nowhere"],
-        &["--listen", "127.0.0.1:99999"],
-        &["--lisen", "127.0.0.1:0"],
-        &["surplus"],
-    ];
-    for arguments in wrong {
-        let finished = Program::new(program()).args(arguments).run();
-        finished.expect_code(2);
-        assert_eq!(finished.stdout, b"");
-        assert!(
-            !finished.stderr.is_empty(),
-            "{arguments:?} needs an explanation"
-        );
-    }
+    command_line::refuses(
+        &Program::new(program()),
+        &[
+            (&["--listen"], "--listen"),
+            (&["--listen", "nowhere"], "nowhere"),
+            (&["--listen", "127.0.0.1:99999"], "127.0.0.1:99999"),
+            (&["--lisen", "127.0.0.1:0"], "--lisen"),
+            (&["surplus"], "surplus"),
+        ],
+    );
 }
 
 #[test]
 fn e11_help_names_the_flag_and_its_default() {
     let _test = Test::begin("--help comes from the documentation of the arguments.");
-    let finished = Program::new(program()).arg("--help").run();
-    let help = String::from_utf8_lossy(&finished.expect_code(0).stdout).into_owned();
-    assert!(
-        help.contains("--listen") && help.contains("127.0.0.1:8080"),
-        "{help}"
-    );
+    command_line::help(&Program::new(program()), &["--listen", "127.0.0.1:8080"]);
 }

@@ -1,7 +1,7 @@
 //! Exercise 1.5: the whole program, one client after the other.
 
 use crate::support::{HALF_A_SECOND, program, server};
-use harness::{Client, ClosedPort, Connect, Rng, Server, Test, lines, proc};
+use harness::{Client, ClosedPort, Connect, Rng, Server, Test, command_line, lines, proc};
 
 #[test]
 fn e15_one_line_on_stdout_says_where() {
@@ -11,16 +11,14 @@ fn e15_one_line_on_stdout_says_where() {
     assert_ne!(server.addr().port(), 0);
     lines::served(server.addr());
     lines::served(server.addr());
-    let expected = format!("listening on {}\n", server.addr());
-    assert!(server.terminate().success());
-    assert_eq!(String::from_utf8_lossy(&server.stdout()), expected);
+    command_line::announced_once(&server);
 }
 
 #[test]
 fn e15_ipv6_is_an_address_like_any_other() {
     let _test = Test::begin("The domain of the socket follows from the address.");
-    if ClosedPort::try_at("[::1]:0".parse().unwrap()).is_err() {
-        return; // This machine has no IPv6.
+    if ClosedPort::ipv6().is_none() {
+        return;
     }
     let server = Server::start(program(), &["--listen", "[::1]:0"]);
     assert!(server.addr().is_ipv6());
@@ -44,13 +42,8 @@ fn e15_one_client_after_the_other() {
     let _test = Test::begin("After the end of one client, accept the next.");
     let server = server();
     for _ in 0..3 {
-        lines::lines_in_turn(server.addr());
-        lines::an_empty_conversation(server.addr());
+        lines::short_conversations(server.addr());
     }
-    lines::several_lines_in_one_write(server.addr());
-    lines::one_byte_at_a_time(server.addr());
-    lines::awkward_bytes(server.addr());
-    lines::a_last_line_without_newline(server.addr());
 }
 
 #[test]

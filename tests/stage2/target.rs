@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::support::program;
-use harness::{Program, Test};
+use harness::{Program, Test, command_line};
 use stage2_client::{Host, Target};
 
 fn parse(text: &str) -> Option<Target> {
@@ -78,38 +78,34 @@ fn e21_what_is_no_target_is_refused() {
 fn e21_malformed_arguments_end_with_2() {
     let _test =
         Test::begin("clap checks the arguments, Target among them, before anything else happens.");
-    let wrong: [&[&str]; 7] = [
-        &["localhost"],
-        &["localhost:99999"],
-        &["::1:80"],
-        &["localhost:80", "surplus"],
-        &["--prefer", "ipv5", "localhost:80"],
-        &["--connect-timeout", "soon", "localhost:80"],
-        &["--conect-timeout", "5s", "localhost:80"],
-    ];
-    for arguments in wrong {
-        let finished = Program::new(program()).args(arguments).run();
-        finished.expect_code(2);
-        assert!(
-            !finished.stderr.is_empty(),
-            "{arguments:?} needs an explanation"
-        );
-    }
+    command_line::refuses(
+        &Program::new(program()),
+        &[
+            (&["localhost"], "localhost"),
+            (&["localhost:99999"], "localhost:99999"),
+            (&["::1:80"], "::1:80"),
+            (&["localhost:80", "surplus"], "surplus"),
+            (&["--prefer", "ipv5", "localhost:80"], "ipv5"),
+            (&["--connect-timeout", "soon", "localhost:80"], "soon"),
+            (
+                &["--conect-timeout", "5s", "localhost:80"],
+                "--conect-timeout",
+            ),
+        ],
+    );
 }
 
 #[test]
 fn e21_help_names_the_flags_and_their_defaults() {
     let _test = Test::begin("--help comes from the documentation of the arguments.");
-    let finished = Program::new(program()).arg("--help").run();
-    let help = String::from_utf8_lossy(&finished.expect_code(0).stdout).into_owned();
-    for word in [
-        "localhost:8080",
-        "--prefer",
-        "ipv6",
-        "ipv4",
-        "--connect-timeout",
-        "5s",
-    ] {
-        assert!(help.contains(word), "{word} is missing in {help}");
-    }
+    let program = Program::new(program());
+    command_line::help(&program, &["TARGET", "localhost:8080"]);
+    command_line::help_of_flags(
+        &program,
+        &[
+            ("--prefer", "ipv6"),
+            ("--prefer", "ipv4"),
+            ("--connect-timeout", "5s"),
+        ],
+    );
 }

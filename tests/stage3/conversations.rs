@@ -8,12 +8,7 @@ fn e35_the_same_service_as_stage_1() {
     let _test =
         Test::begin("Bytes in any pieces, lines out: the machine of stage 1 behind another loop.");
     let server = server();
-    lines::lines_in_turn(server.addr());
-    lines::several_lines_in_one_write(server.addr());
-    lines::one_byte_at_a_time(server.addr());
-    lines::awkward_bytes(server.addr());
-    lines::a_last_line_without_newline(server.addr());
-    lines::an_empty_conversation(server.addr());
+    lines::short_conversations(server.addr());
     lines::the_longest_line(server.addr());
 }
 

@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{
-    BlackHole, Client, ClosedPort, Gate, PATIENCE, Scripted, Test, eventually, eventually_equal,
+    BlackHole, Client, ClosedPort, Gate, Hand, PATIENCE, Scripted, Test, eventually,
+    eventually_equal,
 };
 use stage2_client::Target;
 use stage4_proxy::ingress::Fixed;
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, Proxy as InProcess};
 
-use crate::support::{Hand, Proxy, connect_and_be_closed, echoes, session, talk};
+use crate::support::{Proxy, connect_and_be_closed, echoes, session, talk};
 
 /// A time limit to wait for, and one that never passes.
 const SHORT: Duration = Duration::from_millis(800);
@@ -95,8 +96,7 @@ fn e46_the_next_address_is_tried_after_a_refusal() {
 fn e46_an_ipv6_address_that_refuses_gives_way_to_ipv4() {
     let _test =
         Test::begin("An address of another family is an address like any other: a new socket.");
-    let Ok(closed) = ClosedPort::try_at("[::1]:0".parse().unwrap()) else {
-        eprintln!("skipped: this machine has no IPv6");
+    let Some(closed) = ClosedPort::ipv6() else {
         return;
     };
     let echo = Scripted::echo();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use harness::{
-    Client, PATIENCE, Peer, Program, Rng, Scripted, Test, eventually, fail, proc, scaled,
+    Client, Hand, PATIENCE, Peer, Program, Rng, Scripted, Test, eventually, fail, proc, scaled,
 };
 
 use crate::support::{
-    HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, program, proxy_and_hand, session, talk,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, program, proxy_and_hand, session, talk,
     wait_until_still,
 };
 

@@ -1,28 +1,20 @@
 //! Exercise 4.9: the command line, and what the program says when it cannot start.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
-use harness::{Client, PATIENCE, Program, Scripted, Test, eventually};
+use harness::command_line::{self, FOREIGN};
+use harness::{Client, ClosedPort, Program, Scripted, Test};
 
 use crate::support::{Proxy, echoes, program, proxy_and_echo};
 
-/// Checks that the proxy ends with 1 and one sentence that contains each of `words`.
-#[track_caller]
-fn cannot_start(arguments: &[&str], words: &[&str]) {
-    let finished = Program::new(program()).args(arguments).run();
-    finished.expect_code(1).expect_one_sentence(words);
-    harness::ensure(
-        finished.stdout.is_empty(),
-        "Nothing listens, so nothing may be announced.",
-    );
+/// The program with some number of threads.
+fn with_threads(threads: &str) -> Program {
+    Program::new(program()).args(["--threads", threads])
 }
 
 #[test]
 fn e49_help_is_complete() {
     let _test = Test::begin("--help comes from the documentation of the arguments.");
-    let finished = Program::new(program()).arg("--help").run();
-    let help = String::from_utf8_lossy(&finished.expect_code(0).stdout).into_owned();
     let flags = [
         ("--listen", "127.0.0.1:8080"),
         ("--ingress", "fixed"),
@@ -37,15 +29,7 @@ fn e49_help_is_complete() {
         ("--drain-timeout", "5s"),
         ("--inspect", "ADDR"),
     ];
-    for (flag, word) in flags {
-        // An entry begins with its flag at the usual place and goes to the next one.
-        let entry = help
-            .split("\n      --")
-            .find(|entry| entry.starts_with(&flag[2..]));
-        let entry = entry.unwrap_or_else(|| panic!("{flag} is missing in {help}"));
-        assert!(entry.contains(word), "{flag} does not say {word:?}: {help}");
-    }
-    assert_eq!(finished.stderr, "");
+    command_line::help_of_flags(&Program::new(program()), &flags);
 }
 
 #[test]
@@ -71,16 +55,7 @@ fn e49_malformed_flags_end_with_2() {
         (&["--half-close-timeout", "off"], "--half-close-timeout"),
         (&["--inspect", "here"], "--inspect"),
     ];
-    for (arguments, word) in wrong {
-        let finished = Program::new(program()).args(arguments).run();
-        finished.expect_code(2);
-        assert_eq!(finished.stdout, b"", "{arguments:?}");
-        let first = finished.stderr.lines().next().unwrap_or_default();
-        assert!(
-            first.starts_with("error: ") && first.contains(word),
-            "{arguments:?}: {first}"
-        );
-    }
+    command_line::refuses(&Program::new(program()), &wrong);
 }
 
 #[test]
@@ -91,10 +66,11 @@ fn e49_a_port_in_use_is_one_clear_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for threads in ["1", "2"] {
-        cannot_start(&["--listen", &address, "--threads", threads], &[&address]);
+        let program = with_threads(threads);
+        command_line::cannot_start(&program, &["--listen", &address], &[&address]);
     }
-    let anywhere = ["--listen", "127.0.0.1:0", "--inspect", &address];
-    cannot_start(&anywhere, &[&address]);
+    let anywhere = Program::new(program()).args(["--listen", "127.0.0.1:0"]);
+    command_line::cannot_start(&anywhere, &["--inspect", &address], &[&address]);
 }
 
 #[test]
@@ -104,7 +80,8 @@ fn e49_a_second_proxy_does_not_share_the_port() {
         let (proxy, _echo) = proxy_and_echo(&["--threads", threads]);
         let address = proxy.addr_text();
         for others in ["1", "2"] {
-            cannot_start(&["--listen", &address, "--threads", others], &[&address]);
+            let program = with_threads(others);
+            command_line::cannot_start(&program, &["--listen", &address], &[&address]);
         }
         echoes(&Client::connect(proxy.addr()));
     }
@@ -113,34 +90,19 @@ fn e49_a_second_proxy_does_not_share_the_port() {
 #[test]
 fn e49_a_foreign_address_is_one_clear_sentence() {
     let _test = Test::begin("bind(2) fails with EADDRNOTAVAIL: say which address it was.");
-    // 192.0.2.0/24 is reserved for documentation (RFC 5737); this one is nobody's.
     for threads in ["1", "2"] {
-        cannot_start(
-            &["--listen", "192.0.2.213:8080", "--threads", threads],
-            &["192.0.2.213:8080"],
-        );
+        let program = with_threads(threads);
+        command_line::cannot_start(&program, &["--listen", FOREIGN], &[FOREIGN]);
     }
-    let inspect = ["--listen", "127.0.0.1:0", "--inspect", "192.0.2.213:8080"];
-    cannot_start(&inspect, &["192.0.2.213:8080"]);
+    let anywhere = Program::new(program()).args(["--listen", "127.0.0.1:0"]);
+    command_line::cannot_start(&anywhere, &["--inspect", FOREIGN], &[FOREIGN]);
 }
 
 #[test]
 fn e49_a_port_of_the_system_is_one_clear_sentence() {
     let _test =
         Test::begin("bind(2) fails with EACCES for a port below 1024: say which address it was.");
-    // Whoever runs the tests may have the right (as root has), so only a refusal is judged here.
-    let process = Program::new(program())
-        .args(["--listen", "127.0.0.1:1"])
-        .spawn();
-    eventually("the program listens or ends", PATIENCE, || {
-        !process.stdout().is_empty() || process.wait_by(Duration::ZERO.into()).is_some()
-    });
-    if process.stdout().is_empty() {
-        process
-            .finish()
-            .expect_code(1)
-            .expect_one_sentence(&["127.0.0.1:1"]);
-    }
+    command_line::a_port_of_the_system(&Program::new(program()));
 }
 
 #[test]
@@ -152,9 +114,7 @@ fn e49_one_line_on_stdout_says_where() {
     for _ in 0..5 {
         echoes(&Client::connect(proxy.addr()));
     }
-    let expected = format!("listening on {}\n", proxy.addr());
-    assert_eq!(proxy.terminate().code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&proxy.stdout()), expected);
+    command_line::announced_once(&proxy);
 }
 
 #[test]
@@ -195,15 +155,13 @@ fn e49_a_log_that_nobody_reads_stops_nobody() {
 #[test]
 fn e49_ipv6_is_an_address_like_any_other() {
     let _test = Test::begin("The domain of a socket follows from its address, on both sides.");
-    let Ok(listener) = TcpListener::bind("[::1]:0") else {
-        eprintln!("skipped: this machine has no IPv6");
+    if ClosedPort::ipv6().is_none() {
         return;
-    };
+    }
     let upstream = Program::new(program()).args(["--listen", "[::1]:0"]);
     let echo = Scripted::echo();
     let upstream = upstream.args(["--upstream", &echo.addr_text()]).serve();
     assert!(upstream.addr().is_ipv6());
-    drop(listener);
     let proxy = Proxy::to(upstream.addr());
     echoes(&Client::connect(proxy.addr()));
 }

@@ -89,13 +89,7 @@ fn e47_descriptors_that_run_out_are_waited_for() {
     let first: Vec<_> = (0..3).map(|_| Client::connect(proxy.addr())).collect();
     first.iter().for_each(echoes);
     proxy.wait_for_rows(3);
-    // The numbers in use are the lowest ones, once the inspector has closed its last visitor's.
-    let mut before = 0;
-    harness::eventually("the inspector rests", harness::PATIENCE, || {
-        let count = proc::fd_count(proxy.pid());
-        std::mem::replace(&mut before, count) == count
-    });
-    if !proc::limit_files(proxy.pid(), before) {
+    if !proc::limit_files(proxy.pid(), proxy.inspector().rest()) {
         return;
     }
     let mut rng = Rng::for_test();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Client, Connect, Digest, End, Peer, Rng, Scripted, Test, proc};
+use harness::{Client, Connect, Digest, End, Hand, Peer, Rng, Scripted, Test, proc};
 
 use crate::support::{
-    HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, proxy_and_echo, proxy_and_hand, session, talk,
-    unread, wait_until_still,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, proxy_and_echo, proxy_and_hand, session, talk, unread,
+    wait_until_still,
 };
 
 /// One side ends its direction; the other answers with 1 MiB after a while, and ends too.

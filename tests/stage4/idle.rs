@@ -1,9 +1,9 @@
 //! Exercise 4.3 in the running proxy: an idle session owns no buffer and costs no CPU.
 
-use harness::{Client, Connect, Peer, Test, proc};
+use harness::{Client, Connect, Hand, Peer, Test, proc};
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::support::{HALF_A_SECOND, Hand, Proxy, proxy_and_hand};
+use crate::support::{HALF_A_SECOND, Proxy, proxy_and_hand};
 
 /// The most user-space memory of an idle session, in bytes.
 const MOST: u64 = 1024;

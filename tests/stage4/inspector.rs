@@ -66,7 +66,7 @@ fn e49_the_page_shows_the_three_tables_live() {
     for (client, upstream) in &sessions {
         talk(client, upstream);
     }
-    let dom = dump_dom(&browser, &format!("http://{}/", proxy.inspector()));
+    let dom = dump_dom(&browser, &format!("http://{}/", proxy.inspector().addr()));
     assert!(dom.contains("data-state=\"live\""), "{dom}");
     for id in ["clients", "upstreams", "mapping"] {
         assert_eq!(table_rows(&dom, id).len(), CLIENTS, "rows of #{id}");
@@ -117,13 +117,13 @@ fn e49_a_port_alone_means_loopback() {
     let _test =
         Test::begin("--inspect PORT listens on 127.0.0.1: nobody else's business by default.");
     let (proxy, _echo) = proxy_and_echo(&[]);
-    assert!(proxy.inspector().ip().is_loopback());
-    assert_ne!(proxy.inspector().port(), 0);
+    assert!(proxy.inspector().addr().ip().is_loopback());
+    assert_ne!(proxy.inspector().addr().port(), 0);
     let Some(address) = foreign_address() else {
         eprintln!("skipped: this machine has a loopback address only");
         return;
     };
-    let outside = SocketAddr::new(address, proxy.inspector().port());
+    let outside = SocketAddr::new(address, proxy.inspector().addr().port());
     let reached = TcpStream::connect_timeout(&outside, harness::scaled(Duration::from_secs(1)));
     assert!(reached.is_err(), "the inspector answers on {outside}");
 }
@@ -143,7 +143,7 @@ fn e49_the_inspector_answers_what_it_has_and_nothing_else() {
         ("DELETE", "/", "405"),
     ];
     for (method, path, status) in asked {
-        let (head, body) = proxy.ask(method, path);
+        let (head, body) = proxy.inspector().ask(method, path);
         assert!(
             head.starts_with(&format!("HTTP/1.1 {status} ")),
             "{method} {path}: {head}"
@@ -156,7 +156,7 @@ fn e49_the_inspector_answers_what_it_has_and_nothing_else() {
         ("/metrics", "text/plain"),
     ];
     for (path, kind) in types {
-        let head = proxy.get(path).0.to_lowercase();
+        let head = proxy.inspector().ask("GET", path).0.to_lowercase();
         assert!(
             head.contains(&format!("content-type: {kind}")),
             "{path}: {head}"
@@ -169,7 +169,7 @@ fn e49_a_name_of_somebody_else_is_refused() {
     let _test =
         Test::begin("A web page elsewhere must not read the table through a name of its own.");
     let (proxy, _echo) = proxy_and_echo(&[]);
-    let client = Client::connect(proxy.inspector());
+    let client = Client::connect(proxy.inspector().addr());
     client.send(b"GET /routes.json HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     let answer = client.read_to_end();
     assert!(
@@ -185,7 +185,7 @@ fn e49_the_metrics_can_be_read_by_prometheus() {
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);
-    let (_, body) = proxy.get("/metrics");
+    let body = proxy.inspector().body("/metrics");
     for line in body.lines().filter(|line| line.starts_with('#')) {
         assert!(
             line.starts_with("# HELP proxy_") || line.starts_with("# TYPE proxy_"),
@@ -218,9 +218,9 @@ fn hammer(proxy: &Proxy, until: &std::sync::atomic::AtomicBool) {
     let quiet = harness::Connect::new().patience(Duration::from_secs(30));
     while !until.load(std::sync::atomic::Ordering::Relaxed) {
         for path in ["/", "/routes.json", "/metrics"] {
-            drop(proxy.get(path));
+            drop(proxy.inspector().body(path));
         }
-        if let Ok(rude) = quiet.try_to(proxy.inspector()) {
+        if let Ok(rude) = quiet.try_to(proxy.inspector().addr()) {
             drop(rude.try_send(b"GET /rout"));
             rude.reset();
         }
@@ -260,7 +260,7 @@ fn e49_visitors_who_say_nothing_block_neither_relay_nor_end() {
     );
     let (proxy, hand) = proxy_and_hand(&[]);
     let silent: Vec<_> = (0..10)
-        .map(|_| Client::connect(proxy.inspector()))
+        .map(|_| Client::connect(proxy.inspector().addr()))
         .collect();
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);

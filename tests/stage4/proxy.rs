@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-use harness::{Client, PATIENCE, Program, Server, eventually, eventually_equal, fail};
+use harness::{Client, Inspector, PATIENCE, Program, Server, eventually, eventually_equal, fail};
 use serde::Deserialize;
 
 use crate::support::program;
@@ -18,7 +18,7 @@ const STILL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Proxy {
     server: Server,
-    inspector: SocketAddr,
+    inspector: Inspector,
 }
 
 impl Proxy {
@@ -40,43 +40,19 @@ impl Proxy {
         let program = program.clone().args(["--listen", "127.0.0.1:0"]);
         let program = program.args(["--upstream", &upstream.to_string(), "--inspect", "0"]);
         let server = program.serve();
-        let line = server.wait_for_stderr("inspector on http://");
-        let (_, rest) = line.split_once("http://").unwrap_or_default();
-        let Ok(inspector) = rest.trim_end_matches('/').parse() else {
-            fail(format!("no address of the inspector in {line:?}"))
-        };
+        let inspector = Inspector::of(&server);
         Self { server, inspector }
     }
 
-    /// Returns the address of the inspector.
-    pub(crate) fn inspector(&self) -> SocketAddr {
+    /// Returns the inspector.
+    pub(crate) fn inspector(&self) -> Inspector {
         self.inspector
-    }
-
-    /// Asks the inspector with one GET and returns the head and the body of its answer.
-    #[track_caller]
-    pub(crate) fn get(&self, path: &str) -> (String, String) {
-        self.ask("GET", path)
-    }
-
-    /// Asks the inspector and returns the head and the body of its answer.
-    #[track_caller]
-    pub(crate) fn ask(&self, method: &str, path: &str) -> (String, String) {
-        let client = Client::connect(self.inspector);
-        let host = self.inspector;
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        client.send(head.as_bytes());
-        let answer = String::from_utf8_lossy(&client.read_to_end()).into_owned();
-        match answer.split_once("\r\n\r\n") {
-            Some((head, body)) => (head.to_owned(), body.to_owned()),
-            None => fail(format!("the inspector answers {answer:?}")),
-        }
     }
 
     /// Returns what `/routes.json` says.
     #[track_caller]
     pub(crate) fn routes(&self) -> Routes {
-        let (_, body) = self.get("/routes.json");
+        let body = self.inspector.body("/routes.json");
         serde_json::from_str(&body)
             .unwrap_or_else(|error| fail(format!("/routes.json cannot be read: {error}: {body}")))
     }
@@ -119,7 +95,7 @@ impl Proxy {
     /// Returns what `/metrics` says, by sample.
     #[track_caller]
     pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
-        let (_, body) = self.get("/metrics");
+        let body = self.inspector.body("/metrics");
         let lines = body.lines().filter(|line| !line.starts_with('#'));
         lines
             .map(|line| {

@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use harness::{Client, Connect, Digest, Peer, Rng, Scripted, Test, proc};
+use harness::{Client, Connect, Digest, Hand, Peer, Rng, Scripted, Test, proc};
 
 use crate::support::{
-    HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, proxy_and_echo, proxy_and_hand, session, talk,
-    unread,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, proxy_and_echo, proxy_and_hand, session, talk, unread,
 };
 
 /// The patience for what takes seconds already on a machine that is not busy.

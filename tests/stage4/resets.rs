@@ -4,11 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use harness::{
-    Client, Connect, End, PATIENCE, Peer, Rng, Scripted, Test, eventually, proc, sockets,
+    Client, Connect, End, Hand, PATIENCE, Peer, Rng, Scripted, Test, eventually, proc, sockets,
 };
 
 use crate::support::{
-    HALF_A_SECOND, Hand, KIB, MIB, Proxy, echoes, expect_reset_while_sending, proxy_and_echo,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, expect_reset_while_sending, proxy_and_echo,
     proxy_and_hand, session, talk, unread, wait_until_still,
 };
 

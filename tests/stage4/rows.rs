@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use harness::{Client, Peer, Rng, Test, eventually_equal, proc};
+use harness::{Client, Hand, Peer, Rng, Test, eventually_equal, proc};
 
-use crate::support::{Hand, Proxy, Row, proxy_and_echo, proxy_and_hand, session, talk};
+use crate::support::{Proxy, Row, proxy_and_echo, proxy_and_hand, session, talk};
 
 #[test]
 fn e41_row_milestone_1_a_client_is_one_row_one_upstream_accept_and_no_bytes() {

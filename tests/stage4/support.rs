@@ -1,15 +1,12 @@
-//! What the tests of stage 4 share: a proxy with its inspector, and an upstream that a test plays by hand.
+//! What the tests of stage 4 share: sessions through a proxy, and how they end.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 pub(crate) use crate::proxy::{Proxy, Row, wait_until_still};
-use harness::scripted::Options;
-use harness::{Client, Connect, Deadline, PATIENCE, Peer, Scripted, eventually, fail, sockets};
+use harness::{Client, Connect, Hand, PATIENCE, Peer, Scripted, eventually, fail, sockets};
 
 /// A window in which a waiting program uses no CPU.
 pub(crate) const HALF_A_SECOND: Duration = Duration::from_millis(500);
@@ -21,45 +18,6 @@ pub(crate) const MIB: usize = 1024 * 1024;
 /// The program under test.
 pub(crate) fn program() -> PathBuf {
     harness::bin!("stage4-proxy")
-}
-
-/// An upstream whose connections the test plays itself, in the order of their arrival.
-#[derive(Debug)]
-pub(crate) struct Hand {
-    scripted: Scripted,
-    arrivals: Receiver<Peer>,
-}
-
-impl Hand {
-    /// Starts an upstream with the kernel's buffers.
-    pub(crate) fn start() -> Self {
-        Self::with(Scripted::options("upstream"))
-    }
-
-    /// Starts an upstream from options.
-    pub(crate) fn with(options: Options) -> Self {
-        let (arrive, arrivals) = mpsc::channel();
-        let scripted = options.start(move |peer| {
-            // A test that is over no longer wants its connections.
-            drop(arrive.send(peer));
-        });
-        Self { scripted, arrivals }
-    }
-
-    /// Waits for the next connection.
-    #[track_caller]
-    pub(crate) fn next(&self) -> Peer {
-        let arrival = Deadline::patience().receive(&self.arrivals);
-        arrival.unwrap_or_else(|_| fail("The proxy did not connect to the upstream."))
-    }
-}
-
-impl Deref for Hand {
-    type Target = Scripted;
-
-    fn deref(&self) -> &Scripted {
-        &self.scripted
-    }
 }
 
 /// Connects a client that the proxy closes, with a reset or not, as soon as it likes: even before it is here.

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Client, Connect, Peer, Rng, Test, proc, scaled};
+use harness::{Client, Connect, Hand, Peer, Rng, Test, proc, scaled};
 
 use crate::support::{
-    HALF_A_SECOND, Hand, MIB, Proxy, expect_reset_after_eof, expect_reset_while_sending,
-    proxy_and_hand, session, talk,
+    HALF_A_SECOND, MIB, Proxy, expect_reset_after_eof, expect_reset_while_sending, proxy_and_hand,
+    session, talk,
 };
 
 const HALF_CLOSE: &str = "--half-close-timeout";
@@ -26,8 +26,7 @@ fn limited(option: &str) -> (Proxy, Hand) {
 /// The same with another limit.
 #[track_caller]
 fn limited_to(limit: Duration, option: &str) -> (Proxy, Hand) {
-    let limit = format!("{}ms", scaled(limit).as_millis());
-    proxy_and_hand(&[option, &limit])
+    proxy_and_hand(&[option, &harness::option(limit)])
 }
 
 /// Checks that not less than the time limit has passed.

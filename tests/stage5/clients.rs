@@ -124,7 +124,7 @@ fn e55_curl_is_served() {
 #[test]
 fn e55_the_inspector_shows_who_waits_and_who_is_in_flight() {
     let _test = Test::begin("One row for each client, the same upstream socket in all of them.");
-    let hand = crate::support::Hand::start();
+    let hand = harness::Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let clients: Vec<_> = (0..3).map(|_| mux.client()).collect();
     clients[0].send(&get("/"));

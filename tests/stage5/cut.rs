@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use harness::Test;
+use harness::{Hand, Test};
 
-use crate::support::{Hand, Mux, Site, be_busy, get, reply};
+use crate::support::{Mux, Site, be_busy, get, reply};
 
 /// A request line's method, a response, and what the client gets.
 const RESPONSES: [(&str, &str, &str); 9] = [

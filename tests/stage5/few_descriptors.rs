@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Client, PATIENCE, Program, Test, eventually, proc};
+use harness::{Client, Program, Test, proc};
 
 use crate::support::{Mux, Site, ask, get, program, reply};
 
@@ -16,14 +16,8 @@ fn e56_descriptors_that_run_out_are_waited_for() {
     for client in &first {
         assert_eq!(ask(client, &get("/first")).status(), "200");
     }
-    // The numbers in use are the lowest ones, once the inspector has closed its last visitor's.
     mux.wait_for("idle", 3);
-    let mut before = 0;
-    eventually("the inspector rests", PATIENCE, || {
-        let count = proc::fd_count(mux.pid());
-        std::mem::replace(&mut before, count) == count
-    });
-    if !proc::limit_files(mux.pid(), before) {
+    if !proc::limit_files(mux.pid(), mux.inspector().rest()) {
         return;
     }
     let crowd: Vec<_> = (0..20).map(|_| mux.client()).collect();

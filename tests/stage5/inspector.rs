@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use harness::{Client, Peer, Test, eventually_equal, scaled};
+use harness::{Client, Hand, Peer, Test, eventually_equal};
 use serde_json::Value;
 
-use crate::support::{Hand, Mux, Site, ask, get, ok, reply};
+use crate::support::{Mux, Site, ask, get, ok, reply};
 
 #[test]
 fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
@@ -59,7 +59,7 @@ fn e55_metrics_count_what_the_queue_has_served() {
             "200"
         );
     }
-    let metrics = mux.metrics();
+    let metrics = mux.inspector().body("/metrics");
     for line in ["proxy_queue_length 0", "proxy_queue_wait_seconds_count 4"] {
         assert!(
             metrics.lines().any(|found| found == line),
@@ -86,7 +86,7 @@ fn in_flight(mux: &Mux) -> String {
 fn e56_the_totals_say_what_was_moved_and_who_was_sent_away() {
     let _test = Test::begin("Count each client, each byte, and each end by its reason.");
     let site = Site::echo();
-    let limit = format!("{}ms", scaled(Duration::from_secs(1)).as_millis());
+    let limit = harness::option(Duration::from_secs(1));
     let mux = Mux::start(site.addr(), &["--client-timeout", &limit]);
     let client = mux.client();
     let request = get("/path");

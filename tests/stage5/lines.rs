@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::thread;
 
-use harness::{Client, Rng, Test, lines};
+use harness::{Client, Hand, Rng, Test, lines};
 use stage1_server::{ListenOptions, listen, local_address, serve};
 
-use crate::support::{Hand, Mux};
+use crate::support::Mux;
 
 /// Stage 1's server on a thread of its own, which ends with the test's process.
 fn stage1() -> SocketAddr {

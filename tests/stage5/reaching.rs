@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{BlackHole, PATIENCE, Test, eventually, sockets};
+use harness::{BlackHole, Hand, PATIENCE, Test, eventually, sockets};
 
-use crate::support::{Hand, Mux, Site, Then, ask, get, ok, post, reply};
+use crate::support::{Mux, Site, Then, ask, get, ok, post, reply};
 
 /// `TCP_ESTABLISHED` in `/proc/net/tcp`.
 const ESTABLISHED: u8 = 1;

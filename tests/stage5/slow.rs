@@ -5,10 +5,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use harness::{
-    Connect, Digest, End, PATIENCE, Rng, Test, ensure, eventually, eventually_equal, proc, scaled,
+    Connect, Digest, End, Hand, PATIENCE, Rng, Test, ensure, eventually, eventually_equal, proc,
+    scaled,
 };
 
-use crate::support::{Hand, MIB, Mux, Site, Then, ask, expect_service, get, ok, reply};
+use crate::support::{MIB, Mux, Site, Then, ask, expect_service, get, ok, reply};
 
 /// An upstream with a response of 10 MiB at `/large`.
 fn large_site(large: &[u8]) -> Site {
@@ -93,7 +94,7 @@ fn e56_a_slow_reader_that_keeps_the_pace_gets_everything() {
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
     // Even on a busy machine a steady reader moves more in this time than all buffers hold.
-    let limit = format!("{}ms", scaled(PATIENCE).as_millis());
+    let limit = harness::option(PATIENCE);
     let mux = Mux::start(
         site.addr(),
         &["--client-timeout", &limit, "--max-buffered", "64KiB"],
@@ -112,16 +113,20 @@ fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
     let _test = Test::begin("A buffer's worth of bytes within the time limit buys the same again.");
     let large = Rng::for_test().bytes(20 * MIB);
     let site = large_site(&large);
-    let limit = scaled(Duration::from_secs(2));
-    let text = format!("{}ms", limit.as_millis());
+    let limit = Duration::from_secs(2);
     let mux = Mux::start(
         site.addr(),
-        &["--client-timeout", &text, "--max-buffered", "4MiB"],
+        &[
+            "--client-timeout",
+            &harness::option(limit),
+            "--max-buffered",
+            "4MiB",
+        ],
     );
     let client = Connect::new().receive_buffer(16 * 1024).to(mux.addr());
     client.send(&get("/large"));
     drop(client.read_until(b"\r\n\r\n"));
-    let (begin, time) = (Instant::now(), limit.mul_f64(1.5));
+    let (begin, time) = (Instant::now(), scaled(limit).mul_f64(1.5));
     for part in 0..PARTS {
         // Evenly, and longer than the limit.
         eventually("the next part is due", PATIENCE, || {

@@ -1,10 +1,10 @@
-//! The command line, and how the queue ends.
+//! How the queue ends.
 
 use std::time::Duration;
 
-use harness::{Program, Server, Signal, Test};
+use harness::{Hand, Signal, Test};
 
-use crate::support::{Hand, Mux, Site, ask, field, get, ok, program, reply};
+use crate::support::{Mux, Site, ask, field, get, ok, reply};
 
 #[test]
 fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
@@ -77,54 +77,4 @@ fn e56_a_pause_of_the_process_ends_nothing() {
         mux.cont();
         assert_eq!(ask(&client, &get("/after")).text(), "/after ");
     }
-}
-
-#[test]
-fn e53_bad_arguments_are_one_clear_sentence() {
-    let _test = Test::begin("Exit with 2 on bad arguments, with 1 on anything else.");
-    for (arguments, words) in [
-        (vec!["queue", "--listen", "nowhere"], "--listen"),
-        (vec!["queue", "--upstream", "no-port"], "no port"),
-        (vec!["queue", "--framing", "smoke"], "--framing"),
-        (vec!["queue", "--max-body", "0"], "above zero"),
-        (vec!["queue", "--max-body", "1 parsec"], "unknown unit"),
-        (vec!["queue", "--client-timeout", "0s"], "longer than zero"),
-        (vec!["queue", "--max-queue", "0"], "--max-queue"),
-        (vec!["smoke"], "smoke"),
-        (vec![], "Usage"),
-    ] {
-        let finished = Program::new(program()).args(&arguments).run();
-        let stderr = &finished.stderr;
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {stderr}");
-        assert!(stderr.contains(words), "{arguments:?}: {stderr}");
-    }
-}
-
-#[test]
-fn e53_a_port_in_use_is_one_clear_sentence() {
-    let _test = Test::begin("Exit with 1 and say why.");
-    let site = Site::echo();
-    let mux = Mux::start(site.addr(), &[]);
-    let finished = Program::new(program())
-        .args(["queue", "--listen", &mux.addr_text()])
-        .run();
-    assert_eq!(finished.status.code(), Some(1));
-    let sentence = format!(
-        "stage5-mux: cannot listen on {}: another program already listens there\n",
-        mux.addr()
-    );
-    assert_eq!(finished.stderr, sentence);
-}
-
-#[test]
-fn e55_it_serves_on_ipv6() {
-    let _test = Test::begin("An address family is a detail.");
-    let site = Site::echo();
-    let upstream = site.addr_text();
-    let mux = Server::start(
-        program(),
-        &["queue", "--listen", "[::1]:0", "--upstream", &upstream],
-    );
-    let client = harness::Client::connect(mux.addr());
-    assert_eq!(ask(&client, &get("/v6")).text(), "/v6 ");
 }

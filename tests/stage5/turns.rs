@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use harness::{Rng, Test, ensure, fail};
+use harness::{Hand, Rng, Test, ensure, fail};
 
-use crate::support::{
-    Hand, MIB, Mux, Site, Then, ask, be_busy, expect_service, get, ok, post, reply,
-};
+use crate::support::{MIB, Mux, Site, Then, ask, be_busy, expect_service, get, ok, post, reply};
 
 #[test]
 fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {

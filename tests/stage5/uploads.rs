@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Digest, PATIENCE, Rng, Test, ensure, eventually, proc, scaled};
+use harness::{Digest, Hand, PATIENCE, Rng, Test, ensure, eventually, proc, scaled};
 
-use crate::support::{Hand, MIB, Mux, Site, Then, expect_service, get, ok, reply};
+use crate::support::{MIB, Mux, Site, Then, expect_service, get, ok, reply};
 
 #[test]
 fn e56_an_upload_that_stops_half_way_holds_nobody() {
@@ -193,7 +193,8 @@ fn e56_an_upload_that_stalls_is_not_the_upstreams_fault() {
 fn e56_an_upstream_that_takes_nothing_is_late_and_not_its_client() {
     let _test = Test::begin("While the upstream takes nothing, the client cannot go on.");
     let hand = Hand::start();
-    let [client_limit, upstream_limit] = [700, 2000].map(limit);
+    let [client_limit, upstream_limit] =
+        [700, 2000].map(|millis| harness::option(Duration::from_millis(millis)));
     let mux = Mux::start(
         hand.addr(),
         &[
@@ -270,7 +271,10 @@ fn e56_an_upload_that_has_waited_for_its_turn_still_has_a_deadline() {
 fn e56_a_body_that_comes_steadily_is_not_late() {
     let _test = Test::begin("A head has its time from its first byte, a body from its last one.");
     let site = Site::echo();
-    let mux = Mux::start(site.addr(), &["--client-timeout", &limit(1000)]);
+    let mux = Mux::start(
+        site.addr(),
+        &["--client-timeout", &harness::option(Duration::from_secs(1))],
+    );
     let client = mux.client();
     client.send(b"POST /steady HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n");
     let (begin, time) = (Instant::now(), scaled(Duration::from_millis(1500)));
@@ -281,9 +285,4 @@ fn e56_a_body_that_comes_steadily_is_not_late() {
         client.send(b"x");
     }
     assert_eq!(reply(&client).status(), "200");
-}
-
-/// Writes a time limit as the command line takes it.
-fn limit(millis: u64) -> String {
-    format!("{}ms", scaled(Duration::from_millis(millis)).as_millis())
 }

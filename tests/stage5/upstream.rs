@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{ClosedPort, PATIENCE, Test, ensure, eventually, eventually_equal, sockets};
+use harness::{ClosedPort, Hand, PATIENCE, Test, ensure, eventually, eventually_equal, sockets};
 
-use crate::support::{Hand, Mux, Site, Then, ask, expect_service, field, get, ok, post, reply};
+use crate::support::{Mux, Site, Then, ask, expect_service, field, get, ok, post, reply};
 
 /// `TCP_ESTABLISHED` in `/proc/net/tcp`.
 const ESTABLISHED: u8 = 1;

@@ -1,0 +1,99 @@
+//! The command line: help, what is refused, and what the program says when it cannot start.
+
+use harness::command_line::{self, FOREIGN};
+use harness::{Client, ClosedPort, Program, Test};
+
+use crate::support::{Mux, Site, ask, get, program};
+
+/// The program with its subcommand.
+fn queue() -> Program {
+    Program::new(program()).arg("queue")
+}
+
+#[test]
+fn e53_help_is_complete() {
+    let _test = Test::begin("--help comes from the documentation of the arguments.");
+    command_line::help(&Program::new(program()), &["queue"]);
+    command_line::help_of_flags(
+        &queue(),
+        &[
+            ("--listen", "127.0.0.1:8080"),
+            ("--upstream", "localhost:3000"),
+            ("--framing", "http1"),
+            ("--prefer", "ipv6"),
+            ("--max-queue", "1024"),
+            ("--max-head", "64KiB"),
+            ("--max-body", "1MiB"),
+            ("--max-buffered", "1MiB"),
+            ("--client-timeout", "30s"),
+            ("--upstream-timeout", "60s"),
+            ("--connect-timeout", "5s"),
+            ("--max-connections", "default"),
+            ("--drain-timeout", "5s"),
+            ("--inspect", "ADDR"),
+        ],
+    );
+}
+
+#[test]
+fn e53_malformed_arguments_end_with_2() {
+    let _test = Test::begin("clap checks every argument before anything else happens.");
+    command_line::refuses(
+        &queue(),
+        &[
+            (&["--listen", "nowhere"], "--listen"),
+            (&["--upstream", "no-port"], "no port"),
+            (&["--framing", "smoke"], "--framing"),
+            (&["--max-body", "0"], "above zero"),
+            (&["--max-body", "1 parsec"], "unknown unit"),
+            (&["--client-timeout", "0s"], "longer than zero"),
+            (&["--max-queue", "0"], "--max-queue"),
+            (&["surplus"], "surplus"),
+        ],
+    );
+    command_line::refuses(&Program::new(program()), &[(&["smoke"], "smoke")]);
+    let nothing = Program::new(program()).run();
+    let stderr = &nothing.expect_code(2).stderr;
+    assert!(stderr.contains("Usage"), "{stderr}");
+}
+
+#[test]
+fn e53_an_address_that_cannot_be_had_is_one_clear_sentence() {
+    let _test = Test::begin("The error of listen names the address; main ends with 1.");
+    let mux = Mux::start(Site::echo().addr(), &[]);
+    let taken = mux.addr_text();
+    let finished = command_line::cannot_start(&queue(), &["--listen", &taken], &[]);
+    let sentence =
+        format!("stage5-mux: cannot listen on {taken}: another program already listens there\n");
+    assert_eq!(finished.stderr, sentence);
+    command_line::cannot_start(&queue(), &["--listen", FOREIGN], &[FOREIGN]);
+    let anywhere = queue().args(["--listen", "127.0.0.1:0"]);
+    command_line::cannot_start(&anywhere, &["--inspect", FOREIGN], &[FOREIGN]);
+    command_line::a_port_of_the_system(&queue());
+}
+
+#[test]
+fn e55_one_line_on_stdout_says_where() {
+    let _test =
+        Test::begin("Print the real port, once, and flush it; everything else goes to stderr.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    for _ in 0..5 {
+        assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
+    }
+    command_line::announced_once(&mux);
+}
+
+#[test]
+fn e55_it_serves_on_ipv6() {
+    let _test = Test::begin("An address family is a detail.");
+    if ClosedPort::ipv6().is_none() {
+        return;
+    }
+    let site = Site::echo();
+    let arguments = ["--listen", "[::1]:0", "--upstream", &site.addr_text()];
+    let mux = queue().args(arguments).serve();
+    assert!(mux.addr().is_ipv6());
+    let client = Client::connect(mux.addr());
+    assert_eq!(ask(&client, &get("/v6")).text(), "/v6 ");
+}

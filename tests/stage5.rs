@@ -24,6 +24,8 @@ mod pieces;
 mod reaching;
 #[path = "stage5/real.rs"]
 mod real;
+#[path = "stage5/reuse.rs"]
+mod reuse;
 #[path = "stage5/site.rs"]
 mod site;
 #[path = "stage5/slow.rs"]

@@ -52,6 +52,12 @@ pub fn find(local: SocketAddr, remote: SocketAddr) -> Option<SocketRow> {
     })
 }
 
+/// Tells whether the socket of this connection at `local` is open in both directions.
+#[must_use]
+pub fn is_established(local: SocketAddr, remote: SocketAddr) -> bool {
+    find(local, remote).is_some_and(|row| row.state == ESTABLISHED)
+}
+
 fn parse_row(line: &str) -> Option<SocketRow> {
     let mut fields = line.split_whitespace().skip(1);
     let local = parse_address(fields.next()?)?;

@@ -6,9 +6,6 @@ use harness::{BlackHole, Hand, PATIENCE, Test, eventually, sockets};
 
 use crate::support::{Mux, Site, Then, ask, get, ok, post, reply};
 
-/// `TCP_ESTABLISHED` in `/proc/net/tcp`.
-const ESTABLISHED: u8 = 1;
-
 #[test]
 fn e56_an_upstream_with_a_name_is_found_again_after_each_end() {
     let _test = Test::begin("Look the name up on another thread, and go on with what it says.");
@@ -78,7 +75,7 @@ fn e56_an_end_behind_an_answer_is_seen_before_the_next_request_leaves() {
     upstream.send(&ok(b"first"));
     upstream.close();
     eventually("the upstream has closed its connection", PATIENCE, || {
-        sockets::find(ours, hand.addr()).is_none_or(|row| row.state != ESTABLISHED)
+        !sockets::is_established(ours, hand.addr())
     });
     mux.cont();
     assert_eq!(reply(&first).text(), "first");

@@ -2,12 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{ClosedPort, Hand, PATIENCE, Test, ensure, eventually, eventually_equal, sockets};
+use harness::{ClosedPort, Hand, PATIENCE, Test};
 
-use crate::support::{Mux, Site, Then, ask, expect_service, field, get, ok, post, reply};
-
-/// `TCP_ESTABLISHED` in `/proc/net/tcp`.
-const ESTABLISHED: u8 = 1;
+use crate::support::{Mux, Site, Then, ask, expect_service, field, get, ok, reply};
 
 /// Long enough for a loaded machine, and short enough to be prompt.
 const PROMPT: Duration = Duration::from_secs(3);
@@ -73,110 +70,6 @@ fn e56_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
 }
 
 #[test]
-fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
-    let _test = Test::begin("Look at a kept connection before you use it.");
-    let site = Site::start(|peer, asked| {
-        peer.send(&ok(asked.path().as_bytes()));
-        // It says nothing of closing, and closes.
-        Then::Close
-    });
-    let mux = Mux::start(site.addr(), &[]);
-    let client = mux.client();
-    for number in 0..20 {
-        let path = format!("/{number}");
-        let reply = ask(&client, &post(&path, b"must not be lost"));
-        ensure(
-            reply.text() == path,
-            format!("{path} is answered with {:?}", reply.text()),
-        );
-        // The FIN has arrived by now, and the queue may have seen it or not.
-        let ours = site.peers()[number];
-        eventually("the upstream has closed its connection", PATIENCE, || {
-            sockets::find(ours, site.addr()).is_none_or(|row| row.state != ESTABLISHED)
-        });
-    }
-    assert_eq!(site.accepts(), 20);
-}
-
-#[test]
-fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
-    let _test = Test::begin("No event has told of the end yet: one read before the request does.");
-    let hand = Hand::start();
-    let mux = Mux::start(hand.addr(), &[]);
-    let client = mux.client();
-    client.send(&get("/first"));
-    let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"first"));
-    assert_eq!(reply(&client).text(), "first");
-    mux.stop();
-    // Both are there when the queue looks, the request first.
-    client.send(&post("/order", b"must not be lost"));
-    let ours = upstream.remote();
-    upstream.close();
-    eventually("the upstream has closed its connection", PATIENCE, || {
-        sockets::find(ours, hand.addr()).is_none_or(|row| row.state != ESTABLISHED)
-    });
-    mux.cont();
-    let upstream = hand.next();
-    drop(upstream.read_until(b"must not be lost"));
-    upstream.send(&ok(b"ordered"));
-    assert_eq!(reply(&client).text(), "ordered");
-}
-
-/// An upstream that answers the first request of a connection and dies at the second, without a byte.
-fn dies_at_the_second() -> Site {
-    Site::start(|peer, asked| {
-        if asked.number == 1 {
-            return Then::Close;
-        }
-        peer.send(&ok(asked.path().as_bytes()));
-        Then::Next
-    })
-}
-
-#[test]
-fn e56_a_post_is_never_sent_twice() {
-    let _test = Test::begin("Nobody knows whether the upstream has acted on it: do not repeat it.");
-    let site = dies_at_the_second();
-    let mux = Mux::start(site.addr(), &[]);
-    let client = mux.client();
-    assert_eq!(ask(&client, &get("/first")).status(), "200");
-    assert_eq!(ask(&client, &post("/order", b"one book")).status(), "502");
-    assert_eq!(site.paths(), ["/first", "/order"]);
-    expect_service(&mux);
-}
-
-#[test]
-fn e56_an_idempotent_request_without_an_answer_is_sent_once_more() {
-    let _test = Test::begin("The connection died as the request left: try once more.");
-    let site = dies_at_the_second();
-    let mux = Mux::start(site.addr(), &[]);
-    let client = mux.client();
-    for path in ["/first", "/again"] {
-        assert_eq!(ask(&client, &get(path)).text(), path);
-    }
-    assert_eq!(site.paths(), ["/first", "/again", "/again"]);
-
-    let never = Site::start(|_, _| Then::Close);
-    let mux = Mux::start(never.addr(), &[]);
-    assert_eq!(ask(&mux.client(), &get("/")).status(), "502");
-    assert_eq!(never.asked().len(), 2, "once more, and not for ever");
-}
-
-#[test]
-fn e56_nothing_is_repeated_after_the_first_byte_of_an_answer() {
-    let _test = Test::begin("An answer had begun: the upstream has seen the request.");
-    let site = Site::start(|peer, _| {
-        peer.send(b"HTTP/1.1 2");
-        Then::Close
-    });
-    let mux = Mux::start(site.addr(), &[]);
-    assert_eq!(ask(&mux.client(), &get("/")).status(), "502");
-    assert_eq!(site.asked().len(), 1);
-}
-
-#[test]
 fn e55_surplus_bytes_never_become_the_next_answer() {
     let _test = Test::begin("Bytes that nobody asked for: close the connection.");
     let site = Site::start(|peer, asked| {
@@ -193,26 +86,6 @@ fn e55_surplus_bytes_never_become_the_next_answer() {
         }
     }
     assert_eq!(site.accepts(), 20, "a new connection after each");
-}
-
-#[test]
-fn e56_bytes_on_an_idle_connection_close_it() {
-    let _test = Test::begin("Watch the connection also while nobody uses it.");
-    let hand = Hand::start();
-    let mux = Mux::start(hand.addr(), &[]);
-    let client = mux.client();
-    client.send(&get("/first"));
-    let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"first"));
-    assert_eq!(reply(&client).text(), "first");
-    upstream.send(&ok(b"early"));
-    upstream.drain();
-    client.send(&get("/second"));
-    let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"second"));
-    assert_eq!(reply(&client).text(), "second");
 }
 
 #[test]
@@ -294,72 +167,6 @@ fn e55_a_full_queue_is_a_503_with_retry_after() {
     );
     upstream.send(&ok(b"again"));
     assert_eq!(reply(&third).text(), "again", "its connection has gone on");
-}
-
-#[test]
-fn e55_one_clients_close_never_closes_the_shared_connection() {
-    let _test = Test::begin("Connection is about one connection; each side has its own.");
-    let site = Site::echo();
-    let mux = Mux::start(site.addr(), &[]);
-    for (version, field_line, closes) in [
-        ("1.1", "Connection: close\r\n", true),
-        ("1.1", "Connection: Keep-Alive, Close\r\n", true),
-        ("1.0", "", true),
-        ("1.0", "Connection: keep-alive\r\n", false),
-        (
-            "1.1",
-            "Connection: x-own\r\nX-Own: 1\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\nTE: trailers\r\n",
-            false,
-        ),
-    ] {
-        let client = mux.client();
-        let request = format!("GET / HTTP/{version}\r\nHost: x\r\n{field_line}\r\n");
-        let first = ask(&client, request.as_bytes());
-        assert_eq!(first.status(), "200");
-        if closes {
-            assert_eq!(field(&first.head, "connection"), Some("close"));
-            client.expect_eof();
-        } else {
-            assert_eq!(ask(&client, request.as_bytes()).status(), "200");
-        }
-    }
-    assert_eq!(site.accepts(), 1, "connections to the upstream");
-    for asked in site.asked() {
-        for name in [
-            "connection",
-            "keep-alive",
-            "proxy-connection",
-            "te",
-            "x-own",
-        ] {
-            assert_eq!(field(&asked.head, name), None, "{}", asked.head);
-        }
-        assert_eq!(field(&asked.head, "via"), Some("1.1 stage5-mux"));
-    }
-}
-
-#[test]
-fn e55_an_upstream_that_says_close_is_reached_again() {
-    let _test = Test::begin("The upstream's own close ends this connection, not the client's.");
-    let site = Site::start(|peer, asked| {
-        let body = asked.path().as_bytes();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        peer.send(&[head.as_bytes(), body].concat());
-        // It leaves the closing to us.
-        Then::Next
-    });
-    let mux = Mux::start(site.addr(), &[]);
-    let client = mux.client();
-    for path in ["/1", "/2", "/3"] {
-        let reply = ask(&client, &get(path));
-        assert_eq!(reply.text(), path);
-        assert_eq!(field(&reply.head, "connection"), None);
-    }
-    assert_eq!(site.accepts(), 3);
-    eventually_equal("upstream connections", &0, || site.running());
 }
 
 #[test]

@@ -10,14 +10,15 @@ mod pupil;
 mod pupils;
 mod table;
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::grade::class::{self, Order};
 use crate::manifest::Manifest;
+use crate::run::build::target_folder;
 use crate::run::guard::Guard;
 use crate::starter::Record;
 use crate::workspace;
@@ -63,8 +64,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     );
     let manifest = Manifest::load(&root)?;
     let stage = manifest.stages.first().context("there is no stage")?;
-    let temporary = tempfile::tempdir()?;
-    let folder = options.keep.as_deref().unwrap_or(temporary.path());
+    let usual = target_folder(&root).join("course/rehearsal");
+    let _lock = options.keep.is_none().then(|| empty(&usual)).transpose()?;
+    let folder = options.keep.as_deref().unwrap_or(&usual);
     let guard = Guard::strict();
     let pupils = select(options, &guard)?;
     // Long enough to be nobody else's number.
@@ -94,14 +96,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         left.len(),
         guard.describe()
     );
-    if table.wrong > 0 && options.keep.is_none() {
-        println!("The reports are in {}", temporary.keep().display());
+    if table.wrong > 0 {
+        println!("The reports are in {}", folder.join("results").display());
     }
     ensure!(left.is_empty(), "still running: {}", left.join(", "));
     match table.wrong {
         0 => Ok(()),
         wrong => bail!("{wrong} of {} did not get what they must", pupils.len()),
     }
+}
+
+/// Removes what the last rehearsal left, also one that was interrupted, and returns the lock that keeps others out; waits
+/// while another rehearsal has it.
+fn empty(folder: &Path) -> Result<File> {
+    fs::create_dir_all(folder)?;
+    let lock = File::create(folder.with_extension("lock"))?;
+    lock.lock().context("cannot lock the rehearsal's folder")?;
+    fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    Ok(lock)
 }
 
 /// Chooses who is in the class, and says who is not.

@@ -75,16 +75,32 @@ pub fn finish(result: Result<(), impl Error>) -> ExitCode {
 /// wake their event loop instead.
 ///
 /// # Errors
-/// Fails if the signal handlers cannot be installed (`sigaction(2)`).
+/// As [`on_signals`].
 pub fn exit_on_signals() -> io::Result<()> {
+    on_signals(|signal, _| {
+        tracing::info!("stopping on signal {signal}");
+        std::process::exit(0)
+    })
+}
+
+/// Calls `act` on each SIGINT and SIGTERM, from a thread of its own, with the signal's number and how
+/// many came before it.
+///
+/// A signal may interrupt the program between any two instructions, and only a few functions are
+/// safe to call there (`signal-safety(7)`). So the handler does nearly nothing: it leaves a note,
+/// and the thread that waits for notes may do whatever it likes.
+///
+/// # Errors
+/// Fails if the signal handlers cannot be installed (`sigaction(2)`), or no thread can be started.
+pub fn on_signals(mut act: impl FnMut(i32, usize) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            tracing::info!("stopping on signal {signal}");
-            std::process::exit(0);
+    let wait = move || {
+        for (earlier, signal) in signals.forever().enumerate() {
+            act(signal, earlier);
         }
-    });
-    Ok(())
+    };
+    let thread = thread::Builder::new().name("signals".to_owned());
+    thread.spawn(wait).map(drop)
 }
 
 fn program_name() -> String {

@@ -19,6 +19,7 @@
 //! 4. On a loopback address only requests that name a loopback host are answered, so that a web page
 //!    elsewhere cannot read the table through a name of its own (DNS rebinding).
 
+mod address;
 mod connection;
 mod histogram;
 mod metrics;
@@ -28,6 +29,7 @@ mod response;
 mod server;
 mod snapshot;
 
+pub use address::parse_address;
 pub use histogram::Histogram;
 pub use queue::{InFlight, QueueView};
 pub use server::Inspector;

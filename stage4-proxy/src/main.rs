@@ -2,11 +2,8 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::thread;
 
 use clap::Parser;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use stage1_server::cli;
 use stage4_proxy::{Control, Proxy};
 
@@ -27,17 +24,8 @@ fn run(options: options::Options) -> io::Result<()> {
 
 /// Drains the proxy at the first signal and ends it at the second.
 fn stop_on_signals(control: Control) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let listen = move || {
-        for (count, _signal) in signals.forever().enumerate() {
-            match count {
-                0 => control.drain(),
-                _ => control.stop(),
-            }
-        }
-    };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(listen)?;
-    Ok(())
+    cli::on_signals(move |_, earlier| match earlier {
+        0 => control.drain(),
+        _ => control.stop(),
+    })
 }

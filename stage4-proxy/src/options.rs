@@ -1,7 +1,7 @@
 //! The command line of stage4-proxy.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time_limit};
 use stage4_proxy::ingress::{Fixed, Ingress};
+use stage4_proxy::inspect::parse_address;
 use stage4_proxy::resolve::system_lookup;
 use stage4_proxy::{Config, Limits, raise_fd_limit};
 
@@ -66,8 +67,8 @@ pub(crate) struct Options {
 
     /// Serve a live page of all sessions, /routes.json and /metrics here; a port alone means
     /// 127.0.0.1
-    #[arg(long, value_name = "[ADDR:]PORT")]
-    inspect: Option<InspectAddress>,
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
+    inspect: Option<SocketAddr>,
 }
 
 /// The ways in.
@@ -104,7 +105,7 @@ impl Options {
             lookup: system_lookup(self.prefer),
             threads,
             limits: limits.within_fds(raise_fd_limit()?, threads),
-            inspect: self.inspect.map(|address| address.0),
+            inspect: self.inspect,
         })
     }
 }
@@ -121,22 +122,5 @@ impl FromStr for OptionalTime {
             "off" => Ok(Self(None)),
             _ => parse_time_limit(text).map(|limit| Self(Some(limit))),
         }
-    }
-}
-
-/// The inspector's address: `ADDR:PORT`, or a port of 127.0.0.1.
-#[derive(Clone, Copy, Debug)]
-struct InspectAddress(SocketAddr);
-
-impl FromStr for InspectAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(port) = text.parse::<u16>() {
-            return Ok(Self((IpAddr::V4(Ipv4Addr::LOCALHOST), port).into()));
-        }
-        text.parse()
-            .map(Self)
-            .map_err(|_| "expected ADDR:PORT or a port".to_owned())
     }
 }

@@ -1,12 +1,13 @@
 //! The command line of stage5-mux.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stage2_client::{Prefer, Target, parse_time_limit};
+use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
 use stage4_proxy::resolve::system_lookup;
 use stage5_mux::queue::{Config, FramingName, Limits};
@@ -89,8 +90,8 @@ pub(crate) struct QueueOptions {
 
     /// Serve a live page of all clients, /routes.json and /metrics here; a port alone means
     /// 127.0.0.1
-    #[arg(long, value_name = "[ADDR:]PORT")]
-    inspect: Option<InspectAddress>,
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
+    inspect: Option<SocketAddr>,
 }
 
 impl QueueOptions {
@@ -119,7 +120,7 @@ impl QueueOptions {
             lookup: system_lookup(self.prefer),
             framing: self.framing,
             limits: limits.within_fds(raise_fd_limit()?),
-            inspect: self.inspect.map(|address| address.0),
+            inspect: self.inspect,
         })
     }
 }
@@ -153,23 +154,6 @@ impl FromStr for Size {
             Some(size) => Ok(Self(size)),
             None => Err("this is more than the machine can address".to_owned()),
         }
-    }
-}
-
-/// The inspector's address: `ADDR:PORT`, or a port of 127.0.0.1.
-#[derive(Clone, Copy, Debug)]
-struct InspectAddress(SocketAddr);
-
-impl FromStr for InspectAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(port) = text.parse::<u16>() {
-            return Ok(Self((IpAddr::V4(Ipv4Addr::LOCALHOST), port).into()));
-        }
-        text.parse()
-            .map(Self)
-            .map_err(|_| "expected ADDR:PORT or a port".to_owned())
     }
 }
 

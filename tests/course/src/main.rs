@@ -9,7 +9,7 @@
 //! 6. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
 //! 7. [`rehearse`]: a class of difficult submissions, graded; `pack`: what a grading service needs.
 //! 8. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, for those that fail now and then.
-//! 9. [`workspace`]: where the course lies, and how its programs are built.
+//! 9. [`workspace`]: where the course lies, and how its programs are built; [`listing`]: the files in a folder.
 
 #![expect(
     clippy::print_stdout,
@@ -23,6 +23,7 @@ mod demo;
 mod figures;
 mod grade;
 mod item;
+mod listing;
 mod manifest;
 #[cfg(feature = "pack")]
 mod pack;

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// Returns the folder that holds the workspace's Cargo.toml.
@@ -23,19 +23,8 @@ pub(crate) fn root() -> Result<PathBuf> {
 /// # Errors
 /// When cargo cannot be started, or the program does not compile.
 pub(crate) fn build(program: &str) -> Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package", program, "--bin", program])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(root()?)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    if !output.status.success() {
-        bail!("{program} does not compile: see the messages above");
-    }
-    executable(&String::from_utf8_lossy(&output.stdout), program)
+    let messages = messages_of_build(&["--package", program, "--bin", program])?;
+    executable(&messages, program)
         .with_context(|| format!("cargo did not say where it put {program}"))
 }
 
@@ -45,29 +34,33 @@ pub(crate) fn build(program: &str) -> Result<PathBuf> {
 /// When cargo cannot be started, or something does not compile.
 #[cfg(feature = "book")]
 pub(crate) fn build_all(packages: &[&str]) -> Result<Vec<PathBuf>> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--bins",
-            "--message-format=json-render-diagnostics",
-        ])
-        .args(packages.iter().flat_map(|package| ["--package", package]))
-        .current_dir(root()?)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    if !output.status.success() {
-        bail!("the programs do not compile: see the messages above");
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    let arguments: Vec<&str> = ["--bins"].into_iter().chain(packages).collect();
+    let messages = messages_of_build(&arguments)?;
     let values = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let programs = values.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
     Ok(programs.collect())
+}
+
+/// Runs `cargo build` with these arguments and returns its messages, one JSON value a line.
+fn messages_of_build(arguments: &[&str]) -> Result<String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--quiet"])
+        .arg("--message-format=json-render-diagnostics")
+        .args(arguments)
+        .current_dir(root()?)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    ensure!(
+        output.status.success(),
+        "the programs do not compile: see the messages above"
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Finds the program's path in the messages of `cargo build`, one JSON value a line.

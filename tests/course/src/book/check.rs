@@ -24,6 +24,7 @@ use super::log::Problems;
 use super::places::Places;
 use super::{links, load, text, transcript};
 use crate::figures;
+use crate::listing;
 use crate::manifest::Manifest;
 
 /// What a look at the whole book has found.
@@ -84,7 +85,7 @@ fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
         .filter_map(|chapter| chapter.source_path.clone())
         .collect();
     listed.push(PathBuf::from("SUMMARY.md"));
-    for source in markdown_files(&book.source_dir())? {
+    for source in listing::below(&book.source_dir(), "md")? {
         let name = source.strip_prefix(book.source_dir()).unwrap_or(&source);
         if !listed.iter().any(|one| one == name) {
             problems.push(format!(
@@ -135,23 +136,6 @@ fn within(name: impl Display, problems: Vec<String>) -> impl Iterator<Item = Str
     problems
         .into_iter()
         .map(move |problem| format!("{name}: {problem}"))
-}
-
-fn markdown_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let entries = folder
-        .read_dir()
-        .with_context(|| format!("cannot read {}", folder.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(markdown_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use regex::Regex;
+
+use crate::listing;
 
 /// Pages that mdBook makes itself, out of what the others say.
 const MADE: [&str; 3] = ["print.html", "toc.html", "404.html"];
@@ -24,7 +26,7 @@ pub(crate) struct Links {
 /// # Errors
 /// When a page cannot be read.
 pub(crate) fn check(folder: &Path) -> Result<Links> {
-    let pages = read_pages(folder, Path::new(""))?;
+    let pages = read_pages(folder)?;
     let mut links = Links {
         count: 0,
         broken: Vec::new(),
@@ -53,7 +55,7 @@ struct Page {
 
 type Pages = HashMap<PathBuf, Page>;
 
-fn read_pages(folder: &Path, below: &Path) -> Result<Pages> {
+fn read_pages(folder: &Path) -> Result<Pages> {
     let link = Regex::new(r#"<[^>]*\s(?:href|src)="([^"]*)""#)?;
     let anchor = Regex::new(r#"<[^>]*\s(?:id|name)="([^"]*)""#)?;
     let all = |pattern: &Regex, html: &str| -> Vec<String> {
@@ -63,29 +65,13 @@ fn read_pages(folder: &Path, below: &Path) -> Result<Pages> {
             .collect()
     };
     let mut pages = Pages::new();
-    let place = folder.join(below);
-    for entry in place
-        .read_dir()
-        .with_context(|| format!("cannot read {}", place.display()))?
-    {
-        let entry = entry?;
-        let name = below.join(entry.file_name());
-        if entry.path().is_dir() {
-            pages.extend(read_pages(folder, &name)?);
-        } else if name
-            .extension()
-            .is_some_and(|extension| extension == "html")
-        {
-            let html = fs::read_to_string(entry.path())?;
-            let anchors = all(&anchor, &html).into_iter().collect();
-            pages.insert(
-                name,
-                Page {
-                    links: all(&link, &html),
-                    anchors,
-                },
-            );
-        }
+    for path in listing::below(folder, "html")? {
+        let html = fs::read_to_string(&path)?;
+        let page = Page {
+            links: all(&link, &html),
+            anchors: all(&anchor, &html).into_iter().collect(),
+        };
+        pages.insert(path.strip_prefix(folder)?.to_owned(), page);
     }
     Ok(pages)
 }

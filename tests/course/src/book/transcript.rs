@@ -45,7 +45,6 @@ mod session;
 mod show;
 mod terminal;
 
-use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::net::TcpListener;
@@ -55,6 +54,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::listing;
 use crate::workspace;
 use format::Transcript;
 use session::Report;
@@ -82,18 +82,10 @@ const MAY_BE_MISSING: [&str; 12] = [
 /// When the folder cannot be read.
 pub(crate) fn names(root: &Path) -> Result<Vec<String>> {
     let folder = root.join("book/transcripts");
-    let mut names = BTreeSet::new();
-    if folder.is_dir() {
-        for entry in folder.read_dir()? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|end| end == "txt")
-                && let Some(name) = path.file_stem()
-            {
-                names.insert(name.to_string_lossy().into_owned());
-            }
-        }
+    if !folder.is_dir() {
+        return Ok(Vec::new());
     }
-    Ok(names.into_iter().collect())
+    listing::stems(&folder, "txt")
 }
 
 /// Runs all transcripts and returns what has become different.

@@ -22,6 +22,8 @@ use anyhow::{Context, Result, bail};
 
 use source::Source;
 
+use crate::listing;
+
 /// The colours and fonts: the book links this file, a picture that stands alone contains it.
 const STYLE: &str = include_str!("../../../../book/theme/figures.css");
 
@@ -164,21 +166,7 @@ fn in_figure(root: &Path, figure: &Figure) -> Vec<String> {
 /// # Errors
 /// When the folder cannot be read.
 pub(crate) fn names(root: &Path) -> Result<Vec<String>> {
-    let folder = folder(root);
-    let entries = folder
-        .read_dir()
-        .with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "txt")
-            && let Some(name) = path.file_stem()
-        {
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
+    listing::stems(&folder(root), "txt")
 }
 
 fn folder(root: &Path) -> PathBuf {

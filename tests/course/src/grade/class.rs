@@ -28,6 +28,7 @@ use signal_hook::iterator::Signals;
 
 use super::bench::Workbench;
 use super::{Grader, Options};
+use crate::listing;
 use crate::manifest::Manifest;
 use crate::run::guard::Guard;
 use crate::workspace;
@@ -143,17 +144,8 @@ fn submissions(all: &Path) -> Result<VecDeque<PathBuf>> {
     let all = all
         .canonicalize()
         .with_context(|| format!("cannot find {}", all.display()))?;
-    let entries = all
-        .read_dir()
-        .with_context(|| format!("cannot read {}", all.display()))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() && !name_of(&path).starts_with('.') {
-            found.push(path);
-        }
-    }
-    found.sort();
+    let mut found = listing::entries(&all)?;
+    found.retain(|path| path.is_dir() && !name_of(path).starts_with('.'));
     ensure!(
         !found.is_empty(),
         "{} has no folders: each submission is one",

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use toml::Spanned;
 
 use crate::item::{ItemPath, test_names};
+use crate::listing;
 
 use super::{Exercise, Manifest, Problem, Stage};
 
@@ -74,7 +75,10 @@ pub(crate) fn tests_of_exercise(
 fn tests_of(root: &Path, stage: &Stage) -> Result<Vec<String>> {
     let folder = root.join("tests");
     let mut files = vec![folder.join(format!("{}.rs", stage.id()))];
-    rust_files(&folder.join(stage.id()), &mut files)?;
+    let topics = folder.join(stage.id());
+    if topics.is_dir() {
+        files.extend(listing::below(&topics, "rs")?);
+    }
     let mut names = Vec::new();
     for file in files {
         let source = fs::read_to_string(&file)
@@ -83,21 +87,6 @@ fn tests_of(root: &Path, stage: &Stage) -> Result<Vec<String>> {
         names.extend(of_file);
     }
     Ok(names)
-}
-
-fn rust_files(folder: &Path, files: &mut Vec<std::path::PathBuf>) -> Result<()> {
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    for entry in folder.read_dir()? {
-        let path = entry?.path();
-        if path.is_dir() {
-            rust_files(&path, files)?;
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 fn item_problems(root: &Path, stage: &Stage, exercise: &Exercise) -> Vec<Problem> {

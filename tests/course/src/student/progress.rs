@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::listing;
 use crate::manifest::{Exercise, Manifest, Stage};
 use crate::run::build::target_folder;
 use crate::splice;
@@ -151,27 +152,13 @@ fn fingerprint(sources: &[(PathBuf, String)]) -> u64 {
 /// # Errors
 /// When they cannot be read.
 pub(crate) fn sources(root: &Path, stage: &Stage) -> Result<Vec<(PathBuf, String)>> {
-    let mut found = Vec::new();
-    collect(&root.join(stage.package()).join("src"), &mut found)?;
-    found.sort();
-    Ok(found)
-}
-
-fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) -> Result<()> {
-    let entries = folder
-        .read_dir()
-        .with_context(|| format!("cannot read {}", folder.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, found)?;
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            let text = fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            found.push((path, text));
-        }
-    }
-    Ok(())
+    let files = listing::below(&root.join(stage.package()).join("src"), "rs")?;
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path);
+        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((path, text))
+    };
+    files.into_iter().map(read).collect()
 }
 
 fn file(root: &Path) -> PathBuf {

@@ -16,6 +16,7 @@ use std::str::Lines;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::plan::{Change, Claim, Demand, Proof, Setting};
+use crate::listing;
 use crate::manifest::{Manifest, owner_of};
 
 /// The head of a wrong solution.
@@ -87,14 +88,7 @@ pub(super) fn apply(patch: &Path, folder: &Path) -> Result<Option<String>> {
 }
 
 fn read_all(folder: &Path) -> Result<Vec<Bug>> {
-    let mut files = Vec::new();
-    if folder.is_dir() {
-        for entry in folder.read_dir()? {
-            files.push(entry?.path());
-        }
-    }
-    files.retain(|file| file.extension().is_some_and(|end| end == "patch"));
-    files.sort();
+    let files = listing::below(folder, "patch")?;
     files.into_iter().map(|file| read(&file)).collect()
 }
 

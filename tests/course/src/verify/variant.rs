@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::bug::Head;
 use super::plan::{Change, Claim, Demand, Proof, Setting};
+use crate::listing;
 use crate::manifest::{Manifest, Stage};
 
 /// Plans to show that every variant passes all tests of its stage.
@@ -18,7 +19,7 @@ use crate::manifest::{Manifest, Stage};
 /// # Errors
 /// When a file has no proper head.
 pub(super) fn settings<'a>(root: &Path, manifest: &'a Manifest) -> Result<Vec<Setting<'a>>> {
-    let files = files(&root.join("tests/variants"))?;
+    let files = listing::entries(&root.join("tests/variants"))?;
     let setting = |file| setting(file, manifest);
     files.into_iter().map(setting).collect()
 }
@@ -41,7 +42,7 @@ fn setting(file: PathBuf, manifest: &Manifest) -> Result<Setting<'_>> {
 }
 
 fn is_patch(file: &Path) -> bool {
-    file.extension().is_some_and(|end| end == "patch")
+    listing::has_extension(file, "patch")
 }
 
 fn stage_of<'a>(file: &Path, manifest: &'a Manifest) -> Result<&'a Stage> {
@@ -61,17 +62,6 @@ fn stage_of<'a>(file: &Path, manifest: &'a Manifest) -> Result<&'a Stage> {
     manifest.stage(&stage)
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    if folder.is_dir() {
-        for entry in folder.read_dir()? {
-            files.push(entry?.path());
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +71,7 @@ mod tests {
     fn every_variant_names_its_stage() {
         let root = workspace::root().unwrap();
         let manifest = Manifest::load(&root).unwrap();
-        for file in files(&root.join("tests/variants")).unwrap() {
+        for file in listing::entries(&root.join("tests/variants")).unwrap() {
             stage_of(&file, &manifest).unwrap();
         }
     }

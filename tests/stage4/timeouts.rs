@@ -14,8 +14,11 @@ const HALF_CLOSE: &str = "--half-close-timeout";
 const IDLE: &str = "--idle-timeout";
 /// The time limit of most proxies here; a slow machine gets more.
 const LIMIT: Duration = Duration::from_millis(700);
-/// A pause that is shorter than the time limits above, with room for a busy machine.
+/// The time limit where something must happen before it passes: longer than a busy machine lets anybody wait.
+const LONG_LIMIT: Duration = Duration::from_millis(2100);
+/// A pause that is much shorter than the long limit, and so many of them that together they are longer.
 const PAUSE: Duration = Duration::from_millis(120);
+const PAUSES: usize = 20;
 
 /// Starts a proxy with [`LIMIT`] for `option`, to an upstream that is played by hand.
 #[track_caller]
@@ -29,22 +32,22 @@ fn limited_to(limit: Duration, option: &str) -> (Proxy, Hand) {
     proxy_and_hand(&[option, &harness::option(limit)])
 }
 
-/// Checks that not less than the time limit has passed.
+/// Checks that not less than a time limit has passed.
 #[track_caller]
-fn not_too_early(since: Instant) {
+fn not_too_early(limit: Duration, since: Instant) {
     let took = since.elapsed();
     harness::ensure(
-        took >= scaled(LIMIT) - Duration::from_millis(10),
+        took >= scaled(limit) - Duration::from_millis(10),
         format!("Reset after {took:?} already."),
     );
 }
 
 /// Checks that both ends of a session are reset, not too early, after `ended` has ended its direction.
 #[track_caller]
-fn half_closed_is_reset(since: Instant, ended: &Peer, other: &Peer) {
+fn half_closed_is_reset(limit: Duration, since: Instant, ended: &Peer, other: &Peer) {
     ended.expect_reset();
     expect_reset_after_eof(other);
-    not_too_early(since);
+    not_too_early(limit, since);
 }
 
 /// Checks that both ends of an open session are reset, not too early.
@@ -52,7 +55,7 @@ fn half_closed_is_reset(since: Instant, ended: &Peer, other: &Peer) {
 fn both_are_reset(since: Instant, client: &Client, upstream: &Peer) {
     client.expect_reset();
     upstream.expect_reset();
-    not_too_early(since);
+    not_too_early(LIMIT, since);
 }
 
 #[test]
@@ -64,12 +67,12 @@ fn e48_half_closed_and_silent_is_over() {
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();
     upstream.expect_eof();
-    half_closed_is_reset(since, &client, &upstream);
+    half_closed_is_reset(LIMIT, since, &client, &upstream);
     let since = Instant::now();
     let (client, upstream) = session(&proxy, &hand);
     upstream.half_close();
     client.expect_eof();
-    half_closed_is_reset(since, &upstream, &client);
+    half_closed_is_reset(LIMIT, since, &upstream, &client);
     proxy.wait_for_metric("proxy_timeouts_total{kind=\"half_close\"}", 2.0);
     proxy.wait_for_stderr("HalfClose time limit reached");
     proxy.wait_for_rows(0);
@@ -79,11 +82,11 @@ fn e48_half_closed_and_silent_is_over() {
 fn e48_the_half_close_limit_begins_with_the_end() {
     let _test =
         Test::begin("Who was silent for long and then ends gets the whole limit for the answer.");
-    let (proxy, hand) = limited(HALF_CLOSE);
+    let (proxy, hand) = limited_to(LONG_LIMIT, HALF_CLOSE);
     let (client, upstream) = session(&proxy, &hand);
     client.send(b"a question that takes its time");
     upstream.expect(b"a question that takes its time");
-    client.expect_silence(2 * HALF_A_SECOND);
+    client.expect_silence(LONG_LIMIT + 2 * PAUSE);
     client.half_close();
     upstream.expect_eof();
     upstream.send(b"the answer");
@@ -110,18 +113,18 @@ fn e48_a_slow_reader_keeps_what_was_sent_before_the_limit() {
 #[test]
 fn e48_any_byte_puts_the_half_close_limit_off() {
     let _test = Test::begin("The limit counts silence: each byte that moves begins it anew.");
-    let (proxy, hand) = limited(HALF_CLOSE);
+    let (proxy, hand) = limited_to(LONG_LIMIT, HALF_CLOSE);
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();
     upstream.expect_eof();
     let mut since = Instant::now();
-    for _ in 0..8 {
+    for _ in 0..PAUSES {
         client.expect_silence(PAUSE);
         since = Instant::now();
         upstream.send(b".");
         client.expect(b".");
     }
-    half_closed_is_reset(since, &client, &upstream);
+    half_closed_is_reset(LONG_LIMIT, since, &client, &upstream);
 }
 
 #[test]
@@ -157,16 +160,12 @@ fn e48_an_idle_session_is_reset() {
 #[test]
 fn e48_a_byte_in_either_direction_keeps_a_session_alive() {
     let _test = Test::begin("A direction may be silent for long while the other is busy.");
-    let (proxy, hand) = limited(IDLE);
-    for upwards in [true, false] {
-        let (client, upstream) = session(&proxy, &hand);
-        let (from, to) = if upwards {
-            (&client, &upstream)
-        } else {
-            (&upstream, &client)
-        };
-        for _ in 0..8 {
-            to.expect_silence(PAUSE);
+    let (proxy, hand) = limited_to(LONG_LIMIT, IDLE);
+    let up = session(&proxy, &hand);
+    let down = session(&proxy, &hand);
+    for _ in 0..PAUSES {
+        up.1.expect_silence(PAUSE);
+        for (from, to) in [(&up.0, &up.1), (&down.1, &down.0)] {
             from.send(b".");
             to.expect(b".");
         }
@@ -225,10 +224,9 @@ fn e48_a_transfer_that_flows_is_never_idle() {
     let _test = Test::begin("Bytes that move put the limit off, in bulk as one by one.");
     // The kernel's buffers take some MiB: what counts is what the proxy moves, so each piece is larger than that.
     const PIECE: usize = 6 * MIB;
-    // Longer than a busy machine lets anybody wait, and shorter than the transfer.
-    let limit = 3 * LIMIT;
+    // The transfer takes longer than the limit.
     let bytes = vec![7; 26 * PIECE];
-    let (proxy, hand) = limited_to(limit, IDLE);
+    let (proxy, hand) = limited_to(LONG_LIMIT, IDLE);
     let (client, upstream) = session(&proxy, &hand);
     thread::scope(|scope| {
         let sending = scope.spawn(|| upstream.try_send(&bytes));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use harness::{Client, Hand, Peer, Test, eventually_equal};
+use harness::{Client, Hand, Test, eventually_equal};
 use serde_json::Value;
 
-use crate::support::{Mux, Site, ask, get, ok, reply};
+use crate::support::{Mux, Site, answer, ask, get, reply};
 
 #[test]
 fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
@@ -32,7 +32,7 @@ fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
         eventually_equal("who is in flight", &client.local().to_string(), || {
             in_flight(&mux)
         });
-        serve(&upstream);
+        answer(&upstream, b"answer");
         assert_eq!(reply(client).text(), "answer");
         let after = view(&mux);
         assert_eq!(after["served"], number + 1);
@@ -66,11 +66,6 @@ fn e55_metrics_count_what_the_queue_has_served() {
             "no {line:?} in {metrics}"
         );
     }
-}
-
-fn serve(upstream: &Peer) {
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"answer"));
 }
 
 fn view(mux: &Mux) -> Value {

@@ -2,7 +2,7 @@
 
 use harness::{Hand, PATIENCE, Test, ensure, eventually, eventually_equal, sockets};
 
-use crate::support::{Mux, Site, Then, ask, expect_service, field, get, ok, post, reply};
+use crate::support::{Mux, Site, Then, answer, ask, expect_service, field, get, ok, post, reply};
 
 #[test]
 fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
@@ -38,8 +38,7 @@ fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
     let client = mux.client();
     client.send(&get("/first"));
     let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"first"));
+    answer(&upstream, b"first");
     assert_eq!(reply(&client).text(), "first");
     mux.stop();
     // Both are there when the queue looks, the request first.
@@ -116,15 +115,13 @@ fn e56_bytes_on_an_idle_connection_close_it() {
     let client = mux.client();
     client.send(&get("/first"));
     let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"first"));
+    answer(&upstream, b"first");
     assert_eq!(reply(&client).text(), "first");
     upstream.send(&ok(b"early"));
     upstream.drain();
     client.send(&get("/second"));
     let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"second"));
+    answer(&upstream, b"second");
     assert_eq!(reply(&client).text(), "second");
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::{Hand, Signal, Test};
 
-use crate::support::{Mux, Site, ask, field, get, ok, reply};
+use crate::support::{Mux, Site, answer, ask, field, get, reply};
 
 #[test]
 fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
@@ -21,8 +21,7 @@ fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
     idle.expect_eof();
     let upstream = hand.next();
     for (client, body) in [(&first, "first"), (&second, "second")] {
-        drop(upstream.read_until(b"\r\n\r\n"));
-        upstream.send(&ok(body.as_bytes()));
+        answer(&upstream, body.as_bytes());
         let reply = reply(client);
         assert_eq!(reply.text(), body);
         assert_eq!(field(&reply.head, "connection"), Some("close"));

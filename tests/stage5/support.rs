@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use crate::site::{Site, Then};
-use harness::{Client, Inspector, Program, Server, eventually_equal, fail};
+use harness::{Client, Inspector, Peer, Program, Server, eventually_equal, fail};
 
 /// One MiB, in bytes.
 pub(crate) const MIB: usize = 1024 * 1024;
@@ -80,6 +80,14 @@ pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then(|| value.trim())
     })
+}
+
+/// Plays the upstream's part of one exchange without a body: reads the head, answers with `body`, returns the head.
+#[track_caller]
+pub(crate) fn answer(upstream: &Peer, body: &[u8]) -> Vec<u8> {
+    let head = upstream.read_until(b"\r\n\r\n");
+    upstream.send(&ok(body));
+    head
 }
 
 /// Writes a response with a body.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use harness::{Hand, Rng, Test, ensure, fail};
 
-use crate::support::{MIB, Mux, Site, Then, ask, be_busy, expect_service, get, ok, post, reply};
+use crate::support::{
+    MIB, Mux, Site, Then, answer, ask, be_busy, expect_service, get, ok, post, reply,
+};
 
 #[test]
 fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
@@ -212,8 +214,7 @@ fn e56_an_endless_answer_for_nobody_is_cut_off() {
         );
     }
     let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"next"));
+    answer(&upstream, b"next");
     assert_eq!(reply(&next).text(), "next");
 }
 

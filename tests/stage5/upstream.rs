@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use harness::{ClosedPort, Hand, PATIENCE, Test};
 
-use crate::support::{Mux, Site, Then, ask, expect_service, field, get, ok, reply};
+use crate::support::{Mux, Site, Then, answer, ask, expect_service, field, get, ok, reply};
 
 /// Long enough for a loaded machine, and short enough to be prompt.
 const PROMPT: Duration = Duration::from_secs(3);
@@ -63,8 +63,7 @@ fn e56_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
     second.send(&get("/second"));
     assert_eq!(reply(&first).status(), "504");
     let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"second"));
+    answer(&upstream, b"second");
     assert_eq!(reply(&second).text(), "second");
     silent.expect_eof();
 }
@@ -155,8 +154,7 @@ fn e55_a_full_queue_is_a_503_with_retry_after() {
     );
     let upstream = hand.next();
     for (client, body) in [(&first, "first"), (&second, "second")] {
-        drop(upstream.read_until(b"\r\n\r\n"));
-        upstream.send(&ok(body.as_bytes()));
+        answer(&upstream, body.as_bytes());
         assert_eq!(reply(client).text(), body);
     }
     third.send(&get("/again"));
@@ -187,7 +185,6 @@ fn e56_an_answer_before_the_end_of_the_upload_arrives() {
     let other = mux.client();
     other.send(&get("/other"));
     let upstream = hand.next();
-    drop(upstream.read_until(b"\r\n\r\n"));
-    upstream.send(&ok(b"other"));
+    answer(&upstream, b"other");
     assert_eq!(reply(&other).text(), "other");
 }

@@ -123,10 +123,7 @@ fn e56_a_lost_answer_ends_the_client_that_waits_for_it() {
 fn e56_a_person_who_types_has_all_the_time_and_half_a_line_has_not() {
     let _test =
         Test::begin("An idle client of lines asks nothing; half a request waits for its end.");
-    let mux = Mux::start(
-        stage1(),
-        &["--framing", "line", "--client-timeout", "500ms"],
-    );
+    let mux = Mux::start(stage1(), &["--framing", "line", "--client-timeout", "1s"]);
     let (fresh, idle) = (mux.client(), mux.client());
     idle.send(b"ab\n");
     idle.expect(b"ba\n");

@@ -27,7 +27,7 @@ fn e56_an_upstream_that_takes_no_connection_is_a_504_in_the_time_for_a_connect()
     let _test = Test::begin("A connect has a time limit of its own, and its end is no connection.");
     let hole = BlackHole::start();
     let patient = Mux::start(hole.addr(), &["--connect-timeout", "1h"]);
-    let prompt = Mux::start(hole.addr(), &["--connect-timeout", "300ms"]);
+    let prompt = Mux::start(hole.addr(), &["--connect-timeout", "1s"]);
     let waiting = patient.client();
     waiting.send(&get("/waiting"));
     patient.wait_for("in flight", 1);

@@ -57,7 +57,7 @@ fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
     let _test = Test::begin("Memory has a bound, and so has everybody else's patience.");
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
-    let mux = Mux::start(site.addr(), &["--client-timeout", "700ms"]);
+    let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
     let before = proc::private_kib(mux.pid());
     let slow = Connect::new().receive_buffer(4096).to(mux.addr());
     slow.send(&get("/large"));
@@ -143,7 +143,7 @@ fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
 fn e56_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
     let _test = Test::begin("Every wait has a deadline.");
     let site = Site::echo();
-    let mux = Mux::start(site.addr(), &["--client-timeout", "400ms"]);
+    let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
     let half = mux.client();
     half.send(b"GET / HTTP/1.1\r\nHos");
     assert_eq!(reply(&half).status(), "408");
@@ -219,7 +219,7 @@ fn e56_whoever_never_takes_its_answer_is_sent_away() {
     let site = large_site(&Rng::for_test().bytes(10 * MIB));
     let mux = Mux::start(
         site.addr(),
-        &["--max-buffered", "16MiB", "--client-timeout", "500ms"],
+        &["--max-buffered", "16MiB", "--client-timeout", "1s"],
     );
     let never = Connect::new().receive_buffer(4096).to(mux.addr());
     never.send(&get("/large"));
@@ -236,7 +236,7 @@ fn e56_whoever_never_takes_its_answer_is_sent_away() {
 fn e56_a_head_that_comes_byte_by_byte_has_its_time_from_its_first_byte() {
     let _test = Test::begin("A byte now and then must not hold a row for ever.");
     let site = Site::echo();
-    let mux = Mux::start(site.addr(), &["--client-timeout", "500ms"]);
+    let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
     let slow = mux.client();
     slow.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ");
     eventually("the queue has had enough", PATIENCE, || {

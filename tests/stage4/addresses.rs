@@ -190,15 +190,18 @@ fn e46_a_late_answer_reaches_nobody() {
     let (late, echo) = (Scripted::echo(), Scripted::echo());
     let gates = [Gate::new("first lookup"), Gate::new("second lookup")];
     let (inside, addresses) = (gates.clone(), [late.addr(), echo.addr()]);
-    let asked = AtomicUsize::new(0);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
     let proxy = Injected::start(LONG, move || {
-        let number = asked.fetch_add(1, Ordering::SeqCst);
+        let number = counter.fetch_add(1, Ordering::SeqCst);
         inside[number].wait();
         Ok(vec![addresses[number]])
     });
     let control = proxy.proxy().control();
     let leaving = proxy.connect();
     eventually_equal("sessions", &1, || control.snapshot().sessions.len());
+    // Another thread answers the next one, and must not overtake this lookup.
+    eventually_equal("lookups", &1, || asked.load(Ordering::SeqCst));
     leaving.reset();
     eventually_equal("sessions", &0, || control.snapshot().sessions.len());
     // It gets the row of the one who left, and waits for an answer as that one did.

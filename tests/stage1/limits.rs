@@ -1,7 +1,7 @@
 //! Exercise 1.5: many visits, big conversations, few descriptors, a client that does not read.
 
 use crate::support::{ANY_PORT, HALF_A_SECOND, program, server};
-use harness::{Client, Program, Test, lines, proc};
+use harness::{Client, PATIENCE, Program, Test, eventually, lines, proc};
 
 #[test]
 fn e15_a_hundred_visits_leave_nothing_behind() {
@@ -84,6 +84,9 @@ fn e15_descriptors_that_run_out_are_waited_for() {
     let used = proc::fd_count(server.pid());
     lines::served(server.addr());
     proc::fds_return_to(server.pid(), used);
+    eventually("the program waits for a client", PATIENCE, || {
+        proc::is_asleep(server.pid())
+    });
     if !proc::limit_files(server.pid(), first_free(server.pid())) {
         return;
     }

@@ -190,11 +190,13 @@ impl Class<'_> {
     /// Ends everything: what runs dies with us, and no file is being written while the lock is held.
     fn leave(&self) -> ! {
         let state = self.lock();
-        eprintln!(
-            "\nInterrupted: {} of {} are graded. The same command goes on from here.",
-            state.done.len(),
-            self.count
-        );
+        let next = if self.again {
+            format!("Their results are in {}.", self.out.display())
+        } else {
+            "The same command goes on from here.".to_owned()
+        };
+        let (done, count) = (state.done.len(), self.count);
+        eprintln!("\nInterrupted: {done} of {count} are graded. {next}");
         std::process::exit(INTERRUPTED)
     }
 

@@ -19,7 +19,7 @@ use stage4_proxy::{Config, Limits, Proxy as InProcess};
 use crate::support::{Proxy, connect_and_be_closed, echoes, session, talk};
 
 /// A time limit to wait for, and one that never passes.
-const SHORT: Duration = Duration::from_millis(800);
+const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
 
 /// A proxy in this process whose names are looked up by the test.

@@ -57,8 +57,8 @@ pub fn help_of_flags(program: &Program, flags: &[(&str, &str)]) {
     }
 }
 
-/// Checks that the program refuses each list of arguments with exit code 2 and an error that contains the word beside
-/// it, and announces nothing.
+/// Checks that the program refuses each list of arguments with exit code 2, announces nothing, and begins with an error
+/// that contains the word beside it; only a summary of the usage may come before.
 ///
 /// # Panics
 /// When it does not.
@@ -67,9 +67,10 @@ pub fn refuses(program: &Program, wrong: &[(&[&str], &str)]) {
     for (arguments, word) in wrong {
         let finished = program.clone().args(*arguments).run();
         expect_nothing_announced(finished.expect_code(2));
-        let is_error = |line: &str| line.contains("error: ") && line.contains(word);
+        let is_usage = |line: &&str| line.starts_with("usage: ") || line.starts_with(' ');
+        let first = finished.stderr.lines().find(|line| !is_usage(line));
         ensure(
-            finished.stderr.lines().any(is_error),
+            first.is_some_and(|line| line.contains("error: ") && line.contains(word)),
             format!("The refusal of {arguments:?} must be an \"error: \" that says {word:?}."),
         );
     }

@@ -214,6 +214,7 @@ pub fn holds_by(deadline: Deadline, condition: &mut dyn FnMut() -> bool) -> bool
         if deadline.passed() {
             return false;
         }
+        // Between two looks at a condition; every wait of the tests comes through here.
         thread::sleep(LOOK_AGAIN);
     }
 }

@@ -64,6 +64,7 @@ impl Inspector {
     pub fn body(self, path: &str) -> String {
         self.ask("GET", path).1
     }
+
     /// Waits until its last visitors are closed, and returns how many descriptors the program has: the numbers in use
     /// are the lowest ones then.
     ///

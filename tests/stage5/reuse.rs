@@ -2,7 +2,9 @@
 
 use harness::{Hand, PATIENCE, Test, ensure, eventually, eventually_equal, sockets};
 
-use crate::support::{Mux, Site, Then, answer, ask, expect_service, field, get, ok, post, reply};
+use crate::support::{
+    Mux, Site, Then, ask, expect_served_by, expect_service, field, get, ok, post, reply,
+};
 
 #[test]
 fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
@@ -36,10 +38,7 @@ fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let client = mux.client();
-    client.send(&get("/first"));
-    let upstream = hand.next();
-    answer(&upstream, b"first");
-    assert_eq!(reply(&client).text(), "first");
+    let upstream = expect_served_by(&hand, &client, "/first");
     mux.stop();
     // Both are there when the queue looks, the request first.
     client.send(&post("/order", b"must not be lost"));
@@ -113,16 +112,10 @@ fn e56_bytes_on_an_idle_connection_close_it() {
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let client = mux.client();
-    client.send(&get("/first"));
-    let upstream = hand.next();
-    answer(&upstream, b"first");
-    assert_eq!(reply(&client).text(), "first");
+    let upstream = expect_served_by(&hand, &client, "/first");
     upstream.send(&ok(b"early"));
     upstream.drain();
-    client.send(&get("/second"));
-    let upstream = hand.next();
-    answer(&upstream, b"second");
-    assert_eq!(reply(&client).text(), "second");
+    expect_served_by(&hand, &client, "/second");
 }
 
 #[test]

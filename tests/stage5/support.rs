@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use crate::site::{Site, Then};
-use harness::{Client, Inspector, Peer, Program, Server, eventually_equal, fail};
+use harness::{Client, Hand, Inspector, Peer, Program, Server, eventually_equal, fail};
 
 /// One MiB, in bytes.
 pub(crate) const MIB: usize = 1024 * 1024;
@@ -88,6 +88,17 @@ pub(crate) fn answer(upstream: &Peer, body: &[u8]) -> Vec<u8> {
     let head = upstream.read_until(b"\r\n\r\n");
     upstream.send(&ok(body));
     head
+}
+
+/// Lets a new connection of the upstream serve a client with `path` as the body, and returns the connection.
+#[track_caller]
+pub(crate) fn expect_served_by(hand: &Hand, client: &Client, path: &str) -> Peer {
+    client.send(&get(path));
+    let upstream = hand.next();
+    let head = answer(&upstream, path.as_bytes());
+    assert!(head.starts_with(format!("GET {path} ").as_bytes()));
+    assert_eq!(reply(client).text(), path);
+    upstream
 }
 
 /// Writes a response with a body.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Client, Digest, Hand, PATIENCE, Rng, Test, ensure, eventually, proc, scaled};
 
-use crate::support::{MIB, Mux, Site, Then, answer, expect_service, get, ok, reply};
+use crate::support::{MIB, Mux, Site, Then, expect_served_by, expect_service, get, ok, reply};
 
 /// Begins an upload of which only the first `sent` bytes come.
 fn begin_upload(mux: &Mux, length: usize, sent: usize) -> Client {
@@ -13,14 +13,6 @@ fn begin_upload(mux: &Mux, length: usize, sent: usize) -> Client {
     client.send(head.as_bytes());
     client.send(&vec![b'x'; sent]);
     client
-}
-
-/// Checks that the next client is served over a new connection.
-fn expect_served_by(mux: &Mux, hand: &Hand) {
-    let other = mux.client();
-    other.send(&get("/other"));
-    assert!(answer(&hand.next(), b"other").starts_with(b"GET /other "));
-    assert_eq!(reply(&other).text(), "other");
 }
 
 #[test]
@@ -119,7 +111,7 @@ fn e56_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     assert!(stuck.read_to_end().ends_with(b"half"));
     upstream.drain();
-    expect_served_by(&mux, &hand);
+    expect_served_by(&hand, &mux.client(), "/other");
 }
 
 #[test]
@@ -157,7 +149,7 @@ fn e56_an_upload_whose_client_dies_closes_the_upstream_connection() {
     drop(upstream.read_until(b"\r\n\r\n"));
     dying.reset();
     upstream.drain();
-    expect_served_by(&mux, &hand);
+    expect_served_by(&hand, &mux.client(), "/other");
 }
 
 #[test]
@@ -217,7 +209,7 @@ fn e56_a_broken_upload_is_a_400_and_ends_both_connections() {
     assert_eq!(reply(&broken).status(), "400");
     broken.expect_eof();
     hand.next().drain();
-    expect_served_by(&mux, &hand);
+    expect_served_by(&hand, &mux.client(), "/other");
 }
 
 #[test]
@@ -256,7 +248,7 @@ fn e56_an_upload_that_has_waited_for_its_turn_still_has_a_deadline() {
     drop(upstream.read_until(b"\r\n\r\n"));
     assert_eq!(reply(&stuck).status(), "408");
     upstream.drain();
-    expect_served_by(&mux, &hand);
+    expect_served_by(&hand, &mux.client(), "/other");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(crate) fn until(
             let sentence = format!("waited {} s for {what}", limit.as_secs());
             return Err(io::Error::new(io::ErrorKind::TimedOut, sentence));
         }
+        // Between two looks at a condition that has a deadline.
         thread::sleep(POLL_PAUSE);
     }
     Ok(())
@@ -38,6 +39,7 @@ pub(crate) fn pass(time: Duration) -> io::Result<()> {
         if left.is_zero() {
             return Ok(());
         }
+        // To let time pass is the purpose; in pieces, so that Ctrl-C is heard.
         thread::sleep(left.min(TICK));
     }
 }

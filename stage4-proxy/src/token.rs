@@ -50,6 +50,8 @@ pub enum Kind {
     Listener,
     /// The eventfd: another thread has put a message into the mailbox.
     Waker,
+    /// The one connection that all clients share, with a generation and no row (stage 5).
+    Link,
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             Self::Session(Side::Upstream) => 1,
             Self::Listener => 2,
             Self::Waker => 3,
+            Self::Link => 4,
         }
     }
 
@@ -68,6 +71,7 @@ impl Kind {
             1 => Some(Self::Session(Side::Upstream)),
             2 => Some(Self::Listener),
             3 => Some(Self::Waker),
+            4 => Some(Self::Link),
             _ => None,
         }
     }
@@ -110,6 +114,16 @@ impl Token {
         Self {
             kind: Kind::Session(side),
             row,
+            generation,
+        }
+    }
+
+    /// Names the socket of `generation` of a link, which has no row in a route table.
+    #[must_use]
+    pub fn link(generation: u32) -> Self {
+        Self {
+            kind: Kind::Link,
+            row: 0,
             generation,
         }
     }
@@ -162,11 +176,12 @@ mod tests {
         assert_eq!(token.pack(), 0x1234_5678_abcd_ef01);
         assert_eq!(Token::LISTENER.pack(), 2);
         assert_eq!(Token::WAKER.pack(), 3);
+        assert_eq!(Token::link(0x1234_5678).pack(), 0x1234_5678_0000_0004);
     }
 
     #[test]
     fn an_unknown_kind_is_nothing() {
-        assert_eq!(Token::unpack(4), None);
+        assert_eq!(Token::unpack(5), None);
         assert_eq!(Token::unpack(u64::MAX), None);
     }
 
@@ -174,8 +189,9 @@ mod tests {
         #[test]
         fn unpacking_undoes_packing(row in 0..Token::MAX_ROWS, generation: u32, client: bool) {
             let side = if client { Side::Client } else { Side::Upstream };
-            let token = Token::new(row, side, generation);
-            prop_assert_eq!(Token::unpack(token.pack()), Some(token));
+            for token in [Token::new(row, side, generation), Token::link(generation)] {
+                prop_assert_eq!(Token::unpack(token.pack()), Some(token));
+            }
         }
     }
 }

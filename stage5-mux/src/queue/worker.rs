@@ -221,7 +221,7 @@ impl<F: Framing> Worker<F> {
                 }
             }
             Some((Kind::Waker, _)) => self.read_mail(now),
-            None => self.totals.stale_events += 1,
+            Some((Kind::Link, _)) | None => self.totals.stale_events += 1,
         }
     }
 

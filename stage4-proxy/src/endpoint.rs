@@ -23,7 +23,7 @@ pub(crate) struct Endpoint<S = Socket> {
     /// A write may be taken.
     pub(crate) writable: bool,
     /// The kernel has announced an end, an error or urgent data: a short read proves nothing.
-    announced: bool,
+    ending: bool,
     /// What the poller reports of the socket.
     interest: Interest,
     /// The poller has to be told the interest again.
@@ -39,7 +39,7 @@ impl<S> Endpoint<S> {
             peer,
             readable: false,
             writable: true,
-            announced: false,
+            ending: false,
             interest: narrow(),
             rearm: false,
         }
@@ -73,7 +73,7 @@ impl<S> Endpoint<S> {
     }
 
     /// Returns the address at the other end.
-    pub(crate) fn peer(&self) -> SocketAddr {
+    pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.peer
     }
 
@@ -84,10 +84,10 @@ impl<S> Endpoint<S> {
 
     /// Remembers what an event said.
     pub(crate) fn note(&mut self, event: Event) {
-        let announced = event.is_read_closed() || event.is_error() || event.is_urgent();
-        self.readable |= event.is_readable() || announced;
+        let ending = event.is_read_closed() || event.is_error() || event.is_urgent();
+        self.readable |= event.is_readable() || ending;
         self.writable |= event.is_writable() || event.is_write_closed();
-        self.announced |= announced;
+        self.ending |= ending;
     }
 }
 
@@ -108,7 +108,7 @@ impl<S: Read> Endpoint<S> {
         }
         match self.socket.read(room) {
             Ok(count) => {
-                self.readable = count == room.len() || count == 0 || self.announced;
+                self.readable = count == room.len() || count == 0 || self.ending;
                 Ok(Some(count))
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
@@ -149,8 +149,8 @@ impl<S: Write> Endpoint<S> {
 
 impl Endpoint {
     /// Says whether the kernel has announced something that a call has to confirm.
-    pub(crate) fn is_announced(&self) -> bool {
-        self.announced
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending
     }
 
     /// Sends a FIN (`shutdown(2)` with `SHUT_WR`).
@@ -183,7 +183,7 @@ impl Endpoint {
     }
 
     /// Asks for the local address (`getsockname(2)`).
-    pub(crate) fn local(&self) -> Option<SocketAddr> {
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
     }
 }

@@ -49,6 +49,7 @@ mod relay;
 mod report;
 pub mod resolve;
 pub mod route_table;
+mod scratch;
 mod session;
 pub mod timers;
 pub mod token;

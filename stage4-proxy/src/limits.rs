@@ -25,7 +25,7 @@ pub struct Limits {
     /// Bytes of one read(2), and so the most that a half holds in memory.
     pub chunk: usize,
     /// Bytes that a half may move before other sessions get their turn.
-    pub turn: usize,
+    pub bytes_per_turn: usize,
     /// Clients accepted in one turn of the loop, before the sessions get theirs.
     pub accepts_per_turn: usize,
     /// Events taken from the kernel in one turn.
@@ -59,7 +59,7 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(5),
             max_handshake: 64 * 1024,
             chunk: 32 * 1024,
-            turn: 1024 * 1024,
+            bytes_per_turn: 1024 * 1024,
             accepts_per_turn: 64,
             events_per_turn: 256,
             pipes: 64,

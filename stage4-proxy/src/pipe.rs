@@ -43,7 +43,7 @@ impl Pipe {
     /// # Errors
     ///
     /// `WouldBlock` when the socket takes nothing now, otherwise what the kernel reports.
-    pub(crate) fn drain(&self, sink: impl AsFd, most: usize) -> io::Result<usize> {
+    pub(crate) fn empty_into(&self, sink: impl AsFd, most: usize) -> io::Result<usize> {
         Ok(splice(&self.read, None, sink, None, most, FLAGS)?)
     }
 }
@@ -122,11 +122,11 @@ mod tests {
         let pipe = PipePool::new(1, 65_536).lend().unwrap();
         source.write_all(b"through").unwrap();
         assert_eq!(pipe.fill(&source_far, 100).unwrap(), 7);
-        assert_eq!(pipe.drain(&sink, 100).unwrap(), 7);
+        assert_eq!(pipe.empty_into(&sink, 100).unwrap(), 7);
         let mut seen = [0; 7];
         sink_far.read_exact(&mut seen).unwrap();
         assert_eq!(&seen, b"through");
-        let error = pipe.drain(&sink, 100).unwrap_err();
+        let error = pipe.empty_into(&sink, 100).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -20,39 +20,12 @@
 use std::io::{self, Read, Write};
 
 use crate::endpoint::Endpoint;
-use crate::half::Half;
-use crate::limits::Limits;
+use crate::half::{Half, HalfState};
 use crate::pipe::{Pipe, PipePool};
+use crate::scratch::Scratch;
 
 /// Reads in a row that fill the scratch buffer before a transfer counts as bulk.
 const BULK_AFTER: u8 = 2;
-
-/// What a worker lends to whichever session has its turn.
-#[derive(Debug)]
-pub(crate) struct Workbench {
-    /// Where bytes are read to; one buffer serves all sessions, so that an idle one owns none.
-    pub(crate) scratch: Box<[u8]>,
-    /// The pipes for splice(2).
-    pub(crate) pipes: PipePool,
-    /// No other session has work in this turn of the loop.
-    pub(crate) alone: bool,
-    pipe_size: usize,
-    turn: u64,
-}
-
-impl Workbench {
-    /// Makes the workbench that `limits` describe.
-    #[must_use]
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            scratch: vec![0; limits.chunk].into_boxed_slice(),
-            pipes: PipePool::new(limits.pipes, limits.pipe_size),
-            alone: false,
-            pipe_size: limits.pipe_size,
-            turn: limits.turn as u64,
-        }
-    }
-}
 
 /// One direction of a session and what it has borrowed.
 #[derive(Debug, Default)]
@@ -86,8 +59,8 @@ pub(crate) enum Fault {
 impl Flow {
     /// Moves bytes until a socket would block, the direction ends, or the turn is over.
     ///
-    /// `last` says that the other direction is closed: then the FIN stays owed, because the coming
-    /// close(2) of the sink sends it and shutdown(2) is saved.
+    /// `opposite` is the state of the other direction. Once that is closed, the FIN of this one stays
+    /// owed, because the close(2) of the sink follows at once: it sends the FIN and saves shutdown(2).
     ///
     /// # Errors
     ///
@@ -97,27 +70,27 @@ impl Flow {
         &mut self,
         source: &mut Endpoint,
         sink: &mut Endpoint,
-        last: bool,
-        bench: &mut Workbench,
+        opposite: HalfState,
+        scratch: &mut Scratch,
     ) -> Result<Progress, Fault> {
-        let end_of_turn = self.half.moved() + bench.turn;
+        let end_of_turn = self.half.moved() + scratch.bytes_per_turn;
         let progress = loop {
             if self.half.wants_write() {
-                if !sink.writable || self.half.owes_fin() && last {
+                if !sink.writable || self.half.owes_fin() && opposite == HalfState::Closed {
                     break Progress::Idle;
                 }
                 self.flush(sink)
-                    .map_err(|error| self.sink_broken(error, bench))?;
+                    .map_err(|error| self.sink_broken(error, scratch))?;
             } else if !(self.half.wants_read() && source.readable) {
                 break Progress::Idle;
             } else if self.half.moved() >= end_of_turn {
                 self.ahead = false;
                 break Progress::Unfinished;
             } else {
-                self.take(source, sink, bench)?;
+                self.take(source, sink, scratch)?;
             }
         };
-        self.give_back(&mut bench.pipes);
+        self.give_back(&mut scratch.pipes);
         Ok(progress)
     }
 
@@ -128,7 +101,7 @@ impl Flow {
     /// What the kernel says of the sink.
     pub(crate) fn flush(&mut self, sink: &mut Endpoint) -> io::Result<()> {
         if self.half.piped() > 0 {
-            self.drain_pipe(sink)?;
+            self.empty_pipe(sink)?;
         } else if !self.half.pending().is_empty() {
             let written = sink.write_some(self.half.pending())?;
             self.half.sent(written);
@@ -155,17 +128,19 @@ impl Flow {
         &mut self,
         source: &mut Endpoint,
         sink: &mut Endpoint,
-        bench: &mut Workbench,
+        scratch: &mut Scratch,
     ) -> Result<(), Fault> {
-        let is_lone_and_ahead = self.ahead && bench.alone;
-        if self.full_reads >= BULK_AFTER && !is_lone_and_ahead && self.borrow_pipe(&mut bench.pipes)
+        let is_lone_and_ahead = self.ahead && scratch.alone;
+        if self.full_reads >= BULK_AFTER
+            && !is_lone_and_ahead
+            && self.borrow_pipe(&mut scratch.pipes)
         {
-            return self.fill_pipe(source, bench).map_err(Fault::Source);
+            return self.fill_pipe(source, scratch).map_err(Fault::Source);
         }
-        match copy(&mut self.half, source, sink, &mut bench.scratch) {
-            Ok(Taken::Full) => self.full_reads = self.full_reads.saturating_add(1),
-            Ok(Taken::Less) => self.full_reads = 0,
-            Err(Fault::Sink(error)) => return Err(self.sink_broken(error, bench)),
+        match copy(&mut self.half, source, sink, &mut scratch.bytes) {
+            Ok(Fill::Full) => self.full_reads = self.full_reads.saturating_add(1),
+            Ok(Fill::Partial) => self.full_reads = 0,
+            Err(Fault::Sink(error)) => return Err(self.sink_broken(error, scratch)),
             Err(fault) => return Err(fault),
         }
         Ok(())
@@ -178,7 +153,7 @@ impl Flow {
         self.pipe.is_some()
     }
 
-    fn fill_pipe(&mut self, source: &mut Endpoint, bench: &Workbench) -> io::Result<()> {
+    fn fill_pipe(&mut self, source: &mut Endpoint, scratch: &Scratch) -> io::Result<()> {
         let Some(pipe) = &self.pipe else {
             return Ok(());
         };
@@ -187,28 +162,28 @@ impl Flow {
             0,
             "only an empty pipe tells about the socket"
         );
-        match pipe.fill(&*source, bench.pipe_size) {
+        match pipe.fill(&*source, scratch.pipe_size) {
             Ok(0) => self.half.end_of_input(),
             Ok(count) => {
                 self.half.entered_pipe(count);
-                if count < bench.scratch.len() {
+                if count < scratch.bytes.len() {
                     self.full_reads = 0;
                 }
             }
             Err(error) if would_block(&error) => {
                 source.readable = false;
-                self.ahead = bench.alone;
+                self.ahead = scratch.alone;
             }
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn drain_pipe(&mut self, sink: &mut Endpoint) -> io::Result<()> {
+    fn empty_pipe(&mut self, sink: &mut Endpoint) -> io::Result<()> {
         let Some(pipe) = &self.pipe else {
             return Ok(());
         };
-        match pipe.drain(&*sink, self.half.piped()) {
+        match pipe.empty_into(&*sink, self.half.piped()) {
             Ok(count) => self.half.left_pipe(count),
             Err(error) if would_block(&error) => sink.writable = false,
             Err(error) => return Err(error),
@@ -225,8 +200,8 @@ impl Flow {
         }
     }
 
-    fn sink_broken(&mut self, error: io::Error, bench: &mut Workbench) -> Fault {
-        self.abandon(&mut bench.pipes);
+    fn sink_broken(&mut self, error: io::Error, scratch: &mut Scratch) -> Fault {
+        self.abandon(&mut scratch.pipes);
         Fault::Sink(error)
     }
 
@@ -241,13 +216,13 @@ impl Flow {
     }
 }
 
-/// How much one read brought.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Taken {
-    /// As much as fits: more may be waiting.
+/// How much of the scratch buffer one read has filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fill {
+    /// All of it: the source may have more.
     Full,
-    /// Less than that, the end, or nothing.
-    Less,
+    /// A part or nothing: the source has no more for now, or has ended.
+    Partial,
 }
 
 /// Reads once from the source, writes once to the sink, and keeps what the sink did not take.
@@ -256,12 +231,12 @@ fn copy<R: Read, W: Write>(
     source: &mut Endpoint<R>,
     sink: &mut Endpoint<W>,
     scratch: &mut [u8],
-) -> Result<Taken, Fault> {
+) -> Result<Fill, Fault> {
     let count = match source.read_some(scratch).map_err(Fault::Source)? {
-        None => return Ok(Taken::Less),
+        None => return Ok(Fill::Partial),
         Some(0) => {
             half.end_of_input();
-            return Ok(Taken::Less);
+            return Ok(Fill::Partial);
         }
         Some(count) => count,
     };
@@ -271,9 +246,9 @@ fn copy<R: Read, W: Write>(
         half.keep(&scratch[written..count]);
     }
     Ok(if count == scratch.len() {
-        Taken::Full
+        Fill::Full
     } else {
-        Taken::Less
+        Fill::Partial
     })
 }
 

@@ -138,8 +138,8 @@ fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
 fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
     EndpointView {
         fd: endpoint.socket().as_raw_fd(),
-        local: endpoint.local(),
-        peer: Some(endpoint.peer()),
+        local: endpoint.local_addr(),
+        peer: Some(endpoint.peer_addr()),
     }
 }
 
@@ -160,7 +160,7 @@ struct Description<'a>(&'a str, &'a Session);
 impl std::fmt::Display for Description<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(ingress, session) = self;
-        write!(f, "{ingress}[{} -> ", session.client.peer())?;
+        write!(f, "{ingress}[{} -> ", session.client.peer_addr())?;
         match &session.target {
             Some(target) => write!(f, "{target}]"),
             None => write!(f, "?]"),

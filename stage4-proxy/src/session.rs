@@ -26,7 +26,8 @@ use crate::half::HalfState;
 use crate::ingress::Handshake;
 use crate::limits::Limits;
 use crate::pipe::PipePool;
-use crate::relay::{Flow, Workbench};
+use crate::relay::Flow;
+use crate::scratch::Scratch;
 use crate::token::Side;
 
 mod conversing;
@@ -172,12 +173,12 @@ impl Session {
     }
 
     /// Does what its sockets allow now.
-    pub(crate) fn advance(&mut self, bench: &mut Workbench, limits: &Limits, now: Instant) -> Next {
+    pub(crate) fn advance(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
         match self.phase {
-            Phase::Handshake(..) => self.converse(bench, limits),
+            Phase::Handshake(..) => self.converse(scratch, limits),
             Phase::Resolving(_) | Phase::Connecting(..) => self.check_client(),
-            Phase::Relay => self.relay(bench, now),
-            Phase::Farewell => self.see_off(bench, limits),
+            Phase::Relay => self.relay(scratch, now),
+            Phase::Farewell => self.see_off(scratch, limits),
             Phase::Parting(..) => self.await_delivery(),
         }
     }
@@ -219,7 +220,7 @@ impl Session {
         let answer = self.take_answer();
         self.enter(Phase::Relay, now);
         if let Some(mut handshake) = answer {
-            let local = self.upstream.as_ref().and_then(Endpoint::local);
+            let local = self.upstream.as_ref().and_then(Endpoint::local_addr);
             self.down.half.keep(&handshake.connected(local));
         }
     }

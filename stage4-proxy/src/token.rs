@@ -12,6 +12,8 @@
 //! again, generations are not (for 2^32 sockets), so an event of a socket that is gone compares
 //! unequal and reaches nobody.
 
+use std::fmt;
+
 /// The two sockets of a session: one column of the route table each.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Side {
@@ -38,6 +40,15 @@ impl Side {
             Self::Client => 0,
             Self::Upstream => 1,
         }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+        })
     }
 }
 

@@ -24,10 +24,10 @@ use crate::accept::Listener;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
 use crate::mailbox::{Inbox, Mailbox, Message, mailbox};
-use crate::relay::Workbench;
 use crate::report::Reporter;
 use crate::resolve::Resolver;
 use crate::route_table::RouteTable;
+use crate::scratch::Scratch;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
@@ -47,7 +47,7 @@ pub(crate) struct Worker {
     timers: Timers,
     /// Sessions whose turn was over before their work was.
     unfinished: VecDeque<Token>,
-    bench: Workbench,
+    scratch: Scratch,
     inbox: Inbox,
     /// The threads that resolve names, and where their answers are to go.
     resolver: (Resolver, Mailbox),
@@ -76,7 +76,7 @@ impl Worker {
             table: RouteTable::new(limits.max_connections),
             timers: Timers::new(),
             unfinished: VecDeque::new(),
-            bench: Workbench::new(&limits),
+            scratch: Scratch::new(&limits),
             inbox,
             resolver: (resolver, mailbox.clone()),
             reporter: Reporter::new(ingress.name()),
@@ -101,7 +101,7 @@ impl Worker {
             let tokens = events
                 .iter()
                 .filter_map(|event| Token::unpack(event.token().0));
-            self.bench.alone = concern_one_session(tokens.chain(self.unfinished.iter().copied()));
+            self.scratch.alone = concern_one_session(tokens.chain(self.unfinished.iter().copied()));
             for event in events.iter() {
                 self.dispatch(event, now);
             }
@@ -160,7 +160,7 @@ impl Worker {
     /// Gives a session its turn and does what it then needs.
     fn drive(&mut self, row: u32, now: Instant) {
         if let Some(session) = self.table.row_mut(row) {
-            let next = session.advance(&mut self.bench, &self.limits, now);
+            let next = session.advance(&mut self.scratch, &self.limits, now);
             self.apply(row, next, now);
         }
     }

@@ -10,7 +10,7 @@ use stage1_server::{ListenOptions, listen, local_address};
 use stage2_client::start_connect;
 use stage3_epoll::{Event, Events, Poll, Readiness, Token};
 
-use crate::half::HalfState;
+use crate::limits::Limits;
 
 mod carrying;
 mod copying;
@@ -46,7 +46,7 @@ fn shrink(socket: &Socket) {
 fn limits() -> Limits {
     Limits {
         chunk: CHUNK,
-        turn: CHUNK,
+        bytes_per_turn: CHUNK,
         pipes: 1,
         pipe_size: 4 * CHUNK,
         ..Limits::default()
@@ -61,10 +61,10 @@ struct Rig {
     /// The far ends.
     sender: Socket,
     reader: Socket,
-    bench: Workbench,
+    scratch: Scratch,
     poll: Poll,
-    /// Whether the other direction is closed.
-    last: bool,
+    /// The state of the other direction.
+    opposite: HalfState,
 }
 
 impl Rig {
@@ -82,9 +82,9 @@ impl Rig {
             sink,
             sender,
             reader,
-            bench: Workbench::new(limits),
+            scratch: Scratch::new(limits),
             poll,
-            last: false,
+            opposite: HalfState::Open,
         }
     }
 
@@ -104,7 +104,8 @@ impl Rig {
     /// Gives the direction one turn with whatever is known of its sockets.
     fn pump(&mut self) -> Result<Progress, Fault> {
         let (source, sink) = (&mut self.source, &mut self.sink);
-        self.flow.pump(source, sink, self.last, &mut self.bench)
+        self.flow
+            .pump(source, sink, self.opposite, &mut self.scratch)
     }
 
     /// Waits for events, turn by turn, until `done`.
@@ -177,10 +178,10 @@ impl Rig {
 
     /// Says whether the pool has a pipe to lend, and which one is lent again does not matter.
     fn pool_has_a_pipe(&mut self) -> bool {
-        let pipe = self.bench.pipes.lend();
+        let pipe = self.scratch.pipes.lend();
         let has = pipe.is_some();
         pipe.into_iter()
-            .for_each(|pipe| self.bench.pipes.give_back(pipe));
+            .for_each(|pipe| self.scratch.pipes.give_back(pipe));
         has
     }
 }
@@ -220,7 +221,7 @@ fn the_fin_waits_for_bytes_that_wait() {
 #[test]
 fn the_last_fin_is_left_to_close() {
     let mut rig = Rig::new(tcp, &limits());
-    rig.last = true;
+    rig.opposite = HalfState::Closed;
     shut(&rig.sender);
     rig.pump_until(|rig| rig.flow.half.owes_fin());
     assert!(rig.sink.socket().send(b"!").is_ok(), "no shutdown was done");
@@ -242,12 +243,12 @@ fn bulk_is_spliced_and_small_transfers_are_copied_again() {
 /// Lets a splice find the source empty, and says where the next bulk waits: in memory, in a pipe.
 fn after_an_empty_source(alone: bool, later: bool, turns: usize) -> (usize, usize) {
     let mut rig = Rig::new(unix, &limits());
-    rig.bench.alone = alone;
+    rig.scratch.alone = alone;
     rig.stall_in_bulk();
     rig.resume();
     rig.pump().unwrap();
     assert!(!rig.source.readable, "the source is empty");
-    rig.bench.alone = later;
+    rig.scratch.alone = later;
     rig.deliver(&vec![7; CHUNK * (turns + 1)]);
     for _ in 0..turns {
         assert_eq!(rig.pump().unwrap(), Progress::Unfinished);
@@ -300,9 +301,9 @@ fn a_pipe_with_the_bytes_of_a_dead_session_is_not_lent_again() {
     let mut rig = Rig::new(unix, &limits());
     rig.stall_in_bulk();
     assert_eq!(rig.waiting(), (0, CHUNK));
-    rig.flow.abandon(&mut rig.bench.pipes);
-    let pipe = rig.bench.pipes.lend().expect("another pipe in its place");
-    let error = pipe.drain(&rig.sink, CHUNK).unwrap_err();
+    rig.flow.abandon(&mut rig.scratch.pipes);
+    let pipe = rig.scratch.pipes.lend().expect("another pipe in its place");
+    let error = pipe.empty_into(&rig.sink, CHUNK).unwrap_err();
     assert_eq!(error.kind(), WouldBlock, "it is empty");
 }
 
@@ -322,12 +323,12 @@ fn without_a_pipe_bulk_is_copied() {
 #[test]
 fn a_turn_ends_before_the_work_does() {
     let limits = limits();
-    let total = 30 * limits.turn;
+    let total = 30 * limits.bytes_per_turn;
     let mut rig = Rig::new(unix, &limits);
     rig.deliver(&vec![7; total]);
     let mut turns = 1;
     while rig.pump().unwrap() == Progress::Unfinished {
-        let most = turns * (limits.turn + limits.pipe_size) as u64;
+        let most = turns * (limits.bytes_per_turn + limits.pipe_size) as u64;
         assert!(
             rig.flow.half.moved() <= most,
             "{:?} in {turns} turns",

@@ -5,7 +5,8 @@ use std::{io, mem};
 
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
-use crate::relay::{Fault, Progress, Workbench};
+use crate::relay::{Fault, Progress};
+use crate::scratch::Scratch;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
 
@@ -14,15 +15,16 @@ impl Session {
     ///
     /// A side that cannot be written is broken, but what it has sent before may still be read:
     /// the other direction goes on until its end, and only then is the far side reset.
-    pub(super) fn relay(&mut self, bench: &mut Workbench, now: Instant) -> Next {
+    pub(super) fn relay(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
         let Some(upstream) = &mut self.upstream else {
             return Next::Wait;
         };
         let before = (self.up.half.progress(), self.down.half.progress());
-        let last = self.down.half.state() == HalfState::Closed;
-        let up = self.up.pump(&mut self.client, upstream, last, bench);
-        let last = self.up.half.state() == HalfState::Closed;
-        let down = self.down.pump(upstream, &mut self.client, last, bench);
+        let client = &mut self.client;
+        let opposite = self.down.half.state();
+        let up = self.up.pump(client, upstream, opposite, scratch);
+        let opposite = self.up.half.state();
+        let down = self.down.pump(upstream, client, opposite, scratch);
         if (self.up.half.progress(), self.down.half.progress()) != before {
             self.active = now;
         }

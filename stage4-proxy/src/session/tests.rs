@@ -63,7 +63,7 @@ struct Rig {
     client: Option<Peer>,
     /// The far end of the upstream's connection, once there is one.
     upstream: Option<Peer>,
-    bench: Workbench,
+    scratch: Scratch,
     limits: Limits,
     poll: Poll,
     /// The clock; it stands still until a test moves it.
@@ -88,7 +88,7 @@ impl Rig {
             ),
             client: Some(client),
             upstream: None,
-            bench: Workbench::new(&limits),
+            scratch: Scratch::new(&limits),
             limits,
             poll: Poll::new().unwrap(),
             now: Instant::now(),
@@ -209,8 +209,8 @@ impl Rig {
     }
 
     fn advance(&mut self) -> Next {
-        let (bench, limits) = (&mut self.bench, &self.limits);
-        let next = self.session.advance(bench, limits, self.now);
+        let (scratch, limits) = (&mut self.scratch, &self.limits);
+        let next = self.session.advance(scratch, limits, self.now);
         for side in [Side::Client, Side::Upstream] {
             if let Some(endpoint) = self.session.endpoint_mut(side)
                 && endpoint.take_rearm()
@@ -258,8 +258,8 @@ impl Rig {
 
     /// Ends the session as a worker does, and gives the far ends back that are left.
     fn close(self, finished: bool) -> Vec<Peer> {
-        let mut bench = self.bench;
-        self.session.close(finished, &mut bench.pipes);
+        let mut scratch = self.scratch;
+        self.session.close(finished, &mut scratch.pipes);
         [self.client, self.upstream].into_iter().flatten().collect()
     }
 }

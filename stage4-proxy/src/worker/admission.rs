@@ -116,7 +116,7 @@ impl Worker {
         self.timers.set(row, None);
         if let Some(session) = self.table.remove(row) {
             self.reporter.session_gone(&session);
-            session.close(finished, &mut self.bench.pipes);
+            session.close(finished, &mut self.scratch.pipes);
         }
         if let Some(listener) = &mut self.listener {
             listener.resume(&self.poll);

@@ -57,7 +57,7 @@ impl Rig {
         }
     }
 
-    fn copy(&mut self) -> Result<Taken, Fault> {
+    fn copy(&mut self) -> Result<Fill, Fault> {
         let room = &mut [0; 8];
         copy(&mut self.half, &mut self.source, &mut self.sink, room)
     }
@@ -84,7 +84,7 @@ fn what_the_sink_does_not_take_is_kept() {
     ];
     for (write, taken, writable) in table {
         let mut rig = Rig::new(Ok(b"hello"), Some(write.map_err(Into::into)));
-        assert_eq!(rig.copy().unwrap(), Taken::Less);
+        assert_eq!(rig.copy().unwrap(), Fill::Partial);
         assert_eq!(rig.written(), &b"hello"[..taken], "{write:?}");
         assert_eq!(rig.half.pending(), &b"hello"[taken..], "{write:?}");
         assert_eq!(rig.half.moved(), taken as u64, "{write:?}");
@@ -97,10 +97,10 @@ fn what_the_sink_does_not_take_is_kept() {
 fn a_read_says_whether_another_one_makes_sense() {
     // (what the read says, what it means, whether the source stays readable)
     let table: [(io::Result<&[u8]>, _, _); 4] = [
-        (Ok(b"12345678"), Taken::Full, true),
-        (Ok(b"1234567"), Taken::Less, false),
-        (Err(WouldBlock.into()), Taken::Less, false),
-        (Err(Interrupted.into()), Taken::Less, true),
+        (Ok(b"12345678"), Fill::Full, true),
+        (Ok(b"1234567"), Fill::Partial, false),
+        (Err(WouldBlock.into()), Fill::Partial, false),
+        (Err(Interrupted.into()), Fill::Partial, true),
     ];
     for (read, taken, readable) in table {
         let what = format!("{read:?}");
@@ -126,7 +126,7 @@ fn a_short_read_is_no_reason_to_stop_when_an_end_was_announced() {
 #[test]
 fn an_end_is_an_end_and_not_an_empty_write() {
     let mut rig = Rig::new(Ok(b""), None);
-    assert_eq!(rig.copy().unwrap(), Taken::Less);
+    assert_eq!(rig.copy().unwrap(), Fill::Partial);
     assert_eq!(rig.half.state(), HalfState::Draining);
 }
 
@@ -145,5 +145,5 @@ fn a_socket_that_would_block_is_not_asked_again() {
     rig.copy().unwrap();
     assert_eq!(rig.half.pending(), b"hello");
     rig.source.readable = false;
-    assert_eq!(rig.copy().unwrap(), Taken::Less);
+    assert_eq!(rig.copy().unwrap(), Fill::Partial);
 }

@@ -51,9 +51,9 @@ fn a_long_transfer_gives_others_their_turn() {
 impl Rig {
     /// Makes everything that is sent in a test longer than a turn.
     fn shorten_turns(&mut self) {
-        (self.limits.chunk, self.limits.turn) = (1024, 4096);
+        (self.limits.chunk, self.limits.bytes_per_turn) = (1024, 4096);
         self.limits.pipes = 0;
-        self.bench = Workbench::new(&self.limits);
+        self.scratch = Scratch::new(&self.limits);
     }
 }
 

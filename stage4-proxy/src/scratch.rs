@@ -1,0 +1,33 @@
+//! The memory and the pipes that a worker lends to one session at a time.
+
+use crate::limits::Limits;
+use crate::pipe::PipePool;
+
+/// What a worker lends to the session whose turn it is.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// Where bytes are read to; one buffer serves all sessions, so that an idle one owns none.
+    pub(crate) bytes: Box<[u8]>,
+    /// The pipes for splice(2).
+    pub(crate) pipes: PipePool,
+    /// No other session has work in this turn of the loop.
+    pub(crate) alone: bool,
+    /// Bytes that one splice(2) may put into a pipe.
+    pub(crate) pipe_size: usize,
+    /// Bytes that a direction may move before other sessions get their turn.
+    pub(crate) bytes_per_turn: u64,
+}
+
+impl Scratch {
+    /// Creates the scratch memory that `limits` describe.
+    #[must_use]
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            bytes: vec![0; limits.chunk].into_boxed_slice(),
+            pipes: PipePool::new(limits.pipes, limits.pipe_size),
+            alone: false,
+            pipe_size: limits.pipe_size,
+            bytes_per_turn: limits.bytes_per_turn as u64,
+        }
+    }
+}

@@ -13,7 +13,7 @@
 //! 1. [`queue::framing`]: where a message ends; [`queue::line`] and [`queue::http1`] know it.
 //! 2. [`queue::request_queue`]: whose turn it is.
 //! 3. [`queue::upstream`]: the upstream connection as a state machine.
-//! 4. `queue::endpoint`: a socket under mio, and what edge-triggered means.
+//! 4. `endpoint`: a socket under mio, and what edge-triggered means.
 //! 5. `queue::client`, `queue::flight`, `queue::link`: a client, a request in flight, the connection.
 //! 6. `queue::worker`: the event loop that ties it together.
 //! 7. `queue::report`: what the inspector shows; `queue::server`: the thread around the worker.
@@ -22,7 +22,7 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | system calls | `endpoint` (bytes), `accept` and `link` (sockets), the poller in `worker` |
+//! | system calls | `endpoint` (bytes), `listener` and `link` (sockets), the poller in `worker` |
 //! | who closes a socket | whoever owns it: a client's row, the link; dropping is closing |
 //! | states | a client's `Phase`, the upstream's `State`; each diagram stands above its enum |
 //! | a full buffer | a client that reads slowly holds back its own response, then meets its deadline |
@@ -40,4 +40,9 @@
 //! 6. All waiting has a deadline, all memory a bound: they stand in [`queue::Limits`].
 //! 7. The framings, the queue and the upstream's machine are free of I/O and of clocks.
 
+mod endpoint;
+mod listener;
+mod mailbox;
+mod pace;
 pub mod queue;
+mod tokens;

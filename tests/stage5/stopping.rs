@@ -32,6 +32,26 @@ fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
 }
 
 #[test]
+fn e56_clients_in_the_backlog_at_the_signal_are_served() {
+    let _test = Test::begin("Closing a listener resets its backlog: accept these clients first.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &["--drain-timeout", "1h"]);
+    mux.stop();
+    let clients: Vec<_> = (0..200).map(|_| mux.client()).collect();
+    for client in &clients {
+        client.send(&get("/early"));
+    }
+    mux.signal(Signal::SIGTERM);
+    mux.cont();
+    for client in &clients {
+        assert_eq!(reply(client).text(), "/early ");
+        client.expect_eof();
+    }
+    drop(clients);
+    assert_eq!(mux.wait().code(), Some(0));
+}
+
+#[test]
 fn e56_a_second_signal_ends_it_at_once() {
     let _test = Test::begin("Who asks twice does not want to wait.");
     let hand = Hand::start();

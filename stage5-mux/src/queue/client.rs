@@ -19,9 +19,9 @@ use std::time::Instant;
 
 use stage4_proxy::buffer::Buffer;
 
-use super::endpoint::Endpoint;
-use super::framing::{Exchange, Framing, Refusal, Requests, Status};
-use super::pace::Pace;
+use crate::endpoint::Endpoint;
+use crate::pace::Pace;
+use crate::queue::framing::{Exchange, Framing, Refusal, Requests, Status};
 
 /// How far a client is with its present request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

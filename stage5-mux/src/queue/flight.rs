@@ -5,7 +5,7 @@ use std::time::Instant;
 use stage4_proxy::buffer::Buffer;
 use stage4_proxy::token::Token;
 
-use super::framing::{Exchange, Framing};
+use crate::queue::framing::{Exchange, Framing};
 
 /// One exchange with the upstream.
 #[derive(Debug)]

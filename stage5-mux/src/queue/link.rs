@@ -15,17 +15,18 @@ use mio::{Interest, Registry};
 use stage2_client::{Host, Target, start_connect};
 use stage4_proxy::connect::ConnectError;
 use stage4_proxy::resolve::Lookup;
-use stage4_proxy::token::{Side, Token};
+use stage4_proxy::token::Token;
 
-use super::endpoint::Endpoint;
-use super::mailbox::{Mailbox, Message};
-use super::tokens;
+use crate::endpoint::Endpoint;
+use crate::mailbox::Mailbox;
+use crate::queue::message::Message;
+use crate::tokens;
 
 /// The upstream's name, its addresses, and the socket when there is one.
 pub(super) struct Link {
     target: Arc<Target>,
     lookup: Lookup,
-    mailbox: Mailbox,
+    mailbox: Mailbox<Message>,
     /// The addresses, the one that worked last first, and until when they are good.
     known: Option<(Vec<SocketAddr>, Instant)>,
     /// A thread is looking the name up.
@@ -50,7 +51,12 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     /// Describes a link that is not open.
-    pub(super) fn new(target: Arc<Target>, lookup: Lookup, mailbox: Mailbox, now: Instant) -> Self {
+    pub(super) fn new(
+        target: Arc<Target>,
+        lookup: Lookup,
+        mailbox: Mailbox<Message>,
+        now: Instant,
+    ) -> Self {
         Self {
             target,
             lookup,
@@ -195,7 +201,7 @@ impl Link {
     }
 
     fn token(&self) -> Token {
-        Token::new(0, Side::Upstream, self.generation)
+        Token::link(self.generation)
     }
 }
 

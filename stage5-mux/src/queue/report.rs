@@ -7,10 +7,10 @@ use stage2_client::Target;
 use stage4_proxy::inspect::{EndpointView, InFlight, QueueView, SessionView, Snapshot, Totals};
 use stage4_proxy::route_table::RouteTable;
 
-use super::client::{Client, Phase};
-use super::flight::Flight;
-use super::framing::Framing;
-use super::request_queue::RequestQueue;
+use crate::queue::client::{Client, Phase};
+use crate::queue::flight::Flight;
+use crate::queue::framing::Framing;
+use crate::queue::request_queue::RequestQueue;
 
 /// What all clients share.
 pub(super) struct SharedView<'a, F: Framing> {

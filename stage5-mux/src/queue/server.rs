@@ -13,12 +13,13 @@ use stage2_client::Target;
 use stage4_proxy::inspect::{Inspector, Snapshot};
 use stage4_proxy::resolve::Lookup;
 
-use super::framing::Framing;
-use super::http1::Http1;
-use super::limits::Limits;
-use super::line::Line;
-use super::mailbox::{Mailbox, Message};
-use super::worker::Worker;
+use crate::mailbox::Mailbox;
+use crate::queue::framing::Framing;
+use crate::queue::http1::Http1;
+use crate::queue::limits::Limits;
+use crate::queue::line::Line;
+use crate::queue::message::Message;
+use crate::queue::worker::Worker;
 
 /// How long the inspector waits for a worker that is busy.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ pub struct Queue {
 /// A handle to a running queue for other threads.
 #[derive(Clone, Debug)]
 pub struct Control {
-    mailbox: Mailbox,
+    mailbox: Mailbox<Message>,
 }
 
 impl Queue {
@@ -163,7 +164,7 @@ impl Control {
     }
 }
 
-type Running = (JoinHandle<io::Result<()>>, Mailbox);
+type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
 
 fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Result<Running> {
     let upstream = (

@@ -17,7 +17,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::framing::Refusal;
+use crate::queue::framing::Refusal;
 
 /// What a client is told whose request was lost with the connection.
 const CLOSED: Refusal = Refusal::BadGateway("the upstream closed the connection");

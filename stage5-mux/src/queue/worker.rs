@@ -40,16 +40,18 @@ use stage4_proxy::route_table::RouteTable;
 use stage4_proxy::timers::Timers;
 use stage4_proxy::token::{Kind, Side, Token};
 
-use super::accept::Listener;
-use super::client::Client;
-use super::flight::Flight;
-use super::framing::Framing;
-use super::limits::Limits;
-use super::link::Link;
-use super::mailbox::{Inbox, Mailbox, Message, mailbox};
-use super::request_queue::RequestQueue;
-use super::upstream::{Patience, Upstream};
-use super::{report, tokens};
+use crate::listener::Listener;
+use crate::mailbox::{Inbox, Mailbox, mailbox};
+use crate::queue::client::Client;
+use crate::queue::flight::Flight;
+use crate::queue::framing::Framing;
+use crate::queue::limits::Limits;
+use crate::queue::link::Link;
+use crate::queue::message::Message;
+use crate::queue::report;
+use crate::queue::request_queue::RequestQueue;
+use crate::queue::upstream::{Patience, Upstream};
+use crate::tokens;
 
 /// One event loop with everything it owns.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ pub(super) struct Worker<F: Framing> {
     queue: RequestQueue,
     upstream: Shared<F>,
     bench: Bench,
-    inbox: Inbox,
+    inbox: Inbox<Message>,
     totals: Totals,
     /// What was counted of the turns; who waits now is filled in when somebody looks.
     turns: QueueView,
@@ -110,7 +112,7 @@ impl<F: Framing> Worker<F> {
         listener: socket2::Socket,
         limits: Limits,
         upstream: (Arc<Target>, Lookup),
-    ) -> io::Result<(Self, Mailbox)> {
+    ) -> io::Result<(Self, Mailbox<Message>)> {
         let poll = Poll::new()?;
         let (mailbox, inbox) = mailbox(&poll)?;
         let now = Instant::now();
@@ -180,10 +182,7 @@ impl<F: Framing> Worker<F> {
     /// Returns how long the poller may wait: not at all while work is left, for ever when
     /// nothing has a deadline.
     fn patience(&self) -> Option<Duration> {
-        let accepts = self
-            .listener
-            .as_ref()
-            .is_some_and(|listener| listener.is_ready() && !self.clients.table.is_full());
+        let accepts = self.listener.as_ref().is_some_and(Listener::is_ready);
         if self.upstream.unfinished || !self.clients.unfinished.is_empty() || accepts {
             return Some(Duration::ZERO);
         }
@@ -205,7 +204,7 @@ impl<F: Framing> Worker<F> {
                 self.drive_client(token.row(), now);
                 self.drive_upstream(now);
             }
-            Some((Kind::Session(Side::Upstream), token)) => {
+            Some((Kind::Link, token)) => {
                 if !self.upstream.link.owns(token) {
                     self.totals.stale_events += 1;
                     return;
@@ -221,7 +220,7 @@ impl<F: Framing> Worker<F> {
                 }
             }
             Some((Kind::Waker, _)) => self.read_mail(now),
-            Some((Kind::Link, _)) | None => self.totals.stale_events += 1,
+            Some((Kind::Session(Side::Upstream), _)) | None => self.totals.stale_events += 1,
         }
     }
 
@@ -297,7 +296,7 @@ impl<F: Framing> Worker<F> {
                 .upstream
                 .link
                 .endpoint()
-                .map(super::endpoint::Endpoint::view),
+                .map(crate::endpoint::Endpoint::view),
             queue: &self.queue,
             turns: &self.turns,
             flight: self.upstream.flight.as_ref(),
@@ -307,12 +306,16 @@ impl<F: Framing> Worker<F> {
 
     /// Serves the requests that have begun to arrive, and nobody who comes later.
     fn drain(&mut self, now: Instant) {
-        self.accept(now);
+        self.accept_backlog(now);
         self.listener = None;
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
         tracing::info!(clients = self.clients.table.len(), "draining");
         let rows: Vec<u32> = self.clients.table.iter().map(|(row, _)| row).collect();
         for row in rows {
+            if let Some(client) = self.clients.table.row_mut(row) {
+                // The event for a request that has just arrived may not have been read yet.
+                client.endpoint.assume_readable();
+            }
             self.drive_client(row, now);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Client, Clock, Phase};
+use crate::queue::client::{Client, Clock, Phase};
 use crate::queue::framing::{Framing, Requests};
 use crate::queue::limits::Limits;
 

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 
-use super::Link;
-use crate::queue::mailbox::{Inbox, Message, mailbox};
+use crate::mailbox::{Inbox, mailbox};
+use crate::queue::link::Link;
+use crate::queue::message::Message;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Bench {
     link: Link,
     poll: Poll,
-    inbox: Inbox,
+    inbox: Inbox<Message>,
     lookups: Arc<AtomicUsize>,
 }
 

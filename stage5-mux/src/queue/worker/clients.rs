@@ -6,12 +6,12 @@ use mio::Interest;
 use mio::net::TcpStream;
 use stage4_proxy::token::Side;
 
-use super::Worker;
-use crate::queue::accept::Accepted;
+use crate::endpoint::Endpoint;
+use crate::listener::{Accepted, Listener};
 use crate::queue::client::{Client, Collected, Phase};
-use crate::queue::endpoint::Endpoint;
 use crate::queue::framing::{Exchange, Framing, Refusal};
-use crate::queue::tokens;
+use crate::queue::worker::Worker;
+use crate::tokens;
 
 impl<F: Framing> Worker<F> {
     pub(super) fn accept(&mut self, now: Instant) {
@@ -25,6 +25,7 @@ impl<F: Framing> Worker<F> {
             }
             if self.clients.table.is_full() {
                 self.totals.accept_pauses += 1;
+                listener.pause_full();
                 break;
             }
             match listener.accept() {
@@ -33,11 +34,25 @@ impl<F: Framing> Worker<F> {
                 Accepted::Starved(error) => {
                     tracing::warn!(%error, "cannot accept, clients wait in the backlog");
                     self.totals.accept_pauses += 1;
-                    listener.rest(now);
+                    listener.pause_starved(now);
                 }
             }
         }
         self.listener = Some(listener);
+    }
+
+    /// Accepts the clients that are in the backlog now, as far as there is room.
+    ///
+    /// Closing a listener resets the clients that are still in its backlog, so a drain accepts
+    /// them first.
+    pub(super) fn accept_backlog(&mut self, now: Instant) {
+        if let Some(listener) = &mut self.listener {
+            // The event for these clients may not have been read yet.
+            listener.note();
+        }
+        while self.listener.as_ref().is_some_and(Listener::is_ready) {
+            self.accept(now);
+        }
     }
 
     /// Gives a new client its row.
@@ -262,7 +277,7 @@ impl<F: Framing> Worker<F> {
             self.totals.bytes_down += client.traffic.down;
         }
         if let Some(listener) = &mut self.listener {
-            listener.wake();
+            listener.resume();
         }
     }
 }

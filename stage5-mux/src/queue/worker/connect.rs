@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use stage4_proxy::connect::{ConnectError, FailureReason};
 
-use super::Worker;
 use crate::queue::framing::{Framing, Refusal};
 use crate::queue::upstream::{Event, State};
+use crate::queue::worker::Worker;
 
 const NO_ADDRESS: &str = "the upstream's name has no address";
 const REFUSED: &str = "the upstream cannot be reached";

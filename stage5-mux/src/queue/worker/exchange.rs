@@ -5,11 +5,11 @@ use std::time::Instant;
 use stage4_proxy::buffer::Buffer;
 use stage4_proxy::token::Side;
 
-use super::Worker;
 use crate::queue::client::Phase;
 use crate::queue::flight::Flight;
 use crate::queue::framing::{Ending, Framing, Refusal, Responses};
 use crate::queue::upstream::{Action, Event, State};
+use crate::queue::worker::Worker;
 
 impl<F: Framing> Worker<F> {
     /// Does what the upstream's socket and the queue allow now.

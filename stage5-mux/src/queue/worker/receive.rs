@@ -3,9 +3,9 @@
 use std::mem;
 use std::time::Instant;
 
-use super::{Bench, Worker};
 use crate::queue::framing::{Ending, Framing, InvalidResponse, Passage, Refusal, Responses};
 use crate::queue::upstream::{Event, State};
+use crate::queue::worker::{Bench, Worker};
 
 /// A body that is copied behind its head: up to here, a copy is cheaper than a vector of two.
 const COPY: usize = 4096;

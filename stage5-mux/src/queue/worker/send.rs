@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use stage4_proxy::token::Token;
 
-use super::Worker;
 use crate::queue::framing::{Framing, Refusal, Responses, Status};
 use crate::queue::upstream::Event;
+use crate::queue::worker::Worker;
 
 impl<F: Framing> Worker<F> {
     /// Sends what is held, and then what the client still brings.

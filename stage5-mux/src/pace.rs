@@ -12,34 +12,34 @@ const MOST: usize = 1024 * 1024;
 
 /// Since when the upstream waits for a client, and how many bytes the client had moved then.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     window: Option<(Instant, u64)>,
 }
 
 impl Pace {
     /// Returns since when the upstream waits, if it does.
-    pub(super) fn since(&self) -> Option<Instant> {
+    pub(crate) fn since(&self) -> Option<Instant> {
         self.window.map(|(since, _)| since)
     }
 
     /// Notes that the upstream waits for a client that has moved so many bytes.
-    pub(super) fn begin(&mut self, now: Instant, moved: u64) {
+    pub(crate) fn begin(&mut self, now: Instant, moved: u64) {
         self.window.get_or_insert((now, moved));
     }
 
     /// Notes that the upstream does not wait any more.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.window = None;
     }
 
     /// Counts anew: what was slow until now was not the client.
-    pub(super) fn restart(&mut self, now: Instant, moved: u64) {
+    pub(crate) fn restart(&mut self, now: Instant, moved: u64) {
         self.window = Some((now, moved));
     }
 
     /// Says whether the client has moved enough, `buffer` being what it has filled, and counts
     /// anew if it has.
-    pub(super) fn is_kept(&mut self, now: Instant, moved: u64, buffer: usize) -> bool {
+    pub(crate) fn is_kept(&mut self, now: Instant, moved: u64, buffer: usize) -> bool {
         let Some((_, before)) = self.window else {
             return false;
         };

@@ -1,20 +1,16 @@
 //! The queue: many clients take turns on one upstream connection.
 
-mod accept;
 mod client;
-mod endpoint;
 mod flight;
 pub mod framing;
 pub mod http1;
 mod limits;
 pub mod line;
 mod link;
-mod mailbox;
-mod pace;
+mod message;
 mod report;
 pub mod request_queue;
 mod server;
-mod tokens;
 pub mod upstream;
 mod worker;
 

@@ -26,7 +26,7 @@ use stage4_proxy::inspect::EndpointView;
 
 /// A socket and the memory of its readiness.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     socket: TcpStream,
     peer: SocketAddr,
     readable: bool,
@@ -36,7 +36,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// Wraps a socket of which nothing is known yet.
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr) -> Self {
+    pub(crate) fn new(socket: TcpStream, peer: SocketAddr) -> Self {
         Self {
             socket,
             peer,
@@ -47,43 +47,48 @@ impl Endpoint {
     }
 
     /// Returns the address at the other end.
-    pub(super) fn peer(&self) -> SocketAddr {
+    pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
 
     /// Returns the socket, to be registered.
-    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
         &mut self.socket
     }
 
     /// Remembers what an event said.
-    pub(super) fn note(&mut self, event: &Event) {
+    pub(crate) fn note(&mut self, event: &Event) {
         let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
         self.readable |= event.is_readable() || ending;
         self.writable |= event.is_writable() || event.is_write_closed();
         self.ending |= ending;
     }
 
+    /// Makes the next read ask the kernel, although no event has announced bytes.
+    pub(crate) fn assume_readable(&mut self) {
+        self.readable = true;
+    }
+
     /// Says whether a read may bring something.
-    pub(super) fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         self.readable
     }
 
     /// Says whether a write may be taken.
-    pub(super) fn is_writable(&self) -> bool {
+    pub(crate) fn is_writable(&self) -> bool {
         self.writable
     }
 
     /// Says whether the kernel knows that the connection is broken or closed in both directions.
     ///
     /// A peer that has only ended its output is not gone: it may be waiting for its answer.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.ending
             && (!matches!(self.socket.take_error(), Ok(None)) || self.socket.peer_addr().is_err())
     }
 
     /// Asks how a connect(2) has ended, now that an event hints that it has (`SO_ERROR`).
-    pub(super) fn take_error(&self) -> io::Result<()> {
+    pub(crate) fn take_error(&self) -> io::Result<()> {
         match self.socket.take_error()? {
             Some(error) => Err(error),
             None => Ok(()),
@@ -95,7 +100,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// What the kernel says of a broken connection.
-    pub(super) fn read_some(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read_some(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         if !self.readable {
             return Ok(None);
         }
@@ -107,7 +112,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// What the kernel says of a broken connection.
-    pub(super) fn probe(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn probe(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         match self.socket.read(room) {
             Ok(count) => {
                 self.readable = count == room.len() || count == 0 || self.ending;
@@ -128,7 +133,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// What the kernel says of a broken connection.
-    pub(super) fn write_some(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write_some(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         if !self.writable {
             return Ok(0);
         }
@@ -161,7 +166,7 @@ impl Endpoint {
     /// A peer without `TCP_NODELAY` that writes a head and then a body keeps the body until the
     /// head is acknowledged, and the kernel would do that only with the next bytes that we send,
     /// or after 40 ms. In the middle of a message there are no such bytes.
-    pub(super) fn acknowledge(&self) {
+    pub(crate) fn acknowledge(&self) {
         // Without it everything works, only later.
         let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
     }
@@ -171,18 +176,18 @@ impl Endpoint {
     /// # Errors
     ///
     /// What the kernel reports; `ENOTCONN` when the peer has reset the connection.
-    pub(super) fn send_fin(&self) -> io::Result<()> {
+    pub(crate) fn send_fin(&self) -> io::Result<()> {
         self.socket.shutdown(Shutdown::Write)
     }
 
     /// Makes the coming close(2) send a reset instead of a FIN (`socket(7)`, `SO_LINGER` of 0).
-    pub(super) fn reset_on_close(&self) {
+    pub(crate) fn reset_on_close(&self) {
         // It fails only on a socket that is dead already, and then there is nobody to tell.
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
     /// Copies out what the inspector shows.
-    pub(super) fn view(&self) -> EndpointView {
+    pub(crate) fn view(&self) -> EndpointView {
         EndpointView {
             fd: self.socket.as_raw_fd(),
             local: self.socket.local_addr().ok(),

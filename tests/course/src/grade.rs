@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::manifest::Manifest;
 use crate::run::build::Build;
 use crate::run::guard::Guard;
 use crate::starter::Record;
-use crate::workspace;
 use bench::Workbench;
+use course::manifest::Manifest;
+use course::workspace;
 use report::{Report, StageReport, Verdict};
 
 /// What `--help` says about the verdicts and about cheating.

@@ -11,9 +11,9 @@ use syn::{Attribute, Block, Ident, ImplItem, Item, ReturnType, Signature, TraitI
 
 /// The name of an item, like `stage3-epoll/src/client.rs::Client::send`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ItemPath {
+pub struct ItemPath {
     /// The file, relative to the workspace.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// The type whose `impl` holds the item, or the trait, if it stands in one.
     owner: Option<String>,
     name: String,
@@ -21,21 +21,20 @@ pub(crate) struct ItemPath {
 
 /// What a function's source text is made of, as byte ranges of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Function {
+pub struct Function {
     /// From the first attribute or doc comment to the closing brace.
-    pub(crate) whole: Range<usize>,
+    pub whole: Range<usize>,
     /// From the opening brace to the closing one.
-    pub(crate) body: Range<usize>,
+    pub body: Range<usize>,
 }
 
 /// Where any kind of item lies in its file, as byte ranges.
-#[cfg(feature = "book")]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Located {
+pub struct Located {
     /// From the first attribute or doc comment to the end.
-    pub(crate) whole: Range<usize>,
+    pub whole: Range<usize>,
     /// Its doc comments, one a line.
-    pub(crate) docs: Vec<Range<usize>>,
+    pub docs: Vec<Range<usize>>,
 }
 
 impl FromStr for ItemPath {
@@ -70,7 +69,7 @@ impl fmt::Display for ItemPath {
 
 impl ItemPath {
     /// Returns the name without the file: `Client::send`.
-    pub(crate) fn function(&self) -> String {
+    pub fn function(&self) -> String {
         match &self.owner {
             Some(owner) => format!("{owner}::{}", self.name),
             None => self.name.clone(),
@@ -78,7 +77,7 @@ impl ItemPath {
     }
 
     /// Returns the folder of the package that the file belongs to.
-    pub(crate) fn package(&self) -> Option<&str> {
+    pub fn package(&self) -> Option<&str> {
         self.file.components().next()?.as_os_str().to_str()
     }
 
@@ -86,7 +85,7 @@ impl ItemPath {
     ///
     /// # Errors
     /// When the file cannot be read or [`ItemPath::find`] fails.
-    pub(crate) fn read(&self, root: &Path) -> Result<(String, Function)> {
+    pub fn read(&self, root: &Path) -> Result<(String, Function)> {
         let file = root.join(&self.file);
         let source = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {} of {self}", self.file.display()))?;
@@ -98,7 +97,7 @@ impl ItemPath {
     ///
     /// # Errors
     /// When there is no such function or more than one, or when its body cannot be replaced by `todo!`.
-    pub(crate) fn find(&self, source: &str) -> Result<Function> {
+    pub fn find(&self, source: &str) -> Result<Function> {
         let file = self.parse(source)?;
         let mut found = self.all(&file);
         found.retain(|named| named.function.is_some());
@@ -116,8 +115,7 @@ impl ItemPath {
     ///
     /// # Errors
     /// When there is no such item or more than one.
-    #[cfg(feature = "book")]
-    pub(crate) fn locate(&self, source: &str) -> Result<Located> {
+    pub fn locate(&self, source: &str) -> Result<Located> {
         let file = self.parse(source)?;
         let named = self.only(self.all(&file), "item")?;
         let docs = named
@@ -172,10 +170,6 @@ struct Named<'a> {
     whole: Range<usize>,
     /// What makes it an exercise: a function that a student can write.
     function: Option<(&'a Signature, &'a Block)>,
-    #[cfg_attr(
-        not(feature = "book"),
-        expect(dead_code, reason = "only the book looks at it")
-    )]
     attributes: &'a [Attribute],
 }
 
@@ -269,7 +263,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
 ///
 /// # Errors
 /// When the text is not Rust.
-pub(crate) fn test_names(source: &str) -> Result<Vec<String>> {
+pub fn test_names(source: &str) -> Result<Vec<String>> {
     let file = syn::parse_file(source)?;
     let mut names = Vec::new();
     collect_tests(&file.items, &mut names);
@@ -303,7 +297,7 @@ fn free(x: u8) -> u8 { x + 1 }
 struct Thing;
 impl Thing {
     /// Doc of the method.
-    pub(crate) fn free(&self) -> Option<u8> {
+    pub fn free(&self) -> Option<u8> {
         Some(2) // ü
     }
     const fn fixed() -> u8 { 3 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let place = || format!("cannot read {}", folder.display());
     let mut paths = Vec::new();
     for entry in folder.read_dir().with_context(place)? {
@@ -22,7 +22,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When a folder cannot be read.
-pub(crate) fn below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+pub fn below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in entries(folder)? {
         if path.is_dir() {
@@ -38,8 +38,7 @@ pub(crate) fn below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When the folder cannot be read.
-#[cfg(feature = "book")]
-pub(crate) fn stems(folder: &Path, extension: &str) -> Result<Vec<String>> {
+pub fn stems(folder: &Path, extension: &str) -> Result<Vec<String>> {
     let paths = entries(folder)?.into_iter();
     let stems = paths
         .filter(|path| has_extension(path, extension))
@@ -48,7 +47,7 @@ pub(crate) fn stems(folder: &Path, extension: &str) -> Result<Vec<String>> {
 }
 
 /// Tells whether a file's name ends with a dot and `extension`.
-pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
+pub fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|end| end == extension)
 }
 

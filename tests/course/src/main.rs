@@ -1,31 +1,19 @@
-//! The commands of the course: `cargo course`, `cargo demo` and `cargo book`.
+//! The commands for students and instructors: `cargo course`.
 //!
 //! # Reading order
-//! 1. [`demo`]: the proxy at work, and the check that it works.
-//! 2. `book`: the book, and the check that nothing in it is broken; `figures`: its pictures.
-//! 3. [`manifest`]: the exercises, as `course.toml` lists them; [`item`]: how they name functions.
-//! 4. [`starter`]: a workspace for a student, made from the reference by [`splice`].
-//! 5. `run`: tests, each alone and under limits.
-//! 6. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
-//! 7. [`rehearse`]: a class of difficult submissions, graded; `pack`: what a grading service needs.
-//! 8. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, for those that fail now and then.
-//! 9. [`workspace`]: where the course lies, and how its programs are built; [`listing`]: the files in a folder.
+//! 1. `lib.rs` beside this file: the exercises, as `course.toml` lists them, and how they name functions.
+//! 2. [`starter`]: a workspace for a student, made from the reference by [`splice`].
+//! 3. `run`: tests, each alone and under limits.
+//! 4. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
+//! 5. [`rehearse`]: a class of difficult submissions, graded; [`pack`]: an autograder for a grading service.
+//! 6. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
 
 #![expect(
     clippy::print_stdout,
     reason = "talking to the person at the terminal is what these commands are for"
 )]
 
-#[cfg(feature = "book")]
-mod book;
-mod demo;
-#[cfg(feature = "book")]
-mod figures;
 mod grade;
-mod item;
-mod listing;
-mod manifest;
-#[cfg(feature = "pack")]
 mod pack;
 mod rehearse;
 mod repeat;
@@ -34,11 +22,11 @@ mod splice;
 mod starter;
 mod student;
 mod verify;
-mod workspace;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use course::broken_pipe;
 
 /// What `--help` adds, since some commands have names of their own.
 const COMMANDS: &str = "\
@@ -73,22 +61,14 @@ enum Command {
     Start(starter::Options),
     Grade(grade::Options),
     Rehearse(rehearse::Options),
-    #[cfg(feature = "pack")]
     Pack(pack::Options),
     Verify(verify::Options),
     Repeat(repeat::Options),
     Confine(run::confine::Options),
-    Demo(demo::Options),
-    #[cfg(feature = "book")]
-    Book(book::Options),
-    #[cfg(feature = "book")]
-    Preprocess(book::preprocess::Options),
-    #[cfg(feature = "book")]
-    Transcript(book::transcript::Options),
 }
 
 fn main() -> ExitCode {
-    end_quietly_without_reader();
+    broken_pipe::end_quietly();
     let arguments = Arguments::parse();
     if let Some(Command::Confine(options)) = &arguments.command {
         return run::confine::run(options);
@@ -100,21 +80,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Ends without a word when nobody reads what we print, as in `cargo course | head -3`.
-///
-/// Rust ignores SIGPIPE, so that `println!` panics then; 141 is what a shell shows for a program that SIGPIPE has ended.
-fn end_quietly_without_reader() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload().downcast_ref::<String>();
-        let text = text.map(String::as_str).unwrap_or_default();
-        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
-            std::process::exit(141);
-        }
-        usual(panic);
-    }));
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -130,17 +95,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Start(options)) => starter::run(options)?,
         Some(Command::Grade(options)) => grade::run(options)?,
         Some(Command::Rehearse(options)) => rehearse::run(options)?,
-        #[cfg(feature = "pack")]
         Some(Command::Pack(options)) => pack::run(options)?,
         Some(Command::Verify(options)) => verify::run(options)?,
         Some(Command::Repeat(options)) => repeat::run(options)?,
-        Some(Command::Demo(options)) => demo::run(options)?,
-        #[cfg(feature = "book")]
-        Some(Command::Book(options)) => book::run(options)?,
-        #[cfg(feature = "book")]
-        Some(Command::Preprocess(options)) => book::preprocess::run(options)?,
-        #[cfg(feature = "book")]
-        Some(Command::Transcript(options)) => book::transcript::run(options)?,
     }
     Ok(())
 }

@@ -17,67 +17,66 @@ use toml::Spanned;
 
 use crate::item::ItemPath;
 
-#[cfg(feature = "book")]
-pub(crate) use sources::tests_of_exercise;
-pub(crate) use sources::{last_segment, owner_of};
+pub use sources::tests_of_exercise;
+pub use sources::{last_segment, owner_of};
 
 /// The name of the manifest's file.
-pub(crate) const FILE: &str = "course.toml";
+pub const FILE: &str = "course.toml";
 
 /// All of `course.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Manifest {
+pub struct Manifest {
     /// The stages in their order.
     #[serde(rename = "stage")]
-    pub(crate) stages: Vec<Stage>,
+    pub stages: Vec<Stage>,
 }
 
 /// A stage: a package and its exercises.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Stage {
+pub struct Stage {
     /// The short name, which is also that of its test target: `stage3`.
-    pub(crate) id: Spanned<String>,
+    pub id: Spanned<String>,
     /// The package and its folder: `stage3-epoll`.
-    pub(crate) package: Spanned<String>,
+    pub package: Spanned<String>,
     /// What it is about.
-    pub(crate) title: String,
+    pub title: String,
     /// Beginnings of test names that no exercise is graded by, because they show what is wrong with the code as given.
     #[serde(default)]
-    pub(crate) ungraded: Vec<Spanned<String>>,
+    pub ungraded: Vec<Spanned<String>>,
     /// Its exercises, in an order in which each needs earlier ones only.
     #[serde(rename = "exercise")]
-    pub(crate) exercises: Vec<Exercise>,
+    pub exercises: Vec<Exercise>,
 }
 
 /// An exercise: functions to write, and the tests that tell whether they are right.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Exercise {
+pub struct Exercise {
     /// Stage and number: `3.2`.
-    pub(crate) id: Spanned<String>,
+    pub id: Spanned<String>,
     /// A few words.
-    pub(crate) title: String,
+    pub title: String,
     /// Its part of 100.
-    pub(crate) points: u32,
+    pub points: u32,
     /// How long it takes somebody who does it for the first time.
-    pub(crate) minutes: u32,
+    pub minutes: u32,
     /// The chapter to read, a file of `book/src`.
-    pub(crate) chapter: Spanned<String>,
+    pub chapter: Spanned<String>,
     /// The functions to write.
-    pub(crate) items: Vec<Spanned<String>>,
+    pub items: Vec<Spanned<String>>,
     /// Beginnings of the names of its tests; the longest one that fits a test decides.
-    pub(crate) tests: Vec<Spanned<String>>,
+    pub tests: Vec<Spanned<String>>,
     /// The exercises whose code this one, or its tests, cannot do without.
-    pub(crate) needs: Vec<Spanned<String>>,
+    pub needs: Vec<Spanned<String>>,
     /// Help in three steps: the direction, the approach, nearly there.
-    pub(crate) hints: [String; 3],
+    pub hints: [String; 3],
 }
 
 /// Something wrong in the manifest, at a byte of its text.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     at: usize,
     text: String,
 }
@@ -96,7 +95,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When it cannot be read or parsed, or is not sound: every problem is told with its line.
-    pub(crate) fn load(root: &Path) -> Result<Self> {
+    pub fn load(root: &Path) -> Result<Self> {
         Self::parse(&read(root)?)
     }
 
@@ -104,7 +103,7 @@ impl Manifest {
     ///
     /// # Errors
     /// As [`Manifest::load`], and when something does not fit.
-    pub(crate) fn load_checked(root: &Path) -> Result<Self> {
+    pub fn load_checked(root: &Path) -> Result<Self> {
         let text = read(root)?;
         let manifest = Self::parse(&text)?;
         report(&text, sources::problems(&manifest, root)?)?;
@@ -115,7 +114,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When it is not.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: &str) -> Result<Self> {
         let manifest: Self =
             toml::from_str(text).map_err(|error| anyhow::anyhow!("{FILE}: {error}"))?;
         report(text, structure::problems(&manifest))?;
@@ -123,7 +122,7 @@ impl Manifest {
     }
 
     /// Goes through all exercises with their stages, in order.
-    pub(crate) fn exercises(&self) -> impl Iterator<Item = (&Stage, &Exercise)> {
+    pub fn exercises(&self) -> impl Iterator<Item = (&Stage, &Exercise)> {
         let of_stage = |stage| Stage::exercises_with(stage);
         self.stages.iter().flat_map(of_stage)
     }
@@ -132,7 +131,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find(&self, name: &str) -> Result<(&Stage, &Exercise)> {
+    pub fn find(&self, name: &str) -> Result<(&Stage, &Exercise)> {
         let digits: String = name.chars().filter(char::is_ascii_digit).collect();
         let fits =
             |exercise: &Exercise| exercise.id() == name || exercise.id().replace('.', "") == digits;
@@ -146,8 +145,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When there is none.
-    #[cfg(feature = "book")]
-    pub(crate) fn find_exactly(&self, id: &str) -> Result<(&Stage, &Exercise)> {
+    pub fn find_exactly(&self, id: &str) -> Result<(&Stage, &Exercise)> {
         let mut all = self.exercises();
         let found = all.find(|(_, exercise)| exercise.id() == id);
         found.with_context(|| format!("there is no exercise {id:?} in {FILE}"))
@@ -157,7 +155,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn stage(&self, name: &str) -> Result<&Stage> {
+    pub fn stage(&self, name: &str) -> Result<&Stage> {
         let fits = |stage: &&Stage| [stage.id(), stage.package(), stage.number()].contains(&name);
         let names: Vec<_> = self.stages.iter().map(Stage::id).collect();
         let found = self.stages.iter().find(fits);
@@ -167,17 +165,17 @@ impl Manifest {
 
 impl Stage {
     /// Returns the short name.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         self.id.as_ref()
     }
 
     /// Returns the package's name, which is that of its folder.
-    pub(crate) fn package(&self) -> &str {
+    pub fn package(&self) -> &str {
         self.package.as_ref()
     }
 
     /// Returns the number: `3`.
-    pub(crate) fn number(&self) -> &str {
+    pub fn number(&self) -> &str {
         self.id().trim_start_matches("stage")
     }
 
@@ -188,12 +186,12 @@ impl Stage {
 
 impl Exercise {
     /// Returns stage and number.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         self.id.as_ref()
     }
 
     /// Returns number and title, as a `todo!` says it.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}: {}", self.id(), self.title)
     }
 
@@ -201,7 +199,7 @@ impl Exercise {
     ///
     /// # Errors
     /// When a path is malformed.
-    pub(crate) fn items(&self) -> Result<Vec<ItemPath>> {
+    pub fn items(&self) -> Result<Vec<ItemPath>> {
         self.items
             .iter()
             .map(|item| item.as_ref().parse())
@@ -209,7 +207,7 @@ impl Exercise {
     }
 
     /// Returns the exercises that this one needs.
-    pub(crate) fn needs(&self) -> impl Iterator<Item = &str> {
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
         self.needs.iter().map(|need| need.as_ref().as_str())
     }
 }

@@ -19,9 +19,9 @@ use clap::{Args, ValueEnum};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::manifest::Manifest;
 use crate::starter::{Record, prepare_copy, settle_lock_file};
-use crate::workspace;
+use course::manifest::Manifest;
+use course::workspace;
 
 const SETUP: &str = include_str!("pack/setup.sh.txt");
 const RUN: &str = include_str!("pack/run_autograder.txt");

@@ -17,11 +17,11 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::grade::class::{self, Order};
-use crate::manifest::Manifest;
 use crate::run::build::target_folder;
 use crate::run::guard::Guard;
 use crate::starter::Record;
-use crate::workspace;
+use course::manifest::Manifest;
+use course::workspace;
 use make::Maker;
 use pupil::{Pupil, Quick};
 use pupils::PUPILS;

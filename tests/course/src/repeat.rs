@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::manifest::{Manifest, Stage};
 use crate::run::build::{Build, Site, target_folder};
 use crate::run::test::{Guard, Outcome, Run};
 use crate::verify::terminal;
-use crate::workspace;
+use course::manifest::{Manifest, Stage};
+use course::workspace;
 use crowd::Crowd;
 use table::Tally;
 

@@ -23,6 +23,3 @@ pub(crate) mod test;
 mod toolchain;
 mod view;
 mod watch;
-
-#[cfg(feature = "book")]
-pub(crate) use namespace::raise_loopback;

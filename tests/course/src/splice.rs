@@ -8,7 +8,7 @@ use std::ops::Range;
 use anyhow::{Context, Result, ensure};
 use syn::spanned::Spanned as _;
 
-use crate::item::ItemPath;
+use course::item::ItemPath;
 
 /// One replacement of text.
 #[derive(Clone, Debug, PartialEq, Eq)]

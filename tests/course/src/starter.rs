@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::item::ItemPath;
-use crate::manifest::{Exercise, Manifest, Stage};
-use crate::{splice, workspace};
+use crate::splice;
+use course::item::ItemPath;
+use course::manifest::{Exercise, Manifest, Stage};
+use course::workspace;
 
-#[cfg(feature = "pack")]
 pub(crate) use copy::copy_changed;
 pub(crate) use copy::settle_lock_file;
 pub(crate) use record::Record;
@@ -215,6 +215,7 @@ mod tests {
             "tests/bugs",
             "tests/variants",
             "tests/bench",
+            "tests/book",
             "book",
             ".git",
         ] {

@@ -26,9 +26,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use crate::manifest::{Manifest, Stage};
 use crate::starter::Record;
-use crate::workspace;
+use course::manifest::{Manifest, Stage};
+use course::workspace;
 use plan::{Proof, Setting};
 use progress::Progress;
 use shard::Shard;

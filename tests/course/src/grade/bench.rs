@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::files;
-use crate::manifest::{Manifest, Stage};
+use crate::grade::files;
 use crate::run::build::{Site, target_folder};
 use crate::starter::{prepare_copy, settle_lock_file};
+use course::manifest::{Manifest, Stage};
 
 /// A workspace beside cargo's output, used by one command at a time.
 #[derive(Debug)]

@@ -26,12 +26,12 @@ use anyhow::{Context, Result, ensure};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::bench::Workbench;
-use super::{Grader, Options};
-use crate::listing;
-use crate::manifest::Manifest;
+use crate::grade::bench::Workbench;
+use crate::grade::{Grader, Options};
 use crate::run::guard::Guard;
-use crate::workspace;
+use course::listing;
+use course::manifest::Manifest;
+use course::workspace;
 
 /// The exit status after Ctrl-C, as shells have it: 128 and the number of the signal.
 const INTERRUPTED: i32 = 130;

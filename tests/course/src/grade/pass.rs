@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::Tell;
-use super::bench::Workbench;
-use super::report::{ExerciseReport, StageReport, TestReport, Verdict};
-use crate::manifest::{Exercise, Stage, last_segment, owner_of};
+use crate::grade::Tell;
+use crate::grade::bench::Workbench;
+use crate::grade::report::{ExerciseReport, StageReport, TestReport, Verdict};
 use crate::run::build::Build;
 use crate::run::suite;
 use crate::run::test::{Guard, Outcome, Run};
+use course::manifest::{Exercise, Stage, last_segment, owner_of};
 
 /// How often the tests of an exercise may time out before the rest of them is not run any more.
 const PATIENCE: usize = 2;

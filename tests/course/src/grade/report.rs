@@ -5,9 +5,9 @@ pub(super) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod table;
 
-use crate::manifest::Exercise;
 use crate::run::output;
 use crate::run::test::{Outcome, Run};
+use course::manifest::Exercise;
 
 /// A graded submission.
 #[derive(Debug)]

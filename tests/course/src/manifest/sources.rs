@@ -9,7 +9,7 @@ use toml::Spanned;
 use crate::item::{ItemPath, test_names};
 use crate::listing;
 
-use super::{Exercise, Manifest, Problem, Stage};
+use crate::manifest::{Exercise, Manifest, Problem, Stage};
 
 /// How many lines of the reference an exercise may ask for.
 const LINES: std::ops::RangeInclusive<usize> = 4..=40;
@@ -34,7 +34,7 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
 }
 
 /// Finds the exercise whose beginning of a name is the longest that fits `test`, among those of its stage.
-pub(crate) fn owner_of<'a>(stage: &'a Stage, test: &str) -> Option<&'a Exercise> {
+pub fn owner_of<'a>(stage: &'a Stage, test: &str) -> Option<&'a Exercise> {
     let name = last_segment(test);
     let claim = |texts: &[Spanned<String>]| {
         let fitting = texts
@@ -52,7 +52,7 @@ pub(crate) fn owner_of<'a>(stage: &'a Stage, test: &str) -> Option<&'a Exercise>
 }
 
 /// Returns the name of a test without its modules.
-pub(crate) fn last_segment(test: &str) -> &str {
+pub fn last_segment(test: &str) -> &str {
     test.rsplit("::").next().unwrap_or(test)
 }
 
@@ -60,12 +60,7 @@ pub(crate) fn last_segment(test: &str) -> &str {
 ///
 /// # Errors
 /// When the tests cannot be read.
-#[cfg(feature = "book")]
-pub(crate) fn tests_of_exercise(
-    root: &Path,
-    stage: &Stage,
-    exercise: &Exercise,
-) -> Result<Vec<String>> {
+pub fn tests_of_exercise(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<Vec<String>> {
     let mut tests = tests_of(root, stage)?;
     tests.retain(|test| owner_of(stage, test).is_some_and(|owner| owner.id() == exercise.id()));
     Ok(tests)

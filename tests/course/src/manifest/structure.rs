@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Exercise, Manifest, Problem, Stage};
+use crate::manifest::{Exercise, Manifest, Problem, Stage};
 
 /// The sum of all points.
 const POINTS: u32 = 100;

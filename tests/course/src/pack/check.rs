@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use zip::ZipArchive;
 
-use crate::manifest::Manifest;
 use crate::run::build::target_folder;
+use course::manifest::Manifest;
 
 /// Unpacks the zip, lets it grade stage 1 of the reference, and compares.
 ///

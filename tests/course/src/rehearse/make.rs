@@ -6,10 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::pupil::{Change, Pupil};
 use crate::grade::files;
-use crate::manifest::Manifest;
-use crate::{item, splice, starter};
+use crate::rehearse::pupil::{Change, Pupil};
+use crate::{splice, starter};
+use course::item;
+use course::manifest::Manifest;
 
 /// What is made, and from what.
 #[derive(Debug)]
@@ -85,7 +86,8 @@ mod tests {
     use super::super::pupil::Quick;
     use super::super::pupils::PUPILS;
     use super::*;
-    use crate::{starter::Record, workspace};
+    use crate::starter::Record;
+    use course::workspace;
 
     #[test]
     fn every_pupil_can_be_made_for_both_rehearsals() {

@@ -3,8 +3,8 @@
 //! Each has the reference's stage 1, changed in one way. In the code `{course}` is the folder of the course, `{mark}` a
 //! word that a process carries in its arguments if it is not supposed to live on.
 
-use super::pupil::Change::{Append, Blank, Body, File, Link};
-use super::pupil::{Pupil, Quick};
+use crate::rehearse::pupil::Change::{Append, Blank, Body, File, Link};
+use crate::rehearse::pupil::{Pupil, Quick};
 
 /// Pure: the tests call it in their own process, and the program calls it in one of its own.
 const REVERSE: &str = "stage1-server/src/line.rs::reverse_line";

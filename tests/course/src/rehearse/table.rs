@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 
-use super::pupil::Pupil;
 use crate::grade::class::Row;
-use crate::manifest::Exercise;
+use crate::rehearse::pupil::Pupil;
+use course::manifest::Exercise;
 
 /// A letter for each verdict.
 const LETTERS: &[(char, &str)] = &[
@@ -128,8 +128,8 @@ fn fits(must: char, got: char) -> bool {
 mod tests {
     use super::super::pupils::PUPILS;
     use super::*;
-    use crate::manifest::Manifest;
-    use crate::workspace;
+    use course::manifest::Manifest;
+    use course::workspace;
     use serde_json::json;
 
     fn row(name: &str, score: u64, verdicts: [&str; 5]) -> Row {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::verdict::{self, Failure};
+use crate::repeat::verdict::{self, Failure};
 
 /// What the runs of one stage have shown.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::manifest::last_segment;
 use crate::run::test::Run;
+use course::manifest::last_segment;
 
 /// A test that failed in one of the runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::guard::Guard;
-pub(crate) use super::toolchain::cargo;
-use super::{confine, output, sources};
-use crate::manifest::Stage;
+use crate::run::guard::Guard;
+pub(crate) use crate::run::toolchain::cargo;
+use crate::run::{confine, output, sources};
+use course::manifest::Stage;
 
 /// How much of the compiler's messages is kept.
 const MESSAGES: usize = 16 * 1024;

@@ -24,8 +24,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::getuid;
 
-use super::isolation::Isolation;
-use super::{inside, namespace};
+use crate::run::isolation::Isolation;
+use crate::run::{inside, namespace};
 
 /// The exit status that says: the test has taken more than it may.
 pub(super) const TOO_MUCH: u8 = 123;

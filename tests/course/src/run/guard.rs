@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use harness::crowding::crowding;
 
-use super::isolation::Isolation;
-use super::toolchain;
+use crate::run::isolation::Isolation;
+use crate::run::toolchain;
 
 /// How long a test may take: a little longer than the harness gives it, which then tells the story of the test itself.
 /// `COURSE_TIME_SCALE` stretches both, and so does a crowd on the machine.

@@ -18,10 +18,11 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::confine::{LOOK, NOBODY, Options, TIMED_OUT, TOO_MUCH, code_of, user};
-use super::isolation::Isolation;
-use super::watch::{Watch, descendants};
-use super::{namespace, view};
+use crate::run::confine::{LOOK, NOBODY, Options, TIMED_OUT, TOO_MUCH, code_of, user};
+use crate::run::isolation::Isolation;
+use crate::run::watch::{Watch, descendants};
+use crate::run::{namespace, view};
+use course::loopback::raise_loopback;
 
 /// The size of the largest file that a test may write.
 const FILE_BYTES: u64 = 1 << 30;
@@ -103,7 +104,7 @@ fn narrow(options: &Options) -> io::Result<Option<File>> {
     {
         return Err(io::Error::other("there is no mount namespace to narrow"));
     }
-    namespace::raise_loopback()?;
+    raise_loopback()?;
     view::narrow(&options.read, &options.write, options.isolation).map(Some)
 }
 

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
 
-use super::guard::Guard;
+use crate::run::guard::Guard;
 
 /// What stands between a test and the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::test::{Guard, Run};
+use crate::run::test::{Guard, Run};
 
 /// Runs the named tests, a few at a time, and tells each as it ends; the results are in the order of the names.
 pub(crate) fn run(

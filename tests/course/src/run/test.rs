@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-pub(crate) use super::guard::Guard;
-use super::secret::{self, Secret};
-use super::{confine, output};
+pub(crate) use crate::run::guard::Guard;
+use crate::run::secret::{self, Secret};
+use crate::run::{confine, output};
 
 /// How much of a test's output is kept.
 const OUTPUT: usize = 64 * 1024;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
-use super::isolation::Isolation;
+use crate::run::isolation::Isolation;
 
 /// What a system needs to run programs.
 const SYSTEM: &[&str] = &[

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::manifest::{FILE, Manifest};
 use crate::splice::{Edit, apply};
+use course::manifest::{FILE, Manifest, Stage};
 
 /// What every workspace made from this one needs, beside its stages.
 pub(super) const COURSE_PARTS: &[&str] = &[
@@ -24,17 +24,19 @@ pub(super) const COURSE_PARTS: &[&str] = &[
     "tests/src",
     "tests/course/Cargo.toml",
     "tests/course/src",
+    "tests/demo/Cargo.toml",
+    "tests/demo/src",
 ];
 
 /// What a copy of a stage holds; what is missing in the original is missing in the copy.
 const PACKAGE_PARTS: &[&str] = &["Cargo.toml", "src", "benches", "examples"];
 
 /// The packages that are no stages.
-const OTHER_MEMBERS: &[&str] = &["tests", "tests/course"];
+const OTHER_MEMBERS: &[&str] = &["tests", "tests/course", "tests/demo"];
 
 /// Returns the folders and files of all stages, with their tests.
 pub(super) fn stage_parts(manifest: &Manifest) -> Vec<String> {
-    let of_stage = |stage: &crate::manifest::Stage| {
+    let of_stage = |stage: &Stage| {
         let package = stage.package().to_owned();
         let parts = PACKAGE_PARTS
             .iter()
@@ -66,7 +68,6 @@ pub(super) fn copy_parts(
 ///
 /// # Errors
 /// When something cannot be read or written.
-#[cfg(feature = "pack")]
 pub(crate) fn copy_changed(from: &Path, to: &Path) -> Result<()> {
     copy(from, to)
 }
@@ -103,7 +104,6 @@ pub(super) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
 #[derive(Deserialize)]
 struct CargoFile {
     workspace: Option<Workspace>,
-    features: Option<Features>,
 }
 
 #[derive(Deserialize)]
@@ -111,12 +111,7 @@ struct Workspace {
     members: Spanned<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-struct Features {
-    default: Option<Spanned<Vec<String>>>,
-}
-
-/// Writes the workspace's Cargo.toml with the members that the copy has, and leaves the book's tools out of `course`.
+/// Writes the workspace's Cargo.toml with the members that the copy has.
 ///
 /// # Errors
 /// When the originals are not as they should be.
@@ -127,7 +122,7 @@ pub(super) fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> R
         .workspace
         .context("Cargo.toml has no workspace")?
         .members;
-    let stages = manifest.stages.iter().map(crate::manifest::Stage::package);
+    let stages = manifest.stages.iter().map(Stage::package);
     let names: Vec<_> = stages.chain(OTHER_MEMBERS.iter().copied()).collect();
     let lines: String = names
         .iter()
@@ -141,22 +136,7 @@ pub(super) fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> R
             text: format!("[\n{lines}]"),
         }],
     )?;
-    write_if_changed(&dir.join("Cargo.toml"), text.as_bytes())?;
-    let path = dir.join("tests/course/Cargo.toml");
-    let text = fs::read_to_string(&path).context("cannot read the Cargo.toml of course")?;
-    let file: CargoFile = toml::from_str(&text)?;
-    let Some(default) = file.features.and_then(|features| features.default) else {
-        return Ok(());
-    };
-    let range = default.span();
-    let text = apply(
-        &text,
-        vec![Edit {
-            range,
-            text: "[]".to_owned(),
-        }],
-    )?;
-    write_if_changed(&path, text.as_bytes())
+    write_if_changed(&dir.join("Cargo.toml"), text.as_bytes())
 }
 
 /// Lets cargo drop from the lock file what the copy does not use, and nothing else. `cargo metadata` would do the

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::copy::write_if_changed;
-use crate::manifest::{Exercise, Manifest};
+use crate::starter::copy::write_if_changed;
+use course::manifest::{Exercise, Manifest};
 
 const README: &str = include_str!("README.md.txt");
 const AGENTS: &str = include_str!("AGENTS.md.txt");

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::progress::Progress;
-use crate::manifest::Manifest;
-use crate::workspace;
+use crate::student::progress::Progress;
+use course::manifest::Manifest;
+use course::workspace;
 
 /// Give a hint, and one more each time
 #[derive(Args, Debug)]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::progress::{Status, next, statuses};
-use crate::manifest::{Exercise, Manifest};
-use crate::workspace;
+use crate::student::progress::{Status, next, statuses};
+use course::manifest::{Exercise, Manifest};
+use course::workspace;
 
 /// Prints the picture.
 ///

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::listing;
-use crate::manifest::{Exercise, Manifest, Stage};
 use crate::run::build::target_folder;
 use crate::splice;
 use crate::starter::Record;
+use course::listing;
+use course::manifest::{Exercise, Manifest, Stage};
 
 /// What a workspace remembers of its student's work.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -168,7 +168,7 @@ fn file(root: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace;
+    use course::workspace;
 
     #[test]
     fn what_has_passed_is_forgotten_when_it_fails_and_doubted_when_the_code_changes() {

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use super::test::test;
-use crate::manifest::{Exercise, FILE, Manifest};
 use crate::starter::Record;
-use crate::workspace;
+use crate::student::test::test;
+use course::manifest::{Exercise, FILE, Manifest};
+use course::workspace;
 
 /// Show the reference's solution, once the tests of your own pass
 #[derive(Args, Debug)]

@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use super::progress::{Progress, fingerprint_of, next, statuses};
-use crate::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 use crate::run::build::{Build, Site, target_folder};
 use crate::run::test::{Guard, Outcome, Run};
 use crate::run::{output, suite};
-use crate::workspace;
+use crate::student::progress::{Progress, fingerprint_of, next, statuses};
+use course::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
+use course::workspace;
 
 /// Run the tests of one exercise
 #[derive(Args, Debug)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use super::progress::{fingerprint_of, next, statuses};
-use super::test::test;
-use crate::manifest::Manifest;
-use crate::workspace;
+use crate::student::progress::{fingerprint_of, next, statuses};
+use crate::student::test::test;
+use course::manifest::Manifest;
+use course::workspace;
 
 /// How often the files are looked at; people do not notice the wait, and the machine does not notice the look.
 const LOOK: Duration = Duration::from_millis(400);

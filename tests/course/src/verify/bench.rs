@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::bug::apply;
-use super::plan::{Change, Claim, Demand, Proof, Setting};
 use crate::grade::bench::Workbench;
-use crate::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 use crate::run::build::{Build, cargo};
 use crate::run::test::{Guard, Outcome, Run};
 use crate::run::{output, suite};
 use crate::starter::blank;
+use crate::verify::bug::apply;
+use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
+use course::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 
 /// How much of the compiler's messages a row shows.
 const MESSAGES: usize = 1200;

@@ -15,9 +15,9 @@ use std::str::Lines;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::plan::{Change, Claim, Demand, Proof, Setting};
-use crate::listing;
-use crate::manifest::{Manifest, owner_of};
+use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
+use course::listing;
+use course::manifest::{Manifest, owner_of};
 
 /// The head of a wrong solution.
 #[derive(Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl<'a> Head<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace;
+    use course::workspace;
 
     #[test]
     fn every_wrong_solution_has_a_proper_head() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::manifest::{Exercise, Manifest, Stage};
+use course::manifest::{Exercise, Manifest, Stage};
 
 /// The proofs: what is shown of every stage, exercise, wrong or different solution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -235,7 +235,7 @@ fn needed_by<'a>(manifest: &'a Manifest, exercise: &'a Exercise) -> HashSet<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace;
+    use course::workspace;
 
     fn manifest() -> Manifest {
         Manifest::load(&workspace::root().unwrap()).unwrap()

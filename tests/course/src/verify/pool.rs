@@ -7,12 +7,12 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
-use super::bench::{Bench, Row};
-use super::plan::Setting;
-use super::progress::Progress;
-use super::terminal;
-use crate::manifest::Manifest;
 use crate::run::build::target_folder;
+use crate::verify::bench::{Bench, Row};
+use crate::verify::plan::Setting;
+use crate::verify::progress::Progress;
+use crate::verify::terminal;
+use course::manifest::Manifest;
 
 /// Sets up `count` benches beside cargo's output; what all of them need is built once.
 ///

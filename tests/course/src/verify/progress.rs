@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bench::Row;
-use super::plan::Setting;
-use super::terminal;
+use crate::verify::bench::Row;
+use crate::verify::plan::Setting;
+use crate::verify::terminal;
 
 /// The width of the bar, in characters.
 const BAR: usize = 20;

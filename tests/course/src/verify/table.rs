@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::bench::Row;
-use super::plan::Proof;
+use crate::verify::bench::Row;
+use crate::verify::plan::Proof;
 
 /// Renders the table.
 pub(super) fn render(rows: &[Row], time: Duration) -> String {

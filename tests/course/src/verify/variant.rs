@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::bug::Head;
-use super::plan::{Change, Claim, Demand, Proof, Setting};
-use crate::listing;
-use crate::manifest::{Manifest, Stage};
+use crate::verify::bug::Head;
+use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
+use course::listing;
+use course::manifest::{Manifest, Stage};
 
 /// Plans to show that every variant passes all tests of its stage.
 ///
@@ -65,7 +65,7 @@ fn stage_of<'a>(file: &Path, manifest: &'a Manifest) -> Result<&'a Stage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace;
+    use course::workspace;
 
     #[test]
     fn every_variant_names_its_stage() {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::files::Mark;
+use crate::grade::class::files::Mark;
 
 /// What is known about a graded submission.
 #[derive(Debug)]

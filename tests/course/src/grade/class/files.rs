@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::csv::Row;
+use crate::grade::class::csv::Row;
 use crate::grade::report::{Report, gradescope, markdown, table};
 
 /// The file that says that a submission has been graded.

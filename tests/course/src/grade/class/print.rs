@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::manifest::{FILE, Manifest};
+use course::manifest::{FILE, Manifest};
 
 /// What decides about a grade beside the stages: the tests, the versions of everything, and who judges.
 const PARTS: &[&str] = &[
@@ -68,7 +68,7 @@ fn add(hasher: &mut DefaultHasher, path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace;
+    use course::workspace;
 
     #[test]
     fn only_what_is_taken_changes_the_fingerprint() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{ExerciseReport, Report, Verdict};
+use crate::grade::report::{ExerciseReport, Report, Verdict};
 
 /// How many lines of a story are shown.
 const STORY: usize = 60;

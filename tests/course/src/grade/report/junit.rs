@@ -1,6 +1,6 @@
 //! The report as JUnit XML: a suite for each exercise, a case for each test.
 
-use super::{ExerciseReport, Report, TestReport, Verdict};
+use crate::grade::report::{ExerciseReport, Report, TestReport, Verdict};
 use crate::run::output;
 use crate::run::test::Outcome;
 

@@ -1,6 +1,6 @@
 //! The report in Markdown.
 
-use super::Report;
+use crate::grade::report::Report;
 
 /// How many lines of a story are shown.
 const STORY: usize = 40;

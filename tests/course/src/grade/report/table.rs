@@ -1,6 +1,6 @@
 //! The report for a terminal.
 
-use super::Report;
+use crate::grade::report::Report;
 
 /// How many lines of a failure's story are shown.
 const STORY: usize = 12;

@@ -1,0 +1,370 @@
+//! `cargo book --check`: everything in the book that is broken, found in one go.
+//!
+//! | looked at | found |
+//! |---|---|
+//! | directives | an item, exercise, figure or transcript that is not there |
+//! | mdBook's log | includes that failed, tags that are not closed |
+//! | chapters as built | directives that were not expanded, empty blocks of code |
+//! | pages | links and anchors that lead nowhere |
+//! | `SUMMARY.md` | chapters that it does not list, chapters of `course.toml` that it lacks |
+//! | boxes | an exercise whose box is missing, stands twice, or stands in another chapter |
+//! | figures | pictures that are older than their source, look bad, say too little to a screen reader, or are shown nowhere |
+//! | transcripts | what a terminal shows differently now, or is shown nowhere |
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use mdbook_driver::MDBook;
+use mdbook_driver::builtin_renderers::MarkdownRenderer;
+
+use crate::directive::Kind;
+use crate::log::Problems;
+use crate::places::Places;
+use crate::preprocess::load;
+use crate::transcript::files;
+use crate::{figures, links, text};
+use course::listing;
+use course::manifest::Manifest;
+
+/// What a look at the whole book has found.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// One sentence for each thing that is broken.
+    pub(crate) problems: Vec<String>,
+    /// Chapters that were looked at.
+    pub(crate) chapters: usize,
+    /// Links that were followed.
+    pub(crate) links: usize,
+}
+
+/// Builds into a temporary folder and looks at the sources, the chapters and the pages; transcripts are not run.
+///
+/// # Errors
+/// When the book cannot be read or built at all.
+pub(crate) fn find(root: &Path, log: &Problems) -> Result<Findings> {
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let mut book = load(root)?;
+    book.config.build.build_dir = folder.path().join("book");
+    let mut findings = in_sources(root, &book)?;
+    match book.preprocess_book(&MarkdownRenderer::new()) {
+        // Without its directives the book cannot be built: each of them is told.
+        Err(error) => {
+            let told = format!("{:#}", error.root_cause());
+            findings.problems.extend(told.lines().map(str::to_owned));
+            return Ok(findings);
+        }
+        Ok((chapters, _)) => {
+            for chapter in chapters.chapters() {
+                let name = chapter.path.clone().unwrap_or_default();
+                findings.chapters += 1;
+                findings
+                    .problems
+                    .extend(within(name.display(), text::problems(&chapter.content)));
+            }
+        }
+    }
+    // The build runs the preprocessors once more and says the same again.
+    drop(log.take());
+    book.build()?;
+    findings.problems.extend(log.take());
+    let links = links::check(&folder.path().join("book"))?;
+    findings.problems.extend(links.broken);
+    findings.links = links.count;
+    Ok(findings)
+}
+
+/// Looks at what was written: chapters, figures, transcripts, and how they belong together.
+fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
+    let places = Places::of(&book.book);
+    let manifest = Manifest::load(root)?;
+    let mut problems = Vec::new();
+    let mut listed: Vec<_> = book
+        .book
+        .chapters()
+        .filter_map(|chapter| chapter.source_path.clone())
+        .collect();
+    listed.push(PathBuf::from("SUMMARY.md"));
+    for source in listing::below(&book.source_dir(), "md")? {
+        let name = source.strip_prefix(book.source_dir()).unwrap_or(&source);
+        if !listed.iter().any(|one| one == name) {
+            problems.push(format!(
+                "{}: SUMMARY.md does not list this page",
+                name.display()
+            ));
+        }
+        let markdown = fs::read_to_string(&source)
+            .with_context(|| format!("cannot read {}", name.display()))?;
+        problems.extend(within(name.display(), text::includes(&markdown)?));
+    }
+    for (_, exercise) in manifest.exercises() {
+        let chapter: &String = exercise.chapter.as_ref();
+        if !listed.iter().any(|one| one == Path::new(chapter)) {
+            problems.push(format!(
+                "course.toml: exercise {} is in {chapter}, which SUMMARY.md does not list",
+                exercise.id()
+            ));
+        }
+    }
+    problems.extend(places.problems(&manifest));
+    problems.extend(figures::problems(root)?);
+    problems.extend(unused(
+        &places,
+        Kind::Figure,
+        "figures",
+        figures::names(root)?,
+    ));
+    problems.extend(unused(
+        &places,
+        Kind::Transcript,
+        "transcripts",
+        files::names(root)?,
+    ));
+    Ok(Findings {
+        problems,
+        ..Findings::default()
+    })
+}
+
+fn unused(places: &Places, kind: Kind, folder: &str, names: Vec<String>) -> Vec<String> {
+    let is_unused = |name: &String| !places.shows(kind, name);
+    let problem = |name| format!("book/{folder}/{name}.txt: no chapter shows it");
+    names.into_iter().filter(is_unused).map(problem).collect()
+}
+
+fn within(name: impl Display, problems: Vec<String>) -> impl Iterator<Item = String> {
+    problems
+        .into_iter()
+        .map(move |problem| format!("{name}: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = r#"
+[[stage]]
+id = "stage1"
+package = "stage1-x"
+title = "X"
+[[stage.exercise]]
+id = "1.1"
+title = "One"
+points = 100
+minutes = 10
+chapter = "one.md"
+items = ["stage1-x/src/lib.rs::one"]
+tests = ["e11_"]
+needs = []
+hints = ["a", "b", "c"]
+"#;
+    const FIGURE: &str = "Title: A box.\nAlt: A box with a word in it, and nothing else beside it at all.\n\ndrawing 200x100\nbox one 20,20 100x40 : word\n";
+    const ONE: &str = "# One\n\n{{#item stage1-x/src/lib.rs::two}}\n\n{{#figure box}}\n\n{{#exercise 1.1}}\n\n[two](two.md)\n";
+    const TWO: &str =
+        "# Two\n\n{{#transcript echo}}\n\n{{#exercises}}\n\n```rust\nfn main() {}\n```\n";
+
+    /// A course that is sound.
+    fn course() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("course.toml", MANIFEST),
+            (
+                "stage1-x/src/lib.rs",
+                "fn one() {}\n/// Doc.\nfn two() {}\n",
+            ),
+            ("tests/stage1.rs", "#[test] fn e11_a() {}\n"),
+            ("book/book.toml", "[book]\ntitle = \"T\"\n"),
+            ("book/src/SUMMARY.md", "- [One](one.md)\n- [Two](two.md)\n"),
+            ("book/src/one.md", ONE),
+            ("book/src/two.md", TWO),
+            ("book/figures/box.txt", FIGURE),
+            ("book/transcripts/echo.txt", "$ echo x\nx\n"),
+        ] {
+            write(folder.path(), name, text);
+        }
+        figures::write_all(folder.path()).unwrap();
+        folder
+    }
+
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn problems(root: &Path) -> Vec<String> {
+        find(root, &Problems::default()).unwrap().problems
+    }
+
+    #[test]
+    fn a_sound_book_has_no_problems() {
+        let folder = course();
+        let findings = find(folder.path(), &Problems::default()).unwrap();
+        assert_eq!(findings.problems, Vec::<String>::new());
+        assert_eq!(findings.chapters, 2);
+        assert!(findings.links > 0);
+        let dark = "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"fig\"";
+        assert!(
+            fs::read_to_string(folder.path().join("book/figures/box.svg"))
+                .unwrap()
+                .starts_with(dark)
+        );
+    }
+
+    /// Damages a sound course in one way after the other: the file, what to replace, by what, the problem to be found.
+    fn each_is_found(table: &[[&str; 4]]) {
+        for [name, from, to, expected] in table {
+            let folder = course();
+            let old = fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+            assert!(old.contains(from), "{name} has no {from}");
+            write(folder.path(), name, &old.replacen(from, to, 1));
+            let found = problems(folder.path());
+            let is_there = found.iter().any(|problem| problem.contains(expected));
+            assert!(is_there, "{expected}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_and_not_there_is_found() {
+        let (one, two) = ("book/src/one.md", "book/src/two.md");
+        let table = "{{#exercises}}";
+        each_is_found(&[
+            [
+                one,
+                "::two",
+                "::three",
+                "one.md: there is no item stage1-x/src/lib.rs::three",
+            ],
+            [
+                one,
+                "lib.rs",
+                "bil.rs",
+                "one.md: cannot read stage1-x/src/bil.rs",
+            ],
+            [
+                one,
+                "1.1",
+                "7.7",
+                "one.md: there is no exercise \"7.7\" in course.toml",
+            ],
+            [
+                one,
+                "figure box",
+                "figure cube",
+                "one.md: there is no figure cube",
+            ],
+            [
+                two,
+                "echo",
+                "gone",
+                "two.md: there is no book/transcripts/gone.txt",
+            ],
+            [
+                two,
+                table,
+                "{{#odd x}}",
+                "two.md: a directive was not expanded: {{#odd x}}",
+            ],
+            [
+                two,
+                table,
+                "{{#include x.rs}}",
+                "a directive was not expanded: {{#include x.rs}}",
+            ],
+            [
+                two,
+                table,
+                "{{#include one.md:2}}",
+                "two.md: show a part of a file with {{#item ...}}",
+            ],
+            [
+                two,
+                "fn main() {}\n",
+                "",
+                "two.md: an empty code block below \"Two\"",
+            ],
+            [
+                one,
+                "two.md",
+                "two.md#gone",
+                "one.html: the link two.html#gone leads to no place on that page",
+            ],
+            [
+                one,
+                "two.md",
+                "gone.md",
+                "one.html: the link gone.html leads to no page",
+            ],
+        ]);
+    }
+
+    #[test]
+    fn boxes_in_wrong_places_are_found() {
+        let (one, two) = ("book/src/one.md", "book/src/two.md");
+        let the_box = "{{#exercise 1.1}}";
+        each_is_found(&[
+            [
+                one,
+                the_box,
+                "",
+                "one.md: the box of exercise 1.1 is missing",
+            ],
+            [
+                one,
+                the_box,
+                "{{#exercise 1.1}}\n\n{{#exercise 1.1}}",
+                "one.md: the box of exercise 1.1 stands there 2 times",
+            ],
+            [
+                two,
+                "# Two",
+                "# Two\n\n{{#exercise 1.1}}",
+                "two.md: the box of exercise 1.1 belongs into one.md",
+            ],
+            [
+                "course.toml",
+                "one.md",
+                "gone.md",
+                "course.toml: exercise 1.1 is in gone.md, which SUMMARY.md does not list",
+            ],
+            [
+                "book/src/three.md",
+                "",
+                "# Three\n",
+                "three.md: SUMMARY.md does not list this page",
+            ],
+        ]);
+    }
+
+    #[test]
+    fn figures_and_transcripts_that_are_old_or_unused_are_found() {
+        let figure = "book/figures/box.txt";
+        each_is_found(&[
+            [
+                "book/src/one.md",
+                "{{#figure box}}",
+                "",
+                "book/figures/box.txt: no chapter shows it",
+            ],
+            [
+                figure,
+                ": word",
+                ": other",
+                "book/figures/box.txt: the picture is not what its source gives",
+            ],
+            [
+                figure,
+                "with a word in it, and nothing else beside it at all",
+                "",
+                "the alternative text says too little",
+            ],
+            [
+                "book/transcripts/more.txt",
+                "",
+                "$ true\n",
+                "book/transcripts/more.txt: no chapter shows it",
+            ],
+        ]);
+    }
+}

@@ -1,0 +1,206 @@
+//! `{{#item ...}}`: items of the code as they stand in their files.
+//!
+//! Comments and format are kept, the indentation is taken away, and so are the documentation comments, unless the
+//! directive says `+docs`: the chapter says the same in its own words. A function that is somebody's exercise is
+//! folded, so that nobody reads a solution by accident; `+open` shows it at once.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+
+use course::item::{ItemPath, Located};
+use course::manifest::Manifest;
+
+/// A block of items, as a directive asks for it.
+#[derive(Debug)]
+pub(crate) struct Block {
+    docs: bool,
+    open: bool,
+    /// The items, all of one file or of several.
+    pub(crate) paths: Vec<ItemPath>,
+}
+
+impl Block {
+    /// Reads the words of a directive.
+    ///
+    /// # Errors
+    /// When a path is malformed, or there is none.
+    pub(crate) fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let (mut docs, mut open, mut paths) = (false, false, Vec::new());
+        for word in words {
+            match word {
+                "+docs" => docs = true,
+                "+open" => open = true,
+                path => paths.push(path.parse()?),
+            }
+        }
+        ensure!(
+            !paths.is_empty(),
+            "an item needs a path like FILE.rs::Type::function"
+        );
+        Ok(Self { docs, open, paths })
+    }
+
+    /// Returns the block as Markdown.
+    ///
+    /// # Errors
+    /// When an item is not there.
+    pub(crate) fn markdown(&self, root: &Path, manifest: &Manifest) -> Result<String> {
+        let texts = self.paths.iter().map(|path| self.text(root, path));
+        let code = texts.collect::<Result<Vec<_>>>()?.join("\n\n");
+        let (anchors, name) = (self.anchors(), self.name());
+        let block = format!("```rust\n{code}\n```");
+        Ok(match self.exercise(manifest).filter(|_| !self.open) {
+            Some(id) => format!(
+                "<details class=\"item\">\n<summary>{anchors}<span class=\"item-name\">{name}</span> \
+                 <span class=\"item-exercise\">exercise {id}: shown when you open it</span></summary>\n\n{block}\n\n</details>\n"
+            ),
+            None => format!(
+                "<div class=\"item\">\n<p class=\"item-name\">{anchors}{name}</p>\n\n{block}\n\n</div>\n"
+            ),
+        })
+    }
+
+    fn text(&self, root: &Path, path: &ItemPath) -> Result<String> {
+        let file = root.join(&path.file);
+        let source = std::fs::read_to_string(&file)
+            .with_context(|| format!("cannot read {} of {path}", path.file.display()))?;
+        let located = path.locate(&source)?;
+        Ok(cut_out(&source, &located, self.docs))
+    }
+
+    /// Returns a place to jump to for each item.
+    fn anchors(&self) -> String {
+        let one = |path| format!("<a id=\"{}\"></a>", anchor(path));
+        self.paths.iter().map(one).collect()
+    }
+
+    /// Names file and items; a file that holds several is named once.
+    fn name(&self) -> String {
+        let mut name = String::new();
+        let mut file = None;
+        for path in &self.paths {
+            let separator = if name.is_empty() { "" } else { ", " };
+            if file.replace(&path.file) != Some(&path.file) {
+                let _ = write!(name, "{separator}<code>{}</code>: ", path.file.display());
+            } else {
+                name.push_str(separator);
+            }
+            let _ = write!(name, "<code>{}</code>", path.function());
+        }
+        name
+    }
+
+    /// Returns the first exercise that asks for one of the items.
+    fn exercise<'a>(&self, manifest: &'a Manifest) -> Option<&'a str> {
+        let asks = |text: &str| self.paths.iter().any(|path| path.to_string() == text);
+        let mut all = manifest.exercises().map(|(_, exercise)| exercise);
+        let found = all.find(|exercise| exercise.items.iter().any(|item| asks(item.as_ref())));
+        found.map(|exercise| exercise.id())
+    }
+}
+
+/// Returns the name of the place where an item is shown.
+pub(crate) fn anchor(path: &ItemPath) -> String {
+    let text = path.to_string();
+    let plain = text.chars().map(|letter| {
+        if letter.is_alphanumeric() || letter == '_' {
+            letter
+        } else {
+            '-'
+        }
+    });
+    format!("item-{}", plain.collect::<String>())
+}
+
+/// Cuts an item out of its file and moves it to the left edge.
+fn cut_out(source: &str, located: &Located, docs: bool) -> String {
+    let start = source[..located.whole.start]
+        .rfind('\n')
+        .map_or(0, |end| end + 1);
+    let indent = &source[start..located.whole.start];
+    let mut text = source[start..located.whole.end].to_owned();
+    if !docs {
+        for doc in located.docs.iter().rev() {
+            let line = whole_line(source, doc);
+            text.replace_range(line.start - start..line.end - start, "");
+        }
+    }
+    let lines = text
+        .lines()
+        .map(|line| line.strip_prefix(indent).unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn whole_line(source: &str, part: &Range<usize>) -> Range<usize> {
+    let start = source[..part.start].rfind('\n').map_or(0, |end| end + 1);
+    let end = source[part.end..]
+        .find('\n')
+        .map_or(source.len(), |end| part.end + end + 1);
+    start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "\
+/// What it is.
+///
+/// More.
+#[derive(Debug)]
+pub struct Thing {
+    /// A field's doc stays.
+    field: u8,
+}
+impl Thing {
+    /// Doc.
+    #[must_use]
+    fn one(&self) -> u8 {
+        // ü
+
+        self.field
+    }
+
+    const TWO: u8 = 2;
+}
+trait Can {
+    fn do_it(&self);
+}
+";
+
+    fn shown(item: &str, docs: bool) -> String {
+        let path: ItemPath = format!("a/b.rs::{item}").parse().unwrap();
+        cut_out(SOURCE, &path.locate(SOURCE).unwrap(), docs)
+    }
+
+    #[test]
+    fn items_of_every_kind_are_cut_out_and_moved_to_the_edge() {
+        assert_eq!(
+            shown("Thing::one", false),
+            "#[must_use]\nfn one(&self) -> u8 {\n    // ü\n\n    self.field\n}"
+        );
+        assert!(shown("Thing::one", true).starts_with("/// Doc.\n#[must_use]\nfn one"));
+        assert!(
+            shown("Thing", false)
+                .starts_with("#[derive(Debug)]\npub struct Thing {\n    /// A field's doc")
+        );
+        assert!(shown("Thing", true).starts_with("/// What it is.\n///\n/// More.\n#[derive"));
+        assert_eq!(shown("Thing::TWO", false), "const TWO: u8 = 2;");
+        assert_eq!(shown("Can::do_it", false), "fn do_it(&self);");
+        assert!(shown("Can", false).starts_with("trait Can {"));
+    }
+
+    #[test]
+    fn the_file_is_named_once() {
+        let block = Block::parse("a/b.rs::x a/b.rs::T::y c.rs::z".split(' ')).unwrap();
+        assert_eq!(
+            block.name(),
+            "<code>a/b.rs</code>: <code>x</code>, <code>T::y</code>, <code>c.rs</code>: <code>z</code>"
+        );
+        assert_eq!(anchor(&block.paths[1]), "item-a-b-rs--T--y");
+        assert!(Block::parse("+docs".split(' ')).is_err());
+    }
+}

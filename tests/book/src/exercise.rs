@@ -1,0 +1,165 @@
+//! `{{#exercise ID}}` and `{{#exercises}}`: the box of an exercise, and the table of all.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::code;
+use crate::places::{Places, anchor};
+use course::item::ItemPath;
+use course::manifest::{Exercise, Manifest, Stage, tests_of_exercise};
+
+/// Returns the box of an exercise as Markdown.
+///
+/// # Errors
+/// When there is no such exercise, or the tests of its stage cannot be read.
+pub(crate) fn box_of(
+    root: &Path,
+    manifest: &Manifest,
+    places: &Places,
+    id: &str,
+) -> Result<String> {
+    let (stage, exercise) = manifest.find_exactly(id)?;
+    let tests = tests_of_exercise(root, stage, exercise)?;
+    let mut text = format!(
+        "<section class=\"exercise\" aria-label=\"Exercise {id}\">\n\n\
+         ### Exercise {id}: {} {{#{}}}\n\n\
+         <p class=\"exercise-facts\"><span>{}</span> <span>about {}</span> <span>{}</span></p>\n\n",
+        exercise.title,
+        anchor(id),
+        count(exercise.points, "point"),
+        time(exercise.minutes),
+        count(u32::try_from(tests.len())?, "test"),
+    );
+    let _ = writeln!(text, "- **Write** {}", to_write(exercise, places)?);
+    let _ = writeln!(text, "- **Needs** {}", needs(manifest, places, exercise)?);
+    if let Some(table) = &places.table {
+        let _ = writeln!(
+            text,
+            "- **Place** in the course: [all exercises]({}#exercises)",
+            table.display()
+        );
+    }
+    let _ = write!(
+        text,
+        "\n```console\n$ cargo course test {id}\n$ cargo course hint {id}\n```\n\n</section>\n"
+    );
+    Ok(text)
+}
+
+/// Returns the table of all exercises as Markdown, one for each stage.
+pub(crate) fn table(manifest: &Manifest, places: &Places) -> String {
+    let mut text = "<div id=\"exercises\" class=\"exercises\">\n".to_owned();
+    for stage in &manifest.stages {
+        let points = stage.exercises.iter().map(|one| one.points).sum();
+        let minutes = stage.exercises.iter().map(|one| one.minutes).sum();
+        let _ = write!(
+            text,
+            "\n**Stage {}: {}** ({}, about {})\n\n| exercise | points | time | needs |\n|---|---:|---:|---|\n",
+            stage.number(),
+            stage.title,
+            count(points, "point"),
+            time(minutes),
+        );
+        for exercise in &stage.exercises {
+            let needs: Vec<_> = exercise.needs().collect();
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} |",
+                link(exercise, &exercise.name(), places),
+                exercise.points,
+                short_time(exercise.minutes),
+                needs.join(", "),
+            );
+        }
+    }
+    let all = manifest.exercises().map(|(_, exercise)| exercise);
+    let (points, minutes) = all.fold((0, 0), |(points, minutes), one| {
+        (points + one.points, minutes + one.minutes)
+    });
+    let _ = write!(
+        text,
+        "\nTogether: {}, about {}.\n\n</div>\n",
+        count(points, "point"),
+        time(minutes)
+    );
+    text
+}
+
+fn link(exercise: &Exercise, text: &str, places: &Places) -> String {
+    format!("[{text}]({})", places.link(exercise))
+}
+
+/// Lists the functions to write, file by file; one that the book shows is a link to that place.
+fn to_write(exercise: &Exercise, places: &Places) -> Result<String> {
+    let mut text = String::new();
+    let items = exercise.items()?;
+    for group in items.chunk_by(|one, next| one.file == next.file) {
+        let names: Vec<_> = group.iter().map(|path| name(path, places)).collect();
+        let separator = if text.is_empty() { "" } else { "; " };
+        let _ = write!(
+            text,
+            "{separator}{} in `{}`",
+            names.join(", "),
+            group[0].file.display()
+        );
+    }
+    Ok(text)
+}
+
+fn name(path: &ItemPath, places: &Places) -> String {
+    match places.item(path) {
+        Some(chapter) => format!(
+            "[`{}`]({}#{})",
+            path.function(),
+            chapter.display(),
+            code::anchor(path)
+        ),
+        None => format!("`{}`", path.function()),
+    }
+}
+
+fn needs(manifest: &Manifest, places: &Places, exercise: &Exercise) -> Result<String> {
+    let links = exercise.needs().map(|need| {
+        let (_, needed) = manifest.find_exactly(need)?;
+        Ok(link(needed, need, places))
+    });
+    let links = links.collect::<Result<Vec<_>>>()?;
+    Ok(if links.is_empty() {
+        "nothing before it".to_owned()
+    } else {
+        links.join(", ")
+    })
+}
+
+/// Says a number of things.
+pub(crate) fn count(number: u32, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+/// Says how long something takes.
+pub(crate) fn time(minutes: u32) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => count(minutes, "minute"),
+        (hours, 0) => count(hours, "hour"),
+        (hours, minutes) => format!("{} {}", count(hours, "hour"), count(minutes, "minute")),
+    }
+}
+
+fn short_time(minutes: u32) -> String {
+    format!("{}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Returns the exercises of a stage that a chapter holds, for the head of the chapter.
+pub(crate) fn of_chapter<'a>(
+    manifest: &'a Manifest,
+    chapter: &Path,
+) -> Vec<(&'a Stage, &'a Exercise)> {
+    let is_here = |exercise: &Exercise| Path::new(exercise.chapter.as_ref()) == chapter;
+    manifest
+        .exercises()
+        .filter(|(_, exercise)| is_here(exercise))
+        .collect()
+}

@@ -1,0 +1,286 @@
+//! The interactive page, gone through in a browser, and its every turn taken again by the code of stage 3.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+
+use serde::Deserialize;
+use stage3_epoll::{Client, Clients, Event, Interest, Readiness, State, Token};
+
+/// Presses "Next" to the end, then some keys, and leaves what was seen in an element of its own.
+const VISITOR: &str = r#"<script>
+const seen = [], where = () => get("count").textContent;
+const look = () => seen.push({ title: get("title").textContent, rows: [...get("rows").children].map((row) =>
+  [...row.children].map((cell) => cell.textContent).join(" ")) });
+look();
+while (!get("next").disabled) { get("next").click(); look(); }
+const keys = ["ArrowLeft", "ArrowLeft", "ArrowRight", "Home", "ArrowLeft", "End"].map((key) => {
+  document.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  return where();
+});
+const pre = document.createElement("pre");
+pre.id = "visit";
+pre.textContent = JSON.stringify({ seen, keys, turns: loop.record });
+document.body.append(pre);
+</script></body>"#;
+
+#[derive(Debug, Deserialize)]
+struct Visit {
+    seen: Vec<Seen>,
+    keys: Vec<String>,
+    turns: Vec<Turn>,
+}
+
+/// What a step shows.
+#[derive(Debug, Deserialize)]
+struct Seen {
+    title: String,
+    rows: Vec<String>,
+}
+
+/// What the page's model did to a client.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Turn {
+    Accepted {
+        accepted: String,
+        row: u64,
+        generation: u64,
+    },
+    Served(Served),
+}
+
+#[derive(Debug, Deserialize)]
+struct Served {
+    row: u64,
+    generation: u64,
+    flags: String,
+    /// What the read brought, if there was one.
+    read: Option<Bytes>,
+    /// What the write took, if there was one.
+    write: Option<usize>,
+    state: String,
+    output: usize,
+    interest: String,
+    changed: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Bytes {
+    count: usize,
+    /// How much of the input was answered.
+    answered: usize,
+}
+
+/// What a client's socket does in a turn, and which calls were made.
+#[derive(Debug, Default)]
+struct Script {
+    reads: VecDeque<Vec<u8>>,
+    writes: VecDeque<usize>,
+    /// How many bytes were offered to the last write.
+    offered: usize,
+    /// Reads and writes.
+    calls: (usize, usize),
+}
+
+/// A socket that follows a script, which the test goes on writing.
+#[derive(Debug, Default)]
+struct Scripted(Rc<RefCell<Script>>);
+
+impl Read for Scripted {
+    fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
+        let mut script = self.0.borrow_mut();
+        script.calls.0 += 1;
+        let bytes = script.reads.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        chunk[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+}
+
+impl Write for Scripted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut script = self.0.borrow_mut();
+        script.calls.1 += 1;
+        script.offered = bytes.len();
+        match script.writes.pop_front() {
+            Some(0) | None => Err(io::ErrorKind::WouldBlock.into()),
+            Some(count) => Ok(count),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns a browser's name, if one is installed.
+fn browser() -> Option<&'static str> {
+    let runs = |name: &&str| {
+        let mut command = Command::new(name);
+        let quiet = command.arg("--version").stdout(Stdio::null());
+        quiet.stderr(Stdio::null()).status().is_ok()
+    };
+    ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(runs)
+}
+
+/// Lets the visitor go through the page.
+fn visit(browser: &str) -> Visit {
+    let root = course::workspace::root().unwrap();
+    let page = fs::read_to_string(root.join("book/src/interactive/event-loop.html")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("page.html");
+    fs::write(&copy, page.replace("</body>", VISITOR)).unwrap();
+    let profile = format!("--user-data-dir={}", folder.path().display());
+    // coreutils' timeout: a browser that hangs must not hang the test.
+    let output = Command::new("timeout")
+        .args([
+            "120",
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+        ])
+        .args([&profile, "--dump-dom"])
+        .arg(format!("file://{}", copy.display()))
+        .output()
+        .unwrap();
+    let document = String::from_utf8_lossy(&output.stdout);
+    let start = document
+        .find("<pre id=\"visit\">")
+        .expect("the visitor came to no end");
+    let json = &document[start + "<pre id=\"visit\">".len()..];
+    let json = &json[..json.find("</pre>").unwrap()];
+    let json = json
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
+    serde_json::from_str(&json).unwrap()
+}
+
+#[test]
+fn the_interactive_page_does_what_the_code_does() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no Chromium is installed to go through the page with");
+        return;
+    };
+    let visit = visit(browser);
+    check_steps(&visit);
+    let mut clients = Clients::new();
+    for turn in &visit.turns {
+        match turn {
+            Turn::Accepted {
+                accepted,
+                row,
+                generation,
+            } => {
+                let client = Client::new(Scripted::default(), "192.0.2.1:1024".parse().unwrap());
+                let token = clients.insert(client);
+                assert_eq!(token, Token(generation << 32 | row), "{accepted}'s token");
+            }
+            Turn::Served(served) => replay(&mut clients, served),
+        }
+    }
+    assert_eq!(clients.len(), 1, "C is left for the end");
+}
+
+/// Looks at the page itself: every step can be reached, and the decisive ones show what they tell.
+fn check_steps(visit: &Visit) {
+    let count = visit.seen.len();
+    assert!(count > 30, "{count} steps");
+    let at = |step| format!("step {step} of {count}");
+    let expected = [
+        at(count - 1),
+        at(count - 2),
+        at(count - 1),
+        at(1),
+        at(1),
+        at(count),
+    ];
+    assert_eq!(visit.keys, expected, "the keys");
+    for (title, row, shown) in [
+        ("A write finds no room", 1, "1 0 B Open 16 KiB BOTH"),
+        (
+            "64 KiB wait: B is not read any more",
+            1,
+            "1 0 B Open 64 KiB WRITABLE",
+        ),
+        ("A is let go", 0, "0 1 free   "),
+        ("It finds nobody", 0, "0 1 C Open 0 B READABLE"),
+        (
+            "The rest is answered, the state is Draining",
+            1,
+            "1 0 B Draining 3 B WRITABLE",
+        ),
+        ("Next::Stop", 1, "1 1 free   "),
+    ] {
+        let step = visit.seen.iter().find(|step| step.title == title);
+        let step = step.unwrap_or_else(|| panic!("no step is called {title}"));
+        assert_eq!(step.rows[row], shown, "{title}");
+    }
+}
+
+/// Gives the code what the model was given, and compares what they make of it.
+fn replay(clients: &mut Clients<Client<Scripted>>, served: &Served) {
+    let token = Token(served.generation << 32 | served.row);
+    let client = clients.get_mut(token).expect("the token finds its client");
+    let script = Rc::clone(&client.socket().0);
+    *script.borrow_mut() = Script {
+        reads: served.read.iter().map(Bytes::invent).collect(),
+        writes: served.write.into_iter().collect(),
+        ..Script::default()
+    };
+    let event = Event::new(token, readiness(&served.flags));
+    client.on_event(event, &mut vec![0; 16 * 1024]).unwrap();
+    let told = (
+        usize::from(served.read.is_some()),
+        usize::from(served.write.is_some()),
+    );
+    assert_eq!(script.borrow().calls, told, "reads and writes: {served:?}");
+    assert_eq!(format!("{:?}", client.state()), served.state, "{served:?}");
+    assert_eq!(client.interest(), interest(&served.interest), "{served:?}");
+    let changed = client.change_of_interest().is_some();
+    assert_eq!(changed, served.changed, "{served:?}");
+    if let Some(taken) = served.write {
+        let left = script.borrow().offered - taken;
+        assert_eq!(left, served.output, "{served:?}");
+    }
+    if client.state() == State::Closed {
+        clients.remove(token);
+    }
+}
+
+impl Bytes {
+    /// Makes up bytes that are answered as far as the model says: all that came until now, or none.
+    fn invent(&self) -> Vec<u8> {
+        let mut bytes = vec![b'x'; self.count];
+        if let Some(last) = bytes.last_mut()
+            && self.answered > 0
+        {
+            *last = b'\n';
+        }
+        bytes
+    }
+}
+
+fn readiness(flags: &str) -> Readiness {
+    flags
+        .split('|')
+        .map(|flag| Readiness::from_name(flag).expect("a flag of epoll"))
+        .collect()
+}
+
+fn interest(name: &str) -> Interest {
+    let (read, write) = match name {
+        "READABLE" => (true, false),
+        "WRITABLE" => (false, true),
+        "BOTH" => (true, true),
+        "NONE" => (false, false),
+        other => panic!("{other} is no interest"),
+    };
+    Interest::wanting(read, write)
+}

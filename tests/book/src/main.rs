@@ -1,0 +1,180 @@
+//! `cargo book`: the book, built with nothing but cargo, and the check that nothing in it is broken.
+//!
+//! # Reading order
+//! 1. `directive`: the lines of a chapter that the preprocessor expands; [`preprocess`] does it.
+//! 2. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
+//! 3. `places`: which chapter has what. `reading`: how long it takes to read.
+//! 4. `check`: what can be broken; `links`, `text` and `log` find parts of it.
+//! 5. `programs`: the course's programs, built for the transcripts.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "talking to the person at the terminal is what these commands are for"
+)]
+
+mod check;
+mod code;
+mod directive;
+mod exercise;
+mod figures;
+mod links;
+mod log;
+mod places;
+mod preprocess;
+mod programs;
+mod reading;
+mod text;
+mod transcript;
+
+use std::env;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+use std::process::{self, ExitCode, Stdio};
+
+use anyhow::{Result, bail, ensure};
+use clap::{Args, Parser, Subcommand};
+use course::{broken_pipe, workspace};
+use log::Problems;
+
+/// Build the book into book/book and open it in a browser
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo book",
+    bin_name = "cargo book",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Preprocess(preprocess::Options),
+    Transcript(transcript::session::Options),
+}
+
+#[derive(Args, Debug)]
+struct Options {
+    /// Build it in a temporary folder and fail on everything that is broken in it
+    #[arg(long, conflicts_with = "open")]
+    check: bool,
+
+    /// Open it in a browser, and fail when that cannot be done
+    #[arg(long)]
+    open: bool,
+
+    /// Only build it
+    #[arg(long, conflicts_with = "open")]
+    no_open: bool,
+
+    /// Draw the pictures anew from their sources in book/figures, and build nothing
+    #[arg(long, conflicts_with_all = ["check", "open"])]
+    figures: bool,
+
+    /// Record a transcript of book/transcripts anew, or all of them, and build nothing
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["check", "open"])]
+    record: Option<Option<String>>,
+}
+
+fn main() -> ExitCode {
+    broken_pipe::end_quietly();
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo book: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
+        None => make(&arguments.options),
+        Some(Command::Preprocess(options)) => preprocess::run(options),
+        Some(Command::Transcript(options)) => transcript::session::run(options),
+    }
+}
+
+/// Builds, checks or opens the book.
+fn make(options: &Options) -> Result<()> {
+    let root = workspace::root()?;
+    if options.figures {
+        println!("{} pictures have changed.", figures::write_all(&root)?);
+        return Ok(());
+    }
+    if let Some(name) = &options.record {
+        return transcript::record(&root, name.as_deref());
+    }
+    let problems = Problems::listen()?;
+    if options.check {
+        return check(&root, &problems);
+    }
+    let book = preprocess::load(&root)?;
+    book.build()?;
+    report(&problems.take())?;
+    let page = book.build_dir_for("html").join("index.html");
+    println!("The book is at {}", page.display());
+    if options.open {
+        return open(&page);
+    }
+    // Somebody at a terminal who has a browser wants to read; a script does not.
+    if !options.no_open && io::stdout().is_terminal() && open(&page).is_err() {
+        println!("No browser could be started here: open that file in yours.");
+    }
+    Ok(())
+}
+
+/// Looks for everything that is broken.
+fn check(root: &Path, log: &Problems) -> Result<()> {
+    let mut findings = check::find(root, log)?;
+    findings.problems.extend(transcript::problems(root)?);
+    report(&findings.problems)?;
+    let (chapters, links) = (findings.chapters, findings.links);
+    ensure!(chapters > 0 && links > 0, "the book is empty");
+    println!("The book is sound: {chapters} chapters, {links} links and anchors.");
+    Ok(())
+}
+
+fn report(problems: &[String]) -> Result<()> {
+    for problem in problems {
+        eprintln!("book: {problem}");
+    }
+    match problems.len() {
+        0 => Ok(()),
+        1 => bail!("the book has a problem: see above"),
+        count => bail!("the book has {count} problems: see above"),
+    }
+}
+
+/// Opens a page with the first program that can.
+fn open(page: &Path) -> Result<()> {
+    let has_screen = ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| env::var_os(name).is_some());
+    // Without a screen, xdg-open would start a browser for the terminal.
+    let programs: &[&str] = if has_screen {
+        &["xdg-open", "wslview", "open"]
+    } else {
+        &["wslview", "open"]
+    };
+    let opens = |program: &&str| {
+        let mut command = process::Command::new(program);
+        command
+            .arg(page)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    ensure!(
+        programs.iter().any(opens),
+        "no program could open it: please open the file above in a browser"
+    );
+    Ok(())
+}

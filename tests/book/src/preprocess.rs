@@ -1,0 +1,132 @@
+//! Our preprocessor: it expands the directives of all chapters and says how long each takes.
+//!
+//! `cargo book` runs it in the same process. Plain mdBook runs it as a command, as `book.toml` says: it asks with the
+//! words `supports RENDERER` first, then gives the book as JSON and takes it back.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Error, Result, bail};
+use clap::Args;
+use mdbook_driver::MDBook;
+use mdbook_driver::book::{Book, Chapter};
+use mdbook_preprocessor::{Preprocessor, PreprocessorContext, parse_input};
+
+use crate::code::Block;
+use crate::directive::{Directive, Kind, replace_lines};
+use crate::figures::Figure;
+use crate::places::Places;
+use crate::transcript::show::markdown;
+use crate::{exercise, reading};
+use course::manifest::Manifest;
+use course::workspace;
+
+/// Expand the directives of the book: for mdBook, not for people
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub(crate) struct Options {
+    /// What mdBook asks before: `supports RENDERER`
+    question: Vec<String>,
+}
+
+/// Talks with mdBook over standard input and output.
+///
+/// # Errors
+/// When mdBook says something that we do not understand, or a directive cannot be expanded.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    match options.question.as_slice() {
+        [] => {
+            let (context, book) = parse_input(io::stdin().lock())?;
+            let book = Course::new(workspace::root()?).run(&context, book)?;
+            serde_json::to_writer(io::stdout().lock(), &book).context("cannot answer mdBook")
+        }
+        // The directives become Markdown, which every renderer takes.
+        [word, _] if word == "supports" => Ok(()),
+        other => bail!("mdBook asks something unknown: {}", other.join(" ")),
+    }
+}
+
+/// The preprocessor.
+#[derive(Debug)]
+pub(crate) struct Course {
+    root: PathBuf,
+}
+
+impl Course {
+    /// Makes a preprocessor for the course at `root`.
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+}
+
+impl Preprocessor for Course {
+    fn name(&self) -> &str {
+        "course"
+    }
+
+    fn run(&self, _: &PreprocessorContext, mut book: Book) -> Result<Book> {
+        let desk = Desk {
+            root: &self.root,
+            manifest: Manifest::load(&self.root)?,
+            places: Places::of(&book),
+        };
+        let mut problems = Vec::new();
+        book.for_each_chapter_mut(|chapter| problems.extend(desk.expand_chapter(chapter)));
+        if problems.is_empty() {
+            Ok(book)
+        } else {
+            Err(Error::msg(problems.join("\n")))
+        }
+    }
+}
+
+/// Loads the book with our preprocessor in this process, in the place of the command that `book.toml` names.
+///
+/// # Errors
+///
+/// Fails if the book cannot be read.
+pub(crate) fn load(root: &Path) -> Result<MDBook> {
+    let mut book = MDBook::load(root.join("book"))?;
+    book.with_preprocessor(Course::new(root.to_owned()));
+    Ok(book)
+}
+
+/// What is needed to expand a directive.
+struct Desk<'a> {
+    root: &'a Path,
+    manifest: Manifest,
+    places: Places,
+}
+
+impl Desk<'_> {
+    /// Expands all directives of a chapter and returns what cannot be expanded.
+    fn expand_chapter(&self, chapter: &mut Chapter) -> Vec<String> {
+        let Some(path) = &chapter.path else {
+            return Vec::new();
+        };
+        let mut problems = Vec::new();
+        let text = replace_lines(&chapter.content, |line| {
+            match self.expand(&Directive::parse(line)?) {
+                Ok(text) => Some(text),
+                Err(error) => {
+                    problems.push(format!("{}: {error:#}", path.display()));
+                    None
+                }
+            }
+        });
+        chapter.content = reading::with_times(&text, &self.manifest, &self.places, path);
+        problems
+    }
+
+    fn expand(&self, directive: &Directive<'_>) -> Result<String> {
+        match directive.kind {
+            Kind::Item => Block::parse(directive.words())?.markdown(self.root, &self.manifest),
+            Kind::Exercise => {
+                exercise::box_of(self.root, &self.manifest, &self.places, directive.rest)
+            }
+            Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
+            Kind::Figure => Ok(Figure::read(self.root, directive.rest)?.html()),
+            Kind::Transcript => markdown(self.root, directive.rest),
+        }
+    }
+}

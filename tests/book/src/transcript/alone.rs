@@ -1,0 +1,71 @@
+//! What makes a session harmless and repeatable: a network of its own, and an end for everything that it has started.
+
+use std::fs;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getgid, getuid};
+
+use course::loopback::raise_loopback;
+
+/// How long everything that is left may take to die.
+const BURIAL: Duration = Duration::from_secs(10);
+
+/// Leaves the network of the machine for one with loopback only (`network_namespaces(7)`); while there is one thread.
+///
+/// A user namespace comes with it (`user_namespaces(7)`), so that no right is needed; the user stays the same, and so do
+/// the files and processes that it sees.
+///
+/// # Errors
+/// When the kernel does not allow it.
+pub(super) fn leave_network() -> io::Result<()> {
+    let (user, group) = (getuid(), getgid());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    raise_loopback()
+}
+
+/// Has every orphan of the session come to us (`prctl(2)`), so that [`bury`] finds it.
+///
+/// # Errors
+/// When the kernel does not allow it.
+pub(super) fn adopt_orphans() -> io::Result<()> {
+    Ok(set_child_subreaper(true)?)
+}
+
+/// Kills our children, again and again until none is left.
+///
+/// # Errors
+/// When some do not die.
+pub(super) fn bury() -> io::Result<()> {
+    let deadline = Instant::now() + BURIAL;
+    loop {
+        for pid in children()? {
+            // It may have ended by itself.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(_) => return Ok(()),
+            Ok(WaitStatus::StillAlive) => thread::sleep(Duration::from_millis(2)),
+            Ok(_) => {}
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::other("processes of the session do not die"));
+        }
+    }
+}
+
+/// Lists our children, orphans that we have inherited among them (`proc_pid_task(5)`).
+fn children() -> io::Result<Vec<Pid>> {
+    let pid = std::process::id();
+    let text = fs::read_to_string(format!("/proc/self/task/{pid}/children"))?;
+    let numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
+    Ok(numbers.map(Pid::from_raw).collect())
+}

@@ -1,0 +1,22 @@
+//! What the tools of the course share: the list of exercises, and the code that it names.
+//!
+//! ```text
+//!   course.toml ──▶ manifest ──▶ item ──▶ a function in stageN-*/src
+//!                      │
+//!                      └──▶ the tests of an exercise in tests/stageN
+//! ```
+//!
+//! # Reading order
+//! 1. [`manifest`]: the stages and exercises, as `course.toml` lists them.
+//! 2. [`item`]: how an exercise names a function, and where that function is in its file.
+//! 3. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
+//! 4. [`loopback`], [`broken_pipe`]: two small matters of a command on Linux.
+//!
+//! The commands themselves are in the programs: `cargo course` beside this library, `cargo book` in `tests/book`.
+
+pub mod broken_pipe;
+pub mod item;
+pub mod listing;
+pub mod loopback;
+pub mod manifest;
+pub mod workspace;

@@ -1,4 +1,4 @@
-//! One socket of a session and what is known of its readiness.
+//! One socket of a session and the memory of its readiness.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -9,34 +9,36 @@ use std::time::Duration;
 use socket2::Socket;
 use stage3_epoll::{Event, Interest};
 
+use crate::pipe::Pipe;
+
 /// A socket and the memory of its readiness.
 ///
-/// Sockets are registered edge-triggered, so the kernel reports a change only and the endpoint
-/// remembers it: a flag is set by an event and cleared by a system
-/// call that would have blocked. A flag is a hint; only the system call knows.
+/// Sockets are registered edge-triggered, so the kernel reports a change only once and the endpoint
+/// remembers it: a flag is set by an event and cleared by a system call that would have blocked.
+/// A flag is a hint; only the system call knows.
 #[derive(Debug)]
 pub(crate) struct Endpoint<S = Socket> {
     socket: S,
-    peer: SocketAddr,
-    /// A read may return bytes, the end, or an error.
+    peer_addr: SocketAddr,
+    /// A read may return bytes, the end of input, or an error.
     pub(crate) readable: bool,
     /// A write may be taken.
     pub(crate) writable: bool,
     /// The kernel has announced an end, an error or urgent data: a short read proves nothing.
     ending: bool,
-    /// What the poller reports of the socket.
+    /// The events that the poller reports of the socket.
     interest: Interest,
-    /// The poller has to be told the interest again.
+    /// The poller must be told the interest again.
     rearm: bool,
 }
 
 impl<S> Endpoint<S> {
-    /// Wraps a socket that was accepted: it takes bytes at once, and whether it ever has to be
-    /// waited for shows when it does not.
-    pub(crate) fn accepted(socket: S, peer: SocketAddr) -> Self {
+    /// Wraps an accepted socket: writable, and registered for reading only; `EPOLLOUT` is added
+    /// after the first short write.
+    pub(crate) fn accepted(socket: S, peer_addr: SocketAddr) -> Self {
         Self {
             socket,
-            peer,
+            peer_addr,
             readable: false,
             writable: true,
             ending: false,
@@ -45,25 +47,25 @@ impl<S> Endpoint<S> {
         }
     }
 
-    /// Wraps a socket whose connect(2) is under way: the end of that is that it becomes writable.
-    pub(crate) fn connecting(socket: S, peer: SocketAddr) -> Self {
+    /// Wraps a socket whose connect(2) is in progress: it becomes writable when that completes.
+    pub(crate) fn connecting(socket: S, peer_addr: SocketAddr) -> Self {
         Self {
             writable: false,
             interest: wide(),
-            ..Self::accepted(socket, peer)
+            ..Self::accepted(socket, peer_addr)
         }
     }
 
-    /// Returns what the poller is to report of the socket.
+    /// Returns the events that the poller is to report of the socket.
     pub(crate) fn interest(&self) -> Interest {
         self.interest
     }
 
-    /// Says whether the poller has to be told what to report, because it is more than before or
-    /// has to be looked at again.
+    /// Returns whether the caller must register the socket again, because the interest has grown or
+    /// epoll must check the socket once more. Asking clears the mark.
     ///
-    /// A socket that takes whatever is written is not watched for room. Once bytes had to wait it
-    /// is, for the rest of its life.
+    /// Most sockets take every write, so `EPOLLOUT` is added only after a short write. Then it stays
+    /// for the rest of the socket's life, because each change costs an epoll_ctl(2).
     pub(crate) fn take_rearm(&mut self) -> bool {
         if !self.writable && self.interest != wide() {
             self.interest = wide();
@@ -72,9 +74,9 @@ impl<S> Endpoint<S> {
         mem::take(&mut self.rearm)
     }
 
-    /// Returns the address at the other end.
+    /// Returns the address of the peer.
     pub(crate) fn peer_addr(&self) -> SocketAddr {
-        self.peer
+        self.peer_addr
     }
 
     /// Returns the socket.
@@ -82,7 +84,7 @@ impl<S> Endpoint<S> {
         &self.socket
     }
 
-    /// Remembers what an event said.
+    /// Remembers the readiness that an event reports.
     pub(crate) fn note(&mut self, event: Event) {
         let ending = event.is_read_closed() || event.is_error() || event.is_urgent();
         self.readable |= event.is_readable() || ending;
@@ -92,16 +94,16 @@ impl<S> Endpoint<S> {
 }
 
 impl<S: Read> Endpoint<S> {
-    /// Reads once (`read(2)`); `None` when nothing is there, 0 at the end of input.
+    /// Reads once (`read(2)`); returns `None` if there are no bytes yet, 0 at the end of input.
     ///
-    /// Fewer bytes than there was room for say that nothing is left and that the next arrival is
-    /// a new event (`epoll(7)`, questions and answers), so the read that would only be told
-    /// `EAGAIN` is saved. An end that was announced already brings no further event, and a read
-    /// stops in front of urgent data: then the next read has to find out.
+    /// A short read has emptied the receive queue, and the next arrival is a new event (`epoll(7)`,
+    /// questions and answers). So it clears `readable`, and the read that would only return `EAGAIN`
+    /// is saved. There are two exceptions: an end that was announced already brings no further event,
+    /// and a read stops in front of urgent data. Then only the next read can tell.
     ///
     /// # Errors
     ///
-    /// What the kernel says of a broken connection.
+    /// Fails if the connection is broken, with the kernel's error.
     pub(crate) fn read_some(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         if !self.readable {
             return Ok(None);
@@ -111,23 +113,18 @@ impl<S: Read> Endpoint<S> {
                 self.readable = count == room.len() || count == 0 || self.ending;
                 Ok(Some(count))
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            Err(error) => nothing_yet(error, &mut self.readable).map(|()| None),
         }
     }
 }
 
 impl<S: Write> Endpoint<S> {
-    /// Writes once (`write(2)`) and returns how many bytes were taken; fewer than all say that
-    /// the socket is full.
+    /// Writes once (`write(2)`) and returns the number of bytes taken, perhaps 0; a short write
+    /// means that the send queue is full.
     ///
     /// # Errors
     ///
-    /// What the kernel says of a broken connection.
+    /// Fails if the connection is broken, with the kernel's error.
     pub(crate) fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.writable {
             return Ok(0);
@@ -137,18 +134,41 @@ impl<S: Write> Endpoint<S> {
                 self.writable = count == bytes.len();
                 Ok(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.writable = false;
-                Ok(0)
-            }
-            Err(error) => Err(error),
+            Err(error) => nothing_yet(error, &mut self.writable).map(|()| 0),
         }
     }
 }
 
 impl Endpoint {
-    /// Says whether the kernel has announced something that a call has to confirm.
+    /// Moves up to `most` bytes into an empty pipe (`splice(2)`); returns `None` if there are no
+    /// bytes yet, 0 at the end of input.
+    ///
+    /// A short splice clears no flag: it also ends where the pipe has no slot left.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is broken, with the kernel's error.
+    pub(crate) fn splice_into(&mut self, pipe: &Pipe, most: usize) -> io::Result<Option<usize>> {
+        match pipe.fill_from(&self.socket, most) {
+            Ok(count) => Ok(Some(count)),
+            Err(error) => nothing_yet(error, &mut self.readable).map(|()| None),
+        }
+    }
+
+    /// Moves up to `most` bytes out of a pipe (`splice(2)`) and returns how many were taken.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is broken, with the kernel's error.
+    pub(crate) fn splice_from(&mut self, pipe: &Pipe, most: usize) -> io::Result<usize> {
+        match pipe.empty_into(&self.socket, most) {
+            Ok(count) => Ok(count),
+            Err(error) => nothing_yet(error, &mut self.writable).map(|()| 0),
+        }
+    }
+
+    /// Returns whether the kernel has announced an end or an error; only a system call can tell
+    /// which.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending
     }
@@ -157,17 +177,17 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// What the kernel reports; `ENOTCONN` when the peer has reset the connection.
+    /// Fails with the kernel's error; `ENOTCONN` if the peer has reset the connection.
     pub(crate) fn send_fin(&self) -> io::Result<()> {
         self.socket.shutdown(std::net::Shutdown::Write)
     }
 
-    /// Makes the socket writable, in the poller's eyes, only when its last byte has been sent
-    /// (`tcp(7)`, `TCP_NOTSENT_LOWAT`).
+    /// Delays the next writable event until the kernel has sent the last byte (`tcp(7)`,
+    /// `TCP_NOTSENT_LOWAT`).
     ///
     /// # Errors
     ///
-    /// When the socket is dead, or no TCP socket.
+    /// Fails if the socket is broken or is no TCP socket.
     pub(crate) fn await_delivery(&mut self) -> io::Result<()> {
         self.socket.set_tcp_notsent_lowat(1)?;
         self.writable = false;
@@ -178,24 +198,35 @@ impl Endpoint {
 
     /// Makes the coming close(2) send a reset instead of a FIN (`socket(7)`, `SO_LINGER` of 0).
     pub(crate) fn reset_on_close(&self) {
-        // It fails only on a socket that is dead already, and then there is nobody to tell.
+        // It fails only on a socket that is broken already, and then the peer cannot be told.
         let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
-    /// Asks for the local address (`getsockname(2)`).
+    /// Returns the local address (`getsockname(2)`), if the kernel knows one.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
     }
 }
 
-/// The interest in a socket that takes whatever is written.
+/// The interest in a socket that takes every write.
 fn narrow() -> Interest {
     Interest::READABLE.urgent().edge()
 }
 
-/// The interest in a socket that has to be waited for in both directions.
+/// The interest in a socket that may block in both directions.
 fn wide() -> Interest {
     Interest::BOTH.urgent().edge()
+}
+
+/// Sorts out the errors that only mean "not now": `EAGAIN` clears the flag, `EINTR` keeps it, because
+/// it says nothing about the socket.
+fn nothing_yet(error: io::Error, flag: &mut bool) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => *flag = false,
+        io::ErrorKind::Interrupted => {}
+        _ => return Err(error),
+    }
+    Ok(())
 }
 
 impl AsFd for Endpoint {

@@ -17,7 +17,7 @@
 //! 1. [`naive`]: the proxy as a beginner writes it, with its faults.
 //! 2. [`token`], [`route_table`]: which session does an event mean?
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
-//! 4. `endpoint`, `pipe`, `relay`: system calls on relayed bytes; copy or splice.
+//! 4. `endpoint`, `pipe`, `bulk`, `relay`: system calls on relayed bytes; copy or splice.
 //! 5. [`ingress`], `session`: the phases from the first byte to the last.
 //! 6. [`timers`], `accept`, `mailbox`, [`resolve`]: time, room, other threads.
 //! 7. `worker`: the event loop that ties it together; [`proxy`]: several of them.
@@ -35,6 +35,7 @@
 
 mod accept;
 pub mod buffer;
+mod bulk;
 pub mod connect;
 mod endpoint;
 pub mod half;

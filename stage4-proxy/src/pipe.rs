@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::unistd::pipe2;
 
-/// A pipe, both of whose ends are ours.
+/// A pipe with both of its ends in this process.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     read: OwnedFd,
@@ -17,7 +17,7 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    /// Makes a non-blocking pipe that holds up to `size` bytes where the system allows it
+    /// Creates a non-blocking pipe that holds up to `size` bytes where the system allows it
     /// (`pipe(7)`, pipe capacity).
     fn new(size: usize) -> io::Result<Self> {
         let (read, write) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)?;
@@ -32,9 +32,9 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the socket has nothing *or* the pipe is full: only with an empty pipe
-    /// does it speak of the socket. Otherwise what the kernel reports (`splice(2)`).
-    pub(crate) fn fill(&self, source: impl AsFd, most: usize) -> io::Result<usize> {
+    /// Fails with the kernel's error (`splice(2)`). `WouldBlock` means that the socket has no bytes
+    /// *or* that the pipe is full, so only with an empty pipe does it tell about the socket.
+    pub(crate) fn fill_from(&self, source: impl AsFd, most: usize) -> io::Result<usize> {
         Ok(splice(source, None, &self.write, None, most, FLAGS)?)
     }
 
@@ -42,45 +42,46 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the socket takes nothing now, otherwise what the kernel reports.
+    /// Fails with the kernel's error; `WouldBlock` if the socket takes no bytes now.
     pub(crate) fn empty_into(&self, sink: impl AsFd, most: usize) -> io::Result<usize> {
         Ok(splice(&self.read, None, sink, None, most, FLAGS)?)
     }
 }
 
-/// No `SPLICE_F_MORE`: it would hold the last bytes of a transfer back.
+/// No `SPLICE_F_MORE`, because it would hold the last bytes of a transfer back.
 const FLAGS: SpliceFFlags = SpliceFFlags::SPLICE_F_NONBLOCK.union(SpliceFFlags::SPLICE_F_MOVE);
 
-/// The pipes of one worker: lent to halves that carry bulk, at most `most` at a time.
+/// The pipes of one worker, lent to the flows that carry bulk.
 #[derive(Debug)]
 pub(crate) struct PipePool {
     idle: Vec<Pipe>,
-    /// How many more may be made.
-    unmade: usize,
+    /// Pipes that may still be created.
+    allowance: usize,
     size: usize,
 }
 
 impl PipePool {
-    /// Makes a pool without pipes; they are made when they are first needed.
+    /// Creates a pool of at most `most` pipes; each is created when it is first needed.
     #[must_use]
     pub(crate) fn new(most: usize, size: usize) -> Self {
         Self {
             idle: Vec::new(),
-            unmade: most,
+            allowance: most,
             size,
         }
     }
 
-    /// Lends a pipe, or `None` when all are lent or no descriptor is left: then bytes are copied.
+    /// Lends a pipe, or returns `None` if all are lent or no descriptor is left: then the caller
+    /// copies.
     pub(crate) fn lend(&mut self) -> Option<Pipe> {
         if let Some(pipe) = self.idle.pop() {
             return Some(pipe);
         }
-        if self.unmade == 0 {
+        if self.allowance == 0 {
             return None;
         }
         let pipe = Pipe::new(self.size).ok()?;
-        self.unmade -= 1;
+        self.allowance -= 1;
         Some(pipe)
     }
 
@@ -89,10 +90,10 @@ impl PipePool {
         self.idle.push(pipe);
     }
 
-    /// Closes a pipe that still holds a dead session's bytes; another may be made for it.
+    /// Closes a pipe that still holds bytes of a closed session; another may be created instead.
     pub(crate) fn discard(&mut self, pipe: Pipe) {
         drop(pipe);
-        self.unmade += 1;
+        self.allowance += 1;
     }
 }
 
@@ -121,7 +122,7 @@ mod tests {
         let (sink, mut sink_far) = UnixStream::pair().unwrap();
         let pipe = PipePool::new(1, 65_536).lend().unwrap();
         source.write_all(b"through").unwrap();
-        assert_eq!(pipe.fill(&source_far, 100).unwrap(), 7);
+        assert_eq!(pipe.fill_from(&source_far, 100).unwrap(), 7);
         assert_eq!(pipe.empty_into(&sink, 100).unwrap(), 7);
         let mut seen = [0; 7];
         sink_far.read_exact(&mut seen).unwrap();

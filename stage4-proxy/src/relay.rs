@@ -1,45 +1,42 @@
 //! Moves the bytes of one direction: the only place that reads and writes relayed bytes.
 //!
 //! ```text
-//!            read(2)              write(2)
-//!   source ----------> scratch ------------> sink       small transfers: one copy, two calls
-//!                         |  what the sink did not take
-//!                         +--> Half::buffer
+//!            read(2)               write(2)
+//!   source ──────────▶ scratch ──────────────▶ sink      copy: two calls, bytes cross user memory
+//!                         │  bytes that the sink did not take
+//!                         └──▶ Half::buffer ──▶ sink      later, when the sink is writable
 //!
-//!            splice(2)           splice(2)
-//!   source ----------> pipe  --------------> sink       bulk: no copy to user memory
+//!            splice(2)             splice(2)
+//!   source ──────────▶ pipe ─────────────────▶ sink      splice: bytes stay in the kernel
 //! ```
 //!
-//! Copying wins while messages are small, splicing wins for bulk, so a direction copies until
-//! several reads in a row have filled the scratch buffer and splices until one brings less.
-//!
-//! A transfer that has the worker for itself is another matter: a proxy that splices is soon ahead of
-//! the sender, sleeps between the pieces, and waking up costs more than the copies would. So a
-//! lone direction that finds its source empty copies again, until the source is ahead of it.
+//! [`Bulk`] decides between the two, because copying is cheaper for small messages and splicing for
+//! large transfers.
 
 use std::io::{self, Read, Write};
 
+use crate::bulk::{Bulk, Fill};
 use crate::endpoint::Endpoint;
 use crate::half::{Half, HalfState};
 use crate::pipe::{Pipe, PipePool};
 use crate::scratch::Scratch;
 
-/// Reads in a row that fill the scratch buffer before a transfer counts as bulk.
-const BULK_AFTER: u8 = 2;
-
-/// One direction of a session and what it has borrowed.
+/// One direction of a session and the pipe that it has borrowed.
+///
+/// The caller notes the events of both sockets first and then calls [`Flow::pump`], again and again
+/// as long as it returns [`Progress::Unfinished`]. [`Flow::flush`] is for phases in which only the
+/// sink is served. After [`Flow::abandon`] or a [`Fault::Sink`] the half is closed and the pipe is back
+/// in its pool; a flow must not be dropped before that, or the pool would lose a pipe.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     /// The state of the direction.
     pub(crate) half: Half,
+    bulk: Bulk,
     pipe: Option<Pipe>,
-    full_reads: u8,
-    /// The last splice found the source empty while nobody else had work.
-    ahead: bool,
 }
 
 /// Why moving bytes has stopped without an error.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// Nothing can be done before the next event.
     Idle,
@@ -60,12 +57,12 @@ impl Flow {
     /// Moves bytes until a socket would block, the direction ends, or the turn is over.
     ///
     /// `opposite` is the state of the other direction. Once that is closed, the FIN of this one stays
-    /// owed, because the close(2) of the sink follows at once: it sends the FIN and saves shutdown(2).
+    /// owed, because the caller closes the sink next: close(2) sends the FIN and saves shutdown(2).
     ///
     /// # Errors
     ///
-    /// The side whose socket is broken, with the kernel's error. After [`Fault::Sink`] the half
-    /// is closed and what it held is gone.
+    /// Fails if a socket is broken, with the kernel's error and the side. After [`Fault::Sink`] the
+    /// half is closed and its pending bytes are gone.
     pub(crate) fn pump(
         &mut self,
         source: &mut Endpoint,
@@ -75,6 +72,8 @@ impl Flow {
     ) -> Result<Progress, Fault> {
         let end_of_turn = self.half.moved() + scratch.bytes_per_turn;
         let progress = loop {
+            // Pending bytes first: until they are written, the half does not want to read. This is
+            // the backpressure, because the kernel then stops the sender.
             if self.half.wants_write() {
                 if !sink.writable || self.half.owes_fin() && opposite == HalfState::Closed {
                     break Progress::Idle;
@@ -84,21 +83,23 @@ impl Flow {
             } else if !(self.half.wants_read() && source.readable) {
                 break Progress::Idle;
             } else if self.half.moved() >= end_of_turn {
-                self.ahead = false;
+                // Edge-triggered sockets are not reported again, so the caller must come back.
+                self.bulk.turn_over();
                 break Progress::Unfinished;
             } else {
                 self.take(source, sink, scratch)?;
             }
         };
+        // Idle sessions own no pipe: a pipe costs two descriptors, and other sessions need it.
         self.give_back(&mut scratch.pipes);
         Ok(progress)
     }
 
-    /// Writes what waits, and the FIN after it, as far as the sink takes it.
+    /// Writes the pending bytes, and the FIN after them, as far as the sink takes it.
     ///
     /// # Errors
     ///
-    /// What the kernel says of the sink.
+    /// Fails if the sink is broken, with the kernel's error.
     pub(crate) fn flush(&mut self, sink: &mut Endpoint) -> io::Result<()> {
         if self.half.piped() > 0 {
             self.empty_pipe(sink)?;
@@ -112,34 +113,41 @@ impl Flow {
         Ok(())
     }
 
+    /// Ends the direction at once and drops its pending bytes.
+    pub(crate) fn abandon(&mut self, pipes: &mut PipePool) {
+        if self.half.piped() == 0 {
+            self.give_back(pipes);
+        } else if let Some(pipe) = self.pipe.take() {
+            // Its bytes belong to this session: the next borrower would send them to another peer.
+            pipes.discard(pipe);
+        }
+        self.half.sink_broken();
+    }
+
     /// Passes the end of the source on: a FIN for the sink, behind the last byte.
     ///
     /// # Errors
     ///
-    /// What the kernel says of the sink; then the FIN is still owed.
+    /// Fails if the sink is broken, with the kernel's error; then the FIN is still owed.
     fn pass_end(&mut self, sink: &mut Endpoint) -> io::Result<()> {
         sink.send_fin()?;
         self.half.fin_sent();
         Ok(())
     }
 
-    /// Reads once, and writes at once what was read.
+    /// Reads once, by splice or by copy. A copy also writes at once.
     fn take(
         &mut self,
         source: &mut Endpoint,
         sink: &mut Endpoint,
         scratch: &mut Scratch,
     ) -> Result<(), Fault> {
-        let is_lone_and_ahead = self.ahead && scratch.alone;
-        if self.full_reads >= BULK_AFTER
-            && !is_lone_and_ahead
-            && self.borrow_pipe(&mut scratch.pipes)
-        {
+        // Without a free pipe bulk is copied, because waiting for one could take forever.
+        if self.bulk.wants_splice(scratch.alone) && self.borrow_pipe(&mut scratch.pipes) {
             return self.fill_pipe(source, scratch).map_err(Fault::Source);
         }
         match copy(&mut self.half, source, sink, &mut scratch.bytes) {
-            Ok(Fill::Full) => self.full_reads = self.full_reads.saturating_add(1),
-            Ok(Fill::Partial) => self.full_reads = 0,
+            Ok(fill) => self.bulk.after_read(fill),
             Err(Fault::Sink(error)) => return Err(self.sink_broken(error, scratch)),
             Err(fault) => return Err(fault),
         }
@@ -160,38 +168,29 @@ impl Flow {
         debug_assert_eq!(
             self.half.piped(),
             0,
-            "only an empty pipe tells about the socket"
+            "EAGAIN could mean that the pipe is full"
         );
-        match pipe.fill(&*source, scratch.pipe_size) {
-            Ok(0) => self.half.end_of_input(),
-            Ok(count) => {
+        match source.splice_into(pipe, scratch.pipe_size)? {
+            None => self.bulk.source_empty(scratch.alone),
+            Some(0) => self.half.end_of_input(),
+            Some(count) => {
                 self.half.entered_pipe(count);
-                if count < scratch.bytes.len() {
-                    self.full_reads = 0;
-                }
+                // A splice that brings less than one read would is no longer worth two calls.
+                self.bulk.after_read(Fill::of(count, scratch.bytes.len()));
             }
-            Err(error) if would_block(&error) => {
-                source.readable = false;
-                self.ahead = scratch.alone;
-            }
-            Err(error) => return Err(error),
         }
         Ok(())
     }
 
     fn empty_pipe(&mut self, sink: &mut Endpoint) -> io::Result<()> {
-        let Some(pipe) = &self.pipe else {
-            return Ok(());
-        };
-        match pipe.empty_into(&*sink, self.half.piped()) {
-            Ok(count) => self.half.left_pipe(count),
-            Err(error) if would_block(&error) => sink.writable = false,
-            Err(error) => return Err(error),
+        if let Some(pipe) = &self.pipe {
+            let count = sink.splice_from(pipe, self.half.piped())?;
+            self.half.left_pipe(count);
         }
         Ok(())
     }
 
-    /// Returns the borrowed pipe when nothing is in it.
+    /// Returns the borrowed pipe if it is empty.
     fn give_back(&mut self, pipes: &mut PipePool) {
         if self.half.piped() == 0
             && let Some(pipe) = self.pipe.take()
@@ -204,28 +203,10 @@ impl Flow {
         self.abandon(&mut scratch.pipes);
         Fault::Sink(error)
     }
-
-    /// Ends the direction at once and forgets what it held.
-    pub(crate) fn abandon(&mut self, pipes: &mut PipePool) {
-        if self.half.piped() == 0 {
-            self.give_back(pipes);
-        } else if let Some(pipe) = self.pipe.take() {
-            pipes.discard(pipe);
-        }
-        self.half.sink_broken();
-    }
 }
 
-/// How much of the scratch buffer one read has filled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fill {
-    /// All of it: the source may have more.
-    Full,
-    /// A part or nothing: the source has no more for now, or has ended.
-    Partial,
-}
-
-/// Reads once from the source, writes once to the sink, and keeps what the sink did not take.
+/// Reads once from the source, writes once to the sink, and keeps the bytes that the sink did not
+/// take.
 fn copy<R: Read, W: Write>(
     half: &mut Half,
     source: &mut Endpoint<R>,
@@ -245,15 +226,7 @@ fn copy<R: Read, W: Write>(
     if written < count {
         half.keep(&scratch[written..count]);
     }
-    Ok(if count == scratch.len() {
-        Fill::Full
-    } else {
-        Fill::Partial
-    })
-}
-
-fn would_block(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
+    Ok(Fill::of(count, scratch.len()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use stage1_server::{ListenOptions, listen, local_address};
 use stage2_client::start_connect;
 use stage3_epoll::{Event, Events, Poll, Readiness, Token};
 
+use crate::bulk::BULK_AFTER;
 use crate::limits::Limits;
 
 mod carrying;

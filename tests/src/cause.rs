@@ -1,6 +1,6 @@
 //! What a symptom often means, for somebody who sees it for the first time.
 
-use crate::receive::End;
+use crate::end::End;
 
 /// What a test has seen, where it tells something about the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

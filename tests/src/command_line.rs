@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::deadline::{PATIENCE, eventually};
+use crate::deadline::PATIENCE;
+use crate::eventually::eventually;
 use crate::failure::{Failure, ensure};
 use crate::finished::Finished;
 use crate::program::Program;

@@ -4,20 +4,20 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
 use crate::cause::Symptom;
 use crate::deadline::{PATIENCE, scaled};
 use crate::failure::Failure;
 use crate::peer::Peer;
+use crate::socket_options::SocketOptions;
 use crate::transcript::Transcript;
 
 /// How a client connects: `Connect::new().receive_buffer(4096).to(address)`.
 #[derive(Clone, Debug, Default)]
 pub struct Connect {
     name: Option<String>,
-    receive_buffer: Option<usize>,
-    send_buffer: Option<usize>,
+    socket: SocketOptions,
     from: Option<SocketAddr>,
     patience: Option<Duration>,
 }
@@ -39,14 +39,14 @@ impl Connect {
     /// Sets `SO_RCVBUF`, before connecting: a small one makes a reader that soon holds the sender back.
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
+        self.socket.receive_buffer = Some(bytes);
         self
     }
 
     /// Sets `SO_SNDBUF`.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.send_buffer = Some(bytes);
+        self.socket.send_buffer = Some(bytes);
         self
     }
 
@@ -95,7 +95,7 @@ impl Connect {
             .clone()
             .unwrap_or_else(|| format!("client {}", transcript.next_client()));
         let result = self
-            .socket(address)
+            .connected(address)
             .and_then(|socket| Peer::adopt(socket.into(), name.clone(), transcript.clone()));
         match &result {
             Ok(peer) => transcript.step(format!(
@@ -107,23 +107,25 @@ impl Connect {
         Ok(result?.with_patience(self.patience.unwrap_or(PATIENCE)))
     }
 
-    fn socket(&self, address: SocketAddr) -> io::Result<Socket> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        if let Some(bytes) = self.receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            socket.set_send_buffer_size(bytes)?;
-        }
+    fn connected(&self, address: SocketAddr) -> io::Result<Socket> {
+        let socket = self.socket.open(address)?;
         if let Some(local) = self.from {
             socket.bind(&local.into())?;
         }
         let patience = scaled(self.patience.unwrap_or(PATIENCE));
         socket.connect_timeout(&address.into(), patience)?;
         Ok(socket)
+    }
+}
+
+impl Peer {
+    /// Connects to `address`.
+    ///
+    /// # Panics
+    /// When the connection is refused or does not come in time.
+    #[must_use]
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> Self {
+        Connect::new().to(address)
     }
 }

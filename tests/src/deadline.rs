@@ -1,28 +1,27 @@
-//! Deadlines instead of sleeps: wait for a condition, and say what did not come true.
+//! Deadlines: a limit for every wait, scaled for slow machines and stretched on busy ones.
 
-use std::fmt::Debug;
+use std::env;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::crowding::crowding;
-use crate::failure::{Failure, fail};
+use crate::load::stretch_factor;
 
-/// How long a test waits for something that should happen at once, before scaling.
+/// How long a test waits for an event that should happen at once, before scaling.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The pause between two looks at a condition.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// The pause between two checks of a condition.
+const CHECK_EVERY: Duration = Duration::from_millis(1);
 
-/// A moment after which waiting makes no sense any more.
+/// The moment at which a wait gives up.
 ///
-/// Where others fill the machine, it is put off (see [`crowding`]): slow is not stuck.
+/// On a busy machine it is put off (see [`stretch_factor`]), because slow is not stuck.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     began: Instant,
     allowed: Duration,
-    /// Whether a crowd puts it off.
+    /// Whether a high load puts it off.
     patient: bool,
 }
 
@@ -37,7 +36,7 @@ impl Deadline {
         }
     }
 
-    /// The same, but nothing puts it off: for windows in which nothing may happen.
+    /// Starts the same deadline, but no load puts it off: for windows in which nothing may happen.
     #[must_use]
     pub fn exactly(duration: Duration) -> Self {
         Self {
@@ -52,24 +51,24 @@ impl Deadline {
         Self::after(PATIENCE)
     }
 
-    /// Returns the time that is left, or `None` when the deadline has passed.
+    /// Returns the time that is left, or `None` if the deadline has passed.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         let waited = self.began.elapsed();
         left(self.allowed, waited).or_else(|| {
-            // Only now, when somebody would give up, does it matter.
-            let stretched = self.allowed.mul_f64(crowding());
+            // The load is read only now, when the caller would give up, because reading it on every check costs a system call.
+            let stretched = self.allowed.mul_f64(stretch_factor());
             self.patient.then(|| left(stretched, waited)).flatten()
         })
     }
 
-    /// Tells whether the deadline has passed.
+    /// Returns whether the deadline has passed.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.remaining().is_none()
     }
 
-    /// Returns the time that is allowed where there is no crowd, for messages.
+    /// Returns the time that is allowed on an idle machine, for messages.
     #[must_use]
     pub fn allowed(&self) -> Duration {
         self.allowed
@@ -78,11 +77,13 @@ impl Deadline {
     /// Waits for a value from another thread.
     ///
     /// # Errors
-    /// When the deadline passes first, or nobody is left to send one.
+    ///
+    /// Fails if the deadline passes first, or every sender is gone.
     pub fn receive<T>(&self, values: &Receiver<T>) -> Result<T, RecvTimeoutError> {
         loop {
             let left = self.remaining().ok_or(RecvTimeoutError::Timeout)?;
             match values.recv_timeout(left) {
+                // Asks again, because the deadline may have been put off meanwhile.
                 Err(RecvTimeoutError::Timeout) => {}
                 result => return result,
             }
@@ -101,10 +102,10 @@ impl From<Duration> for Deadline {
     }
 }
 
-/// How many bytes earn a transfer its full patience again.
+/// The number of bytes after which a transfer gets a new deadline.
 const SHARE: usize = 64 * 1024;
 
-/// The patience with a transfer: its deadline begins anew with every 64 KiB, because slow is not stuck.
+/// The deadline of a transfer: it restarts with every 64 KiB, because slow is not stuck.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
     patience: Duration,
@@ -122,7 +123,7 @@ impl Flow {
         }
     }
 
-    /// Returns the deadline for what comes after the first `total` bytes.
+    /// Returns the deadline for the bytes that follow the first `total` ones.
     pub(crate) fn after(&mut self, total: usize) -> Deadline {
         if total.saturating_sub(self.counted) >= SHARE {
             self.counted = total;
@@ -138,7 +139,7 @@ pub fn scaled(duration: Duration) -> Duration {
     duration.mul_f64(time_scale())
 }
 
-/// Writes `duration`, scaled, as the programs' options take a time: `1500ms`.
+/// Writes `duration`, scaled, in the form that the programs' options take: `1500ms`.
 #[must_use]
 pub fn option(duration: Duration) -> String {
     format!("{}ms", scaled(duration).as_millis())
@@ -146,13 +147,14 @@ pub fn option(duration: Duration) -> String {
 
 fn time_scale() -> f64 {
     static SCALE: OnceLock<f64> = OnceLock::new();
-    *SCALE.get_or_init(|| match std::env::var("COURSE_TIME_SCALE") {
-        Ok(text) => parse_scale(&text).unwrap_or_else(|| {
-            fail(format!(
-                "COURSE_TIME_SCALE is {text:?}, but it must be a number from 0.1 to 1000"
-            ))
-        }),
-        Err(_) => 1.0,
+    *SCALE.get_or_init(|| {
+        let Ok(text) = env::var("COURSE_TIME_SCALE") else {
+            return 1.0;
+        };
+        let Some(scale) = parse_scale(&text) else {
+            panic!("COURSE_TIME_SCALE is {text:?}, but it must be a number from 0.1 to 1000");
+        };
+        scale
     })
 }
 
@@ -162,50 +164,7 @@ fn parse_scale(text: &str) -> Option<f64> {
         .filter(|scale| (0.1..=1000.0).contains(scale))
 }
 
-/// Waits until `condition` is true, looking again every millisecond.
-///
-/// # Panics
-/// When the deadline passes first; the message says that `what` did not happen.
-#[track_caller]
-pub fn eventually(what: &str, deadline: impl Into<Deadline>, mut condition: impl FnMut() -> bool) {
-    let deadline = deadline.into();
-    if !holds_by(deadline, &mut condition) {
-        Failure::new(format!(
-            "This did not happen within {:?}: {what}",
-            deadline.allowed()
-        ))
-        .raise();
-    }
-}
-
-/// Waits with [`PATIENCE`] until `look` returns `expected`.
-///
-/// # Panics
-/// When the deadline passes first; the message names `what`, the value hoped for and the last value seen.
-#[track_caller]
-pub fn eventually_equal<T: PartialEq + Debug>(
-    what: &str,
-    expected: &T,
-    mut look: impl FnMut() -> T,
-) {
-    let deadline = Deadline::patience();
-    let mut seen = look();
-    let came = holds_by(deadline, &mut || {
-        seen = look();
-        seen == *expected
-    });
-    if !came {
-        Failure::new(format!(
-            "{what}: still wrong after {:?}",
-            deadline.allowed()
-        ))
-        .detail(format!("expected {expected:?}"))
-        .detail(format!("seen     {seen:?}"))
-        .raise();
-    }
-}
-
-/// Waits until `condition` is true or the deadline passes, and tells which it was.
+/// Waits until `condition` is true or the deadline passes, and returns whether it became true.
 pub fn holds_by(deadline: Deadline, condition: &mut dyn FnMut() -> bool) -> bool {
     loop {
         if condition() {
@@ -214,8 +173,8 @@ pub fn holds_by(deadline: Deadline, condition: &mut dyn FnMut() -> bool) -> bool
         if deadline.passed() {
             return false;
         }
-        // Between two looks at a condition; every wait of the tests comes through here.
-        thread::sleep(LOOK_AGAIN);
+        // Every wait for a condition sleeps here and nowhere else, so that none of them can forget its deadline.
+        thread::sleep(CHECK_EVERY);
     }
 }
 
@@ -239,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_puts_off_what_is_patient() {
+    fn a_high_load_puts_off_a_patient_deadline() {
         let base = Duration::from_secs(10);
         assert_eq!(
             left(base, Duration::from_secs(4)),
@@ -251,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_never_comes_is_not_waited_for() {
+    fn waiting_for_a_value_ends_with_the_deadline() {
         let (sender, receiver) = std::sync::mpsc::channel();
         sender.send(7).unwrap();
         assert_eq!(Deadline::patience().receive(&receiver), Ok(7));
@@ -263,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_that_goes_on_gets_a_new_deadline() {
+    fn a_transfer_that_moves_gets_a_new_deadline() {
         let mut flow = Flow::new(Duration::ZERO);
         flow.patience = PATIENCE;
         assert!(flow.after(SHARE - 1).passed());
@@ -271,26 +230,5 @@ mod tests {
         flow.patience = Duration::ZERO;
         assert!(!flow.after(2 * SHARE - 1).passed());
         assert!(flow.after(2 * SHARE).passed());
-    }
-
-    #[test]
-    fn waiting_ends_with_the_condition() {
-        let mut looks = 0;
-        eventually("three looks", PATIENCE, || {
-            looks += 1;
-            looks == 3
-        });
-        assert_eq!(looks, 3);
-    }
-
-    #[test]
-    #[should_panic(expected = "expected 2")]
-    fn a_wrong_value_is_named() {
-        // The scale is fixed for the process, so this test uses the short-lived helper directly.
-        let came = holds_by(Deadline::after(Duration::ZERO), &mut || false);
-        assert!(!came);
-        Failure::new("count: still wrong")
-            .detail("expected 2")
-            .raise();
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::sockets::SocketRow;
+use crate::socket_row::SocketRow;
 
 /// `AF_NETLINK`: a conversation with the kernel, `netlink(7)`.
 const AF_NETLINK: i32 = 16;

@@ -1,23 +1,11 @@
 //! How a test fails: one headline, details, then the transcript, in the words of a patient teacher.
 
-use std::cell::RefCell;
 use std::fmt::Write;
-use std::panic;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use crate::cause::{self, Symptom};
 use crate::diff;
+use crate::stopping::end_quietly_when_stopping;
 use crate::transcript::Transcript;
-use crate::verdict;
-use crate::watchdog::Watchdog;
-
-thread_local! {
-    /// Set on the threads of a scripted peer: when it is true, the test is over and nobody minds a failure.
-    static STOPPING: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
-}
 
 /// A failure under construction; [`Failure::raise`] ends the test with it.
 #[derive(Clone, Debug)]
@@ -140,86 +128,13 @@ pub fn expect_bytes(what: &str, expected: &[u8], seen: &[u8]) {
     }
 }
 
-/// Makes failures of the calling thread silent as soon as `stopping` is true.
-pub(crate) fn forgive_when(stopping: &Arc<AtomicBool>) {
-    STOPPING.set(Some(Arc::clone(stopping)));
-}
-
-/// The panic payload of a script that was still running when its test ended.
-#[derive(Debug)]
-pub(crate) struct Stopped;
-
-/// Unwinds without a message when the test that the calling script serves is over.
-pub(crate) fn end_quietly_when_stopping() {
-    let stopping = STOPPING.with_borrow(|flag| {
-        flag.as_ref()
-            .is_some_and(|flag| flag.load(Ordering::Acquire))
-    });
-    if stopping && !thread::panicking() {
-        panic::resume_unwind(Box::new(Stopped));
-    }
-}
-
-/// Keeps a script waiting, doing nothing, until its test is over.
-pub(crate) fn rest_until_stopped() -> ! {
-    loop {
-        end_quietly_when_stopping();
-        thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
-/// Begins a test: a fresh transcript with a hint, and a report also when a plain `assert!` fails.
-///
-/// Keep it in a variable that is declared before all others: it is then dropped last, after every server has been
-/// killed and has said its last words.
-#[derive(Debug)]
-pub struct Test {
-    transcript: Transcript,
-    _watchdog: Watchdog,
-}
-
-impl Test {
-    /// Begins a test whose failure ends with `hint`.
-    #[must_use = "the transcript ends when this is dropped"]
-    pub fn begin(hint: &str) -> Self {
-        verdict::expect();
-        crate::proc::raise_open_files_limit();
-        let transcript = Transcript::begin(hint);
-        let _watchdog = Watchdog::watch(&transcript);
-        Self {
-            transcript,
-            _watchdog,
-        }
-    }
-
-    /// Returns the test's transcript.
-    #[must_use]
-    pub fn transcript(&self) -> &Transcript {
-        &self.transcript
-    }
-
-    /// Adds a step in the test's own words.
-    pub fn note(&self, text: impl Into<String>) {
-        self.transcript.step(text);
-    }
-}
-
-impl Drop for Test {
-    fn drop(&mut self) {
-        if thread::panicking() && !self.transcript.mark_reported() {
-            eprintln!("{}", self.transcript.report());
-        }
-        Transcript::leave();
-        if !thread::panicking() {
-            verdict::tell();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::captured::Captured;
+    use crate::test::Test;
+    use std::sync::Arc;
+    use std::{panic, thread};
 
     fn message_of(body: impl FnOnce() + panic::UnwindSafe) -> String {
         let payload = panic::catch_unwind(body).unwrap_err();

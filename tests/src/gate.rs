@@ -4,7 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::failure::{Failure, end_quietly_when_stopping};
+use crate::failure::Failure;
+use crate::stopping::end_quietly_when_stopping;
 use crate::sync::lock;
 use crate::transcript::Transcript;
 

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::deadline::{PATIENCE, eventually};
+use crate::deadline::PATIENCE;
+use crate::eventually::eventually;
 use crate::failure::fail;
 use crate::peer::Peer;
 use crate::proc;

@@ -1,4 +1,4 @@
-//! What the black-box tests of every stage share: programs under test, peers that follow a script, readings from `/proc`.
+//! The harness of the black-box tests: programs under test, scripted peers, and readings from `/proc`.
 //!
 //! ```text
 //!   test ── Peer (Client) ──▶ program under test (Server) ──▶ Scripted peer, Sink, BlackHole, Upstream::python
@@ -12,76 +12,87 @@
 //! use harness::{Client, Rng, Server, Test};
 //! # let program = "/bin/false";
 //! // In a stage's test: let program = harness::bin!("stage1-server");
-//! let _test = Test::begin("One read is not one line: keep reading until the line feed has come.");
+//! let _test = Test::begin("One read is not one line: keep reading until the line feed arrives.");
 //! let server = Server::start(program, &["--listen", "127.0.0.1:0"]);
 //! let client = Client::connect(server.addr());
 //! client.send(b"abc\n");
 //! client.expect(b"cba\n");
 //! ```
 //!
-//! Read in this order: [`failure`] (how a test begins and fails), [`transcript`], [`deadline`], [`program`],
-//! [`process`], [`finished`], [`server`], [`cause`], [`connect`], [`peer`], [`send`], [`receive`], [`scripted`], [`hand`] and [`ready`],
-//! [`gate`], [`watchdog`], [`proc`], [`sockets`], [`inspector`], [`nonce`], [`digest`], [`diff`]. What several stages must pass
-//! stands here once: [`lines`] holds the conversations of the line service, [`command_line`] what a program says when it is asked.
+//! Read in this order: [`test`] (how a test begins and ends), [`failure`] (how it fails), [`transcript`], [`deadline`], [`eventually`],
+//! [`program`], [`process`], [`finished`], [`server`], [`cause`], [`peer`], [`connect`], [`send`], [`receive`], [`scripted`], [`hand`]
+//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`inspector`], [`rng`], [`digest`], [`diff`]. Two files hold what
+//! several stages must pass: [`lines`] the conversations of the line service, [`command_line`] the help and the refusals.
 //!
 //! Invariants:
-//! 1. Nothing waits without a deadline, and `COURSE_TIME_SCALE` stretches all of them.
-//! 2. Nothing sleeps in order to be late enough: a condition is asked again and again, or a [`Gate`] opens.
-//! 3. Every port is chosen by the kernel; every address is a loopback address.
-//! 4. Whatever a test starts ends with it: programs with their process group, threads, sockets.
+//! 1. Every wait has a deadline, and `COURSE_TIME_SCALE` stretches all deadlines.
+//! 2. No test sleeps and hopes: it checks a condition again and again, or waits for a [`Gate`] to open.
+//! 3. The kernel chooses every port; every address is a loopback address.
+//! 4. Everything that a test starts ends with it: programs with their process group, threads, sockets.
 //! 5. Random bytes come from one seed for each test, printed on failure, replayed by `COURSE_SEED`.
 //! 6. A failure tells the whole story: headline, difference, numbered steps, last lines of stderr, hint.
+//! 7. Files import each other in one direction only; `tests/house.rs` checks it, here and in every stage.
 
 mod captured;
 pub mod cause;
 pub mod command_line;
 pub mod connect;
-pub mod crowding;
 pub mod deadline;
 mod diag;
 pub mod diff;
 pub mod digest;
+mod end;
+pub mod eventually;
 pub mod failure;
 pub mod finished;
 pub mod gate;
 pub mod hand;
 pub mod inspector;
 pub mod lines;
-pub mod nonce;
+pub mod load;
 pub mod peer;
 pub mod proc;
 pub mod process;
 pub mod program;
 pub mod ready;
 pub mod receive;
+pub mod rng;
 pub mod scripted;
+mod seed;
 pub mod send;
 pub mod server;
+mod socket_options;
+mod socket_row;
 pub mod sockets;
+mod stopping;
 mod sync;
+pub mod test;
 pub mod transcript;
 pub mod upstream;
 mod verdict;
 pub mod watchdog;
 
 pub use connect::Connect;
-pub use deadline::{Deadline, PATIENCE, eventually, eventually_equal, option, scaled};
+pub use deadline::{Deadline, PATIENCE, option, scaled};
 pub use digest::{Digest, Hasher};
-pub use failure::{Failure, Test, ensure, expect_bytes, fail};
+pub use end::End;
+pub use eventually::{eventually, eventually_equal};
+pub use failure::{Failure, ensure, expect_bytes, fail};
 pub use finished::Finished;
 pub use gate::Gate;
 pub use hand::Hand;
 pub use inspector::Inspector;
 pub use nix::sys::signal::Signal;
-pub use nonce::Rng;
 pub use peer::{Peer, Peer as Client};
 pub use process::Process;
 pub use program::{Program, choose_binary};
 pub use ready::{BlackHole, ClosedPort, Sink};
-pub use receive::{Drained, End};
+pub use receive::Drained;
+pub use rng::Rng;
 pub use scripted::Scripted;
 pub use send::Sending;
 pub use server::Server;
+pub use test::Test;
 pub use transcript::Transcript;
 pub use upstream::Upstream;
 pub use watchdog::in_time;

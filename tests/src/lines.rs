@@ -10,8 +10,8 @@ use crate::connect::Connect;
 use crate::deadline::{Deadline, holds_by};
 use crate::diff;
 use crate::failure::fail;
-use crate::nonce::Rng;
 use crate::peer::Peer;
+use crate::rng::Rng;
 
 /// The longest line that the service promises to take, without its newline.
 pub const LONGEST_LINE: usize = 64 * 1024;

@@ -3,12 +3,10 @@
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::connect::Connect;
 use crate::deadline::PATIENCE;
 use crate::failure::Failure;
 use crate::transcript::Transcript;
@@ -26,16 +24,6 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Connects to `address`.
-    ///
-    /// # Panics
-    /// When the connection is refused or does not come in time.
-    #[must_use]
-    #[track_caller]
-    pub fn connect(address: SocketAddr) -> Self {
-        Connect::new().to(address)
-    }
-
     /// Takes over a connected stream.
     pub(crate) fn adopt(
         stream: TcpStream,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cause::Symptom;
-use crate::deadline::{Deadline, eventually, scaled};
+use crate::deadline::{Deadline, holds_by, scaled};
+use crate::eventually::eventually;
 use crate::failure::{Failure, fail};
 use crate::transcript::Transcript;
 
@@ -226,7 +227,7 @@ fn eventually_with(
     mut look: impl FnMut() -> (bool, String),
 ) {
     let mut last = String::new();
-    let came = crate::deadline::holds_by(deadline, &mut || {
+    let came = holds_by(deadline, &mut || {
         let (holds, seen) = look();
         last = seen;
         holds

@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 use crate::failure::{Failure, fail};
 use crate::finished::Finished;
 use crate::process::{Process, short_name};
-use crate::server::Server;
 use crate::transcript::Transcript;
 
 /// Names the binary of a stage: `harness::bin!("stage3-epoll")`.
@@ -93,15 +92,6 @@ impl Program {
     pub fn with_stdin(mut self) -> Self {
         self.stdin = true;
         self
-    }
-
-    /// Starts a server and waits for its `listening on ADDR:PORT` line.
-    ///
-    /// # Panics
-    /// When the line does not come; the message says what came instead.
-    #[track_caller]
-    pub fn serve(&self) -> Server {
-        Server::from_process(self.spawn())
     }
 
     /// Starts the program in a process group of its own.

@@ -6,14 +6,17 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
-use crate::deadline::{Deadline, eventually_equal, holds_by};
-use crate::failure::{fail, rest_until_stopped};
+use crate::deadline::{Deadline, holds_by};
+use crate::eventually::eventually_equal;
+use crate::failure::fail;
 use crate::peer::Peer;
 use crate::receive::Drained;
 use crate::scripted::{Options, Scripted};
+use crate::socket_options::SocketOptions;
 use crate::sockets::{self, ESTABLISHED, SYN_SENT};
+use crate::stopping::rest_until_stopped;
 use crate::sync::lock;
 use crate::transcript::Transcript;
 
@@ -146,14 +149,14 @@ impl BlackHole {
 
     #[track_caller]
     fn fill(address: SocketAddr) -> std::io::Result<Self> {
-        let listener = tcp(address)?;
+        let listener = SocketOptions::default().open(address)?;
         listener.bind(&address.into())?;
         listener.listen(0)?;
         let address = listener.local_addr()?.as_socket().unwrap_or(address);
         let mut fillers = Vec::new();
         // A backlog of 0 still takes one connection; the ones after it stay in SYN-SENT.
         for _ in 0..3 {
-            let filler = tcp(address)?;
+            let filler = SocketOptions::default().open(address)?;
             filler.set_nonblocking(true)?;
             // EINPROGRESS is what a connect without blocking says when it has begun.
             let _ = filler.connect(&address.into());
@@ -208,7 +211,7 @@ impl ClosedPort {
     /// # Errors
     /// As `bind(2)`: a machine may have no IPv6.
     pub fn try_at(address: SocketAddr) -> std::io::Result<Self> {
-        let socket = tcp(address)?;
+        let socket = SocketOptions::default().open(address)?;
         socket.bind(&address.into())?;
         let address = socket.local_addr()?.as_socket().unwrap_or(address);
         Transcript::current().step(format!("{address} refuses every connect"));
@@ -232,12 +235,4 @@ fn is_full(fillers: &[Socket], address: SocketAddr) -> bool {
         Some(sockets::find(local, address)?.state)
     };
     state(fillers.first()) == Some(ESTABLISHED) && state(fillers.last()) == Some(SYN_SENT)
-}
-
-fn tcp(address: SocketAddr) -> std::io::Result<Socket> {
-    Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )
 }

@@ -6,21 +6,11 @@ use std::time::Duration;
 use crate::deadline::{Deadline, Flow};
 use crate::diff;
 use crate::digest::{Digest, Hasher};
+use crate::end::End;
 use crate::peer::{Peer, is_retry};
 
 /// The most that one read takes.
 const CHUNK: usize = 64 * 1024;
-
-/// How a stream of bytes ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The other side sent FIN: a clean end.
-    Eof,
-    /// The other side sent RST, or the connection broke in another way.
-    Reset,
-    /// Nothing more came within the deadline.
-    TimedOut,
-}
 
 /// What was read in [`Peer::drain`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,20 +245,5 @@ impl Peer {
             .bytes(expected, seen)
             .symptom(end)
             .raise()
-    }
-}
-
-impl End {
-    fn after(self, bytes: usize) -> String {
-        let got = if bytes == 0 {
-            "got nothing".into()
-        } else {
-            format!("got {}", diff::count(bytes))
-        };
-        match self {
-            Self::Eof => format!("{got}, then the clean end of the stream (FIN)"),
-            Self::Reset => format!("{got}, then a reset (RST)"),
-            Self::TimedOut => format!("{got}, then nothing more came in time"),
-        }
     }
 }

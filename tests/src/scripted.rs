@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
-use crate::deadline::{Deadline, eventually_equal, holds_by};
-use crate::failure::{Failure, Stopped, fail, forgive_when};
+use crate::deadline::{Deadline, holds_by};
+use crate::eventually::eventually_equal;
+use crate::failure::{Failure, fail};
 use crate::peer::Peer;
+use crate::socket_options::SocketOptions;
+use crate::stopping::{Stopped, forgive_when};
 use crate::sync::lock;
 use crate::transcript::Transcript;
 
@@ -36,8 +39,7 @@ pub struct Options {
     name: String,
     address: SocketAddr,
     backlog: i32,
-    receive_buffer: Option<usize>,
-    send_buffer: Option<usize>,
+    socket: SocketOptions,
     patience: Option<Duration>,
 }
 
@@ -75,14 +77,12 @@ impl Scripted {
     #[must_use]
     pub fn options(name: &str) -> Options {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (receive_buffer, send_buffer, patience) = (None, None, None);
         Options {
             name: name.to_owned(),
             address,
             backlog: 1024,
-            receive_buffer,
-            send_buffer,
-            patience,
+            socket: SocketOptions::default(),
+            patience: None,
         }
     }
 
@@ -215,14 +215,14 @@ impl Options {
     /// Sets `SO_RCVBUF` of every connection.
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
+        self.socket.receive_buffer = Some(bytes);
         self
     }
 
     /// Sets `SO_SNDBUF` of every connection.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.send_buffer = Some(bytes);
+        self.socket.send_buffer = Some(bytes);
         self
     }
 
@@ -269,19 +269,8 @@ impl Options {
     }
 
     fn listen(&self) -> std::io::Result<(Socket, SocketAddr)> {
-        let socket = Socket::new(
-            Domain::for_address(self.address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+        let socket = self.socket.open(self.address)?;
         socket.set_reuse_address(true)?;
-        // Accepted sockets inherit both sizes.
-        if let Some(bytes) = self.receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            socket.set_send_buffer_size(bytes)?;
-        }
         socket.bind(&self.address.into())?;
         socket.listen(self.backlog)?;
         let address = socket.local_addr()?.as_socket().unwrap_or(self.address);

@@ -68,6 +68,17 @@ impl Server {
     }
 }
 
+impl Program {
+    /// Starts a server and waits for its `listening on ADDR:PORT` line.
+    ///
+    /// # Panics
+    /// When the line does not come; the message says what came instead.
+    #[track_caller]
+    pub fn serve(&self) -> Server {
+        Server::from_process(self.spawn())
+    }
+}
+
 impl Deref for Server {
     type Target = Process;
 
@@ -115,9 +126,10 @@ mod tests {
     use super::*;
     use std::panic::{UnwindSafe, catch_unwind};
 
-    use crate::deadline::{PATIENCE, eventually};
-    use crate::failure::Test;
+    use crate::deadline::PATIENCE;
+    use crate::eventually::eventually;
     use crate::proc;
+    use crate::test::Test;
 
     fn shell(script: &str) -> Program {
         Program::new("/bin/sh").args(["-c", script])

@@ -8,7 +8,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::captured::Captured;
-use crate::nonce;
+use crate::seed::choose_seed;
 use crate::sync::lock;
 
 /// Steps kept from the beginning.
@@ -59,7 +59,7 @@ impl Transcript {
     /// Starts an empty transcript with a seed of its own and makes it the current one of this thread.
     #[must_use]
     pub fn begin(hint: &str) -> Self {
-        let transcript = Self::with_seed(nonce::choose_seed());
+        let transcript = Self::with_seed(choose_seed());
         lock(&transcript.shared.state).hint = hint.to_owned();
         transcript.enter();
         transcript

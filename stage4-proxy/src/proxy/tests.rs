@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::sync::Mutex;
 
+use harness::End;
 use harness::connect::Connect;
-use harness::receive::End;
 use harness::{
     BlackHole, Digest, Gate, PATIENCE, Peer, Rng, Scripted, eventually, eventually_equal, sockets,
 };

@@ -1,12 +1,13 @@
 use super::*;
-use std::panic::UnwindSafe;
-
-use crate::failure::Test;
+use crate::connect::Connect;
+use crate::digest::Digest;
+use crate::end::End;
 use crate::gate::Gate;
-use crate::nonce::Rng;
 use crate::ready::{BlackHole, Sink};
-use crate::receive::End;
-use crate::{Connect, Digest};
+use crate::rng::Rng;
+use crate::stopping::rest_until_stopped;
+use crate::test::Test;
+use std::panic::UnwindSafe;
 
 fn message_of(body: impl FnOnce() + UnwindSafe) -> String {
     message(&*catch_unwind(body).unwrap_err())
@@ -110,7 +111,7 @@ fn a_sink_keeps_length_and_hash() {
 fn a_peer_that_reads_nothing_holds_the_sender_back() {
     let silent = Scripted::options("silent")
         .receive_buffer(4096)
-        .start(|_| crate::failure::rest_until_stopped());
+        .start(|_| rest_until_stopped());
     let client = Connect::new().send_buffer(4096).to(silent.addr());
     let sent = client.send_until_blocked(&[7; 4096], Duration::from_millis(100), 10_000_000);
     assert!(sent < 1_000_000, "{sent}");

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use harness::crowding::crowding;
+use harness::load::stretch_factor;
 
 use crate::run::isolation::Isolation;
 use crate::run::toolchain;
@@ -166,7 +166,7 @@ impl Guard {
     }
 
     fn confine(&self, seconds: u64, memory: u64) -> Command {
-        let seconds = Duration::from_secs(seconds).mul_f64(self.scale * crowding());
+        let seconds = Duration::from_secs(seconds).mul_f64(self.scale * stretch_factor());
         let seconds = seconds.as_secs();
         let isolation = clap::ValueEnum::to_possible_value(&self.isolation);
         let isolation = isolation.map_or_else(String::new, |value| value.get_name().to_owned());

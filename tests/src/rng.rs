@@ -3,9 +3,6 @@
 //! `COURSE_SEED=0x1234` (or decimal) replays the bytes of an earlier run. The generator is `SplitMix64`:
 //! small, fast, and good enough for test data.
 
-use std::hash::{BuildHasher, RandomState};
-
-use crate::failure::fail;
 use crate::transcript::Transcript;
 
 /// The bytes that text-minded code gets wrong.
@@ -87,25 +84,6 @@ impl Rng {
     }
 }
 
-/// Chooses the seed of a test: `COURSE_SEED` when it is set, fresh otherwise.
-pub(crate) fn choose_seed() -> u64 {
-    match std::env::var("COURSE_SEED") {
-        Ok(text) => parse_seed(&text).unwrap_or_else(|| {
-            fail(format!(
-                "COURSE_SEED is {text:?}, but it must be a number such as 7 or 0x1f"
-            ))
-        }),
-        Err(_) => RandomState::new().hash_one(0) & 0xffff_ffff,
-    }
-}
-
-fn parse_seed(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,12 +120,5 @@ mod tests {
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
             assert!(line.contains(&0) && line.contains(&0xff));
         }
-    }
-
-    #[test]
-    fn seeds_are_decimal_or_hexadecimal() {
-        assert_eq!(parse_seed("12"), Some(12));
-        assert_eq!(parse_seed("0xff"), Some(255));
-        assert_eq!(parse_seed("abc"), None);
     }
 }

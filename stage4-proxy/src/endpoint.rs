@@ -221,11 +221,11 @@ fn wide() -> Interest {
 /// Sorts out the errors that only mean "not now": `EAGAIN` clears the flag, `EINTR` keeps it, because
 /// it says nothing about the socket.
 fn nothing_yet(error: io::Error, flag: &mut bool) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => *flag = false,
-        io::ErrorKind::Interrupted => {}
-        _ => return Err(error),
+    let blocked = error.kind() == io::ErrorKind::WouldBlock;
+    if !blocked && error.kind() != io::ErrorKind::Interrupted {
+        return Err(error);
     }
+    *flag &= !blocked;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use harness::{Test, expect_bytes};
 use stage5_mux::queue::framing::{
-    Ending, Exchange, Framing, Keep, Passage, Refusal, Requests, Responses, Status, Taken,
+    Ending, Framing, Keep, Passage, Refusal, Requests, Responses, Status, Summary, Taken,
 };
 use stage5_mux::queue::line::{Line, LineRequests, LineResponses, Terminated};
 
@@ -61,14 +61,14 @@ fn e51_what_is_not_complete_is_not_taken() {
     assert_eq!((taken, request.len()), (nothing, 0));
     assert!(reader.is_inside(), "a request has begun");
     let taken = reader.take(b"half and half\nnext", &mut request);
-    let exchange = Exchange {
+    let summary = Summary {
         repeatable: false,
         persistent: true,
         details: Terminated::Yes,
     };
     let whole = Taken {
         used: 14,
-        status: Status::Complete(exchange),
+        status: Status::Complete(summary),
     };
     assert_eq!(taken, Ok(whole));
     expect_bytes("The request", b"half and half\n", &request);
@@ -108,12 +108,12 @@ fn e51_the_last_line_needs_no_newline() {
     assert_eq!(reader.end_of_input(b"", &mut request), Ok(None));
     // Without its newline it is no request yet.
     let _ = reader.take(b"last", &mut request);
-    let exchange = reader.end_of_input(b"last", &mut request);
-    let exchange = exchange.expect("a request").expect("a request");
+    let summary = reader.end_of_input(b"last", &mut request);
+    let summary = summary.expect("a request").expect("a request");
     expect_bytes("The request", b"last\n", &request);
-    assert_eq!(exchange.details, Terminated::No);
-    assert!(!exchange.persistent, "nothing follows the end");
-    let passage = answer(&exchange, b"tsal\n");
+    assert_eq!(summary.details, Terminated::No);
+    assert!(!summary.persistent, "nothing follows the end");
+    let passage = answer(&summary, b"tsal\n");
     assert_eq!(
         passage.verbatim,
         0..4,
@@ -122,16 +122,16 @@ fn e51_the_last_line_needs_no_newline() {
     assert_eq!(passage.used, 5, "but the newline belongs to the response");
 }
 
-fn responses(exchange: &Exchange<Terminated>) -> LineResponses {
-    Line::new(MAX_LINE).responses(*exchange)
+fn responses(summary: &Summary<Terminated>) -> LineResponses {
+    Line::new(MAX_LINE).responses(*summary)
 }
 
-fn answer(exchange: &Exchange<Terminated>, input: &[u8]) -> Passage {
-    let passage = responses(exchange).take(input, false, &mut Vec::new());
+fn answer(summary: &Summary<Terminated>, input: &[u8]) -> Passage {
+    let passage = responses(summary).take(input, false, &mut Vec::new());
     passage.expect("every line is a response")
 }
 
-const WITH_NEWLINE: Exchange<Terminated> = Exchange {
+const WITH_NEWLINE: Summary<Terminated> = Summary {
     repeatable: false,
     persistent: true,
     details: Terminated::Yes,
@@ -169,13 +169,13 @@ fn passage(used: usize, end: Option<Keep>) -> Passage {
 fn e51_a_response_that_broke_off_is_never_a_whole_one() {
     let _test =
         Test::begin("Who asked with a newline sees that it is missing; the other does not.");
-    let last = Exchange {
+    let last = Summary {
         persistent: false,
         details: Terminated::No,
         ..WITH_NEWLINE
     };
-    for (exchange, ending) in [(WITH_NEWLINE, Ending::Truncated), (last, Ending::Hidden)] {
-        let mut reader = responses(&exchange);
+    for (summary, ending) in [(WITH_NEWLINE, Ending::Truncated), (last, Ending::Hidden)] {
+        let mut reader = responses(&summary);
         assert!(!reader.has_begun());
         drop(reader.take(b"hal", false, &mut Vec::new()));
         assert!(reader.has_begun());

@@ -16,10 +16,10 @@ fn rewritten(request: &str) -> (String, bool) {
     let mut out = Vec::new();
     let taken = http1().requests().take(request.as_bytes(), &mut out);
     let taken = taken.unwrap_or_else(|refusal| panic!("{request:?} is refused: {refusal}"));
-    let Status::Complete(exchange) = taken.status else {
+    let Status::Complete(summary) = taken.status else {
         panic!("{request:?} is {:?}", taken.status)
     };
-    (String::from_utf8(out).expect("text"), exchange.persistent)
+    (String::from_utf8(out).expect("text"), summary.persistent)
 }
 
 /// What becomes of a request with these field lines.
@@ -140,10 +140,10 @@ fn responses_to(method: &str) -> Http1Responses {
         .requests()
         .take(head.as_bytes(), &mut Vec::new())
         .expect("a request");
-    let Status::Complete(exchange) = taken.status else {
+    let Status::Complete(summary) = taken.status else {
         panic!("a request without a body is complete")
     };
-    framing.responses(exchange)
+    framing.responses(summary)
 }
 
 /// Offers a response byte by byte; returns how many bytes it has and what is kept, once it is complete.

@@ -21,7 +21,7 @@ use stage4_proxy::buffer::Buffer;
 
 use crate::endpoint::Endpoint;
 use crate::pace::Pace;
-use crate::queue::framing::{Exchange, Framing, Refusal, Requests, Status};
+use crate::queue::framing::{Framing, Refusal, Requests, Status, Summary};
 
 /// How far a client is with its present request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,7 +29,7 @@ pub(super) enum Phase<D> {
     /// It is idle or sends a request.
     Reading,
     /// Its request is in the queue.
-    Waiting(Exchange<D>),
+    Waiting(Summary<D>),
     /// Its request is with the upstream.
     InFlight,
     /// It gets what is left of its last reply, and time to read it.
@@ -45,7 +45,7 @@ pub(super) enum Collected<D> {
     /// Nothing yet.
     Nothing,
     /// A request, complete or as much of it as may be held.
-    Request(Exchange<D>),
+    Request(Summary<D>),
     /// It has asked everything it wanted to.
     Ended,
     /// What it sent cannot be served.
@@ -292,7 +292,7 @@ impl<F: Framing> Client<F> {
     }
 
     /// Notes that its request waits.
-    pub(super) fn wait(&mut self, exchange: Exchange<F::Details>) {
+    pub(super) fn wait(&mut self, exchange: Summary<F::Details>) {
         self.phase = Phase::Waiting(exchange);
         self.clock.request_since = None;
     }

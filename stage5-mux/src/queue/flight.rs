@@ -5,7 +5,7 @@ use std::time::Instant;
 use stage4_proxy::buffer::Buffer;
 use stage4_proxy::token::Token;
 
-use crate::queue::framing::{Exchange, Framing};
+use crate::queue::framing::{Framing, Summary};
 
 /// One exchange with the upstream.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Flight<F: Framing> {
     /// Who gets the response; nobody, when the client has gone.
     pub(super) client: Option<Token>,
     /// What is remembered of the request.
-    pub(super) exchange: Exchange<F::Details>,
+    pub(super) exchange: Summary<F::Details>,
     /// The request, or the part of it that is at hand.
     pub(super) request: Vec<u8>,
     /// How much of `request` has left.

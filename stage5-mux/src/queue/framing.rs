@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// A way to find messages in a stream of bytes.
 pub trait Framing: Debug + Send + 'static {
-    /// What the response's reader must know of the request, beyond [`Exchange`].
+    /// What the response's reader must know of the request, beyond [`Summary`].
     type Details: Copy + Debug + PartialEq + Send;
     /// Finds requests, one reader for each client.
     type Requests: Requests<Self::Details>;
@@ -29,23 +29,23 @@ pub trait Framing: Debug + Send + 'static {
     fn requests(&self) -> Self::Requests;
 
     /// Makes the reader of the response to one request.
-    fn responses(&self, exchange: Exchange<Self::Details>) -> Self::Responses;
+    fn responses(&self, summary: Summary<Self::Details>) -> Self::Responses;
 
     /// Writes the reply that tells a client why it gets no response, in the protocol's own words.
     ///
-    /// `exchange` is absent when the request was not understood. Nothing is written when the
+    /// `summary` is absent when the request was not understood. Nothing is written when the
     /// protocol has no words for it: then the client can only be reset.
     fn refuse(
         refusal: Refusal,
-        exchange: Option<Exchange<Self::Details>>,
+        summary: Option<Summary<Self::Details>>,
         closing: bool,
         out: &mut Vec<u8>,
     );
 }
 
-/// What is remembered of a request until its response has passed.
+/// What the reader of a response must know of its request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Exchange<D> {
+pub struct Summary<D> {
     /// The request may be sent a second time when the first attempt had no answer at all.
     pub repeatable: bool,
     /// The client's connection goes on after the response.
@@ -76,7 +76,7 @@ pub trait Requests<D>: Debug + Send {
         &mut self,
         rest: &[u8],
         request: &mut Vec<u8>,
-    ) -> Result<Option<Exchange<D>>, Refusal>;
+    ) -> Result<Option<Summary<D>>, Refusal>;
 
     /// Says whether a request has begun that is not complete.
     fn is_inside(&self) -> bool;
@@ -103,9 +103,9 @@ pub enum Status<D> {
     /// More bytes are needed.
     Partial,
     /// As much of it is held as may be; the rest has to stream.
-    Full(Exchange<D>),
+    Full(Summary<D>),
     /// It is complete; the next byte belongs to the next request.
-    Complete(Exchange<D>),
+    Complete(Summary<D>),
 }
 
 /// Finds the end of one response.

@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use super::framing::{
-    Ending, Exchange, Framing, InvalidResponse, Keep, Passage, Refusal, Requests, Responses,
-    Status, Taken,
+    Ending, Framing, InvalidResponse, Keep, Passage, Refusal, Requests, Responses, Status, Summary,
+    Taken,
 };
 
 /// The framing of lines.
@@ -50,14 +50,14 @@ impl Framing for Line {
         }
     }
 
-    fn responses(&self, exchange: Exchange<Terminated>) -> LineResponses {
+    fn responses(&self, summary: Summary<Terminated>) -> LineResponses {
         LineResponses {
-            exchange,
+            summary,
             begun: false,
         }
     }
 
-    fn refuse(_: Refusal, _: Option<Exchange<Terminated>>, _: bool, _: &mut Vec<u8>) {}
+    fn refuse(_: Refusal, _: Option<Summary<Terminated>>, _: bool, _: &mut Vec<u8>) {}
 }
 
 /// Finds lines in a client's bytes.
@@ -85,7 +85,7 @@ impl Requests<Terminated> for LineRequests {
         request.extend_from_slice(&input[..=end]);
         Ok(Taken {
             used: end + 1,
-            status: Status::Complete(exchange(Terminated::Yes)),
+            status: Status::Complete(summary(Terminated::Yes)),
         })
     }
 
@@ -93,14 +93,14 @@ impl Requests<Terminated> for LineRequests {
         &mut self,
         rest: &[u8],
         request: &mut Vec<u8>,
-    ) -> Result<Option<Exchange<Terminated>>, Refusal> {
+    ) -> Result<Option<Summary<Terminated>>, Refusal> {
         if rest.is_empty() {
             return Ok(None);
         }
         self.searched = 0;
         request.extend_from_slice(rest);
         request.push(b'\n');
-        Ok(Some(exchange(Terminated::No)))
+        Ok(Some(summary(Terminated::No)))
     }
 
     fn is_inside(&self) -> bool {
@@ -115,8 +115,8 @@ impl Requests<Terminated> for LineRequests {
 }
 
 /// Whoever repeats a line must know what it means: nobody here does.
-fn exchange(terminated: Terminated) -> Exchange<Terminated> {
-    Exchange {
+fn summary(terminated: Terminated) -> Summary<Terminated> {
+    Summary {
         repeatable: false,
         persistent: terminated == Terminated::Yes,
         details: terminated,
@@ -126,7 +126,7 @@ fn exchange(terminated: Terminated) -> Exchange<Terminated> {
 /// Passes one line on to a client.
 #[derive(Debug)]
 pub struct LineResponses {
-    exchange: Exchange<Terminated>,
+    summary: Summary<Terminated>,
     begun: bool,
 }
 
@@ -143,9 +143,9 @@ impl Responses for LineResponses {
         };
         let keep = Keep {
             upstream: true,
-            client: self.exchange.persistent && !closing,
+            client: self.summary.persistent && !closing,
         };
-        let last = match self.exchange.details {
+        let last = match self.summary.details {
             Terminated::Yes => end + 1,
             Terminated::No => end,
         };
@@ -157,7 +157,7 @@ impl Responses for LineResponses {
     }
 
     fn end_of_input(&self, _clean: bool) -> Ending {
-        match self.exchange.details {
+        match self.summary.details {
             Terminated::Yes => Ending::Truncated,
             Terminated::No => Ending::Hidden,
         }

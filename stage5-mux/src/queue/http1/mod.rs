@@ -20,7 +20,7 @@ mod rewrite;
 
 use std::sync::Arc;
 
-use super::framing::{Exchange, Framing, Refusal};
+use super::framing::{Framing, Refusal, Summary};
 
 pub use request::Http1Requests;
 pub use response::Http1Responses;
@@ -78,19 +78,19 @@ impl Framing for Http1 {
         Http1Requests::new(Arc::clone(&self.settings))
     }
 
-    fn responses(&self, exchange: Exchange<Details>) -> Http1Responses {
-        Http1Responses::new(exchange, self.settings.max_head)
+    fn responses(&self, summary: Summary<Details>) -> Http1Responses {
+        Http1Responses::new(summary, self.settings.max_head)
     }
 
     fn refuse(
         refusal: Refusal,
-        exchange: Option<Exchange<Details>>,
+        summary: Option<Summary<Details>>,
         closing: bool,
         out: &mut Vec<u8>,
     ) {
         reply::write(
             refusal,
-            exchange.map(|exchange| exchange.details),
+            summary.map(|summary| summary.details),
             closing,
             out,
         );

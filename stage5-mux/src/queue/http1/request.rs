@@ -14,7 +14,7 @@ use super::body::{Body, ChunkError, Piece};
 use super::head::{HeadFinder, NoHead};
 use super::rewrite::{announces_empty_body, rewrite};
 use super::{Details, Settings};
-use crate::queue::framing::{Exchange, Refusal, Requests, Status, Taken};
+use crate::queue::framing::{Refusal, Requests, Status, Summary, Taken};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -34,7 +34,7 @@ enum State {
 /// The body of a request under way.
 #[derive(Debug)]
 struct Inside {
-    exchange: Exchange<Details>,
+    summary: Summary<Details>,
     rest: Body,
     form: Form,
     /// Bytes of the body that were taken while nobody emptied `request`.
@@ -80,7 +80,7 @@ impl Http1Requests {
             Body::UntilClose => return Err(Refusal::BadRequest("the body has no end")),
         };
         self.state = State::Body(Inside {
-            exchange: head.exchange,
+            summary: head.summary,
             continue_due: head.expects_continue,
             rest: head.body,
             form,
@@ -121,7 +121,7 @@ impl Requests<Details> for Http1Requests {
         &mut self,
         _rest: &[u8],
         _request: &mut Vec<u8>,
-    ) -> Result<Option<Exchange<Details>>, Refusal> {
+    ) -> Result<Option<Summary<Details>>, Refusal> {
         if self.is_inside() {
             return Err(Refusal::BadRequest("the request is not complete"));
         }
@@ -165,7 +165,7 @@ impl Inside {
         request: &mut Vec<u8>,
     ) -> Result<(usize, Status<Details>), Refusal> {
         if self.waits_for_its_turn(max_body) {
-            return Ok((0, Status::Full(self.exchange)));
+            return Ok((0, Status::Full(self.summary)));
         }
         let mut used = 0;
         loop {
@@ -175,7 +175,7 @@ impl Inside {
                 None => return Ok((used, Status::Partial)),
                 Some(Piece::End) => {
                     self.finish(request);
-                    return Ok((used, Status::Complete(self.exchange)));
+                    return Ok((used, Status::Complete(self.summary)));
                 }
                 Some(Piece::Framing(count)) => used += count,
                 Some(Piece::Content(count)) => {
@@ -184,7 +184,7 @@ impl Inside {
                     self.held += count;
                     self.continue_due = false;
                     if !self.streaming && self.held >= max_body && self.rest != Body::Length(0) {
-                        return Ok((used, Status::Full(self.exchange)));
+                        return Ok((used, Status::Full(self.summary)));
                     }
                 }
             }

@@ -7,12 +7,12 @@ use httparse::{Header, Response};
 use super::Details;
 use super::body::{Body, ChunkError, Chunks, Piece};
 use super::head::{Fields, Flaw, HeadFinder, MAX_FIELDS, Name, NoHead, Room, pass_on};
-use crate::queue::framing::{Ending, Exchange, InvalidResponse, Keep, Passage, Responses};
+use crate::queue::framing::{Ending, InvalidResponse, Keep, Passage, Responses, Summary};
 
 /// Finds the end of one response.
 #[derive(Debug)]
 pub struct Http1Responses {
-    exchange: Exchange<Details>,
+    summary: Summary<Details>,
     max_head: usize,
     state: State,
 }
@@ -33,9 +33,9 @@ struct Inside {
 }
 
 impl Http1Responses {
-    pub(super) fn new(exchange: Exchange<Details>, max_head: usize) -> Self {
+    pub(super) fn new(summary: Summary<Details>, max_head: usize) -> Self {
         Self {
-            exchange,
+            summary,
             max_head,
             state: State::Head(HeadFinder::default()),
         }
@@ -107,7 +107,7 @@ impl Http1Responses {
         }
         let connection: &[u8] = match inside.keep.client {
             false => b"Connection: close\r\n\r\n",
-            true if self.exchange.details.http10 => b"Connection: keep-alive\r\n\r\n",
+            true if self.summary.details.http10 => b"Connection: keep-alive\r\n\r\n",
             true => b"\r\n",
         };
         out.extend_from_slice(connection);
@@ -117,7 +117,7 @@ impl Http1Responses {
     /// Passes an interim response on (RFC 9110 section 15.2), except for the permission to go on:
     /// the client has it from us.
     fn pass_interim(&self, code: u16, head: &[u8], response: &Response<'_, '_>, out: &mut Vec<u8>) {
-        if code != 100 && !self.exchange.details.http10 {
+        if code != 100 && !self.summary.details.http10 {
             write_status(head, out);
             for header in &*response.headers {
                 if fate(header, code, false) != Fate::Drop {
@@ -136,7 +136,7 @@ impl Http1Responses {
         fields: &Fields<'_>,
         closing: bool,
     ) -> Result<Inside, InvalidResponse> {
-        let Details { head_only, http10 } = self.exchange.details;
+        let Details { head_only, http10 } = self.summary.details;
         if fields.chunked && minor == 0 {
             return Err(InvalidResponse("HTTP/1.0 has no Transfer-Encoding"));
         }
@@ -147,7 +147,7 @@ impl Http1Responses {
         let client_sees_end = delimited && (head_only || !unchunked);
         let keep = Keep {
             upstream: delimited && !fields.close && (minor > 0 || fields.keep_alive),
-            client: client_sees_end && self.exchange.persistent && !closing,
+            client: client_sees_end && self.summary.persistent && !closing,
         };
         Ok(Inside {
             rest,

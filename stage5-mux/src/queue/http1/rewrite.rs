@@ -5,7 +5,7 @@ use httparse::Request;
 use super::body::{Body, Chunks};
 use super::head::{Fields, Flaw, MAX_FIELDS, Name, Room, pass_on};
 use super::{Details, Settings};
-use crate::queue::framing::{Exchange, Refusal};
+use crate::queue::framing::{Refusal, Summary};
 
 /// Our name in `Via`.
 const VIA: &[u8] = b"Via: 1.1 stage5-mux\r\n";
@@ -19,7 +19,7 @@ const NO_TUNNEL: &str =
 /// What a request head says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestHead {
-    pub(super) exchange: Exchange<Details>,
+    pub(super) summary: Summary<Details>,
     pub(super) body: Body,
     /// The client waits for permission to send the body.
     pub(super) expects_continue: bool,
@@ -64,7 +64,7 @@ pub(super) fn rewrite(
     write_fields(&request, &fields, out);
     out.extend_from_slice(VIA);
     Ok(RequestHead {
-        exchange: exchange(method, &fields, http10),
+        summary: summary(method, &fields, http10),
         body: body(&fields),
         expects_continue: fields.expect.is_some() && !http10,
     })
@@ -192,8 +192,8 @@ fn write_fields(request: &Request<'_, '_>, fields: &Fields<'_>, out: &mut Vec<u8
     }
 }
 
-fn exchange(method: &str, fields: &Fields<'_>, http10: bool) -> Exchange<Details> {
-    Exchange {
+fn summary(method: &str, fields: &Fields<'_>, http10: bool) -> Summary<Details> {
+    Summary {
         // RFC 9110 section 9.2.2.
         repeatable: matches!(
             method,

@@ -21,8 +21,8 @@ fn requests(input: &[u8], cut: usize) -> Result<Vec<Vec<u8>>, Refusal> {
             }
         }
     }
-    if let Some(exchange) = reader.end_of_input(&kept, &mut request)? {
-        assert_eq!(exchange.details, Terminated::No);
+    if let Some(summary) = reader.end_of_input(&kept, &mut request)? {
+        assert_eq!(summary.details, Terminated::No);
         found.push(request);
     }
     Ok(found)
@@ -51,7 +51,7 @@ fn a_line_that_is_too_long_is_refused_before_its_end() {
 }
 
 fn response(terminated: Terminated, input: &[u8], cut: usize) -> (Vec<u8>, Option<Keep>, usize) {
-    let mut reader = LINE.responses(exchange(terminated));
+    let mut reader = LINE.responses(summary(terminated));
     let (mut out, mut end, mut used) = (Vec::new(), None, 0);
     for piece in [&input[..cut], &input[cut..]] {
         if end.is_some() || piece.is_empty() {

@@ -9,7 +9,7 @@ use stage4_proxy::token::Side;
 use crate::endpoint::Endpoint;
 use crate::listener::{Accepted, Listener};
 use crate::queue::client::{Client, Collected, Phase};
-use crate::queue::framing::{Exchange, Framing, Refusal};
+use crate::queue::framing::{Framing, Refusal, Summary};
 use crate::queue::worker::Worker;
 use crate::tokens;
 
@@ -111,7 +111,7 @@ impl<F: Framing> Worker<F> {
         }
     }
 
-    fn enqueue(&mut self, row: u32, exchange: Exchange<F::Details>, now: Instant) {
+    fn enqueue(&mut self, row: u32, exchange: Summary<F::Details>, now: Instant) {
         let Some(client) = self.clients.table.row_mut(row) else {
             return;
         };
@@ -126,7 +126,7 @@ impl<F: Framing> Worker<F> {
     pub(super) fn refuse(
         &mut self,
         row: u32,
-        exchange: Option<Exchange<F::Details>>,
+        exchange: Option<Summary<F::Details>>,
         refusal: Refusal,
         now: Instant,
     ) {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::{Details, Http1};
-use crate::queue::framing::{Exchange, Framing as _, Refusal, Requests as _, Status};
+use crate::queue::framing::{Framing as _, Refusal, Requests as _, Status, Summary};
 
 const MAX_HEAD: usize = 1024;
 const MAX_BODY: usize = 64;
@@ -12,7 +12,7 @@ fn framing() -> Http1 {
     Http1::new("upstream:3000".to_owned(), MAX_HEAD, MAX_BODY)
 }
 
-type Found = Vec<(String, Exchange<Details>)>;
+type Found = Vec<(String, Summary<Details>)>;
 
 /// Feeds `input` in pieces; what is too large streams, and the pieces are put together again.
 fn read(input: &[u8], cuts: &[usize]) -> Result<Found, Refusal> {
@@ -28,9 +28,9 @@ fn read(input: &[u8], cuts: &[usize]) -> Result<Found, Refusal> {
             match taken.status {
                 Status::Partial => break,
                 Status::Full(_) => reader.stream(&mut request),
-                Status::Complete(exchange) => {
+                Status::Complete(summary) => {
                     let request = std::mem::take(&mut request);
-                    found.push((String::from_utf8_lossy(&request).into_owned(), exchange));
+                    found.push((String::from_utf8_lossy(&request).into_owned(), summary));
                 }
             }
         }
@@ -41,7 +41,7 @@ fn read(input: &[u8], cuts: &[usize]) -> Result<Found, Refusal> {
     }
 }
 
-fn one(input: &str) -> (String, Exchange<Details>) {
+fn one(input: &str) -> (String, Summary<Details>) {
     let mut found =
         read(input.as_bytes(), &[]).unwrap_or_else(|error| panic!("{input:?}: {error}"));
     assert_eq!(found.len(), 1, "{input:?}");

@@ -1,9 +1,7 @@
 //! Responses: what the client gets, and where they end.
 
 use super::super::{Details, Http1};
-use crate::queue::framing::{
-    Ending, Exchange, Framing as _, InvalidResponse, Keep, Responses as _,
-};
+use crate::queue::framing::{Ending, Framing as _, InvalidResponse, Keep, Responses as _, Summary};
 
 /// What a client asked for.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +35,7 @@ struct Got {
 
 /// Feeds `input` in pieces, what was not taken again with the next one.
 fn read(asked: Asked, input: &[u8], cuts: &[usize]) -> Result<Got, InvalidResponse> {
-    let exchange = Exchange {
+    let summary = Summary {
         repeatable: true,
         persistent: asked.persistent,
         details: Details {
@@ -45,7 +43,7 @@ fn read(asked: Asked, input: &[u8], cuts: &[usize]) -> Result<Got, InvalidRespon
             http10: asked.http10,
         },
     };
-    let mut reader = Http1::new("upstream".to_owned(), 1024, 64).responses(exchange);
+    let mut reader = Http1::new("upstream".to_owned(), 1024, 64).responses(summary);
     let (mut out, mut used, mut end) = (Vec::new(), 0, None);
     for &bound in cuts.iter().chain([&input.len()]) {
         if end.is_none() {

@@ -64,7 +64,7 @@ enum Command {
     Pack(pack::Options),
     Verify(verify::Options),
     Repeat(repeat::Options),
-    Confine(run::confine::Options),
+    Confine(run::confinement::Options),
 }
 
 fn main() -> ExitCode {

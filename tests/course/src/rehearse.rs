@@ -1,13 +1,13 @@
 //! `cargo course rehearse`: a class of difficult submissions, graded as any other, to see that grading holds on this machine.
 //!
 //! ```text
-//!   pupils.rs ──▶ a folder for each ──▶ grade --all ──▶ as expected? still running?
+//!   submissions.rs ──▶ a folder for each ──▶ grade --all ──▶ as expected? still running?
 //!                 make.rs                              table.rs
 //! ```
 
 mod make;
-mod pupil;
-mod pupils;
+mod submission;
+mod submissions;
 mod table;
 
 use std::fs::{self, File};
@@ -23,8 +23,8 @@ use crate::starter::Record;
 use course::manifest::Manifest;
 use course::workspace;
 use make::Maker;
-use pupil::{Pupil, Quick};
-use pupils::PUPILS;
+use submission::{Quick, Submission};
+use submissions::SUBMISSIONS;
 
 /// How long a test may take in a quick rehearsal: those of the reference take a few seconds at most.
 const QUICK_SECONDS: u64 = 25;
@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let _lock = options.keep.is_none().then(|| empty(&usual)).transpose()?;
     let folder = options.keep.as_deref().unwrap_or(&usual);
     let guard = Guard::strict();
-    let pupils = select(options, &guard)?;
+    let submissions = select(options, &guard)?;
     // Long enough to be nobody else's number.
     let mark = format!("{:09}", std::process::id());
     let maker = Maker {
@@ -77,8 +77,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         is_quick: options.quick,
         mark: &mark,
     };
-    for pupil in &pupils {
-        maker.make(&folder.join("class").join(pupil.name), pupil)?;
+    for submission in &submissions {
+        maker.make(&folder.join("class").join(submission.name), submission)?;
     }
     let order = Order {
         all: folder.join("class"),
@@ -89,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let rows = class::grade(&order)?;
     let left = still_running(&format!("1{mark}"));
-    let table = table::compare(&pupils, &rows, &stage.exercises, options.quick)?;
+    let table = table::compare(&submissions, &rows, &stage.exercises, options.quick)?;
     print!("\n{}", table.text);
     println!(
         "{} processes are left. How it was run: {}.",
@@ -102,7 +102,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(left.is_empty(), "still running: {}", left.join(", "));
     match table.wrong {
         0 => Ok(()),
-        wrong => bail!("{wrong} of {} did not get what they must", pupils.len()),
+        wrong => bail!(
+            "{wrong} of {} did not get what they must",
+            submissions.len()
+        ),
     }
 }
 
@@ -117,23 +120,26 @@ fn empty(folder: &Path) -> Result<File> {
 }
 
 /// Chooses who is in the class, and says who is not.
-fn select(options: &Options, guard: &Guard) -> Result<Vec<&'static Pupil>> {
-    let is_wanted = |pupil: &&Pupil| {
-        (!options.quick || pupil.quick != Quick::No)
-            && (options.only.is_empty() || options.only.iter().any(|name| name == pupil.name))
+fn select(options: &Options, guard: &Guard) -> Result<Vec<&'static Submission>> {
+    let is_wanted = |submission: &&Submission| {
+        (!options.quick || submission.quick != Quick::No)
+            && (options.only.is_empty() || options.only.iter().any(|name| name == submission.name))
     };
-    let mut pupils = Vec::new();
-    for pupil in PUPILS.iter().filter(is_wanted) {
-        match too_much(pupil.name, guard) {
-            Some(why) => eprintln!("{} is left out: {why}", pupil.name),
-            None => pupils.push(pupil),
+    let mut submissions = Vec::new();
+    for submission in SUBMISSIONS.iter().filter(is_wanted) {
+        match too_much(submission.name, guard) {
+            Some(why) => eprintln!("{} is left out: {why}", submission.name),
+            None => submissions.push(submission),
         }
     }
-    ensure!(!pupils.is_empty(), "nobody of that name is in the class");
-    Ok(pupils)
+    ensure!(
+        !submissions.is_empty(),
+        "nobody of that name is in the class"
+    );
+    Ok(submissions)
 }
 
-/// Says what this machine lacks for a pupil, if anything.
+/// Says what this machine lacks for a submission, if anything.
 fn too_much(name: &str, guard: &Guard) -> Option<&'static str> {
     match name {
         "forking" if !guard.bounds_processes() => {

@@ -1,8 +1,8 @@
 //! `cargo course repeat`: each stage's tests again and again, because a test that fails now and then teaches distrust.
 //!
-//! Every second run is crowded: other threads keep all processors busy meanwhile. The output of a run that fails is kept.
+//! Every second run is under load: other threads keep all processors busy meanwhile. The output of a run that fails is kept.
 
-mod crowd;
+mod load;
 mod table;
 mod verdict;
 
@@ -18,7 +18,7 @@ use crate::run::test::{Guard, Outcome, Run};
 use crate::verify::terminal;
 use course::manifest::{Manifest, Stage};
 use course::workspace;
-use crowd::Crowd;
+use load::Load;
 use table::Tally;
 
 /// How long one run of a stage's tests may take; `COURSE_TIME_SCALE` stretches it.
@@ -114,13 +114,13 @@ fn build<'a>(manifest: &'a Manifest, site: &Site, names: &[String]) -> Result<Ve
 }
 
 impl Subject<'_> {
-    /// Runs all tests once, every second time in a crowd, and notes how it went.
+    /// Runs all tests once, every second time under load, and notes how it went.
     fn run(&mut self, site: &Site, number: u32, folder: &Path) -> Result<()> {
-        let is_crowded = number.is_multiple_of(2);
-        let crowd = is_crowded.then(Crowd::gather);
+        let is_loaded = number.is_multiple_of(2);
+        let load = is_loaded.then(Load::start);
         let guard = Guard::limits().lasting(SECONDS);
         let run = guard.run_all(&self.executable, &site.folder(self.stage));
-        drop(crowd);
+        drop(load);
         let failures = if run.outcome == Outcome::Passed {
             vec![]
         } else {
@@ -128,7 +128,7 @@ impl Subject<'_> {
             keep(&file, &run)?;
             verdict::failures(&run, &file)
         };
-        let state = if is_crowded { "crowded" } else { "alone" };
+        let state = if is_loaded { "loaded" } else { "alone" };
         let outcome = match failures.as_slice() {
             [] => "passed".to_owned(),
             failures => format!("FAILED: {}", verdict::list(failures)),
@@ -138,7 +138,7 @@ impl Subject<'_> {
             "{} run {number}, {state}: {outcome}, {seconds:.1} s",
             self.stage.id()
         ));
-        self.tally.add(is_crowded, run.time, failures);
+        self.tally.add(is_loaded, run.time, failures);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   cargo test --no-run ──▶ executable ──▶ one process group for each test      build.rs, test.rs
-//!        │                                 secret in, secret out: it has passed  secret.rs
+//!        │                                 secret in, secret out: it has passed  nonce.rs
 //!        └─ what did it read? sources.rs
 //!
 //!   Guard ──▶ confine ──▶ inside ──▶ the test or the compiler                    guard.rs, confine.rs, inside.rs
@@ -11,12 +11,14 @@
 
 pub(crate) mod build;
 pub(crate) mod confine;
+pub(crate) mod confinement;
 pub(crate) mod guard;
 mod inside;
 mod isolation;
 mod namespace;
+mod nonce;
 pub(crate) mod output;
-mod secret;
+mod probe;
 mod sources;
 pub(crate) mod suite;
 pub(crate) mod test;

@@ -13,8 +13,8 @@ use nix::unistd::{Pid, getgid, getuid};
 
 use course::loopback::raise_loopback;
 
-/// How long everything that is left may take to die.
-const BURIAL: Duration = Duration::from_secs(10);
+/// How long the processes that are left may take to end.
+const REAP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Leaves the network of the machine for one with loopback only (`network_namespaces(7)`); while there is one thread.
 ///
@@ -32,7 +32,7 @@ pub(super) fn leave_network() -> io::Result<()> {
     raise_loopback()
 }
 
-/// Has every orphan of the session come to us (`prctl(2)`), so that [`bury`] finds it.
+/// Has every orphan of the session come to us (`prctl(2)`), so that [`reap`] finds it.
 ///
 /// # Errors
 /// When the kernel does not allow it.
@@ -44,8 +44,8 @@ pub(super) fn adopt_orphans() -> io::Result<()> {
 ///
 /// # Errors
 /// When some do not die.
-pub(super) fn bury() -> io::Result<()> {
-    let deadline = Instant::now() + BURIAL;
+pub(super) fn reap() -> io::Result<()> {
+    let deadline = Instant::now() + REAP_TIMEOUT;
     loop {
         for pid in children()? {
             // It may have ended by itself.

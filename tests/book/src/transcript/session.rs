@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         compare(&transcript)
     };
-    alone::bury()?;
+    alone::reap()?;
     serde_json::to_writer(io::stdout().lock(), &report).context("cannot write the report")
 }
 

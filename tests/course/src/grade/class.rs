@@ -13,8 +13,7 @@
 mod csv;
 mod files;
 mod print;
-
-pub(crate) use csv::Row;
+pub(crate) mod row;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -32,6 +31,7 @@ use crate::run::guard::Guard;
 use course::listing;
 use course::manifest::Manifest;
 use course::workspace;
+use row::{Mark, Row};
 
 /// The exit status after Ctrl-C, as shells have it: 128 and the number of the signal.
 const INTERRUPTED: i32 = 130;
@@ -244,7 +244,7 @@ impl Class<'_> {
         let report = grader
             .grade(submission, &tell)
             .with_context(|| format!("cannot grade {name}"))?;
-        let mark = files::Mark {
+        let mark = Mark {
             code,
             course: self.course,
             seconds: start.elapsed().as_secs(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::grade::files;
-use crate::rehearse::pupil::{Change, Pupil};
+use crate::rehearse::submission::{Change, Submission};
 use crate::{splice, starter};
 use course::item;
 use course::manifest::Manifest;
@@ -30,13 +30,13 @@ impl Maker<'_> {
     ///
     /// # Errors
     /// When a file cannot be written, or a change does not fit the reference.
-    pub(super) fn make(&self, dir: &Path, pupil: &Pupil) -> Result<()> {
+    pub(super) fn make(&self, dir: &Path, submission: &Submission) -> Result<()> {
         let source = Path::new("stage1-server/src");
         files::replace(&self.root.join(source), &dir.join(source))?;
-        pupil
+        submission
             .changes(self.is_quick)
             .try_for_each(|change| self.change(dir, change))
-            .with_context(|| format!("cannot make the submission {}", pupil.name))
+            .with_context(|| format!("cannot make the submission {}", submission.name))
     }
 
     fn change(&self, dir: &Path, change: &Change) -> Result<()> {
@@ -83,20 +83,21 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pupil::Quick;
-    use super::super::pupils::PUPILS;
+    use super::super::submission::Quick;
+    use super::super::submissions::SUBMISSIONS;
     use super::*;
     use crate::starter::Record;
     use course::workspace;
 
     #[test]
-    fn every_pupil_can_be_made_for_both_rehearsals() {
+    fn every_submission_can_be_made_for_both_rehearsals() {
         let root = workspace::root().unwrap();
         if Record::read(&root).unwrap().is_some() {
             return; // A starter has no reference to start from.
         }
         let manifest = Manifest::load(&root).unwrap();
-        let is_in = |pupil: &Pupil, is_quick: bool| !is_quick || pupil.quick != Quick::No;
+        let is_in =
+            |submission: &Submission, is_quick: bool| !is_quick || submission.quick != Quick::No;
         for (is_quick, count) in [(false, 20), (true, 8)] {
             let maker = Maker {
                 root: &root,
@@ -104,12 +105,15 @@ mod tests {
                 is_quick,
                 mark: "7",
             };
-            let pupils: Vec<_> = PUPILS.iter().filter(|one| is_in(one, is_quick)).collect();
-            assert_eq!(pupils.len(), count);
-            for pupil in pupils {
+            let submissions: Vec<_> = SUBMISSIONS
+                .iter()
+                .filter(|one| is_in(one, is_quick))
+                .collect();
+            assert_eq!(submissions.len(), count);
+            for submission in submissions {
                 let folder = tempfile::tempdir().unwrap();
-                maker.make(folder.path(), pupil).unwrap();
-                let expected = pupil.expected(is_quick);
+                maker.make(folder.path(), submission).unwrap();
+                let expected = submission.expected(is_quick);
                 assert_eq!(expected.len(), manifest.stages[0].exercises.len());
             }
         }

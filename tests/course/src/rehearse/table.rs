@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use crate::grade::class::Row;
-use crate::rehearse::pupil::Pupil;
+use crate::grade::class::row::Row;
+use crate::rehearse::submission::Submission;
 use course::manifest::Exercise;
 
 /// A letter for each verdict.
@@ -27,30 +27,31 @@ pub(super) struct Table {
     pub(super) wrong: usize,
 }
 
-/// Compares the rows of a class with what its pupils must get for the exercises.
+/// Compares the rows of a class with what its submissions must get for the exercises.
 ///
 /// # Errors
 /// When somebody has no row.
 pub(super) fn compare(
-    pupils: &[&Pupil],
+    submissions: &[&Submission],
     rows: &[Row],
     exercises: &[Exercise],
     is_quick: bool,
 ) -> Result<Table> {
     let (mut text, mut stories, mut wrong) = (head(exercises), String::new(), 0);
-    for pupil in pupils {
-        let row = rows.iter().find(|row| row.name == pupil.name);
-        let row = row.with_context(|| format!("{} was not graded", pupil.name))?;
-        let must = pupil.expected(is_quick);
+    for submission in submissions {
+        let row = rows.iter().find(|row| row.name == submission.name);
+        let row = row.with_context(|| format!("{} was not graded", submission.name))?;
+        let must = submission.expected(is_quick);
         let got: String = row.verdicts().map(letter).take(exercises.len()).collect();
         let points = points(must, exercises);
-        let story = story(pupil.name, exercises, must, &got) + &sum(pupil.name, points, row.total);
+        let story = story(submission.name, exercises, must, &got)
+            + &sum(submission.name, points, row.total);
         text += &format!(
             "{:<13} {must:<8} {got:<8} {points:>5} {:>5} {:>6}  {}{}\n",
-            pupil.name,
+            submission.name,
             row.total,
             row.seconds(),
-            pupil.about,
+            submission.about,
             if story.is_empty() { "" } else { "   <-- WRONG" }
         );
         wrong += usize::from(!story.is_empty());
@@ -126,7 +127,7 @@ fn fits(must: char, got: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pupils::PUPILS;
+    use super::super::submissions::SUBMISSIONS;
     use super::*;
     use course::manifest::Manifest;
     use course::workspace;
@@ -146,14 +147,17 @@ mod tests {
         let manifest = Manifest::load(&workspace::root().unwrap()).unwrap();
         let exercises = &manifest.stages[0].exercises;
         let all = exercises.iter().map(|one| u64::from(one.points)).sum();
-        let looping = PUPILS.iter().find(|one| one.name == "looping").unwrap();
-        let pupils = [&PUPILS[0], looping];
+        let looping = SUBMISSIONS
+            .iter()
+            .find(|one| one.name == "looping")
+            .unwrap();
+        let submissions = [&SUBMISSIONS[0], looping];
         let good = ["passed", "timed out", "passed", "failed", "failed"];
         let seven =
             all - u64::from(exercises[1].points + exercises[3].points + exercises[4].points);
         let compare = |looping| {
             let rows = [row("perfect", all, ["passed"; 5]), looping];
-            compare(&pupils, &rows, exercises, false).unwrap()
+            compare(&submissions, &rows, exercises, false).unwrap()
         };
         let table = compare(row("looping", seven, good));
         assert_eq!(table.wrong, 0, "{}", table.text);
@@ -168,7 +172,7 @@ mod tests {
         ] {
             assert!(table.text.contains(part), "{part}: {}", table.text);
         }
-        let missing = super::compare(&pupils, &[], exercises, false);
+        let missing = super::compare(&submissions, &[], exercises, false);
         assert!(missing.unwrap_err().to_string().contains("not graded"));
     }
 

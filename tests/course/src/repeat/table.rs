@@ -9,7 +9,7 @@ use crate::repeat::verdict::{self, Failure};
 pub(super) struct Tally {
     stage: String,
     alone: Vec<Duration>,
-    crowded: Vec<Duration>,
+    loaded: Vec<Duration>,
     /// The number of each run that failed, and what failed in it.
     failures: Vec<(usize, Vec<Failure>)>,
 }
@@ -20,22 +20,22 @@ impl Tally {
         Self {
             stage: stage.to_owned(),
             alone: Vec::new(),
-            crowded: Vec::new(),
+            loaded: Vec::new(),
             failures: Vec::new(),
         }
     }
 
     /// Notes a run; `failures` is empty when it passed.
-    pub(super) fn add(&mut self, is_crowded: bool, time: Duration, failures: Vec<Failure>) {
-        let times = if is_crowded {
-            &mut self.crowded
+    pub(super) fn add(&mut self, is_loaded: bool, time: Duration, failures: Vec<Failure>) {
+        let times = if is_loaded {
+            &mut self.loaded
         } else {
             &mut self.alone
         };
         times.push(time);
         if !failures.is_empty() {
             self.failures
-                .push((self.alone.len() + self.crowded.len(), failures));
+                .push((self.alone.len() + self.loaded.len(), failures));
         }
     }
 
@@ -45,12 +45,12 @@ impl Tally {
     }
 
     fn lines(&self) -> String {
-        let failed = |is_crowded: bool| {
-            let of_kind = |(number, _): &&(usize, _)| number.is_multiple_of(2) == is_crowded;
+        let failed = |is_loaded: bool| {
+            let of_kind = |(number, _): &&(usize, _)| number.is_multiple_of(2) == is_loaded;
             self.failures.iter().filter(of_kind).count()
         };
         let alone = line(&self.stage, "alone", &self.alone, failed(false));
-        alone + &line(&self.stage, "crowded", &self.crowded, failed(true))
+        alone + &line(&self.stage, "loaded", &self.loaded, failed(true))
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
         );
         assert_eq!(
             lines[2],
-            "stage9   crowded        2       1     8.0     9.0     9.0"
+            "stage9   loaded         2       1     8.0     9.0     9.0"
         );
         assert_eq!(lines[3], "stage9 run 4: e91_x (seed 0x7)");
         assert_eq!(lines[4], "  output: out.txt");

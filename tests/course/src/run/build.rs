@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::run::guard::Guard;
 pub(crate) use crate::run::toolchain::cargo;
-use crate::run::{confine, output, sources};
+use crate::run::{confinement, output, sources};
 use course::manifest::Stage;
 
 /// How much of the compiler's messages is kept.
@@ -92,7 +92,7 @@ impl Site {
 
     fn read(&self, stage: &Stage, output: &Output) -> Result<(Build, String)> {
         let mut messages = output::bounded(&output.stderr, MESSAGES);
-        if output.status.code() == Some(i32::from(confine::TIMED_OUT)) {
+        if output.status.code() == Some(i32::from(confinement::TIMED_OUT)) {
             messages += "\nThe compiler did not come to an end.";
         }
         if !output.status.success() {

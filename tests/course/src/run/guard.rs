@@ -56,11 +56,6 @@ impl Guard {
         Self::with_isolation(Isolation::Limits)
     }
 
-    /// The same with the strongest isolation that the kernel allows: for the code of others.
-    pub(crate) fn strict() -> Self {
-        Self::with_isolation(Isolation::strongest())
-    }
-
     pub(super) fn with_isolation(isolation: Isolation) -> Self {
         let scale = env::var("COURSE_TIME_SCALE")
             .ok()

@@ -18,7 +18,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::run::confine::{LOOK, NOBODY, Options, TIMED_OUT, TOO_MUCH, code_of, user};
+use crate::run::confinement::{
+    NOBODY_UID, Options, POLL_INTERVAL, TIMED_OUT, TOO_MUCH, code_of, user,
+};
 use crate::run::isolation::Isolation;
 use crate::run::watch::{Watch, descendants};
 use crate::run::{namespace, view};
@@ -33,7 +35,7 @@ const PROCESSES: u64 = 4096;
 /// How many processes are buried at a time.
 const MANY: usize = 10_000;
 /// How long everything that is left may take to die.
-const BURIAL: Duration = Duration::from_secs(10);
+const REAP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a test has ended.
 enum End {
@@ -50,19 +52,19 @@ enum End {
 pub(super) fn run(options: &Options) -> io::Result<u8> {
     let cancelled = die_with_parent(options.isolation)?;
     let folder = std::env::current_dir()?;
-    let proc = narrow(options)?;
+    let proc = restrict(options)?;
     std::env::set_current_dir(&folder)?;
     set_child_subreaper(true)?;
     set_no_new_privs()?;
     set_limits(options)?;
     let mut command = Command::new(&options.words[0]);
     command.args(&options.words[1..]).process_group(0);
-    lose_rights(&mut command, options, proc.as_ref())?;
+    drop_privileges(&mut command, options, proc.as_ref())?;
     let mut child = command.spawn()?;
     let end = wait(&mut child, options, &cancelled);
     // Our end is the end of everybody in the namespace.
     if !options.isolation.hides_processes() {
-        bury(&child)?;
+        reap(&child)?;
     }
     Ok(match end {
         End::Code(code) => code,
@@ -91,7 +93,7 @@ fn die_with_parent(isolation: Isolation) -> io::Result<Arc<AtomicBool>> {
 }
 
 /// Takes network and files away, where there are namespaces for it; returns a `/proc` that can be written to.
-fn narrow(options: &Options) -> io::Result<Option<File>> {
+fn restrict(options: &Options) -> io::Result<Option<File>> {
     if options.isolation.namespaces().is_empty() {
         return Ok(None);
     }
@@ -102,18 +104,22 @@ fn narrow(options: &Options) -> io::Result<Option<File>> {
         .as_ref()
         .is_none_or(|outside| *outside == own)
     {
-        return Err(io::Error::other("there is no mount namespace to narrow"));
+        return Err(io::Error::other("there is no mount namespace to restrict"));
     }
     raise_loopback()?;
-    view::narrow(&options.read, &options.write, options.isolation).map(Some)
+    view::restrict(&options.read, &options.write, options.isolation).map(Some)
 }
 
 /// Lets the test run as a user without rights; a compiler keeps its own, for the sake of the files that it writes.
-fn lose_rights(command: &mut Command, options: &Options, proc: Option<&File>) -> io::Result<()> {
+fn drop_privileges(
+    command: &mut Command,
+    options: &Options,
+    proc: Option<&File>,
+) -> io::Result<()> {
     let user = options.user.unwrap_or_else(|| user(options.isolation));
     match (options.isolation, proc) {
         (Isolation::User | Isolation::SharedProcesses, Some(proc)) => {
-            namespace::lose_rights(user, proc)?;
+            namespace::drop_privileges(user, proc)?;
         }
         (Isolation::Root | Isolation::OtherUser, _) if !options.build => {
             command.uid(user).gid(user);
@@ -133,7 +139,7 @@ fn set_limits(options: &Options) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES)?;
     setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)?;
     // Elsewhere the kernel counts what the user runs beside the test, too; the watch counts everywhere.
-    let is_ordinary = options.isolation == Isolation::User && options.user != Some(NOBODY);
+    let is_ordinary = options.isolation == Isolation::User && options.user != Some(NOBODY_UID);
     if options.isolation.bounds_processes() || is_ordinary {
         setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
     }
@@ -154,7 +160,7 @@ fn wait(child: &mut Child, options: &Options, cancelled: &AtomicBool) -> End {
         if let Some(what) = watch.look() {
             return End::TooMuch(what);
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
     End::TimedOut
 }
@@ -162,8 +168,8 @@ fn wait(child: &mut Child, options: &Options, cancelled: &AtomicBool) -> End {
 /// Kills the child's group and every orphan, again and again until none is left.
 ///
 /// All are stopped before the first is killed, so that nobody is left to start others meanwhile.
-fn bury(child: &Child) -> io::Result<()> {
-    let deadline = Instant::now() + BURIAL;
+fn reap(child: &Child) -> io::Result<()> {
+    let deadline = Instant::now() + REAP_TIMEOUT;
     let group = Pid::from_raw(child.id().cast_signed());
     // Both fail when nobody is left in the group.
     let _ = killpg(group, Signal::SIGSTOP);
@@ -186,7 +192,7 @@ fn bury(child: &Child) -> io::Result<()> {
         if last.is_none() {
             return Ok(());
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
         if Instant::now() > deadline {
             return Err(io::Error::other("processes of the test do not die"));
         }

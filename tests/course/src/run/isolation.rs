@@ -1,12 +1,8 @@
 //! How far a test can be shut in on this machine, from the strongest to the weakest.
 
-use std::process::Stdio;
-
 use clap::ValueEnum;
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
-
-use crate::run::guard::Guard;
 
 /// What stands between a test and the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,20 +20,6 @@ pub(crate) enum Isolation {
 }
 
 impl Isolation {
-    /// Tries out which is the strongest that this machine allows.
-    pub(super) fn strongest() -> Self {
-        let all = [
-            Self::Root,
-            Self::User,
-            Self::SharedProcesses,
-            Self::OtherUser,
-        ];
-        all.into_iter()
-            .filter(|one| !one.needs_root() || geteuid().is_root())
-            .find(|one| works(*one))
-            .unwrap_or(Self::Limits)
-    }
-
     /// Says it in words, for the people who read a report.
     pub(super) fn words(self) -> &'static str {
         match self {
@@ -95,24 +77,8 @@ impl Isolation {
         }
     }
 
-    fn needs_root(self) -> bool {
+    /// Returns whether only root can set it up.
+    pub(super) fn needs_root(self) -> bool {
         matches!(self, Self::Root | Self::OtherUser)
     }
-}
-
-/// Runs ourselves in that isolation, who lie where the tests lie: another user may not get there.
-fn works(isolation: Isolation) -> bool {
-    let guard = Guard::with_isolation(isolation);
-    let Ok(ourselves) = std::env::current_exe() else {
-        return false;
-    };
-    let status = guard
-        .command(&ourselves, &[&ourselves], &["--version"])
-        // The folder of whoever grades is not there any more.
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    status.is_ok_and(|status| status.success())
 }

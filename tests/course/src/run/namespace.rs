@@ -41,7 +41,7 @@ pub(super) fn of_mounts() -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// When the kernel does not allow it.
-pub(super) fn lose_rights(user: u32, proc: &File) -> io::Result<()> {
+pub(super) fn drop_privileges(user: u32, proc: &File) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)?;
     map(proc, user, (0, 0))
 }

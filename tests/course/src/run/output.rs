@@ -40,7 +40,7 @@ pub(crate) fn bounded(bytes: &[u8], limit: usize) -> String {
 pub(crate) fn message(output: &str) -> String {
     let is_frame = |line: &str| {
         let line = line.trim();
-        super::secret::is_mark(line)
+        super::nonce::is_mark(line)
             || line.starts_with("running ")
             || line.starts_with("test result: ")
             || line.starts_with("note: run with `RUST_BACKTRACE")

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 pub(crate) use crate::run::guard::Guard;
-use crate::run::secret::{self, Secret};
-use crate::run::{confine, output};
+use crate::run::nonce::{self, Nonce};
+use crate::run::{confinement, output};
 
 /// How much of a test's output is kept.
 const OUTPUT: usize = 64 * 1024;
@@ -89,11 +89,11 @@ impl Guard {
         arguments: &[&str],
     ) -> Result<(Outcome, String)> {
         let (reader, writer) = io::pipe()?;
-        let secret = Secret::new()?;
+        let nonce = Nonce::new()?;
         let mut command = self.test(executable, folder, arguments);
         command
-            .env(secret::VARIABLE, "1")
-            .stdin(secret.stdin()?)
+            .env(nonce::VARIABLE, "1")
+            .stdin(nonce.stdin()?)
             .stdout(writer.try_clone()?)
             .stderr(writer);
         let mut child = command.spawn().context("cannot start the test")?;
@@ -102,7 +102,7 @@ impl Guard {
         let output = output::read_bounded(reader, OUTPUT);
         let code = child.wait()?.code();
         let output = String::from_utf8_lossy(&output).into_owned();
-        Ok((judge(code, secret.is_told(&output), &output), output))
+        Ok((judge(code, nonce.is_told(&output), &output), output))
     }
 
     /// Prepares a test executable, which sees the workspace, itself and the programs of its package.
@@ -137,8 +137,8 @@ fn judge(code: Option<i32>, is_told: bool, output: &str) -> Outcome {
     let is_finished = is_told && is_ok;
     match code {
         Some(0) if is_finished => Outcome::Passed,
-        Some(code) if code == i32::from(confine::TIMED_OUT) => Outcome::TimedOut,
-        Some(code) if code == i32::from(confine::NOT_STARTED) => Outcome::NotGraded,
+        Some(code) if code == i32::from(confinement::TIMED_OUT) => Outcome::TimedOut,
+        Some(code) if code == i32::from(confinement::NOT_STARTED) => Outcome::NotGraded,
         None => Outcome::NotGraded,
         Some(_) => Outcome::Failed,
     }

@@ -33,7 +33,7 @@ const OLD: &str = "/.old";
 ///
 /// # Errors
 /// When the kernel does not allow it, or a path is not there.
-pub(super) fn narrow(
+pub(super) fn restrict(
     read: &[PathBuf],
     write: &[PathBuf],
     isolation: Isolation,

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// How often all processes are looked at: starting thousands takes longer.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The most processes of a test; an honest one has a few.
 const TEST_PROCESSES: usize = 200;
 /// The most processes of a compiler: a few for each processor.
@@ -41,7 +41,7 @@ impl Watch {
             return None;
         }
         let all = descendants(self.processes + 1);
-        self.next = Instant::now() + LOOK;
+        self.next = Instant::now() + POLL_INTERVAL;
         if all.len() > self.processes {
             return Some(format!(
                 "more than {} processes at the same time",

@@ -12,7 +12,7 @@ use course::manifest::Manifest;
 use course::workspace;
 
 /// How often the files are looked at; people do not notice the wait, and the machine does not notice the look.
-const LOOK: Duration = Duration::from_millis(400);
+const POLL_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Run the tests of the current exercise again on each save, until Ctrl-C
 #[derive(Args, Debug)]
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             stage.package()
         );
         while fingerprint_of(&root, stage)? == before {
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         println!("\n────────\n");
     }

@@ -4,25 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::grade::class::csv::Row;
+use crate::grade::class::row::{Mark, Row};
 use crate::grade::report::{Report, gradescope, markdown, table};
 
 /// The file that says that a submission has been graded.
 const RESULTS: &str = "results.json";
-
-/// What a result belongs to.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(super) struct Mark {
-    /// The fingerprint of the submission.
-    pub(super) code: u64,
-    /// The fingerprint of the course.
-    pub(super) course: u64,
-    /// How long it took.
-    pub(super) seconds: u64,
-}
 
 /// Creates a folder and those above it.
 ///

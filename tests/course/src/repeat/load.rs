@@ -1,4 +1,4 @@
-//! A crowd: threads that want the processors all the time, so that the tests get them late.
+//! Load: threads that keep all processors busy, so that the tests are scheduled late.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use std::thread::{self, JoinHandle};
 
 /// One busy thread for each processor, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Crowd {
-    goes_home: Arc<AtomicBool>,
+pub(super) struct Load {
+    stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<u64>>,
 }
 
-impl Crowd {
+impl Load {
     /// Starts the threads.
-    pub(super) fn gather() -> Self {
-        let goes_home = Arc::new(AtomicBool::new(false));
+    pub(super) fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
         let count = thread::available_parallelism().map_or(1, usize::from);
         let threads = (0..count).map(|_| {
-            let goes_home = Arc::clone(&goes_home);
-            thread::spawn(move || toil(&goes_home))
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || burn(&stop))
         });
         let threads = threads.collect();
-        Self { goes_home, threads }
+        Self { stop, threads }
     }
 }
 
-impl Drop for Crowd {
+impl Drop for Load {
     fn drop(&mut self) {
-        self.goes_home.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             // It cannot panic, and has nothing to say.
             drop(thread.join());
@@ -37,7 +37,7 @@ impl Drop for Crowd {
 }
 
 /// Multiplies until it is told to stop.
-fn toil(stop: &AtomicBool) -> u64 {
+fn burn(stop: &AtomicBool) -> u64 {
     let mut number: u64 = 1;
     while !stop.load(Ordering::Relaxed) {
         for factor in 1..1000 {
@@ -52,10 +52,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_has_a_thread_for_each_processor_and_goes_home() {
-        let crowd = Crowd::gather();
+    fn a_crowd_has_a_thread_for_each_processor_and_stop() {
+        let load = Load::start();
         let count = thread::available_parallelism().map_or(1, usize::from);
-        assert_eq!(crowd.threads.len(), count);
-        drop(crowd);
+        assert_eq!(load.threads.len(), count);
+        drop(load);
     }
 }

@@ -1,8 +1,8 @@
-//! What a pupil of a rehearsal is: how his code differs from the reference, and what it must get for that.
+//! What a submission of a rehearsal is: how his code differs from the reference, and what it must get for that.
 
 /// A submission and what it must get.
 #[derive(Debug)]
-pub(super) struct Pupil {
+pub(super) struct Submission {
     /// The name of the folder.
     pub(super) name: &'static str,
     /// What it does.
@@ -15,7 +15,7 @@ pub(super) struct Pupil {
     pub(super) quick: Quick,
 }
 
-/// A quick rehearsal has few pupils, and few tests that wait for a program which will not answer.
+/// A quick rehearsal has few submissions, and few tests that wait for a program which will not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quick {
     /// Not in it.
@@ -44,8 +44,8 @@ pub(super) enum Change {
 /// The exercises whose tests run the program.
 const PROGRAM: Change = Change::Blank(&["1.4", "1.5"]);
 
-impl Pupil {
-    /// Returns what the pupil must get in a quick rehearsal or in a whole one.
+impl Submission {
+    /// Returns what the submission must get in a quick rehearsal or in a whole one.
     pub(super) fn expected(&self, is_quick: bool) -> &'static str {
         match self.quick {
             Quick::Functions(expected) if is_quick => expected,
@@ -53,7 +53,7 @@ impl Pupil {
         }
     }
 
-    /// Returns how the pupil differs from the reference.
+    /// Returns how the submission differs from the reference.
     pub(super) fn changes(&self, is_quick: bool) -> impl Iterator<Item = &'static Change> {
         let is_short = is_quick && matches!(self.quick, Quick::Functions(_));
         self.changes.iter().chain(is_short.then_some(&PROGRAM))

@@ -1,46 +1,46 @@
-//! The pupils of a rehearsal, and what each must get.
+//! The submissions of a rehearsal, and what each must get.
 //!
 //! Each has the reference's stage 1, changed in one way. In the code `{course}` is the folder of the course, `{mark}` a
 //! word that a process carries in its arguments if it is not supposed to live on.
 
-use crate::rehearse::pupil::Change::{Append, Blank, Body, File, Link};
-use crate::rehearse::pupil::{Pupil, Quick};
+use crate::rehearse::submission::Change::{Append, Blank, Body, File, Link};
+use crate::rehearse::submission::{Quick, Submission};
 
 /// Pure: the tests call it in their own process, and the program calls it in one of its own.
 const REVERSE: &str = "stage1-server/src/line.rs::reverse_line";
 /// The program, once its arguments are read.
 const RUN: &str = "stage1-server/src/main.rs::run";
 
-pub(super) const PUPILS: &[Pupil] = &[
-    Pupil {
+pub(super) const SUBMISSIONS: &[Submission] = &[
+    Submission {
         name: "perfect",
         about: "as the reference",
         changes: &[],
         expected: "ppppp",
         quick: Quick::Whole,
     },
-    Pupil {
+    Submission {
         name: "partial",
         about: "three exercises of five are written",
         changes: &[Blank(&["1.4", "1.5"])],
         expected: "pppff",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "blank",
         about: "nothing is written",
         changes: &[Blank(&["1.1", "1.2", "1.3", "1.4", "1.5"])],
         expected: "fffff",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "uncompilable",
         about: "does not compile",
         changes: &[Append("stage1-server/src/line.rs", "fn broken( {")],
         expected: "nnnnn",
         quick: Quick::Whole,
     },
-    Pupil {
+    Submission {
         name: "unsafe",
         about: "unsafe code, which would allow everything",
         changes: &[Append(
@@ -50,14 +50,14 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "nnnnn",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "looping",
         about: "loops for ever",
         changes: &[Body(REVERSE, "{ let _ = line; loop {} }")],
         expected: "plpxf",
         quick: Quick::Functions("plpff"),
     },
-    Pupil {
+    Submission {
         name: "sleeping",
         about: "sleeps for hours",
         changes: &[Body(
@@ -67,7 +67,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "plpxf",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "forking",
         about: "every process starts two more, up to a thousand",
         changes: &[Body(
@@ -82,7 +82,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "pfpxf",
         quick: Quick::Functions("pfpff"),
     },
-    Pupil {
+    Submission {
         name: "flooding",
         about: "floods stdout",
         changes: &[Body(
@@ -92,7 +92,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "pfpff",
         quick: Quick::Functions("pfpff"),
     },
-    Pupil {
+    Submission {
         name: "hoarding",
         about: "takes memory without end",
         changes: &[Body(
@@ -102,7 +102,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "pfpff",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "tampering",
         about: "nothing is written, but tests, manifests, build script and cargo's settings are changed",
         changes: &[
@@ -126,7 +126,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "fffff",
         quick: Quick::Whole,
     },
-    Pupil {
+    Submission {
         name: "linking",
         about: "a source file that is a link to somewhere else",
         changes: &[Link(
@@ -136,7 +136,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "uuuuu",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "including",
         about: "nothing is written, but the compiler is asked to take in the reference",
         changes: &[File(
@@ -146,7 +146,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "nnnnn",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "borrowing",
         about: "the program is the reference's program",
         changes: &[Body(
@@ -161,7 +161,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "ppppf",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "faking",
         about: "prints what a passed test prints, and ends",
         changes: &[Body(
@@ -176,14 +176,14 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "pfpff",
         quick: Quick::Functions("pfpff"),
     },
-    Pupil {
+    Submission {
         name: "exiting",
         about: "ends the process with 0",
         changes: &[Body(REVERSE, "{ let _ = line; std::process::exit(0) }")],
         expected: "pfpff",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "spying",
         about: "looks for the secret of whoever grades: in stdin, in the environment, in its own memory",
         changes: &[Body(
@@ -216,7 +216,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "pfpff",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "killing",
         about: "kills its parent and its process group",
         changes: &[Body(
@@ -230,7 +230,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "pxpxf",
         quick: Quick::No,
     },
-    Pupil {
+    Submission {
         name: "daemons",
         about: "right, but leaves processes behind that have left their group",
         changes: &[Body(
@@ -247,7 +247,7 @@ pub(super) const PUPILS: &[Pupil] = &[
         expected: "pppxx",
         quick: Quick::Functions("pppff"),
     },
-    Pupil {
+    Submission {
         name: "deleting",
         about: "right, but tries to delete the tests, itself and the course",
         changes: &[Body(

@@ -1,0 +1,84 @@
+//! What both processes of a confinement know: the command line, the exit statuses, and the user of a test.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use clap::Args;
+use nix::unistd::getuid;
+
+use crate::run::isolation::Isolation;
+
+/// The exit status that says: the test has taken more than it may.
+pub(super) const TOO_MUCH: u8 = 123;
+/// The exit status that says: the deadline has passed.
+pub(super) const TIMED_OUT: u8 = 124;
+/// The exit status that says: the test could not be started as it should be.
+pub(super) const NOT_STARTED: u8 = 125;
+
+/// A user who owns nothing.
+pub(super) const NOBODY_UID: u32 = 65534;
+/// Where users begin who are made for one test, and how many there are.
+const TEST_USERS: (u32, u32) = (20_000, 40_000);
+/// How often a child is looked after.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(4);
+/// Run one test under limits: for the commands of the course, not for people
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub(crate) struct Options {
+    /// The deadline
+    #[arg(long)]
+    pub(super) seconds: u64,
+
+    /// The memory of all processes together, in MiB
+    #[arg(long)]
+    pub(super) memory: u64,
+
+    /// How far to shut the test in
+    #[arg(long)]
+    pub(super) isolation: Isolation,
+
+    /// A file or folder that stays visible
+    #[arg(long)]
+    pub(super) read: Vec<PathBuf>,
+
+    /// A folder that stays visible and writable
+    #[arg(long)]
+    pub(super) write: Vec<PathBuf>,
+
+    /// It is a compiler: it keeps its user, and may have more processes
+    #[arg(long)]
+    pub(super) build: bool,
+
+    /// The namespaces are there; this is the mount namespace outside of them
+    #[arg(long)]
+    pub(super) inside: Option<PathBuf>,
+
+    /// The user to become
+    #[arg(long)]
+    pub(super) user: Option<u32>,
+
+    /// The program and its arguments
+    #[arg(required = true, last = true)]
+    pub(super) words: Vec<OsString>,
+}
+
+/// Chooses whom the test runs as: nobody else, so that the kernel can count what it has.
+pub(super) fn user(isolation: Isolation) -> u32 {
+    match isolation {
+        Isolation::Root | Isolation::OtherUser => TEST_USERS.0 + std::process::id() % TEST_USERS.1,
+        Isolation::User | Isolation::SharedProcesses if !getuid().is_root() => getuid().as_raw(),
+        Isolation::User | Isolation::SharedProcesses | Isolation::Limits => NOBODY_UID,
+    }
+}
+
+/// Returns the exit status as a shell would: 128 and the signal's number for a signal.
+pub(super) fn code_of(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
+}

@@ -1,6 +1,6 @@
-//! Bytes that could not be written yet.
+//! A queue of bytes that could not be written yet.
 //!
-//! A buffer owns memory only while it holds bytes: an idle session owns none.
+//! A buffer owns memory only while it holds bytes, so that an idle session owns none.
 
 /// A queue of bytes: appended at the end, consumed from the front.
 #[derive(Debug, Default)]
@@ -10,25 +10,25 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Makes an empty buffer, which owns no memory.
+    /// Creates an empty buffer, which owns no memory.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns the bytes that wait.
+    /// Returns the pending bytes.
     #[must_use]
     pub fn pending(&self) -> &[u8] {
         &self.bytes[self.consumed..]
     }
 
-    /// Returns how many bytes wait.
+    /// Returns the number of pending bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() - self.consumed
     }
 
-    /// Says whether no byte waits.
+    /// Returns whether no byte is pending.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -36,9 +36,9 @@ impl Buffer {
 
     /// Adds bytes at the end.
     ///
-    /// The room of consumed bytes is won back when they are more than those that wait, so the
-    /// memory stays below twice the most that ever waited, and no byte is moved more than once
-    /// for each byte consumed.
+    /// The room of consumed bytes is reclaimed only when they outnumber the pending ones. So the
+    /// memory stays below twice the largest number of pending bytes, and no byte is moved more than
+    /// once for each byte consumed.
     pub fn append(&mut self, bytes: &[u8]) {
         if self.is_empty() {
             self.bytes.reserve_exact(bytes.len());
@@ -49,11 +49,11 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Takes bytes from the front, and gives the memory back with the last one.
+    /// Removes bytes from the front, and frees the memory with the last one.
     ///
     /// # Panics
     ///
-    /// When fewer than `count` bytes wait.
+    /// Panics if fewer than `count` bytes are pending.
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "more consumed than there was");
         self.consumed += count;
@@ -62,7 +62,7 @@ impl Buffer {
         }
     }
 
-    /// Forgets all bytes and gives the memory back.
+    /// Drops all bytes and frees the memory.
     pub fn clear(&mut self) {
         *self = Self::new();
     }

@@ -1,38 +1,49 @@
-//! One direction of a session: the bytes under way from one side to the other, and its end.
+//! One direction of a session: the bytes in transit from one side to the other, and its end.
 //!
 //! ```text
-//!            end of input read            FIN sent
-//!   Open ---------------------> Draining ----------> Closed
-//!     |                            |                   ^
-//!     +----------------------------+-------------------+
-//!                     the sink is broken
+//!           end of input             FIN sent
+//!   Open ──────────────▶ Draining ──────────────▶ Closed
+//!    │                      │                        ▲
+//!    └──────────────────────┴────────────────────────┘
+//!                   the sink is broken
 //! ```
-//!
-//! Free of I/O: whoever owns the sockets asks [`Half::wants_read`] and [`Half::wants_write`],
-//! makes the system calls, and tells the half what they said.
 
 use crate::buffer::Buffer;
 
-/// How far one direction has come.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The state of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HalfState {
-    /// More bytes may come.
+    /// The source may send more bytes.
     Open,
-    /// The source has ended; what was read must still be written, and then a FIN.
+    /// The source has ended; its last bytes must still be written, and then a FIN.
     Draining,
-    /// The FIN was sent, or nobody is left to send it to.
+    /// The FIN was sent, or the sink is broken.
     Closed,
 }
 
-/// One direction of a session.
+/// The state machine of one direction, without sockets.
 ///
-/// A half takes nothing from its source while a byte of the last read still waits: that is all
-/// there is to backpressure, and it bounds the half's memory by one read.
+/// A half does not want to read while a byte of its last read is pending. This one rule is the whole
+/// backpressure, and it bounds the memory of a half by one read.
+///
+/// The owner of the sockets makes the system calls, always in the same order:
+///
+/// 1. Ask the getters: if [`Half::wants_write`], write the pending bytes, or send the FIN if the half
+///    [owes](Half::owes_fin) it. Otherwise, if [`Half::wants_read`], read from the source.
+/// 2. Note the outcome. After a write: [`Half::sent`] or [`Half::left_pipe`]; after the FIN:
+///    [`Half::fin_sent`]. After a read: [`Half::passed`] for the bytes that were written at once and
+///    [`Half::keep`] for the rest, or [`Half::entered_pipe`]; after a read of 0 bytes:
+///    [`Half::end_of_input`].
+/// 3. After an error of the sink, note [`Half::sink_broken`]. An error of the source changes nothing
+///    here: its bytes may still be written.
+///
+/// The notes that change the state are `end_of_input`, `fin_sent` and `sink_broken`. A half makes no
+/// call and keeps no time.
 #[derive(Debug)]
 pub struct Half {
     state: HalfState,
     buffer: Buffer,
-    /// Bytes that wait in a pipe instead of in the buffer (the pipe is the relay's).
+    /// Pending bytes in a pipe instead of in the buffer (the pipe belongs to the relay).
     piped: usize,
     /// Bytes written to the sink so far.
     moved: u64,
@@ -45,7 +56,7 @@ impl Default for Half {
 }
 
 impl Half {
-    /// Makes an open half without bytes.
+    /// Creates an open half without bytes.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -56,7 +67,7 @@ impl Half {
         }
     }
 
-    /// Returns how far the direction has come.
+    /// Returns the state of the direction.
     #[must_use]
     pub fn state(&self) -> HalfState {
         self.state
@@ -68,49 +79,49 @@ impl Half {
         self.moved
     }
 
-    /// Returns what changes whenever something happens in this direction.
+    /// Returns a value that changes whenever a byte or the end passes through this direction.
     #[must_use]
     pub fn progress(&self) -> (HalfState, u64) {
         (self.state, self.moved)
     }
 
-    /// Returns the bytes that wait in memory.
+    /// Returns the pending bytes in memory.
     #[must_use]
     pub fn pending(&self) -> &[u8] {
         self.buffer.pending()
     }
 
-    /// Returns the number of bytes that wait in a pipe.
+    /// Returns the number of pending bytes in a pipe.
     #[must_use]
     pub fn piped(&self) -> usize {
         self.piped
     }
 
-    /// Says whether bytes were read that are not written yet.
+    /// Returns whether bytes were read that are not written yet, in memory or in a pipe.
     #[must_use]
     pub fn has_pending(&self) -> bool {
         self.piped > 0 || !self.buffer.is_empty()
     }
 
-    /// Says whether the source should be read: it is open and there is room.
+    /// Returns whether the source should be read: it is open, and no byte is pending.
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.state == HalfState::Open && !self.has_pending()
     }
 
-    /// Says whether the sink should be written: bytes wait, or a FIN is owed.
+    /// Returns whether the sink should be written: bytes are pending, or a FIN is owed.
     #[must_use]
     pub fn wants_write(&self) -> bool {
         self.state == HalfState::Draining || self.state == HalfState::Open && self.has_pending()
     }
 
-    /// Says whether everything was written and only the FIN is missing.
+    /// Returns whether every byte was written and only the FIN is missing.
     #[must_use]
     pub fn owes_fin(&self) -> bool {
         self.state == HalfState::Draining && !self.has_pending()
     }
 
-    /// Keeps bytes that were read and could not be written.
+    /// Keeps bytes that were read and that the sink did not take.
     pub fn keep(&mut self, bytes: &[u8]) {
         debug_assert_eq!(self.state, HalfState::Open, "bytes after the end");
         self.buffer.append(bytes);
@@ -122,7 +133,7 @@ impl Half {
         self.piped += count;
     }
 
-    /// Notes that `count` bytes went from the source to the sink without waiting in between.
+    /// Notes that `count` bytes were read and written at once.
     pub fn passed(&mut self, count: usize) {
         self.moved += count as u64;
     }
@@ -137,14 +148,14 @@ impl Half {
     ///
     /// # Panics
     ///
-    /// When fewer bytes were in the pipe.
+    /// Panics if fewer bytes were in the pipe.
     pub fn left_pipe(&mut self, count: usize) {
         assert!(count <= self.piped, "more left the pipe than went in");
         self.piped -= count;
         self.moved += count as u64;
     }
 
-    /// Drops pending bytes that were not for the sink: a handshake has understood them.
+    /// Drops pending bytes that are not for the sink, because a handshake has consumed them.
     pub fn consume(&mut self, count: usize) {
         self.buffer.consume(count);
     }
@@ -161,13 +172,13 @@ impl Half {
     ///
     /// # Panics
     ///
-    /// When bytes still wait or the source has not ended: a FIN would lie.
+    /// Panics if bytes are pending or the source is still open: the FIN would be a false end.
     pub fn fin_sent(&mut self) {
         assert!(self.owes_fin(), "a FIN that is not owed");
         self.state = HalfState::Closed;
     }
 
-    /// Notes that the sink takes no more bytes, and forgets those that wait.
+    /// Notes that the sink takes no more bytes, and drops the pending ones.
     pub fn sink_broken(&mut self) {
         self.state = HalfState::Closed;
         self.buffer = Buffer::new();

@@ -1,24 +1,24 @@
 //! The source document's proxy, with the document's faults; the real one is in `worker.rs`.
 //!
 //! ```text
-//!             conn_sock                  upstream_sock
-//!  client <---------------> naive-proxy <---------------> upstream server
-//!                 route_table[row] = [conn_sock, upstream_sock]
+//!              conn_sock                upstream_sock
+//!   client ◀──────────────▶ naive-proxy ◀──────────────▶ upstream server
+//!               route_table[row] = [conn_sock, upstream_sock]
 //! ```
 //!
 //! Functions, arrays and their wiring are the document's: read from [`NaiveProxy::loop_run`] down.
-//! It serves a browser in front of a file server. It is kept to be broken on purpose, because:
+//! It serves a browser in front of a file server. Its faults are kept on purpose:
 //!
-//! 1. Sending waits until everything is sent. One client that does not read freezes all others.
-//! 2. A row holds two numbers, and the system gives the number of a closed socket to the next one
-//!    that opens. The old row then points at a stranger, who gets bytes that are not his.
+//! 1. Sending blocks until everything is sent, so one client that does not read freezes all others.
+//! 2. A row holds two numbers, and the kernel gives the number of a closed socket to the next one
+//!    that opens. The old row then names another client's socket, which gets the wrong bytes.
 //! 3. An end is not passed on: when one side closes, the other is never told. So a client that
 //!    only ends its input (`shutdown(2)`) loses the answer.
-//! 4. Connecting to the upstream waits inside the loop, and everybody waits with it.
-//! 5. Rows are never freed: after `MAX_SOCKS` clients, counted from the start, nobody gets in.
-//! 6. Out of descriptors, `accept` fails, the event comes back at once, and the loop spins.
+//! 4. Connecting to the upstream blocks inside the loop, so all clients wait for it.
+//! 5. Rows are never freed: after `MAX_SOCKS` clients, counted from the start, it serves no more.
+//! 6. Out of descriptors, `accept` fails, the event is reported again at once, and the loop spins.
 //!
-//! One thing had to be decided to make it work at all: see `newest`.
+//! The document leaves one thing open that decides whether the proxy works at all: see `newest`.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -56,15 +56,17 @@ pub struct NaiveProxy {
 /// Creates the epoll instance that every socket is attached to (`epoll_create1(2)`).
 ///
 /// # Errors
-/// Fails when the process may not open another descriptor.
+///
+/// Fails if the process may not open another descriptor.
 pub fn create_loop() -> io::Result<Epoll> {
     Ok(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?)
 }
 
-/// Adds a socket to the loop; its number comes back with each of its events (`epoll_ctl(2)`).
+/// Adds a socket to the loop; each of its events carries its number (`epoll_ctl(2)`).
 ///
 /// # Errors
-/// Fails when the kernel is out of memory or watches.
+///
+/// Fails if the kernel is out of memory or watches.
 pub fn loop_attach(epoll: &Epoll, sock: &Socket, events: EpollFlags) -> io::Result<()> {
     let number = u64::from(sock.as_raw_fd().cast_unsigned());
     Ok(epoll.add(sock, EpollEvent::new(events, number))?)
@@ -73,16 +75,18 @@ pub fn loop_attach(epoll: &Epoll, sock: &Socket, events: EpollFlags) -> io::Resu
 /// Creates the listening socket, as in stage 1.
 ///
 /// # Errors
-/// Fails when the address is in use or not ours.
+///
+/// Fails if the address is already in use, or is none of this machine.
 pub fn create_server(address: SocketAddr) -> io::Result<Socket> {
     stage1_server::listen(address, &ListenOptions::default())
 }
 
 impl NaiveProxy {
-    /// Puts the parts together: an empty route table, and a loop that watches the listening socket.
+    /// Creates a proxy with an empty route table and a loop that watches the listening socket.
     ///
     /// # Errors
-    /// Fails when the listening socket cannot be attached.
+    ///
+    /// Fails if the listening socket cannot be attached.
     pub fn new(epoll: Epoll, listen_sock: Socket, upstream: Vec<SocketAddr>) -> io::Result<Self> {
         loop_attach(&epoll, &listen_sock, EpollFlags::EPOLLIN)?;
         Ok(NaiveProxy {
@@ -99,10 +103,11 @@ impl NaiveProxy {
         })
     }
 
-    /// Waits for events and handles them, for ever.
+    /// Waits for events and handles them, forever.
     ///
     /// # Errors
-    /// Fails when `epoll_wait(2)` does; what a peer does never ends the loop.
+    ///
+    /// Fails if `epoll_wait(2)` does; no peer can end the loop.
     pub fn loop_run(&mut self) -> io::Result<()> {
         let mut events = [EpollEvent::empty(); MAX_EVENTS];
         loop {
@@ -123,7 +128,7 @@ impl NaiveProxy {
         }
     }
 
-    /// Accepts a client, connects to the upstream server for it, and writes both down as a row.
+    /// Accepts a client, connects to the upstream server for it, and adds both as a row.
     fn accept_connection(&mut self) {
         match self.accept_pair() {
             Ok((conn_sock, upstream_sock)) => self.add_row(conn_sock, upstream_sock),
@@ -131,7 +136,7 @@ impl NaiveProxy {
         }
     }
 
-    /// Opens both sockets before either is written down, so that no error leaves half a row.
+    /// Opens both sockets before the row is added, so that no error leaves half a row.
     fn accept_pair(&self) -> io::Result<(Socket, Socket)> {
         let (conn_sock, _peer) = self.listen_sock.accept()?;
         self.check_room(&conn_sock)?;
@@ -142,7 +147,7 @@ impl NaiveProxy {
         Ok((conn_sock, upstream_sock)) // on every error above, the drop closes what was opened
     }
 
-    /// Refuses what does not fit into the arrays; the caller then closes the client at once.
+    /// Fails if the socket does not fit into the arrays; the caller then closes the client at once.
     fn check_room(&self, sock: &Socket) -> io::Result<()> {
         if self.route_table_size < MAX_SOCKS && place(sock.as_raw_fd()) < MAX_SOCKS {
             return Ok(());
@@ -170,7 +175,7 @@ impl NaiveProxy {
         );
     }
 
-    /// Connects to the upstream server with stage 2's client. It waits, and so does every client.
+    /// Connects to the upstream server with stage 2's client. It blocks, and every client waits.
     fn connect_upstream(&self) -> io::Result<Socket> {
         stage2_client::connect(&self.upstream_addrs, CONNECT_TIMEOUT)
     }
@@ -213,12 +218,13 @@ impl NaiveProxy {
         Some(row[0])
     }
 
-    /// Whether the newest socket with this number is a client's: it may have been both in turn.
+    /// Returns whether the newest socket with this number is a client's: one number can have been
+    /// both, one after the other.
     fn is_conn_sock(&self, fd: RawFd) -> bool {
         newest(self.conns(), fd) > newest(self.upstreams(), fd)
     }
 
-    /// Whether the newest socket with this number is an upstream one.
+    /// Returns whether the newest socket with this number is an upstream one.
     fn is_upstream_sock(&self, fd: RawFd) -> bool {
         newest(self.upstreams(), fd) > newest(self.conns(), fd)
     }
@@ -231,7 +237,7 @@ impl NaiveProxy {
         &self.upstream_socks[..self.upstream_socks_size]
     }
 
-    /// Returns how many bytes came; 0 when the peer closed the connection or an error occurred.
+    /// Returns the number of bytes read; 0 if the peer closed the connection or an error occurred.
     fn receive(&self, fd: RawFd, buffer: &mut [u8]) -> usize {
         let Some(mut sock) = self.socket(fd) else {
             return 0;
@@ -239,16 +245,16 @@ impl NaiveProxy {
         sock.read(buffer).unwrap_or(0)
     }
 
-    /// Sends until everything is sent. Nobody else is served before this is done: the first fault.
+    /// Sends until everything is sent. No other client is served meanwhile: the first fault.
     fn send_message(&self, fd: RawFd, message: &[u8]) {
         let Some(sock) = self.socket(fd) else {
-            return; // the row is old and its number free: the bytes have nowhere to go
+            return; // the row is old and its number free, so the bytes are dropped
         };
         let mut bytes_written = 0;
         while bytes_written < message.len() {
             match sock.send(&message[bytes_written..]) {
                 Ok(n) => bytes_written += n,
-                // The document adds the -1 and never ends; a broken socket gets its own event.
+                // The document adds the -1 and loops forever; a broken socket gets its own event.
                 Err(error) => return debug!("{fd} takes no more bytes: {error}"),
             }
         }
@@ -268,11 +274,11 @@ impl NaiveProxy {
 
 /// Finds the last entry with a number in one of the arrays.
 ///
-/// The document says "cycle through", and not from which end. From the front, the proxy hangs in
-/// everyday use: the file server closes first, the next client gets the number that its end had,
-/// and from then on the oldest row answers for a number that has had two owners. Whoever searches
-/// from the back always finds the row of the socket that is open now, because one accept fills
-/// the same place of all three arrays, in order. What stays wrong is the other half of a row.
+/// The document says "cycle through", but not from which end. From the front, the proxy hangs in
+/// everyday use: the file server closes first, the next client gets the number of that socket, and
+/// from then on the oldest row answers for a number that has had two owners. A search from the back
+/// always finds the row of the socket that is open now, because one accept fills the same place of
+/// all three arrays, in order. Only the other number of an old row is still wrong.
 fn newest(socks: &[RawFd], fd: RawFd) -> Option<usize> {
     socks.iter().rposition(|&sock| sock == fd)
 }
@@ -285,7 +291,7 @@ fn number_of(event: &EpollEvent) -> RawFd {
     event.data() as RawFd
 }
 
-/// The index that belongs to a number; one beyond the arrays for a number that cannot be.
+/// Returns the index of a number; for an impossible number, one beyond the arrays.
 fn place(fd: RawFd) -> usize {
     usize::try_from(fd).unwrap_or(MAX_SOCKS)
 }
@@ -296,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    /// A proxy on a free port that nobody runs, with its upstream: a test calls each step itself.
+    /// A proxy on a free port without a running loop, with its upstream: a test calls each step.
     fn at_rest() -> (NaiveProxy, SocketAddr, TcpListener) {
         let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let listen_sock = create_server((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -357,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_row_is_taken_and_then_nobody_gets_in() {
+    fn the_last_row_is_taken_and_then_clients_are_refused() {
         let (mut proxy, address, _upstream) = at_rest();
         let _client = TcpStream::connect(address).unwrap();
         let (conn_sock, _) = proxy.listen_sock.accept().unwrap();

@@ -20,15 +20,15 @@ use stage4_proxy::{Config, Limits, raise_fd_limit};
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
-    /// Where clients come in; port 0 takes a free one
+    /// Address to accept clients on; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// How a client says where it wants to go
+    /// How the target of a client is determined
     #[arg(long, value_enum, default_value_t = IngressName::Fixed)]
     ingress: IngressName,
 
-    /// Where the clients of the fixed ingress go: NAME:PORT, IPV4:PORT or [IPV6]:PORT
+    /// Target of the fixed ingress: NAME:PORT, IPV4:PORT or [IPV6]:PORT
     #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
     upstream: Target,
 
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
     connect_timeout: Duration,
 
-    /// Time for a client to say what it wants
+    /// Time for a client to finish its handshake
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time_limit)]
     handshake_timeout: Duration,
 
@@ -57,7 +57,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "off")]
     idle_timeout: OptionalTime,
 
-    /// The same once one side has ended its output
+    /// Idle limit after one side has sent FIN, because the other may never answer
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
     half_close_timeout: Duration,
 
@@ -71,7 +71,7 @@ pub(crate) struct Options {
     inspect: Option<SocketAddr>,
 }
 
-/// The ways in.
+/// The ingresses that the command line can name.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum IngressName {
     /// Every client goes to --upstream
@@ -83,7 +83,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// When the limit of open files cannot be read or raised.
+    /// Fails if the limit of open files cannot be read or raised.
     pub(crate) fn into_config(self) -> io::Result<Config> {
         let ingress: Arc<dyn Ingress> = match self.ingress {
             IngressName::Fixed => Arc::new(Fixed::new(self.upstream)),

@@ -1,15 +1,17 @@
 //! The route table: a bounded array with one row for each session and one column for each side.
 //!
 //! ```text
-//!            client           upstream         value
-//! row 0   [ generation 7  | generation 8  |  a session ]
-//! row 1   [ empty         | empty         |  none      ]   <- on the free list
-//! row 2   [ generation 12 | empty         |  a session ]   still connecting
+//!          client          upstream        value
+//!        ┌───────────────┬───────────────┬─────────────┐
+//! row 0  │ generation 7  │ generation 8  │ a session   │
+//! row 1  │ empty         │ empty         │ none        │  on the free list
+//! row 2  │ generation 12 │ empty         │ a session   │  still connecting
+//!        └───────────────┴───────────────┴─────────────┘
 //! ```
 //!
-//! A [`Token`] names a cell and the generation of the socket that was put into it, so finding the
-//! session of an event takes one index and one comparison, and an event that is older than the
-//! cell's present socket finds nothing.
+//! A [`Token`] names a cell and the generation of the socket that was put into it. So finding the
+//! session of an event takes one index and one comparison, and an event of an earlier socket in the
+//! same cell finds no session.
 
 use crate::token::{Kind, Side, Token};
 
@@ -18,7 +20,7 @@ const EMPTY: u32 = 0;
 
 /// A bounded array of sessions, addressed by [`Token`].
 ///
-/// The memory of a row is touched first when the row is first used, so a large bound costs
+/// The kernel hands out the memory of a row when the row is first used, so a large bound costs
 /// nothing by itself.
 #[derive(Debug)]
 pub struct RouteTable<T> {
@@ -35,11 +37,11 @@ struct Row<T> {
 }
 
 impl<T> RouteTable<T> {
-    /// Makes an empty table of at most `capacity` rows.
+    /// Creates an empty table of at most `capacity` rows.
     ///
     /// # Panics
     ///
-    /// When `capacity` is more than [`Token::MAX_ROWS`].
+    /// Panics if `capacity` is more than [`Token::MAX_ROWS`].
     #[must_use]
     pub fn new(capacity: u32) -> Self {
         assert!(capacity <= Token::MAX_ROWS, "{capacity} rows are too many");
@@ -57,13 +59,13 @@ impl<T> RouteTable<T> {
         self.rows.len() - self.free.len()
     }
 
-    /// Says whether there is no session.
+    /// Returns whether there is no session.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Says whether [`RouteTable::insert`] would refuse.
+    /// Returns whether every row is taken, so that [`RouteTable::insert`] would fail.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity as usize
@@ -73,7 +75,7 @@ impl<T> RouteTable<T> {
     ///
     /// # Errors
     ///
-    /// Gives the session back when every row is taken.
+    /// Fails if every row is taken, and gives the session back.
     pub fn insert(&mut self, session: T) -> Result<u32, T> {
         if let Some(row) = self.free.pop() {
             self.rows[row as usize].session = Some(session);
@@ -91,12 +93,12 @@ impl<T> RouteTable<T> {
         }
     }
 
-    /// Mints the token of a socket that is put into a cell; the token of its predecessor is
-    /// stale from here on.
+    /// Mints the token of a socket that is put into a cell; the token of the previous socket is
+    /// stale from now on.
     ///
     /// # Panics
     ///
-    /// When the row holds no session.
+    /// Panics if the row holds no session.
     pub fn mint(&mut self, row: u32, side: Side) -> Token {
         self.last_generation = match self.last_generation.wrapping_add(1) {
             EMPTY => EMPTY + 1,
@@ -108,21 +110,21 @@ impl<T> RouteTable<T> {
         Token::new(row, side, self.last_generation)
     }
 
-    /// Empties one cell: its socket is about to be closed while the session goes on.
+    /// Empties one cell, because its socket is about to be closed while the session goes on.
     pub fn vacate(&mut self, row: u32, side: Side) {
         if let Some(cell) = self.rows.get_mut(row as usize) {
             cell.generations[side.column()] = EMPTY;
         }
     }
 
-    /// Returns the token of the socket that stands in a cell now.
+    /// Returns the token of the socket in a cell, or `None` if the cell is empty.
     #[must_use]
     pub fn token(&self, row: u32, side: Side) -> Option<Token> {
         let generation = self.rows.get(row as usize)?.generations[side.column()];
         (generation != EMPTY).then(|| Token::new(row, side, generation))
     }
 
-    /// Finds the session that a token means, or `None` when the token is stale or unknown.
+    /// Returns the session that a token names, or `None` if the token is stale or unknown.
     pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
         let Kind::Session(side) = token.kind() else {
             return None;
@@ -137,12 +139,12 @@ impl<T> RouteTable<T> {
         row.session.as_mut()
     }
 
-    /// Finds the session of a row.
+    /// Returns the session of a row.
     pub fn row_mut(&mut self, row: u32) -> Option<&mut T> {
         self.rows.get_mut(row as usize)?.session.as_mut()
     }
 
-    /// Takes the session out of a row and makes every token of the row stale.
+    /// Removes the session from a row, which makes every token of the row stale.
     pub fn remove(&mut self, row: u32) -> Option<T> {
         let taken = self.rows.get_mut(row as usize)?;
         let session = taken.session.take()?;
@@ -151,18 +153,18 @@ impl<T> RouteTable<T> {
         Some(session)
     }
 
-    /// Lists the sessions with their rows, in the order of the rows.
+    /// Iterates over the sessions and their rows, in the order of the rows.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..)
             .zip(&self.rows)
             .filter_map(|(number, row)| Some((number, row.session.as_ref()?)))
     }
 
-    /// Checks what must always be true of the table.
+    /// Checks the invariants of the table.
     ///
     /// # Panics
     ///
-    /// When an invariant is broken: a bug of ours.
+    /// Panics if one is broken, which is a bug of ours.
     pub fn check_invariants(&self) {
         assert!(self.rows.len() <= self.capacity as usize);
         let taken = self.rows.iter().filter(|row| row.session.is_some()).count();

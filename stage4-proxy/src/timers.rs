@@ -1,12 +1,12 @@
-//! Deadlines: at most one for each row of the route table, the earliest always at hand.
+//! Deadlines: at most one for each row of the route table, the earliest always on top.
 //!
-//! A binary heap that knows where each row's entry stands, so that a deadline can be moved or
-//! taken away and the heap never holds more entries than there are rows. The clock is the
-//! caller's: time is an argument.
+//! A binary heap that knows the place of each row's entry. So a deadline can be moved or cancelled
+//! in place, and the heap never holds more entries than there are rows. It reads no clock: the
+//! caller passes the time.
 
 use std::time::Instant;
 
-/// The place of a row that has no deadline.
+/// The place of a row without a deadline.
 const ABSENT: u32 = u32::MAX;
 
 /// A set of deadlines, one for each row at most.
@@ -14,7 +14,7 @@ const ABSENT: u32 = u32::MAX;
 pub struct Timers {
     /// A binary heap: the entry at `i` is due no later than those at `2i + 1` and `2i + 2`.
     heap: Vec<Entry>,
-    /// Where in the heap a row's entry stands, or [`ABSENT`].
+    /// The place of each row's entry in the heap, or [`ABSENT`].
     places: Vec<u32>,
 }
 
@@ -25,7 +25,7 @@ struct Entry {
 }
 
 impl Timers {
-    /// Makes an empty set.
+    /// Creates an empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -37,7 +37,7 @@ impl Timers {
         self.heap.len()
     }
 
-    /// Says whether there is no deadline.
+    /// Returns whether there is no deadline.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.heap.is_empty()
@@ -55,7 +55,7 @@ impl Timers {
         self.place(row).map(|place| self.heap[place].deadline)
     }
 
-    /// Sets the deadline of a row, in place of an earlier one; `None` takes it away.
+    /// Sets the deadline of a row and replaces its previous one; `None` cancels it.
     pub fn set(&mut self, row: u32, deadline: Option<Instant>) {
         match (self.place(row), deadline) {
             (None, None) => {}
@@ -68,7 +68,7 @@ impl Timers {
         }
     }
 
-    /// Takes out one row whose deadline is not after `now`, the earliest first.
+    /// Removes and returns one row whose deadline is not after `now`, the earliest first.
     pub fn expire(&mut self, now: Instant) -> Option<u32> {
         let first = *self.heap.first()?;
         if first.deadline > now {
@@ -96,15 +96,15 @@ impl Timers {
     }
 
     fn remove(&mut self, place: usize) {
-        let gone = self.heap.swap_remove(place);
-        self.places[gone.row as usize] = ABSENT;
+        let removed = self.heap.swap_remove(place);
+        self.places[removed.row as usize] = ABSENT;
         if place < self.heap.len() {
             self.note(place);
             self.restore(place);
         }
     }
 
-    /// Brings an entry whose deadline has changed to where it belongs.
+    /// Moves an entry whose deadline has changed to its right place.
     fn restore(&mut self, place: usize) {
         let place = self.rise(place);
         self.sink(place);

@@ -1,21 +1,20 @@
-//! The 64 bits that epoll keeps for a socket and gives back with every event.
+//! The 64 bits that epoll stores for a socket and returns with each of its events.
 //!
 //! ```text
 //!  63                            32 31                      8 7       0
-//! +--------------------------------+-------------------------+---------+
-//! |           generation           |           row           |  kind   |
-//! +--------------------------------+-------------------------+---------+
+//! ┌────────────────────────────────┬─────────────────────────┬─────────┐
+//! │           generation           │           row           │  kind   │
+//! └────────────────────────────────┴─────────────────────────┴─────────┘
 //! ```
 //!
-//! The row and the kind say where in the route table the socket stands, so that no lookup is
-//! needed. The generation says *which* socket was meant: numbers of rows and of fds are used
-//! again, generations are not (for 2^32 sockets), so an event of a socket that is gone compares
-//! unequal and reaches nobody.
+//! The row and the kind are the socket's place in the route table, so that no search is needed. The
+//! generation tells *which* socket was meant. Rows and file descriptors are reused, but generations
+//! are not (for 2^32 sockets), so the event of a closed socket compares unequal and is dropped.
 
 use std::fmt;
 
 /// The two sockets of a session: one column of the route table each.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The socket that was accepted: column 0.
     Client,
@@ -52,16 +51,16 @@ impl fmt::Display for Side {
     }
 }
 
-/// What an event is about.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// The kind of source that an event comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// One socket of a session.
     Session(Side),
-    /// The listening socket: clients wait to be accepted.
+    /// The listening socket: clients are waiting in the accept queue.
     Listener,
     /// The eventfd: another thread has put a message into the mailbox.
     Waker,
-    /// The one connection that all clients share, with a generation and no row (stage 5).
+    /// The one connection that all clients share (stage 5): it has a generation and no row.
     Link,
 }
 
@@ -88,8 +87,8 @@ impl Kind {
     }
 }
 
-/// The address of a socket in the route table, with a guard against its predecessors.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// The place of a socket in the route table, with a guard against earlier sockets in that place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
     kind: Kind,
     row: u32,
@@ -118,7 +117,7 @@ impl Token {
     ///
     /// # Panics
     ///
-    /// When `row` is not below [`Token::MAX_ROWS`]: the route table never has such a row.
+    /// Panics if `row` is not below [`Token::MAX_ROWS`]: the route table never has such a row.
     #[must_use]
     pub fn new(row: u32, side: Side, generation: u32) -> Self {
         assert!(row < Self::MAX_ROWS, "row {row} does not fit into a token");
@@ -139,7 +138,7 @@ impl Token {
         }
     }
 
-    /// Returns what the token names.
+    /// Returns the kind of source that the token names.
     #[must_use]
     pub fn kind(self) -> Kind {
         self.kind
@@ -163,7 +162,7 @@ impl Token {
         u64::from(self.generation) << 32 | u64::from(self.row) << 8 | self.kind.bits()
     }
 
-    /// Unpacks a token, or returns `None` when the bits name nothing that [`Token::pack`] makes.
+    /// Unpacks a token, or returns `None` if the bits are none that [`Token::pack`] returns.
     #[must_use]
     pub fn unpack(bits: u64) -> Option<Self> {
         let [kind, row @ ..] = bits.to_le_bytes();

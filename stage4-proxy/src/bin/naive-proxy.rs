@@ -1,4 +1,4 @@
-//! The source document's proxy as a program: see `naive.rs` for what it does and does not do.
+//! The source document's proxy as a program: `naive.rs` lists what it does and its faults.
 
 use std::io;
 use std::net::SocketAddr;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Run it with `cargo bench -p stage4-proxy`. What each way costs in a running proxy, where a
-//! system call of about a microsecond stands beside each lookup, is another measurement.
+//! system call of about a microsecond comes with each lookup, is another measurement.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use stage4_proxy::token::{Side, Token};
 
 const SIZES: [usize; 6] = [8, 64, 512, 4_096, 32_768, 100_000];
 
-/// How many lookups until the first one comes again: so many that all rows of the largest table
-/// have their turn, and neither cache nor predictor knows the next one.
+/// Lookups until the sequence repeats: enough to reach all rows of the largest table, so that
+/// neither cache nor predictor knows the next one.
 const LOOKUPS: usize = 1 << 17;
 
 /// Standard streams, poller, listener, waker: the number of the first session's socket.
@@ -28,7 +28,7 @@ const FIRST_FD: usize = 6;
 /// As much of a session as a lookup has to touch, in a place of its own as in the proxy.
 struct Session {
     bytes: u64,
-    /// The rest of a session: what is next to it in memory is not its neighbour's first line.
+    /// The rest of a session, so that the next session starts in another cache line.
     _rest: [u64; 47],
 }
 
@@ -41,12 +41,12 @@ impl Session {
     }
 }
 
-/// What a client's and an upstream's socket of row `row` are numbered.
+/// Returns the descriptor numbers of the two sockets of a row.
 fn fds_of(row: usize) -> [usize; 2] {
     [FIRST_FD + 2 * row, FIRST_FD + 2 * row + 1]
 }
 
-/// Which rows have events: any of them, in no order.
+/// Returns the rows that have events, in random order.
 fn busy_rows(rows: usize) -> Vec<usize> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
@@ -60,7 +60,7 @@ fn busy_rows(rows: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Goes round and round in a list.
+/// Returns the items of a list in turn, again and again.
 fn in_turn<T: Copy>(list: Vec<T>) -> impl FnMut() -> T {
     let mut place = 0;
     move || {
@@ -69,7 +69,7 @@ fn in_turn<T: Copy>(list: Vec<T>) -> impl FnMut() -> T {
     }
 }
 
-/// The source document's way: look at every row until one holds the number.
+/// The source document's way: check every row until one holds the number.
 fn scan(criterion: &mut Criterion, rows: usize) {
     let table: Vec<[usize; 2]> = (0..rows).map(fds_of).collect();
     let mut sessions: Vec<Session> = (0..rows).map(Session::new).collect();

@@ -11,7 +11,7 @@ use crate::support::{
 
 #[test]
 fn e47_two_hundred_connect_at_once() {
-    let _test = Test::begin("One event may mean many clients: accept until nobody waits.");
+    let _test = Test::begin("One event may mean many clients: accept until EAGAIN.");
     let (proxy, _echo) = proxy_and_echo(&[]);
     let mut rng = Rng::for_test();
     proxy.stop();
@@ -29,8 +29,9 @@ fn e47_two_hundred_connect_at_once() {
 
 #[test]
 fn e47_a_hundred_visits_and_then_rest() {
-    let _test =
-        Test::begin("A read of 0 is the end of a direction: whoever ignores it spins and leaks.");
+    let _test = Test::begin(
+        "A read of 0 is the end of a direction: a proxy that ignores it spins and leaks.",
+    );
     let (proxy, _echo) = proxy_and_echo(&[]);
     echoes(&Client::connect(proxy.addr()));
     proxy.wait_for_rows(0);
@@ -45,7 +46,8 @@ fn e47_a_hundred_visits_and_then_rest() {
 
 #[test]
 fn e47_who_leaves_before_being_accepted_harms_nobody() {
-    let _test = Test::begin("accept may bring a connection that is dead already, or none: go on.");
+    let _test =
+        Test::begin("accept may return a connection that is broken already, or none: go on.");
     let (proxy, _echo) = proxy_and_echo(&[]);
     let other = Client::connect(proxy.addr());
     echoes(&other);
@@ -91,7 +93,7 @@ fn e47_one_more_than_allowed_waits_in_the_backlog() {
 #[test]
 fn e47_a_crowd_in_the_backlog_costs_no_memory() {
     let _test =
-        Test::begin("Who is not accepted costs the proxy nothing; all are served in the end.");
+        Test::begin("A client in the backlog costs the proxy nothing; all are served in the end.");
     let (proxy, _echo) = proxy_and_echo(&["--max-connections", "5"]);
     let first: Vec<_> = (0..5).map(|_| Client::connect(proxy.addr())).collect();
     first.iter().for_each(echoes);
@@ -113,7 +115,7 @@ fn e47_a_crowd_in_the_backlog_costs_no_memory() {
     proxy.wait_for_rows(0);
 }
 
-/// The names of the threads of the proxy that begin with `worker-`.
+/// Returns the names of the proxy's threads that begin with `worker-`.
 fn workers(proxy: &Proxy) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{}/task", proxy.pid()));
     let names = tasks.into_iter().flatten().flatten();

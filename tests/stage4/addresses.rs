@@ -1,4 +1,4 @@
-//! Exercise 4.6 through the library: names with several addresses, and lookups that take their time (E11, E13). The
+//! Exercise 4.6 through the library: names with several addresses, and slow lookups (E11, E13). The
 //! addresses are injected, because `localhost` may have one family only.
 
 use std::io;
@@ -85,7 +85,7 @@ fn with_addresses(addresses: &[SocketAddr]) -> Injected {
 #[test]
 fn e46_the_next_address_is_tried_after_a_refusal() {
     let _test =
-        Test::begin("A refused address is passed over; only the last one's failure counts.");
+        Test::begin("If an address refuses, try the next; only the last one's failure counts.");
     let (closed, echo) = (ClosedPort::start(), Scripted::echo());
     let proxy = with_addresses(&[closed.addr(), closed.addr(), echo.addr()]);
     echoes(&proxy.connect());
@@ -123,7 +123,7 @@ fn e46_the_next_address_is_tried_after_the_time_limit() {
 
 #[test]
 fn e46_an_address_that_fails_at_once_is_passed_over() {
-    let _test = Test::begin("connect(2) may fail before it waits: go on with the next address.");
+    let _test = Test::begin("connect(2) may fail at once: go on with the next address.");
     let echo = Scripted::echo();
     let unreachable = "127.255.255.255:80".parse().unwrap();
     echoes(&with_addresses(&[unreachable, echo.addr()]).connect());
@@ -171,8 +171,8 @@ fn e46_a_slow_lookup_delays_nobody() {
     });
     let first = proxy.connect();
     first.send(b"I can wait");
-    // Not only its session must be there: the lookup of another one must not overtake it.
-    eventually("the first lookup is under way", PATIENCE, || {
+    // Its session alone is not enough: the lookup of the second client must not overtake this one.
+    eventually("the first lookup is running", PATIENCE, || {
         asked.load(Ordering::SeqCst) == 1
     });
     for _ in 0..10 {
@@ -185,7 +185,7 @@ fn e46_a_slow_lookup_delays_nobody() {
 #[test]
 fn e46_a_late_answer_reaches_nobody() {
     let _test = Test::begin(
-        "The answer carries the token of who asked; who has left is not there any more.",
+        "The answer carries the token of the client that asked; it is stale if that client has left.",
     );
     let (late, echo) = (Scripted::echo(), Scripted::echo());
     let gates = [Gate::new("first lookup"), Gate::new("second lookup")];
@@ -204,7 +204,7 @@ fn e46_a_late_answer_reaches_nobody() {
     eventually_equal("lookups", &1, || asked.load(Ordering::SeqCst));
     leaving.reset();
     eventually_equal("sessions", &0, || control.snapshot().sessions.len());
-    // It gets the row of the one who left, and waits for an answer as that one did.
+    // It gets the row of the client that left, and waits for an answer as that one did.
     let next = proxy.connect();
     eventually_equal("sessions", &1, || control.snapshot().sessions.len());
     gates[0].open();

@@ -1,4 +1,4 @@
-//! Exercise 4.4, speed mismatch: a slow reader holds its own sender back, and nobody else (requirement B8).
+//! Exercise 4.4, speed mismatch: a slow reader holds back its own sender and no other (requirement B8).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -30,7 +30,7 @@ impl Blocks {
         Self { block, offset: 0 }
     }
 
-    /// Writes `total` bytes, and counts what was taken.
+    /// Writes `total` bytes, and counts those that were taken.
     fn write(&self, mut sink: &TcpStream, total: u64, taken: &AtomicU64) {
         for piece in self.block.chunks(256 * KIB).cycle() {
             let left = total - taken.load(Ordering::Relaxed);
@@ -62,7 +62,7 @@ impl Blocks {
         let (mut chunk, mut seen) = (vec![0; MIB], 0);
         while seen < total {
             match source.read(&mut chunk) {
-                Ok(0) => fail(format!("The end after {seen} bytes of {total}.")),
+                Ok(0) => fail(format!("The stream ended after {seen} bytes of {total}.")),
                 Ok(count) => {
                     self.check(&chunk[..count]);
                     seen += count as u64;
@@ -70,7 +70,7 @@ impl Blocks {
                 Err(error) => fail(format!("After {seen} bytes: {error}.")),
             }
         }
-        harness::ensure(seen == total, "More bytes have come than were sent.");
+        harness::ensure(seen == total, "More bytes arrived than were sent.");
     }
 }
 
@@ -83,17 +83,17 @@ fn pouring(seed: u64, total: u64) -> (Scripted, Arc<AtomicU64>) {
         match peer.number() {
             0 => {
                 Blocks::new(seed).write(stream, total, &count);
-                // Until the test has ended, in whichever way.
+                // It fails when the test ends, passed or not.
                 drop(std::io::copy(&mut stream, &mut std::io::sink()));
             }
-            // An echo ends with its test, in whichever way.
+            // An echo fails when its test ends, passed or not.
             _ => drop(std::io::copy(&mut &**peer.stream(), &mut stream)),
         }
     });
     (upstream, taken)
 }
 
-/// The gigabyte: towards a reader that sleeps.
+/// Sends a gigabyte towards a reader that sleeps.
 #[test]
 fn e44_a_gigabyte_towards_a_reader_that_sleeps() {
     const TOTAL: u64 = 1 << 30;
@@ -128,7 +128,7 @@ fn e44_a_gigabyte_towards_a_reader_that_sleeps() {
     );
 }
 
-/// Makes a sender push 100 MB at a reader that begins late, with others around; returns all that are connected then.
+/// Makes a sender push 100 MB at a reader that begins late, with other clients connected; returns all of them.
 #[track_caller]
 fn a_hundred_megabytes(proxy: &Proxy, hand: &Hand, upwards: bool) -> Vec<(Peer, Peer)> {
     const TOTAL: u64 = 100_000_000;
@@ -171,7 +171,7 @@ fn a_hundred_megabytes(proxy: &Proxy, hand: &Hand, upwards: bool) -> Vec<(Peer, 
 
 #[test]
 fn e44_a_slow_client_holds_only_its_own_upstream_back() {
-    let _test = Test::begin("Full is full: stop reading, and begin again when there is room.");
+    let _test = Test::begin("If the sink is full, stop reading; begin again when there is room.");
     let (proxy, hand) = proxy_and_hand(&[]);
     drop(a_hundred_megabytes(&proxy, &hand, false));
 }
@@ -212,7 +212,10 @@ fn e44_a_stalled_direction_does_not_stall_the_other() {
     let sending = client.send_in_background(upload.clone());
     upstream.expect(&upload);
     sending.join();
-    assert!(!download.is_done(), "nobody has read the download");
+    assert!(
+        !download.is_done(),
+        "the client has not read the download yet"
+    );
 }
 
 #[test]

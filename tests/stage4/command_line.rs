@@ -1,4 +1,4 @@
-//! Exercise 4.9: the command line, and what the program says when it cannot start.
+//! Exercise 4.9: the command line, and the messages of a program that cannot start.
 
 use std::net::TcpListener;
 
@@ -75,7 +75,9 @@ fn e49_a_port_in_use_is_one_clear_sentence() {
 
 #[test]
 fn e49_a_second_proxy_does_not_share_the_port() {
-    let _test = Test::begin("SO_REUSEPORT shares with every process of the same user: look first.");
+    let _test = Test::begin(
+        "SO_REUSEPORT shares the port with every process of the same user: check first.",
+    );
     for threads in ["1", "2"] {
         let (proxy, _echo) = proxy_and_echo(&["--threads", threads]);
         let address = proxy.addr_text();
@@ -120,8 +122,8 @@ fn e49_one_line_on_stdout_says_where() {
 #[test]
 fn e49_the_port_can_be_used_again_at_once() {
     let _test =
-        Test::begin("Connections of the last run rest in TIME_WAIT: SO_REUSEADDR before bind.");
-    // It closes first, and so does the proxy towards its client: that end rests in TIME_WAIT.
+        Test::begin("Connections of the last run are in TIME_WAIT: SO_REUSEADDR before bind.");
+    // It closes first, and so does the proxy towards its client: that end stays in TIME_WAIT.
     let source = Scripted::source(b"hello".to_vec());
     let start = |listen: &str, threads: &str| {
         let program = Program::new(program()).args(["--listen", listen, "--threads", threads]);

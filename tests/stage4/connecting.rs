@@ -1,4 +1,4 @@
-//! Exercise 4.6: connecting without blocking, and what becomes of a client whose upstream cannot be reached (E12, E14).
+//! Exercise 4.6: connecting without blocking, and the fate of a client whose upstream cannot be reached (E12, E14).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -54,7 +54,7 @@ fn e46_an_unknown_host_closes_the_client() {
 
 #[test]
 fn e46_a_black_hole_closes_the_client_after_the_time_limit() {
-    let _test = Test::begin("connect(2) alone waits for minutes: a timer ends it.");
+    let _test = Test::begin("connect(2) alone would wait for minutes: a timer ends it.");
     let hole = BlackHole::start();
     fails(&hole.addr().to_string(), "timed_out", "timed out");
 }
@@ -68,7 +68,7 @@ fn e46_an_unreachable_network_closes_the_client() {
 
 #[test]
 fn e46_any_other_failure_closes_the_client() {
-    let _test = Test::begin("What has no name of its own is counted as \"other\".");
+    let _test = Test::begin("A failure without a name of its own is counted as \"other\".");
     // A link-local address that does not say on which link: EINVAL, or EAFNOSUPPORT without IPv6.
     fails("[fe80::1]:80", "other", "connection failed");
 }
@@ -88,7 +88,7 @@ fn e46_the_time_limit_is_not_shorter_than_it_says() {
 #[test]
 fn e46_a_proxy_whose_upstream_comes_later() {
     let _test = Test::begin("A failure ends one session; the next client is a new attempt.");
-    // Bound and not listening: every connect is refused, and nobody else can take the port meanwhile.
+    // Bound and not listening: every connect is refused, and no other program can take the port meanwhile.
     let upstream = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     upstream.bind(&anywhere.into()).unwrap();
@@ -167,7 +167,7 @@ fn e46_a_connect_that_takes_its_time_delays_nobody() {
     }
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
 
-    // The queue has room again: what the second client said meanwhile, and its end, were kept for the upstream.
+    // The queue has room again: the bytes of the second client and its end were kept for the upstream.
     drop(upstream.accept().unwrap());
     let mut second_upstream = upstream.accept().unwrap();
     let mut seen = Vec::new();
@@ -181,7 +181,7 @@ fn e46_a_connect_that_takes_its_time_delays_nobody() {
 #[test]
 fn e46_a_client_that_leaves_while_its_upstream_is_being_connected() {
     let _test =
-        Test::begin("Nobody waits for that connection any more: end the session, keep the others.");
+        Test::begin("No client needs that connection any more: end the session, keep the others.");
     let hole = BlackHole::start();
     let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "30s"]);
     let before = proc::fd_count(proxy.pid());
@@ -198,7 +198,7 @@ fn e46_a_client_that_leaves_while_its_upstream_is_being_connected() {
 #[test]
 fn e46_a_client_that_has_ended_its_input_still_waits_for_its_upstream() {
     let _test =
-        Test::begin("A FIN before the upstream is there is no reason to give up, nor to spin.");
+        Test::begin("A FIN before the upstream is connected is no reason to give up, nor to spin.");
     let hole = BlackHole::start();
     let proxy = Proxy::with(hole.addr(), &["--connect-timeout", "3s"]);
     let client = Client::connect(proxy.addr());

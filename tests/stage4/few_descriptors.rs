@@ -40,8 +40,9 @@ fn e47_five_hundred_clients_die_at_once_under_64_descriptors() {
 
 #[test]
 fn e47_sixty_clients_at_once_under_32_descriptors() {
-    let _test =
-        Test::begin("Who finds no room waits in the backlog; a session that ends makes room.");
+    let _test = Test::begin(
+        "A client without a free row waits in the backlog; a session that ends makes room.",
+    );
     let (proxy, _echo) = with_few(32, &[]);
     let mut rng = Rng::for_test();
     let crowd: Vec<_> = (0..60)
@@ -83,7 +84,7 @@ fn e47_a_bound_above_the_descriptors_is_no_promise() {
 #[test]
 fn e47_descriptors_that_run_out_are_waited_for() {
     let _test =
-        Test::begin("EMFILE leaves the client in the backlog: look again later, do not spin.");
+        Test::begin("EMFILE leaves the client in the backlog: try again later, do not spin.");
     let echo = Scripted::echo();
     let proxy = Proxy::to(echo.addr());
     let first: Vec<_> = (0..3).map(|_| Client::connect(proxy.addr())).collect();
@@ -113,7 +114,7 @@ fn e47_descriptors_that_run_out_are_waited_for() {
 #[test]
 fn e47_bulk_works_under_few_descriptors() {
     let _test = Test::begin(
-        "What a transfer needs beyond its two sockets is optional: fall back to copying.",
+        "The pipe of a transfer is optional: without a descriptor for it, fall back to copying.",
     );
     let (proxy, _echo) = with_few(40, &[]);
     let bytes = Rng::for_test().bytes(3_000_000);

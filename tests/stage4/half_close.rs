@@ -72,7 +72,7 @@ fn e45_an_empty_conversation() {
     client.expect_eof();
 }
 
-/// One side sends 4 MiB and closes at once; the other begins to read when all of it is under way.
+/// One side sends 4 MiB and closes at once; the other begins to read when all of it has been sent.
 #[track_caller]
 fn all_of_it_and_then_the_end(proxy: &Proxy, from: Peer, to: &Peer) {
     let bytes = Rng::for_test().bytes(4 * MIB);
@@ -105,8 +105,9 @@ fn e45_an_upstream_that_closes_at_once_and_a_slow_client() {
 
 #[test]
 fn e45_a_client_that_closes_at_once_and_a_slow_upstream() {
-    let _test =
-        Test::begin("The client is gone, its bytes are not: the upstream gets all of them.");
+    let _test = Test::begin(
+        "The client has closed, its bytes are still there: the upstream gets all of them.",
+    );
     let hand = Hand::with(Scripted::options("upstream").receive_buffer(16 * KIB));
     let proxy = Proxy::to(hand.addr());
     let client = Connect::new().send_buffer(8 * MIB).to(proxy.addr());
@@ -118,7 +119,7 @@ fn e45_a_client_that_closes_at_once_and_a_slow_upstream() {
 
 #[test]
 fn e45_bytes_and_end_that_come_in_one_event() {
-    let _test = Test::begin("One event may tell of bytes and of the end: read until 0, not once.");
+    let _test = Test::begin("One event may announce bytes and the end: read until 0, not once.");
     let (proxy, hand) = proxy_and_hand(&[]);
     for length in [1, 32 * KIB, 32 * KIB + 1, 60_000] {
         let (client, upstream) = session(&proxy, &hand);
@@ -134,7 +135,8 @@ fn e45_bytes_and_end_that_come_in_one_event() {
 
 #[test]
 fn e45_an_end_stays_an_end() {
-    let _test = Test::begin("After one direction has ended, the other is as long as it likes.");
+    let _test =
+        Test::begin("After one direction has ended, the other may go on for as long as it likes.");
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();

@@ -114,8 +114,9 @@ fn foreign_address() -> Option<IpAddr> {
 
 #[test]
 fn e49_a_port_alone_means_loopback() {
-    let _test =
-        Test::begin("--inspect PORT listens on 127.0.0.1: nobody else's business by default.");
+    let _test = Test::begin(
+        "--inspect PORT listens on 127.0.0.1: by default no other machine may read the table.",
+    );
     let (proxy, _echo) = proxy_and_echo(&[]);
     assert!(proxy.inspector().addr().ip().is_loopback());
     assert_ne!(proxy.inspector().addr().port(), 0);
@@ -209,11 +210,11 @@ fn e49_the_metrics_can_be_read_by_prometheus() {
     assert_eq!(
         proxy.metrics()["proxy_bytes_total{direction=\"up\"}"],
         24.0,
-        "they never fall"
+        "counters never decrease"
     );
 }
 
-/// Hammers the inspector until the flag falls: pages, halves of requests, and visitors who never read.
+/// Loads the inspector until the flag is cleared: pages, half requests, and clients that never read.
 fn hammer(proxy: &Proxy, until: &std::sync::atomic::AtomicBool) {
     let quiet = harness::Connect::new().patience(Duration::from_secs(30));
     while !until.load(std::sync::atomic::Ordering::Relaxed) {
@@ -256,7 +257,7 @@ fn e49_the_relay_goes_on_while_the_inspector_is_hammered() {
 #[test]
 fn e49_visitors_who_say_nothing_block_neither_relay_nor_end() {
     let _test = Test::begin(
-        "Whoever connects to the inspector and is silent holds one thread for a while only.",
+        "A client of the inspector that stays silent holds one thread, and only for a while.",
     );
     let (proxy, hand) = proxy_and_hand(&[]);
     let silent: Vec<_> = (0..10)

@@ -46,7 +46,7 @@ fn e42_a_row_has_one_deadline() {
     timers.set(7, Some(now));
     timers.set(7, None);
     timers.set(9, None);
-    assert_eq!(timers.expire(now + 9 * second), None, "it was taken away");
+    assert_eq!(timers.expire(now + 9 * second), None, "it was cancelled");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn e43_a_buffer_gives_back_what_it_was_given() {
 
 #[test]
 fn e43_an_open_half_reads_only_what_it_has_room_for() {
-    let _test = Test::begin("While a byte waits, take no more: that is all of backpressure.");
+    let _test = Test::begin("While a byte is pending, read no more: that is all of backpressure.");
     let mut half = Half::new();
     assert_eq!((half.wants_read(), half.wants_write()), (true, false));
     half.keep(b"abc");
@@ -125,7 +125,7 @@ fn e43_the_fin_comes_after_the_last_byte() {
     half.end_of_input();
     assert_eq!(half.state(), HalfState::Draining);
     assert_eq!((half.wants_read(), half.wants_write()), (false, true));
-    assert!(!half.owes_fin(), "bytes still wait");
+    assert!(!half.owes_fin(), "bytes are still pending");
     half.sent(4);
     assert!(
         half.owes_fin() && half.wants_write(),
@@ -166,7 +166,7 @@ fn e43_bytes_in_a_pipe_are_bytes_that_wait() {
 
 #[test]
 fn e43_a_broken_sink_ends_a_half_in_any_state() {
-    let _test = Test::begin("Nobody is left to write to: forget the bytes, owe nothing.");
+    let _test = Test::begin("The sink is broken: drop the bytes, owe nothing.");
     let states: [fn(&mut Half); 4] = [
         |_| {},
         |half| half.keep(b"waits"),

@@ -14,7 +14,7 @@ use crate::support::{MIB, Proxy};
 
 /// A file whose bytes are no text, and how large it is.
 const BINARY: (&str, usize) = ("binary.dat", 3 * MIB + 5);
-/// What is asked for: the listing, files, a folder, and what is not there.
+/// The requested paths: the listing, files, a folder, and one that does not exist.
 const PATHS: [&str; 6] = [
     "/",
     "/a.txt",
@@ -72,7 +72,7 @@ const SCRIPT: &str = "onload = async () => {\n\
     document.getElementById('state').textContent = `${image.naturalWidth} and ${text}`;\n};\n";
 const IMAGE: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"37\" height=\"11\"><rect width=\"37\" height=\"11\"/></svg>\n";
 
-/// What one answer says: status and body.
+/// Status and body of one response.
 #[track_caller]
 fn get(client: &reqwest::blocking::Client, address: SocketAddr, path: &str) -> (u16, Vec<u8>) {
     let fetch = || {

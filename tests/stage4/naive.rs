@@ -13,7 +13,7 @@ use harness::{
     Client, Deadline, PATIENCE, Peer, Rng, Scripted, Server, Test, Upstream, ensure, eventually,
 };
 
-/// How long something is given that would happen at once if it happened at all.
+/// Time for an event that would happen at once if it happened at all.
 const QUIET: Duration = Duration::from_millis(400);
 
 /// Starts the naive proxy; `COURSE_BIN` must not replace it, because its faults are the subject.
@@ -32,7 +32,7 @@ impl Hand {
     fn start() -> Self {
         let (arrive, arrivals) = mpsc::channel();
         let scripted = Scripted::start("upstream", move |peer| {
-            // A test that is over no longer wants its connections.
+            // It fails when the test is over.
             drop(arrive.send(peer));
         });
         Hand { scripted, arrivals }
@@ -140,7 +140,7 @@ fn naive_the_newest_row_answers_for_a_number_that_came_back() {
     let _test = Test::begin("Search the route table from the back: see newest() in naive.rs.");
     let upstream = Hand::start();
     let proxy = proxy_to(&upstream.scripted.addr_text());
-    // What happens with any browser: the file server closes first, and the client a little later.
+    // As with any browser: the file server closes first, and the client a little later.
     let (first, its_upstream) = session(&proxy, &upstream);
     close_and_wait(&proxy, its_upstream);
     let (second, second_upstream) = session(&proxy, &upstream);
@@ -173,7 +173,7 @@ fn naive_an_upstream_that_refuses_costs_one_client_and_not_the_proxy() {
 
 #[test]
 fn naive_resets_on_either_side_do_not_end_the_proxy() {
-    let _test = Test::begin("What a peer does never ends the loop.");
+    let _test = Test::begin("No peer may end the loop.");
     let upstream = Hand::start();
     let proxy = proxy_to(&upstream.scripted.addr_text());
     let before = fd_count(proxy.pid());
@@ -185,7 +185,7 @@ fn naive_resets_on_either_side_do_not_end_the_proxy() {
 
     let (client, its_upstream) = session(&proxy, &upstream);
     its_upstream.reset();
-    drop(client.try_send(b"to nobody"));
+    drop(client.try_send(b"too late"));
     drop(client);
     fds_return_to(proxy.pid(), before);
 

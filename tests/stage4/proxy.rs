@@ -1,4 +1,4 @@
-//! A running proxy as the tests see it: the server, and what its inspector says.
+//! A running proxy as the tests see it: the server, and the replies of its inspector.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::support::program;
 
-/// How long nothing moves before a transfer stands still.
+/// A pause without a byte, after which a transfer counts as stalled.
 const STILL: Duration = Duration::from_millis(100);
 
 /// A running proxy whose inspector can be asked.
@@ -49,7 +49,7 @@ impl Proxy {
         self.inspector
     }
 
-    /// Returns what `/routes.json` says.
+    /// Returns the content of `/routes.json`.
     #[track_caller]
     pub(crate) fn routes(&self) -> Routes {
         let body = self.inspector.body("/routes.json");
@@ -92,7 +92,7 @@ impl Proxy {
         });
     }
 
-    /// Returns what `/metrics` says, by sample.
+    /// Returns the samples of `/metrics`.
     #[track_caller]
     pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
         let body = self.inspector.body("/metrics");
@@ -153,7 +153,7 @@ pub(crate) struct Cell {
 #[track_caller]
 pub(crate) fn wait_until_still(proxy: &Proxy) {
     let (mut before, mut since, mut looks) = (u64::MAX, Instant::now(), 0);
-    eventually("the transfer stands still", PATIENCE, || {
+    eventually("the transfer stalls", PATIENCE, || {
         let totals = proxy.routes().totals;
         let moved = ["bytes_up", "bytes_down"].map(|name| totals[name].as_u64().unwrap_or(0));
         let moved = moved.iter().sum();

@@ -9,7 +9,7 @@ use crate::support::{
     HALF_A_SECOND, KIB, MIB, Proxy, echoes, proxy_and_echo, proxy_and_hand, session, talk, unread,
 };
 
-/// The patience for what takes seconds already on a machine that is not busy.
+/// The patience for transfers that take seconds even on an idle machine.
 const LONG: Duration = Duration::from_secs(40);
 
 /// Opens a session and plays one direction after the other.
@@ -24,7 +24,7 @@ fn both_ways(play: impl Fn(&Peer, &Peer)) {
 
 #[test]
 fn e44_a_question_and_an_answer() {
-    let _test = Test::begin("What is read from the one is written to the other.");
+    let _test = Test::begin("Write to one side the bytes that were read from the other.");
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
     for _ in 0..5 {
@@ -96,10 +96,10 @@ fn e44_a_pause_is_not_the_end() {
 #[test]
 fn e44_a_burst_and_then_nothing() {
     let _test = Test::begin(
-        "An edge is told once: read until EAGAIN, or come back to what is left without being told.",
+        "An edge is reported once: read until EAGAIN, or come back to the rest without an event.",
     );
     both_ways(|from, to| {
-        // The sizes of the proxy's reads are its own affair, so these are no multiples of anything.
+        // A proxy chooses the sizes of its reads, so these are no multiples of anything.
         for length in [300 * KIB, 32 * KIB + 1, 3 * MIB + 7] {
             let bytes = Rng::for_test().bytes(length);
             let sending = from.send_in_background(bytes.clone());
@@ -112,8 +112,9 @@ fn e44_a_burst_and_then_nothing() {
 
 #[test]
 fn e44_a_burst_that_waits_before_the_proxy_looks() {
-    let _test =
-        Test::begin("What came before the first event is told by one event: take all of it.");
+    let _test = Test::begin(
+        "All bytes before the first event are reported by that one event: take all of them.",
+    );
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
     let bytes = Rng::for_test().bytes(300 * KIB);
@@ -128,7 +129,7 @@ fn e44_a_burst_that_waits_before_the_proxy_looks() {
     down.join();
 }
 
-/// Sends 8 MiB to a peer whose window is tiny and who begins to read late.
+/// Sends 8 MiB to a peer with a tiny window that begins to read late.
 #[track_caller]
 fn through_a_tiny_window(from: &Peer, to: &Peer) {
     let bytes = Rng::for_test().bytes(8 * MIB);
@@ -161,7 +162,8 @@ fn e44_a_tiny_receive_buffer_at_the_client() {
 
 #[test]
 fn e44_a_tiny_receive_buffer_at_the_upstream() {
-    let _test = Test::begin("Ask for EPOLLOUT while bytes wait, or they wait for ever.");
+    let _test =
+        Test::begin("Register for EPOLLOUT while bytes are pending, or they are pending forever.");
     let hand = Hand::with(Scripted::options("upstream").receive_buffer(4 * KIB));
     let proxy = Proxy::to(hand.addr());
     let (client, upstream) = session(&proxy, &hand);
@@ -191,7 +193,7 @@ fn e44_big_streams_in_both_directions_at_once() {
 /// A4: 64 MiB in each direction, through 100 clients at once.
 #[test]
 fn e44_a_hundred_clients_send_and_receive_at_once() {
-    let _test = Test::begin("Every byte reaches its own session, whoever else is busy.");
+    let _test = Test::begin("Every byte reaches its own session, however busy the others are.");
     const CLIENTS: usize = 100;
     const EACH: usize = 64 * MIB / CLIENTS + 1;
     let (proxy, _echo) = proxy_and_echo(&[]);
@@ -204,7 +206,7 @@ fn e44_a_hundred_clients_send_and_receive_at_once() {
         .iter()
         .map(|(client, bytes)| client.send_in_background(bytes.clone()))
         .collect();
-    // Everybody reads at the same time: else the first reader alone would make progress.
+    // All of them read at the same time: otherwise only the first reader would make progress.
     thread::scope(|scope| {
         for (client, bytes) in &clients {
             scope.spawn(move || {
@@ -240,8 +242,9 @@ fn e44_a_stop_and_a_continue_change_nothing() {
 
 #[test]
 fn e44_a_session_that_waits_costs_no_cpu() {
-    let _test =
-        Test::begin("A socket is nearly always writable: ask for that only while bytes wait.");
+    let _test = Test::begin(
+        "A socket is nearly always writable: register for that only while bytes are pending.",
+    );
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);

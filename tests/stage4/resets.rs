@@ -1,4 +1,4 @@
-//! Exercise 4.5, accidents: a reset is passed on as a reset, and ends nobody else.
+//! Exercise 4.5, accidents: a reset is passed on as a reset, and ends no other session.
 
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::{
     proxy_and_hand, session, talk, unread, wait_until_still,
 };
 
-/// How long nothing moves before a stream counts as full.
+/// A pause without a byte, after which a stream counts as full.
 const QUIET: Duration = Duration::from_millis(150);
 
 #[test]
@@ -63,8 +63,9 @@ fn e45_a_session_after_a_reset() {
 
 #[test]
 fn e45_what_came_before_the_reset_is_delivered() {
-    let _test =
-        Test::begin("EPOLLERR is a hint: read what is there until read(2) says what happened.");
+    let _test = Test::begin(
+        "EPOLLERR is a hint: read the bytes that are left until read(2) returns the error.",
+    );
     let (proxy, hand) = proxy_and_hand(&[]);
     for _ in 0..5 {
         let (client, upstream) = session(&proxy, &hand);
@@ -107,9 +108,8 @@ fn e45_an_answer_of_an_upstream_that_never_reads() {
 
 #[test]
 fn e45_what_is_under_way_outlives_the_side_that_sent_it() {
-    let _test = Test::begin(
-        "A sink that breaks ends its own direction; the other one delivers what it has.",
-    );
+    let _test =
+        Test::begin("A broken sink ends its own direction; the other one delivers its bytes.");
     let hand = Hand::with(Scripted::options("upstream").send_buffer(8 * KIB));
     let proxy = Proxy::to(hand.addr());
     let client = Connect::new().receive_buffer(16 * KIB).to(proxy.addr());
@@ -118,7 +118,7 @@ fn e45_what_is_under_way_outlives_the_side_that_sent_it() {
     let here = sockets::find(upstream.local(), upstream.remote());
     let under_way = sent - here.map_or(sent, |row| row.unsent);
     upstream.reset();
-    // What the client says now cannot be delivered: that is no reason to lose what it is about to read.
+    // These bytes cannot be delivered any more, but the client must not lose those that it is about to read.
     client.send(b"are you there?");
     let seen = client.drain().digest.bytes;
     assert!(
@@ -128,7 +128,7 @@ fn e45_what_is_under_way_outlives_the_side_that_sent_it() {
     proxy.wait_for_rows(0);
 }
 
-/// The reader of a transfer under way is gone: the sender learns it, and the row is free again.
+/// The reader of a running transfer has closed: the sender is reset, and the row is free again.
 #[track_caller]
 fn the_reader_leaves(proxy: &Proxy, from: &Peer, to: Peer, leave: fn(Peer)) {
     let bytes = vec![5; 64 * MIB];
@@ -145,8 +145,7 @@ fn the_reader_leaves(proxy: &Proxy, from: &Peer, to: Peer, leave: fn(Peer)) {
 
 #[test]
 fn e45_a_reader_that_resets_in_the_middle() {
-    let _test =
-        Test::begin("Bytes that wait for a dead sink are forgotten, and the source is reset.");
+    let _test = Test::begin("Bytes for a broken sink are dropped, and the source is reset.");
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
     the_reader_leaves(&proxy, &upstream, client, Peer::reset);

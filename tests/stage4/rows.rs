@@ -8,7 +8,7 @@ use crate::support::{Proxy, Row, proxy_and_echo, proxy_and_hand, session, talk};
 
 #[test]
 fn e41_row_milestone_1_a_client_is_one_row_one_upstream_accept_and_no_bytes() {
-    let _test = Test::begin("Accept, connect to the upstream, and both numbers stand in one row.");
+    let _test = Test::begin("Accept, connect to the upstream, and put both numbers into one row.");
     let (proxy, hand) = proxy_and_hand(&[]);
     assert_eq!(proxy.routes().sessions.len(), 0);
     let (client, _upstream) = session(&proxy, &hand);
@@ -63,7 +63,8 @@ fn find<'a>(rows: &'a [Row], client: &Client) -> &'a Row {
 
 #[test]
 fn e41_row_bytes_and_words_of_a_session() {
-    let _test = Test::begin("A row tells how much went each way, and who talks to whom (B10, E6).");
+    let _test =
+        Test::begin("A row counts the bytes of each direction and names both peers (B10, E6).");
     let hand = Hand::start();
     let target = format!("localhost:{}", hand.addr().port());
     let proxy = Proxy::with(&target, &["--prefer", "ipv4"]);
@@ -136,7 +137,7 @@ fn e41_row_two_thousand_visits_leave_nothing_behind() {
     proc::assert_cpu_idle(proxy.pid(), crate::support::HALF_A_SECOND);
 }
 
-/// Lets one session end and another begin within one turn of the proxy, and checks that the new one is its own.
+/// Ends one session and begins another within one turn of the proxy's loop, and checks that the new one gets only its own bytes.
 #[track_caller]
 fn one_goes_one_comes(proxy: &Proxy, hand: &Hand, leave: impl Fn(Client, Peer)) {
     let mut rng = Rng::for_test();
@@ -157,8 +158,9 @@ fn one_goes_one_comes(proxy: &Proxy, hand: &Hand, leave: impl Fn(Client, Peer)) 
 
 #[test]
 fn e41_row_an_event_of_a_closed_socket_does_not_reach_the_next() {
-    let _test =
-        Test::begin("Numbers are used again: an event belongs to the socket it was made for.");
+    let _test = Test::begin(
+        "Numbers are reused: an event belongs to the socket that it was registered for.",
+    );
     let (proxy, hand) = proxy_and_hand(&[]);
     for _ in 0..10 {
         one_goes_one_comes(&proxy, &hand, |client, upstream| {
@@ -167,7 +169,7 @@ fn e41_row_an_event_of_a_closed_socket_does_not_reach_the_next() {
         });
         one_goes_one_comes(&proxy, &hand, |client, upstream| {
             client.reset();
-            upstream.send(b"a late answer for the one who left");
+            upstream.send(b"a late answer for the first client");
             upstream.close();
         });
         one_goes_one_comes(&proxy, &hand, |client, upstream| {
@@ -181,7 +183,7 @@ fn e41_row_an_event_of_a_closed_socket_does_not_reach_the_next() {
 
 #[test]
 fn e41_row_reused_numbers_never_see_the_bytes_of_others() {
-    let _test = Test::begin("Whoever gets a number again gets a clean half with it.");
+    let _test = Test::begin("A session that reuses a number begins with clean halves.");
     let (proxy, hand) = proxy_and_hand(&[]);
     let mut rng = Rng::for_test();
     let mut numbers = HashSet::new();

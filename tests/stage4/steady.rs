@@ -1,4 +1,4 @@
-//! Exercise 4.4: what a transfer costs in system calls, seen with strace.
+//! Exercise 4.4: the system calls of a transfer, seen with strace.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ struct Trace {
 }
 
 impl Trace {
-    /// Attaches to the proxy, or says why it cannot.
+    /// Attaches to the proxy, or prints why it cannot.
     fn attach(proxy: &Proxy, folder: &Path) -> Option<Self> {
         let path = std::env::var_os("PATH")?;
         let program = std::env::split_paths(&path).map(|folder| folder.join("strace"));
@@ -38,7 +38,7 @@ impl Trace {
         Some(trace)
     }
 
-    /// Every thread of the proxy names strace as its tracer.
+    /// Returns whether every thread of the proxy names strace as its tracer.
     fn is_attached(&self, proxy: &Proxy) -> bool {
         let tasks = fs::read_dir(format!("/proc/{}/task", proxy.pid()));
         let tracer = format!("TracerPid:\t{}", self.strace.pid());
@@ -66,7 +66,7 @@ impl Trace {
 fn e44_no_epoll_ctl_while_bytes_flow() {
     const ROUNDS: usize = 500;
     let _test = Test::begin(
-        "Compare the interest with what is registered, and change it only when it differs.",
+        "Compare the interest with the registered one, and change it only if it differs.",
     );
     let (proxy, _echo) = proxy_and_echo(&[]);
     let client = Client::connect(proxy.addr());

@@ -39,7 +39,7 @@ fn ends_with_0(proxy: &Proxy, within: Duration) {
 
 #[test]
 fn e49_without_sessions_a_signal_ends_the_proxy_at_once() {
-    let _test = Test::begin("Nobody to wait for: end with 0.");
+    let _test = Test::begin("No session is open: end with 0 at once.");
     for signal in SIGNALS {
         for threads in ["1", "3"] {
             let (proxy, _echo) = proxy_and_echo(&["--threads", threads, "--drain-timeout", "60s"]);
@@ -137,7 +137,7 @@ fn e49_the_second_signal_does_not_wait() {
 
 #[test]
 fn e49_a_tiny_drain_limit_ends_at_once() {
-    let _test = Test::begin("A limit that has passed is not waited for.");
+    let _test = Test::begin("Do not wait for a limit that has passed.");
     let (proxy, hand) = proxy_and_hand(&["--drain-timeout", "1ms"]);
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);
@@ -149,7 +149,8 @@ fn e49_a_tiny_drain_limit_ends_at_once() {
 
 #[test]
 fn e49_who_came_before_the_signal_is_served() {
-    let _test = Test::begin("Closing a listener resets its backlog: accept who waits there first.");
+    let _test =
+        Test::begin("Closing a listener resets its backlog: accept the clients there first.");
     let (proxy, _echo) = proxy_and_echo(&LONG);
     let mut rng = Rng::for_test();
     proxy.stop();

@@ -1,4 +1,4 @@
-//! What the tests of stage 4 share: sessions through a proxy, and how they end.
+//! Shared by the tests of stage 4: sessions through a proxy, and how they end.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -25,18 +25,18 @@ pub(crate) fn program() -> PathBuf {
 pub(crate) fn connect_and_be_closed(proxy: SocketAddr) {
     match Connect::new().try_to(proxy) {
         Ok(client) => drop(client.expect_closed()),
-        // ENOTCONN is what getpeername(2) says of a connection that was reset meanwhile.
+        // getpeername(2) fails with ENOTCONN if the connection was reset meanwhile.
         Err(error)
             if [ErrorKind::ConnectionReset, ErrorKind::NotConnected].contains(&error.kind()) => {}
         Err(error) => fail(format!("A client cannot connect to {proxy}: {error}.")),
     }
 }
 
-/// Checks that nobody listens any more to a peer that has read the end of its stream: what it sends is answered by a
+/// Checks that the other end is closed for a peer that has read the end of its stream: further bytes are answered by a
 /// reset.
 #[track_caller]
 pub(crate) fn expect_reset_after_eof(peer: &Peer) {
-    let what = format!("what {} sends is answered by a reset", peer.name());
+    let what = format!("further bytes of {} are answered by a reset", peer.name());
     eventually(&what, PATIENCE, || peer.try_send(b"?").is_err());
 }
 
@@ -46,8 +46,8 @@ pub(crate) fn expect_reset_while_sending(sent: &std::io::Result<()>) {
     let kinds = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
     match sent {
         Err(error) if kinds.contains(&error.kind()) => {}
-        Err(error) => fail(format!("The sender is not reset but {error}.")),
-        Ok(()) => fail("Everything was sent, although nobody reads."),
+        Err(error) => fail(format!("The sender was not reset, its error is: {error}.")),
+        Ok(()) => fail("Everything was sent, although the other end does not read."),
     }
 }
 

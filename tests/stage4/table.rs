@@ -58,7 +58,7 @@ fn e41_each_side_of_a_row_leads_to_its_session() {
 
 #[test]
 fn e41_a_full_table_gives_the_session_back() {
-    let _test = Test::begin("The bound is a promise: beyond it, insert returns what it was given.");
+    let _test = Test::begin("The bound is a promise: beyond it, insert gives the session back.");
     let mut table = RouteTable::new(2);
     let first = table.insert("a").unwrap();
     assert!(!table.is_full());
@@ -73,8 +73,7 @@ fn e41_a_full_table_gives_the_session_back() {
 
 #[test]
 fn e41_a_token_of_the_past_reaches_nobody() {
-    let _test =
-        Test::begin("A row is used again, a generation is not: compare before you deliver.");
+    let _test = Test::begin("A row is reused, a generation is not: compare before you deliver.");
     let mut table = RouteTable::new(4);
     let row = table.insert("first").unwrap();
     let old = SIDES.map(|side| table.mint(row, side));
@@ -120,9 +119,8 @@ fn e41_what_is_no_token_of_a_session_reaches_nobody() {
 
 #[test]
 fn e41_many_sessions_come_and_go() {
-    let _test = Test::begin(
-        "Keep a list of free rows; a row stands on it once, and only while it is free.",
-    );
+    let _test =
+        Test::begin("Keep a list of free rows; a row is on it once, and only while it is free.");
     let mut rng = Rng::for_test();
     let mut table = RouteTable::new(16);
     let mut alive: Vec<(Token, u64)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Exercise 4.8: what has waited too long ends, and nothing else does.
+//! Exercise 4.8: a session that exceeds its time limit ends, and no other does.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const HALF_CLOSE: &str = "--half-close-timeout";
 const IDLE: &str = "--idle-timeout";
 /// The time limit of most proxies here; a slow machine gets more.
 const LIMIT: Duration = Duration::from_millis(700);
-/// The time limit where something must happen before it passes: longer than a busy machine lets anybody wait.
+/// The time limit where something must happen before it passes: longer than any delay of a busy machine.
 const LONG_LIMIT: Duration = Duration::from_millis(2100);
 /// A pause that is much shorter than the long limit, and so many of them that together they are longer.
 const PAUSE: Duration = Duration::from_millis(120);
@@ -32,7 +32,7 @@ fn limited_to(limit: Duration, option: &str) -> (Proxy, Hand) {
     proxy_and_hand(&[option, &harness::option(limit)])
 }
 
-/// Checks that not less than a time limit has passed.
+/// Checks that at least a time limit has passed.
 #[track_caller]
 fn not_too_early(limit: Duration, since: Instant) {
     let took = since.elapsed();
@@ -60,8 +60,9 @@ fn both_are_reset(since: Instant, client: &Client, upstream: &Peer) {
 
 #[test]
 fn e48_half_closed_and_silent_is_over() {
-    let _test =
-        Test::begin("After one FIN a silent session may wait for nobody: reset it after a while.");
+    let _test = Test::begin(
+        "After one FIN the other side may never answer: reset a silent session after a while.",
+    );
     let (proxy, hand) = limited(HALF_CLOSE);
     let since = Instant::now();
     let (client, upstream) = session(&proxy, &hand);
@@ -81,7 +82,7 @@ fn e48_half_closed_and_silent_is_over() {
 #[test]
 fn e48_the_half_close_limit_begins_with_the_end() {
     let _test =
-        Test::begin("Who was silent for long and then ends gets the whole limit for the answer.");
+        Test::begin("A client that ends after a long silence gets the whole limit for its answer.");
     let (proxy, hand) = limited_to(LONG_LIMIT, HALF_CLOSE);
     let (client, upstream) = session(&proxy, &hand);
     client.send(b"a question that takes its time");
@@ -112,7 +113,7 @@ fn e48_a_slow_reader_keeps_what_was_sent_before_the_limit() {
 
 #[test]
 fn e48_any_byte_puts_the_half_close_limit_off() {
-    let _test = Test::begin("The limit counts silence: each byte that moves begins it anew.");
+    let _test = Test::begin("The limit counts silence: each byte that moves restarts it.");
     let (proxy, hand) = limited_to(LONG_LIMIT, HALF_CLOSE);
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();
@@ -130,7 +131,7 @@ fn e48_any_byte_puts_the_half_close_limit_off() {
 #[test]
 fn e48_an_open_tunnel_may_be_silent_for_ever() {
     let _test =
-        Test::begin("Without --idle-timeout, a session in which nobody has ended never times out.");
+        Test::begin("Without --idle-timeout, a session with both directions open never times out.");
     let (proxy, hand) = proxy_and_hand(&["--half-close-timeout", "50ms"]);
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);
@@ -206,14 +207,15 @@ fn e48_a_deadline_of_the_past_does_not_meet_the_next_session() {
 
 #[test]
 fn e48_a_reader_that_stalls_after_the_end_is_over_too() {
-    let _test =
-        Test::begin("Bytes that nobody takes do not move: the half-closed session is silent.");
+    let _test = Test::begin(
+        "Bytes that the peer does not take do not move: the half-closed session is silent.",
+    );
     let (proxy, hand) = limited(HALF_CLOSE);
     let client = Connect::new().receive_buffer(4096).to(proxy.addr());
     let upstream = hand.next();
     client.half_close();
     upstream.expect_eof();
-    // More than all buffers on the way take: the kernel's default lets a receive buffer grow to 32 MiB.
+    // More than all buffers on the path take: the kernel's default lets a receive buffer grow to 32 MiB.
     expect_reset_while_sending(&upstream.try_send(&vec![1; 64 * MIB]));
     proxy.wait_for_metric("proxy_timeouts_total{kind=\"half_close\"}", 1.0);
     proxy.wait_for_rows(0);
@@ -222,7 +224,7 @@ fn e48_a_reader_that_stalls_after_the_end_is_over_too() {
 #[test]
 fn e48_a_transfer_that_flows_is_never_idle() {
     let _test = Test::begin("Bytes that move put the limit off, in bulk as one by one.");
-    // The kernel's buffers take some MiB: what counts is what the proxy moves, so each piece is larger than that.
+    // The kernel's buffers take some MiB: only bytes that the proxy moves count, so each piece is larger than that.
     const PIECE: usize = 6 * MIB;
     // The transfer takes longer than the limit.
     let bytes = vec![7; 26 * PIECE];

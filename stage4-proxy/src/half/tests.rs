@@ -5,24 +5,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// The bytes that one event is about.
+/// The bytes of one event.
 const BYTES: &[u8] = b"abc";
 const COUNT: usize = BYTES.len();
 
-/// Every situation that a half can be in: its state, and where bytes wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Every situation that a half can be in: its state, and the place of its pending bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
-    /// Open, and nothing waits.
+    /// Open, and no byte is pending.
     Open,
-    /// Open, bytes wait in memory.
+    /// Open, bytes are pending in memory.
     Kept,
-    /// Open, bytes wait in a pipe.
+    /// Open, bytes are pending in a pipe.
     Piped,
-    /// Draining, bytes wait in memory.
+    /// Draining, bytes are pending in memory.
     LastKept,
-    /// Draining, bytes wait in a pipe.
+    /// Draining, bytes are pending in a pipe.
     LastPiped,
-    /// Draining, and nothing waits but the FIN.
+    /// Draining, and only the FIN is missing.
     Owing,
     Closed,
 }
@@ -57,7 +57,7 @@ impl At {
         half
     }
 
-    /// Looks which situation a half is in.
+    /// Returns the situation of a half.
     fn of(half: &Half) -> Self {
         let (kept, piped) = (!half.pending().is_empty(), half.piped() > 0);
         match (half.state(), kept, piped) {
@@ -111,7 +111,7 @@ impl Tell {
         }
     }
 
-    /// Says whether the event tells of bytes that were read.
+    /// Returns whether the event is a read of bytes.
     fn is_read(self) -> bool {
         match self {
             Self::Keep | Self::EnterPipe | Self::Pass => true,
@@ -120,14 +120,14 @@ impl Tell {
     }
 }
 
-/// What a cell of the table says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The outcome in a cell of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// The half is there afterwards.
+    /// The half reaches this situation.
     Go(At),
     /// The half panics: its owner has a bug.
     Bug,
-    /// It does not come to that: the owner reads only when the half wants it.
+    /// It cannot happen, because the owner reads only if the half wants to.
     Unread,
 }
 
@@ -152,7 +152,7 @@ fn every_situation_and_event() {
     for (situation, row) in SITUATIONS.into_iter().zip(table) {
         for (event, expected) in EVENTS.into_iter().zip(row) {
             assert_eq!(
-                what_happens(situation, event),
+                outcome_of(situation, event),
                 expected,
                 "{situation:?}, {event:?}"
             );
@@ -160,7 +160,7 @@ fn every_situation_and_event() {
     }
 }
 
-fn what_happens(situation: At, event: Tell) -> Then {
+fn outcome_of(situation: At, event: Tell) -> Then {
     let mut half = situation.half();
     if event.is_read() && !half.wants_read() {
         return Then::Unread;
@@ -220,7 +220,7 @@ fn no_byte_comes_after_the_end() {
     }
 }
 
-/// What a random owner does next; the numbers are cut to what is possible.
+/// The next step of a random owner; the numbers are limited to the possible ones.
 #[derive(Clone, Debug)]
 enum Step {
     /// Reads some bytes, of which the sink takes some at once.
@@ -243,8 +243,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 0..80)
 }
 
-/// Plays the owner, who does only what the half asks for, and returns how many bytes it took from
-/// the source and how many got lost with the sink.
+/// Plays the owner, which does only what the half wants, and returns how many bytes it read from
+/// the source and how many were lost with the sink.
 fn play(half: &mut Half, step: &Step) -> (usize, usize) {
     match *step {
         Step::Copy(read, written) if half.wants_read() => {
@@ -267,7 +267,7 @@ fn play(half: &mut Half, step: &Step) -> (usize, usize) {
             (0, 0)
         }
         Step::Broken => {
-            let lost = waiting(half);
+            let lost = pending_bytes(half);
             half.sink_broken();
             (0, lost)
         }
@@ -284,12 +284,12 @@ fn write(half: &mut Half, count: usize) {
     }
 }
 
-fn waiting(half: &Half) -> usize {
+fn pending_bytes(half: &Half) -> usize {
     half.pending().len() + half.piped()
 }
 
 proptest! {
-    /// Whatever happens in whatever order: every byte that was taken was moved, waits, or was
+    /// Whatever happens in whatever order: every byte that was read was moved, is pending, or was
     /// lost with a broken sink; and a half never wants both to read and to write.
     #[test]
     fn every_byte_is_accounted_for(steps in steps()) {
@@ -300,9 +300,9 @@ proptest! {
             taken += more_taken;
             lost += more_lost;
             let moved = usize::try_from(half.moved()).unwrap();
-            prop_assert_eq!(moved + waiting(&half) + lost, taken);
+            prop_assert_eq!(moved + pending_bytes(&half) + lost, taken);
             prop_assert!(!(half.wants_read() && half.wants_write()));
-            prop_assert_eq!(half.has_pending(), waiting(&half) > 0);
+            prop_assert_eq!(half.has_pending(), pending_bytes(&half) > 0);
             let stuck = !half.wants_read() && !half.wants_write();
             prop_assert_eq!(stuck, half.state() == HalfState::Closed);
         }

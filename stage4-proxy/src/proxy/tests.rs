@@ -19,7 +19,7 @@ mod addresses;
 mod resolving;
 mod stale;
 
-/// A time limit that is meant to pass.
+/// A time limit that the test lets pass.
 const SHORT: Duration = Duration::from_millis(300);
 
 /// A proxy that ends with its test.
@@ -89,8 +89,8 @@ fn answering(addresses: Vec<SocketAddr>) -> Lookup {
     Arc::new(move |_| Ok(addresses.clone()))
 }
 
-/// The same, but only once `gate` is open: a client that is reset before its connect(2) has
-/// returned is told so by connect(2).
+/// The same, but only once `gate` is open, because the connect(2) of a client that is reset at once
+/// could fail itself.
 fn answering_behind(gate: &Gate, answer: Lookup) -> Lookup {
     let gate = gate.clone();
     Arc::new(move |target| {
@@ -141,11 +141,11 @@ impl Ingress for InTurn {
     }
 }
 
-/// A lookup that answers with one address, but holds `slow` up.
+/// A lookup that answers with one address, but holds back the answer for `slow`.
 struct Held {
     /// Opens when the slow name was asked for.
     asked: Gate,
-    /// Lets the answer go.
+    /// Releases the answer.
     release: Gate,
     lookup: Lookup,
 }
@@ -170,7 +170,7 @@ fn holding_slow(address: SocketAddr) -> Held {
     }
 }
 
-/// Greets first, as servers of mail do, and then wants to hear more.
+/// Greets first, as mail servers do, and then waits for input.
 #[derive(Debug)]
 struct Greeting {
     greeted: bool,
@@ -212,7 +212,7 @@ fn a_handshake_may_speak_first() {
     proxy.client().expect(b"welcome");
 }
 
-/// A client is watched for room only from the first time on that there was none.
+/// `EPOLLOUT` is added only after the first short write.
 #[test]
 fn a_client_that_is_slow_to_read_gets_everything() {
     let bytes = Rng::for_test().bytes(16 << 20);
@@ -222,7 +222,7 @@ fn a_client_that_is_slow_to_read_gets_everything() {
     let slow = Connect::new().receive_buffer(32 * 1024);
     let slow = slow.to(proxy.proxy().local_addr());
     let mut moved = 0;
-    eventually("the transfer stands still", PATIENCE, || {
+    eventually("the transfer stalls", PATIENCE, || {
         let before = std::mem::replace(&mut moved, proxy.totals().bytes_down);
         moved > 0 && moved == before
     });

@@ -16,9 +16,9 @@ use crate::limits::Limits;
 mod carrying;
 mod copying;
 
-/// No test waits longer than this for anything.
+/// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// As many bytes as one read takes in these tests.
+/// Bytes of one read in these tests.
 const CHUNK: usize = 4096;
 
 fn anywhere() -> SocketAddr {
@@ -38,7 +38,7 @@ fn tcp() -> (Socket, Socket) {
     (near, far)
 }
 
-/// What the kernel rounds up to its least.
+/// Shrinks the buffers to the least that the kernel allows.
 fn shrink(socket: &Socket) {
     socket.set_send_buffer_size(1).unwrap();
     socket.set_recv_buffer_size(1).unwrap();
@@ -72,7 +72,7 @@ impl Rig {
     fn new(pair: fn() -> (Socket, Socket), limits: &Limits) -> Self {
         let ((source, sender), (sink, reader)) = (pair(), pair());
         let poll = Poll::new().unwrap();
-        // As sockets that were connected: a fresh one waits for its first event.
+        // Like connected sockets, so that neither is ready before its first event.
         let [source, sink] = [source, sink].map(|near| Endpoint::connecting(near, anywhere()));
         for (endpoint, token) in [(&source, Token(0)), (&sink, Token(1))] {
             poll.register(endpoint, token, endpoint.interest()).unwrap();
@@ -89,7 +89,7 @@ impl Rig {
         }
     }
 
-    /// Takes in what the kernel has to tell, after at most `wait`, and says whether it was anything.
+    /// Notes the next events, after at most `wait`, and returns whether there were any.
     fn note_events(&mut self, wait: Duration) -> bool {
         let mut events = Events::with_capacity(8);
         self.poll.poll(&mut events, Some(wait)).unwrap();
@@ -102,7 +102,7 @@ impl Rig {
         !events.is_empty()
     }
 
-    /// Gives the direction one turn with whatever is known of its sockets.
+    /// Gives the direction one turn with the readiness that was noted.
     fn pump(&mut self) -> Result<Progress, Fault> {
         let (source, sink) = (&mut self.source, &mut self.sink);
         self.flow
@@ -119,7 +119,7 @@ impl Rig {
         }
     }
 
-    /// Does the same until a side turns out to be broken.
+    /// Does the same until a side is broken.
     fn pump_until_fault(&mut self) -> Fault {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -135,7 +135,7 @@ impl Rig {
         assert_eq!((&self.sender).write(bytes).unwrap(), bytes.len());
     }
 
-    /// Sends bytes and waits until they are known to be there.
+    /// Sends bytes and waits until the source is readable.
     fn deliver(&mut self, bytes: &[u8]) {
         self.send(bytes);
         while !self.source.readable {
@@ -143,8 +143,8 @@ impl Rig {
         }
     }
 
-    /// Delivers what is just enough to count as bulk, and stops the sink before the part that
-    /// is not copied any more; so that part waits inside.
+    /// Delivers just enough bytes to count as bulk, and stops the sink before the last part, which
+    /// is not copied any more; so that part is pending.
     fn stall_in_bulk(&mut self) {
         self.deliver(&vec![7; CHUNK * (usize::from(BULK_AFTER) + 1)]);
         for _ in 0..BULK_AFTER {
@@ -153,31 +153,31 @@ impl Rig {
         self.stall();
     }
 
-    /// Lets what was delivered wait inside.
+    /// Stops the sink, so that the delivered bytes are pending.
     fn stall(&mut self) {
         self.sink.writable = false;
         assert_eq!(self.pump().unwrap(), Progress::Idle);
     }
 
-    /// Where bytes wait: in memory, in a pipe.
-    fn waiting(&self) -> (usize, usize) {
+    /// Returns the number of pending bytes: in memory, in a pipe.
+    fn pending(&self) -> (usize, usize) {
         (self.flow.half.pending().len(), self.flow.half.piped())
     }
 
-    /// Lets go what waits.
+    /// Lets the pending bytes pass.
     fn resume(&mut self) {
         self.sink.writable = true;
         self.pump().unwrap();
-        assert_eq!(self.waiting(), (0, 0));
+        assert_eq!(self.pending(), (0, 0));
     }
 
-    /// What the far reader meets: bytes, the end (0), or an error such as `WouldBlock`.
+    /// Returns what the far reader gets: bytes, the end (0), or an error such as `WouldBlock`.
     fn read(&self) -> Result<usize, io::ErrorKind> {
         let room = &mut [0; 64 * 1024];
         (&self.reader).read(room).map_err(|error| error.kind())
     }
 
-    /// Says whether the pool has a pipe to lend, and which one is lent again does not matter.
+    /// Returns whether the pool has a pipe to lend.
     fn pool_has_a_pipe(&mut self) -> bool {
         let pipe = self.scratch.pipes.lend();
         let has = pipe.is_some();
@@ -207,12 +207,12 @@ fn the_fin_comes_after_the_last_byte() {
 }
 
 #[test]
-fn the_fin_waits_for_bytes_that_wait() {
+fn the_fin_waits_for_pending_bytes() {
     let mut rig = Rig::new(unix, &limits());
     rig.deliver(b"hello");
     shut(&rig.sender);
     rig.stall();
-    assert_eq!(rig.waiting(), (5, 0));
+    assert_eq!(rig.pending(), (5, 0));
     assert_eq!(rig.read(), Err(WouldBlock));
     rig.sink.writable = true;
     rig.pump_until(|rig| rig.flow.half.state() == HalfState::Closed);
@@ -232,16 +232,17 @@ fn the_last_fin_is_left_to_close() {
 fn bulk_is_spliced_and_small_transfers_are_copied_again() {
     let mut rig = Rig::new(unix, &limits());
     rig.stall_in_bulk();
-    assert_eq!(rig.waiting(), (0, CHUNK));
+    assert_eq!(rig.pending(), (0, CHUNK));
     rig.resume();
     rig.deliver(b"less");
     rig.pump().unwrap();
     rig.deliver(&[7; CHUNK]);
     rig.stall();
-    assert_eq!(rig.waiting(), (CHUNK, 0));
+    assert_eq!(rig.pending(), (CHUNK, 0));
 }
 
-/// Lets a splice find the source empty, and says where the next bulk waits: in memory, in a pipe.
+/// Lets a splice find the source empty, and returns where the next bulk is pending: in memory, in a
+/// pipe.
 fn after_an_empty_source(alone: bool, later: bool, turns: usize) -> (usize, usize) {
     let mut rig = Rig::new(unix, &limits());
     rig.scratch.alone = alone;
@@ -255,7 +256,7 @@ fn after_an_empty_source(alone: bool, later: bool, turns: usize) -> (usize, usiz
         assert_eq!(rig.pump().unwrap(), Progress::Unfinished);
     }
     rig.stall();
-    rig.waiting()
+    rig.pending()
 }
 
 #[test]
@@ -269,7 +270,7 @@ fn a_lone_transfer_whose_source_is_ahead_is_spliced() {
 }
 
 #[test]
-fn bulk_in_company_is_spliced_whoever_is_ahead() {
+fn bulk_in_company_is_spliced_even_when_ahead() {
     for (alone, later) in [(false, false), (false, true), (true, false)] {
         assert_eq!(after_an_empty_source(alone, later, 0), (0, CHUNK));
     }
@@ -285,7 +286,7 @@ fn small_transfers_never_count_as_bulk() {
     }
     rig.deliver(&[7; CHUNK]);
     rig.stall();
-    assert_eq!(rig.waiting(), (CHUNK, 0));
+    assert_eq!(rig.pending(), (CHUNK, 0));
 }
 
 #[test]
@@ -301,7 +302,7 @@ fn a_pipe_is_held_only_while_bytes_are_in_it() {
 fn a_pipe_with_the_bytes_of_a_dead_session_is_not_lent_again() {
     let mut rig = Rig::new(unix, &limits());
     rig.stall_in_bulk();
-    assert_eq!(rig.waiting(), (0, CHUNK));
+    assert_eq!(rig.pending(), (0, CHUNK));
     rig.flow.abandon(&mut rig.scratch.pipes);
     let pipe = rig.scratch.pipes.lend().expect("another pipe in its place");
     let error = pipe.empty_into(&rig.sink, CHUNK).unwrap_err();
@@ -318,7 +319,7 @@ fn without_a_pipe_bulk_is_copied() {
         },
     );
     rig.stall_in_bulk();
-    assert_eq!(rig.waiting(), (CHUNK, 0));
+    assert_eq!(rig.pending(), (CHUNK, 0));
 }
 
 #[test]
@@ -381,9 +382,9 @@ fn a_reset_of_the_source_is_not_an_end() {
     }
 }
 
-/// A read stops in front of urgent data (`tcp(7)`), so it brings less than there is.
+/// A read stops in front of urgent data (`tcp(7)`), so it is short although bytes are left.
 #[test]
-fn urgent_data_does_not_hold_up_what_comes_behind_it() {
+fn urgent_data_does_not_hold_up_the_bytes_behind_it() {
     let mut rig = Rig::new(tcp, &limits());
     rig.send(b"before");
     rig.sender.send_out_of_band(b"!").unwrap();

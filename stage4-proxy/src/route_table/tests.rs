@@ -10,7 +10,7 @@ use Side::{Client, Upstream};
 
 const CAPACITY: u32 = 5;
 
-/// A full-grown table with `sessions` in its first rows.
+/// Creates a table with `sessions` in its first rows.
 fn table_of<const N: usize>(sessions: [&'static str; N]) -> RouteTable<&'static str> {
     let mut table = RouteTable::new(CAPACITY);
     for session in sessions {
@@ -71,10 +71,10 @@ fn a_full_table_gives_the_session_back_and_has_room_again_after_a_removal() {
 }
 
 #[test]
-fn a_table_without_rows_takes_nobody() {
+fn a_table_without_rows_takes_no_session() {
     let mut table = RouteTable::new(0);
     assert!(table.is_full() && table.is_empty());
-    assert_eq!(table.insert("nobody"), Err("nobody"));
+    assert_eq!(table.insert("one too many"), Err("one too many"));
 }
 
 #[test]
@@ -166,7 +166,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // Two rows more than there can be: asking for them must be harmless.
+    // Two rows beyond the capacity, because asking for them must be harmless.
     let row = 0..CAPACITY + 2;
     let side = || prop_oneof![Just(Client), Just(Upstream)];
     let step = prop_oneof![
@@ -188,7 +188,7 @@ struct Model {
 }
 
 impl Model {
-    /// Does one step in both worlds and compares what they say.
+    /// Does one step in the table and in the model, and compares the results.
     fn step(&mut self, table: &mut RouteTable<usize>, step: &Step) {
         match *step {
             Step::Insert => self.insert(table),
@@ -244,10 +244,10 @@ impl Model {
         }
     }
 
-    /// Whom a token means: the session of its row while its socket stands in the cell.
+    /// Returns the session that a token names: that of its row, while its socket is in the cell.
     fn owner(&self, token: Token) -> Option<usize> {
-        let stands = self.sockets.values().any(|&other| other == token);
-        stands.then(|| self.sessions[&token.row()])
+        let is_current = self.sockets.values().any(|&other| other == token);
+        is_current.then(|| self.sessions[&token.row()])
     }
 }
 

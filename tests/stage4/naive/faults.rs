@@ -17,7 +17,7 @@ const ROUNDS: usize = 10;
 #[test]
 fn naive_fault_a_slow_reader_freezes_everyone() {
     let _test = Test::begin(
-        "send_message() waits until everything is sent, and nobody else is served meanwhile.",
+        "send_message() blocks until everything is sent, and no other client is served meanwhile.",
     );
     let upstream = Hand::start();
     let proxy = proxy_to(&upstream.scripted.addr_text());
@@ -29,7 +29,7 @@ fn naive_fault_a_slow_reader_freezes_everyone() {
     let mut question;
     let mut rounds = 0..ROUNDS;
 
-    // Frozen: nobody takes more for the slow reader, and the other client's question does not arrive.
+    // Frozen: the proxy takes no more for the slow reader, and the other client's question does not arrive.
     loop {
         ensure(rounds.next().is_some(), "no slow reader froze the proxy");
         let sent = slow_upstream.send_until_blocked(&chunk, QUIET, 64 << 20);
@@ -133,7 +133,7 @@ fn naive_fault_no_end_is_passed_on() {
 #[test]
 fn naive_fault_the_end_of_a_question_loses_the_answer() {
     let _test = Test::begin(
-        "A client that has said everything has not gone: it still waits for the answer.",
+        "A client that has sent its question and a FIN has not left: it waits for the answer.",
     );
     let upstream = Hand::start();
     let proxy = proxy_to(&upstream.scripted.addr_text());
@@ -142,14 +142,14 @@ fn naive_fault_the_end_of_a_question_loses_the_answer() {
     client.half_close();
     its_upstream.expect(b"question");
     client.expect_eof();
-    its_upstream.send(b"the answer that nobody gets");
+    its_upstream.send(b"the answer that is lost");
     its_upstream.wait_until_read();
     proxy.expect_alive();
 }
 
 #[test]
 fn naive_fault_a_slow_connect_freezes_everyone() {
-    let _test = Test::begin("connect_upstream() waits inside the loop.");
+    let _test = Test::begin("connect_upstream() blocks inside the loop.");
     let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listen(&upstream, Backlog::new(0).expect("0 is a backlog")).expect("a queue of one");
     let proxy = proxy_to(&upstream.local_addr().expect("an address").to_string());
@@ -157,7 +157,7 @@ fn naive_fault_a_slow_connect_freezes_everyone() {
     let (mut arrived, _) = upstream.accept().expect("its upstream connection");
     let mut rng = Rng::for_test();
 
-    // Newcomers fill the queue of an upstream that accepts nobody; then the proxy waits for room.
+    // Newcomers fill the backlog of an upstream that accepts no more; then the proxy waits for room.
     let mut newcomers = Vec::new();
     let question = loop {
         ensure(newcomers.len() < ROUNDS, "no connect froze the proxy");

@@ -1,4 +1,4 @@
-//! Which of a name's addresses is tried, and when the next one.
+//! The order in which the addresses of a name are tried.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Names that are looked up slowly, too late, or for nobody.
+//! Lookups that are slow, too late, or for a client that has left.
 
 use super::*;
 
@@ -46,11 +46,11 @@ fn an_answer_for_a_client_that_is_gone_is_counted_and_dropped() {
     assert_echoes(&next);
     held.release.open();
     proxy.await_stale_events(1);
-    assert_eq!(echo.accepts(), 1, "nobody connects for who is gone");
+    assert_eq!(echo.accepts(), 1, "no connect for a client that has left");
     assert_echoes(&next);
 }
 
-/// Goes to `slow:80` whatever the client says, and says why if that does not work.
+/// Sends every client to `slow:80`, and replies with the error if that fails.
 #[derive(Debug)]
 struct Asking;
 

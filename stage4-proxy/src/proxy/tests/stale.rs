@@ -32,12 +32,12 @@ impl Ingress for Stopping {
     }
 }
 
-/// A client has ended its input. While the loop stands still, its upstream ends, too, and the
+/// A client has ended its input. While the loop is stopped, its upstream ends, too, and the
 /// client resets: the kernel gives both events in one batch, and the first one ends the session.
 #[test]
-fn an_event_of_a_session_that_ended_in_the_same_batch_reaches_nobody() {
+fn an_event_of_a_session_that_ended_in_the_same_batch_is_dropped() {
     let listener = TcpListener::bind(anywhere()).unwrap();
-    let (stopped, go_on) = (Gate::new("the loop stands still"), Gate::new("it goes on"));
+    let (stopped, go_on) = (Gate::new("the loop is stopped"), Gate::new("it goes on"));
     let ingress = Stopping {
         clients: Mutex::new(0),
         target: Arc::new(target(&listener.local_addr().unwrap().to_string())),

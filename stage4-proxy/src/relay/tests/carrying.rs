@@ -30,15 +30,15 @@ fn far() -> impl Strategy<Value = Far> {
     )
 }
 
-/// Bytes of which no two stretches are alike, so that a lost or doubled one shows.
+/// Returns bytes without a repeated stretch, so that a lost or doubled one shows.
 fn pattern(total: usize) -> Vec<u8> {
     let words = (0_u32..).map(|number| number.wrapping_mul(0x9e37_79b9).to_le_bytes());
     words.flatten().take(total).collect()
 }
 
 impl Rig {
-    /// Carries the far ends' bytes as a worker does, who gives a turn only after an event or when
-    /// the last one was unfinished; returns what arrived.
+    /// Carries the far ends' bytes as a worker does, which gives a turn only after an event or when
+    /// the last one was unfinished; returns the bytes that arrived.
     fn carry(&mut self, far: &Far, bytes: &[u8]) -> Vec<u8> {
         let end = Instant::now() + PATIENCE;
         let (mut writes, mut reads) = (far.writes.iter().cycle(), far.reads.iter().cycle());
@@ -62,7 +62,7 @@ impl Rig {
         }
     }
 
-    /// Writes what the sender takes, and its FIN once after the last byte.
+    /// Writes as much as the sender takes, and its FIN once after the last byte.
     fn send_some(&self, unsent: &mut &[u8], most: usize) {
         let piece = &unsent[..most.min(unsent.len())];
         if let Ok(count) = (&self.sender).write(piece) {
@@ -73,7 +73,7 @@ impl Rig {
         }
     }
 
-    /// Reads at most once and says whether that was the end.
+    /// Reads at most once and returns whether that was the end.
     fn read_some(&self, seen: &mut Vec<u8>, most: usize) -> bool {
         let mut room = vec![0; most];
         match (&self.reader).read(&mut room) {
@@ -95,7 +95,7 @@ impl Rig {
 }
 
 proptest! {
-    // A transfer that hangs costs its whole patience: few tries to make it smaller.
+    // A transfer that hangs costs its whole patience, so shrink it in a few steps only.
     #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2, ..ProptestConfig::default() })]
 
     /// Every byte arrives, once and in order, however writes and reads are cut, however small the

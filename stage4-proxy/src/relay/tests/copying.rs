@@ -74,8 +74,8 @@ fn ready(script: Script) -> Endpoint<Script> {
 }
 
 #[test]
-fn what_the_sink_does_not_take_is_kept() {
-    // (what the write says, how many bytes were taken, whether the sink stays writable)
+fn bytes_that_the_sink_does_not_take_are_kept() {
+    // (result of the write, bytes taken, whether the sink stays writable)
     let table = [
         (Ok(ALL), 5, true),
         (Ok(2), 2, false),
@@ -95,17 +95,17 @@ fn what_the_sink_does_not_take_is_kept() {
 
 #[test]
 fn a_read_says_whether_another_one_makes_sense() {
-    // (what the read says, what it means, whether the source stays readable)
+    // (result of the read, its fill, whether the source stays readable)
     let table: [(io::Result<&[u8]>, _, _); 4] = [
         (Ok(b"12345678"), Fill::Full, true),
         (Ok(b"1234567"), Fill::Partial, false),
         (Err(WouldBlock.into()), Fill::Partial, false),
         (Err(Interrupted.into()), Fill::Partial, true),
     ];
-    for (read, taken, readable) in table {
+    for (read, fill, readable) in table {
         let what = format!("{read:?}");
         let mut rig = Rig::new(read, Some(Ok(ALL)));
-        assert_eq!(rig.copy().unwrap(), taken, "{what}");
+        assert_eq!(rig.copy().unwrap(), fill, "{what}");
         assert_eq!(rig.source.readable, readable, "{what}");
         assert!(rig.half.wants_read(), "{what}");
     }

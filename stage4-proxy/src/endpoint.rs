@@ -64,8 +64,8 @@ impl<S> Endpoint<S> {
     /// Returns whether the caller must register the socket again, because the interest has grown or
     /// epoll must check the socket once more. Asking clears the mark.
     ///
-    /// Most sockets take every write, so `EPOLLOUT` is added only after a short write. Then it stays
-    /// for the rest of the socket's life, because each change costs an epoll_ctl(2).
+    /// Most sockets take every write, so `EPOLLOUT` is added only after a short write. Then it
+    /// stays for the rest of the socket's life, because each change costs an epoll_ctl(2).
     pub(crate) fn take_rearm(&mut self) -> bool {
         if !self.writable && self.interest != wide() {
             self.interest = wide();
@@ -96,10 +96,10 @@ impl<S> Endpoint<S> {
 impl<S: Read> Endpoint<S> {
     /// Reads once (`read(2)`); returns `None` if there are no bytes yet, 0 at the end of input.
     ///
-    /// A short read has emptied the receive queue, and the next arrival is a new event (`epoll(7)`,
-    /// questions and answers). So it clears `readable`, and the read that would only return `EAGAIN`
-    /// is saved. There are two exceptions: an end that was announced already brings no further event,
-    /// and a read stops in front of urgent data. Then only the next read can tell.
+    /// A short read has emptied the receive queue, and the next arrival is a new event
+    /// (`epoll(7)`, questions and answers). So it clears `readable`, and the read that would only
+    /// return `EAGAIN` is saved. There are two exceptions: an end that was announced already brings
+    /// no further event, and a read stops in front of urgent data. Then only the next read can tell.
     ///
     /// # Errors
     ///
@@ -218,8 +218,8 @@ fn wide() -> Interest {
     Interest::BOTH.urgent().edge()
 }
 
-/// Sorts out the errors that only mean "not now": `EAGAIN` clears the flag, `EINTR` keeps it, because
-/// it says nothing about the socket.
+/// Sorts out the errors that only mean "not now": `EAGAIN` clears the flag, `EINTR` keeps it,
+/// because it says nothing about the socket.
 fn nothing_yet(error: io::Error, flag: &mut bool) -> io::Result<()> {
     let blocked = error.kind() == io::ErrorKind::WouldBlock;
     if !blocked && error.kind() != io::ErrorKind::Interrupted {

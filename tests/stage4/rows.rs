@@ -137,7 +137,8 @@ fn e41_row_two_thousand_visits_leave_nothing_behind() {
     proc::assert_cpu_idle(proxy.pid(), crate::support::HALF_A_SECOND);
 }
 
-/// Ends one session and begins another within one turn of the proxy's loop, and checks that the new one gets only its own bytes.
+/// Ends one session and begins another within one turn of the proxy's loop, and checks that the new one gets only its
+/// own bytes.
 #[track_caller]
 fn one_goes_one_comes(proxy: &Proxy, hand: &Hand, leave: impl Fn(Client, Peer)) {
     let mut rng = Rng::for_test();

@@ -21,6 +21,8 @@ pub(super) const COURSE_PARTS: &[&str] = &[
     "clippy.toml",
     FILE,
     "tests/Cargo.toml",
+    "tests/house",
+    "tests/house.rs",
     "tests/src",
     "tests/course/Cargo.toml",
     "tests/course/src",

@@ -7,9 +7,9 @@
 //! | chapters as built | directives that were not expanded, empty blocks of code |
 //! | pages | links and anchors that lead nowhere |
 //! | `SUMMARY.md` | chapters that it does not list, chapters of `course.toml` that it lacks |
-//! | boxes | an exercise whose box is missing, stands twice, or stands in another chapter |
-//! | figures | pictures that are older than their source, look bad, say too little to a screen reader, or are shown nowhere |
-//! | transcripts | what a terminal shows differently now, or is shown nowhere |
+//! | boxes | an exercise whose box is missing, appears twice, or is in another chapter |
+//! | figures | pictures that differ from their source, look bad, have too short an alternative text, or are shown nowhere |
+//! | transcripts | terminals that show something else now, or are shown nowhere |
 
 use std::fmt::Display;
 use std::fs;
@@ -28,28 +28,29 @@ use crate::{figures, links, text};
 use course::listing;
 use course::manifest::Manifest;
 
-/// What a look at the whole book has found.
+/// The result of the check.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     /// One sentence for each thing that is broken.
     pub(crate) problems: Vec<String>,
-    /// Chapters that were looked at.
+    /// The number of chapters that were checked.
     pub(crate) chapters: usize,
-    /// Links that were followed.
+    /// The number of links that were followed.
     pub(crate) links: usize,
 }
 
-/// Builds into a temporary folder and looks at the sources, the chapters and the pages; transcripts are not run.
+/// Builds the book into a temporary folder and checks sources, chapters and pages, but does not run the transcripts.
 ///
 /// # Errors
-/// When the book cannot be read or built at all.
+///
+/// Fails if the book cannot be read or built at all.
 pub(crate) fn find(root: &Path, log: &Problems) -> Result<Findings> {
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let mut book = load(root)?;
     book.config.build.build_dir = folder.path().join("book");
     let mut findings = in_sources(root, &book)?;
     match book.preprocess_book(&MarkdownRenderer::new()) {
-        // Without its directives the book cannot be built: each of them is told.
+        // The book cannot be built without its directives, so this is all that we can report.
         Err(error) => {
             let told = format!("{:#}", error.root_cause());
             findings.problems.extend(told.lines().map(str::to_owned));
@@ -65,7 +66,7 @@ pub(crate) fn find(root: &Path, log: &Problems) -> Result<Findings> {
             }
         }
     }
-    // The build runs the preprocessors once more and says the same again.
+    // Dropped, because the build runs the preprocessors again and would report the same twice.
     drop(log.take());
     book.build()?;
     findings.problems.extend(log.take());
@@ -75,7 +76,7 @@ pub(crate) fn find(root: &Path, log: &Problems) -> Result<Findings> {
     Ok(findings)
 }
 
-/// Looks at what was written: chapters, figures, transcripts, and how they belong together.
+/// Checks the sources: chapters, figures, transcripts, and the links between them.
 fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
     let places = Places::of(&book.book);
     let manifest = Manifest::load(root)?;

@@ -1,8 +1,8 @@
-//! `{{#item ...}}`: items of the code as they stand in their files.
+//! `{{#item ...}}`: items of the code, copied from their files.
 //!
 //! Comments and format are kept, the indentation is taken away, and so are the documentation comments, unless the
-//! directive says `+docs`: the chapter says the same in its own words. A function that is somebody's exercise is
-//! folded, so that nobody reads a solution by accident; `+open` shows it at once.
+//! directive says `+docs`: the chapter says the same in its own words. A function that is an exercise is folded,
+//! so that a student does not read a solution by accident; `+open` shows it at once.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -26,7 +26,8 @@ impl Block {
     /// Reads the words of a directive.
     ///
     /// # Errors
-    /// When a path is malformed, or there is none.
+    ///
+    /// Fails if a path is malformed, or there is none.
     pub(crate) fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self> {
         let (mut docs, mut open, mut paths) = (false, false, Vec::new());
         for word in words {
@@ -46,7 +47,8 @@ impl Block {
     /// Returns the block as Markdown.
     ///
     /// # Errors
-    /// When an item is not there.
+    ///
+    /// Fails if an item is not there.
     pub(crate) fn markdown(&self, root: &Path, manifest: &Manifest) -> Result<String> {
         let texts = self.paths.iter().map(|path| self.text(root, path));
         let code = texts.collect::<Result<Vec<_>>>()?.join("\n\n");

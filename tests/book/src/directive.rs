@@ -1,4 +1,4 @@
-//! Directives: lines like `{{#item FILE::NAME}}`, which stand for something that the course knows.
+//! Directives: lines like `{{#item FILE::NAME}}`, which the preprocessor replaces with something that the course knows.
 //!
 //! ```text
 //! {{#item stage3-epoll/src/client.rs::Client::wants_read}}   items of the code, several paths side by side
@@ -14,13 +14,13 @@
 /// A directive of ours, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Directive<'a> {
-    /// What it stands for.
+    /// The kind of its replacement.
     pub(crate) kind: Kind,
-    /// What follows the first word.
+    /// The text after the first word.
     pub(crate) rest: &'a str,
 }
 
-/// What a directive stands for.
+/// The kinds of replacements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Items of the code.
@@ -58,7 +58,7 @@ impl<'a> Directive<'a> {
     }
 }
 
-/// Goes through a chapter line by line and replaces those for which `replace` has something else.
+/// Replaces the lines of a chapter for which `replace` returns another text.
 pub(crate) fn replace_lines(
     markdown: &str,
     mut replace: impl FnMut(&str) -> Option<String>,
@@ -89,12 +89,12 @@ pub(crate) fn all(markdown: &str) -> Vec<Directive<'_>> {
     lines.filter_map(Directive::parse).collect()
 }
 
-/// Whether we are in a block of code, and what ends it.
+/// Tracks whether a line is in a block of code.
 #[derive(Default)]
 struct Fence(Option<(char, usize)>);
 
 impl Fence {
-    /// Tells whether this line belongs to a block of code, its first and last line among them.
+    /// Returns whether this line belongs to a block of code, its first and last line among them.
     fn is_code(&mut self, line: &str) -> bool {
         let line = line.trim();
         let first = line.chars().next().filter(|mark| ['`', '~'].contains(mark));

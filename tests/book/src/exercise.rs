@@ -13,7 +13,8 @@ use course::manifest::{Exercise, Manifest, Stage, tests_of_exercise};
 /// Returns the box of an exercise as Markdown.
 ///
 /// # Errors
-/// When there is no such exercise, or the tests of its stage cannot be read.
+///
+/// Fails if there is no such exercise, or the tests of its stage cannot be read.
 pub(crate) fn box_of(
     root: &Path,
     manifest: &Manifest,
@@ -133,13 +134,13 @@ fn needs(manifest: &Manifest, places: &Places, exercise: &Exercise) -> Result<St
     })
 }
 
-/// Says a number of things.
+/// Formats a count: `1 point`, `2 points`.
 pub(crate) fn count(number: u32, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")
 }
 
-/// Says how long something takes.
+/// Formats a duration in words: `1 hour 5 minutes`.
 pub(crate) fn time(minutes: u32) -> String {
     match (minutes / 60, minutes % 60) {
         (0, minutes) => count(minutes, "minute"),

@@ -3,9 +3,8 @@
 //! # Reading order
 //! 1. `source`: how a figure is written down: a head with caption and alternative text, commands.
 //! 2. `drawing` and `sequence`: the two kinds of figures and their commands.
-//! 3. `route`: the way of an arrow. `text`: fonts within a line, and how wide it will be.
-//! 4. `canvas`: what all of them are drawn with; `clash` finds what lies on top
-//!    of something else.
+//! 3. `route`: the path of an arrow. `text`: fonts within a line, and how wide it will be. `geometry`: points and rectangles.
+//! 4. `canvas`: the elements of all drawings; `clash` finds elements that overlap.
 
 mod canvas;
 mod clash;
@@ -25,10 +24,10 @@ use source::Source;
 
 use course::listing;
 
-/// The colours and fonts: the book links this file, a picture that stands alone contains it.
+/// The colours and fonts: the book links this file, a picture in a file of its own contains it.
 const STYLE: &str = include_str!("../../../book/theme/figures.css");
 
-/// The figure that takes the place of the interactive page where that cannot run, and its copy.
+/// The figure that replaces the interactive page where scripts cannot run, and its copy.
 const COPIED: (&str, &str) = ("loop-turn", "book/src/interactive/loop-turn.svg");
 
 /// A figure, drawn.
@@ -38,11 +37,11 @@ pub(crate) struct Figure {
     pub(crate) name: String,
     /// The caption.
     title: String,
-    /// What it shows, in words.
+    /// The alternative text.
     alt: String,
     /// The drawing, without fonts and colours of its own.
     svg: String,
-    /// What would not look well: text that is wider than its box, lines that leave the picture.
+    /// Flaws in its look: text that is wider than its box, lines that leave the picture.
     problems: Vec<String>,
 }
 
@@ -50,7 +49,8 @@ impl Figure {
     /// Reads the figure `name` of the book and draws it.
     ///
     /// # Errors
-    /// When there is no such source, or a command of it cannot be understood.
+    ///
+    /// Fails if there is no such source, or a command of it cannot be understood.
     pub(crate) fn read(root: &Path, name: &str) -> Result<Self> {
         let path = folder(root).join(name).with_extension("txt");
         let text =
@@ -83,7 +83,7 @@ impl Figure {
         })
     }
 
-    /// Returns the figure as a block of HTML without an empty line, to stand in a chapter.
+    /// Returns the figure as a block of HTML for a chapter, without an empty line, because Markdown would end the block there.
     pub(crate) fn html(&self) -> String {
         let Self {
             name, svg, title, ..
@@ -94,7 +94,7 @@ impl Figure {
         )
     }
 
-    /// Returns the files that are not there or show something else.
+    /// Returns the files that are missing or out of date.
     fn outdated(&self, root: &Path) -> Vec<PathBuf> {
         let mut paths = vec![folder(root).join(&self.name).with_extension("svg")];
         if self.name == COPIED.0 {
@@ -104,7 +104,7 @@ impl Figure {
         paths
     }
 
-    /// Returns the figure as a file that can stand alone.
+    /// Returns the figure as an SVG file with its own style sheet.
     pub(crate) fn file(&self) -> String {
         self.svg.replacen(
             "</desc>\n",
@@ -114,10 +114,11 @@ impl Figure {
     }
 }
 
-/// Draws every figure anew, says what does not look well, and returns how many files have changed.
+/// Redraws every figure, prints flaws in its look, and returns how many files have changed.
 ///
 /// # Errors
-/// When one cannot be drawn or written.
+///
+/// Fails if one cannot be drawn or written.
 pub(crate) fn write_all(root: &Path) -> Result<usize> {
     let mut changed = 0;
     for name in names(root)? {
@@ -133,11 +134,12 @@ pub(crate) fn write_all(root: &Path) -> Result<usize> {
     Ok(changed)
 }
 
-/// Returns what is wrong with the figures: those that cannot be drawn or do not look well, and
-/// pictures that are not what their source gives.
+/// Returns the problems of all figures: sources that cannot be drawn, flaws in their look, and pictures that differ from
+/// their source.
 ///
 /// # Errors
-/// When the folder cannot be read.
+///
+/// Fails if the folder cannot be read.
 pub(crate) fn problems(root: &Path) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for name in names(root)? {
@@ -165,7 +167,8 @@ fn in_figure(root: &Path, figure: &Figure) -> Vec<String> {
 /// Returns the names of all figures, in order.
 ///
 /// # Errors
-/// When the folder cannot be read.
+///
+/// Fails if the folder cannot be read.
 pub(crate) fn names(root: &Path) -> Result<Vec<String>> {
     listing::stems(&folder(root), "txt")
 }

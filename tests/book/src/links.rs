@@ -9,22 +9,23 @@ use regex::Regex;
 
 use course::listing;
 
-/// Pages that mdBook makes itself, out of what the others say.
+/// Pages that mdBook generates from the others.
 const MADE: [&str; 3] = ["print.html", "toc.html", "404.html"];
 
-/// What a look at all links has found.
+/// The result of the check.
 #[derive(Debug)]
 pub(crate) struct Links {
-    /// Links inside the book that were followed.
+    /// The number of links inside the book that were followed.
     pub(crate) count: usize,
     /// One sentence for each that leads nowhere.
     pub(crate) broken: Vec<String>,
 }
 
-/// Follows every link between the pages below `folder`; links to other places are left alone.
+/// Follows every link between the pages below `folder`; links to other sites are not followed.
 ///
 /// # Errors
-/// When a page cannot be read.
+///
+/// Fails if a page cannot be read.
 pub(crate) fn check(folder: &Path) -> Result<Links> {
     let pages = read_pages(folder)?;
     let mut links = Links {
@@ -99,7 +100,7 @@ fn follow(folder: &Path, pages: &Pages, from: &Path, link: &str) -> Option<&'sta
     }
 }
 
-/// Takes out `.` and `..`.
+/// Resolves `.` and `..`.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {

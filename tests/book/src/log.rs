@@ -1,4 +1,4 @@
-//! What mdBook complains about while it builds.
+//! The warnings of mdBook while it builds.
 //!
 //! A missing include or an unclosed tag is a line in mdBook's log and the build goes on. Here such a
 //! line is a problem.
@@ -17,18 +17,21 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub(crate) struct Problems(Arc<Mutex<Vec<String>>>);
 
 impl Problems {
-    /// Begins to listen to mdBook's log, for the rest of the process.
+    /// Subscribes to mdBook's log, for the rest of the process.
     ///
     /// # Errors
-    /// When somebody listens already.
+    ///
+    /// Fails if the process has a subscriber already.
     pub(crate) fn listen() -> Result<Self> {
         let problems = Self::default();
         let subscriber = tracing_subscriber::registry().with(problems.clone());
-        subscriber.try_init().context("the log is already taken")?;
+        subscriber
+            .try_init()
+            .context("the log has a subscriber already")?;
         Ok(problems)
     }
 
-    /// Takes out what has come so far.
+    /// Returns the problems so far and removes them.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -37,7 +40,7 @@ impl Problems {
 impl<S: Subscriber> Layer<S> for Problems {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
-        // The parsers below mdBook grumble about things that are none of the book's business.
+        // Skipped, because the parsers below mdBook warn about things that do not concern the book.
         if *metadata.level() <= Level::WARN && metadata.target().starts_with("mdbook") {
             let mut sentence = Sentence::default();
             event.record(&mut sentence);

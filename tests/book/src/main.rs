@@ -72,11 +72,11 @@ struct Options {
     #[arg(long, conflicts_with = "open")]
     no_open: bool,
 
-    /// Draw the pictures anew from their sources in book/figures, and build nothing
+    /// Redraw the pictures from their sources in book/figures, and build nothing
     #[arg(long, conflicts_with_all = ["check", "open"])]
     figures: bool,
 
-    /// Record a transcript of book/transcripts anew, or all of them, and build nothing
+    /// Record a transcript of book/transcripts again, or all of them, and build nothing
     #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["check", "open"])]
     record: Option<Option<String>>,
 }
@@ -123,14 +123,14 @@ fn make(options: &Options) -> Result<()> {
     if options.open {
         return open(&page);
     }
-    // Somebody at a terminal who has a browser wants to read; a script does not.
+    // Only at a terminal, because a script has no use for a browser.
     if !options.no_open && io::stdout().is_terminal() && open(&page).is_err() {
         println!("No browser could be started here: open that file in yours.");
     }
     Ok(())
 }
 
-/// Looks for everything that is broken.
+/// Finds everything that is broken.
 fn check(root: &Path, log: &Problems) -> Result<()> {
     let mut findings = check::find(root, log)?;
     findings.problems.extend(transcript::problems(root)?);

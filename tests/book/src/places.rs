@@ -1,4 +1,4 @@
-//! Where in the book something stands: boxes of exercises, items, the table of all exercises.
+//! The places of things in the book: boxes of exercises, items, the table of all exercises.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::directive::{self, Directive, Kind};
 use course::item::ItemPath;
 use course::manifest::{Exercise, Manifest};
 
-/// What the directives of all chapters say.
+/// The chapters of everything that directives refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     /// The exercises with a box, and the chapters that hold it.
@@ -24,7 +24,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Looks through the chapters of the book as they were written.
+    /// Reads the directives of all chapters, before they are expanded.
     pub(crate) fn of(book: &Book) -> Self {
         let mut places = Self::default();
         for chapter in book.chapters() {
@@ -47,7 +47,7 @@ impl Places {
                 self.shown.push((directive.kind, directive.rest.to_owned()))
             }
             Kind::Item => {
-                // What cannot be read is told when it is expanded.
+                // A malformed path is reported when the directive is expanded.
                 for path in Block::parse(directive.words()).map_or(Vec::new(), |block| block.paths)
                 {
                     self.items.entry(path).or_insert_with(|| chapter.to_owned());
@@ -61,7 +61,7 @@ impl Places {
         self.items.get(path).map(PathBuf::as_path)
     }
 
-    /// Tells whether a transcript or a figure is shown anywhere.
+    /// Returns whether a transcript or a figure is shown anywhere.
     pub(crate) fn shows(&self, kind: Kind, name: &str) -> bool {
         self.shown
             .iter()
@@ -104,7 +104,7 @@ impl Places {
                 )),
                 1 => {}
                 _ => problems.push(format!(
-                    "{chapter}: the box of exercise {} stands there {here} times",
+                    "{chapter}: the box of exercise {} appears {here} times",
                     exercise.id()
                 )),
             }
@@ -116,7 +116,7 @@ impl Places {
     }
 }
 
-/// Returns the name of the place where the box of an exercise stands.
+/// Returns the HTML id of an exercise's box.
 pub(crate) fn anchor(id: &str) -> String {
     format!("exercise-{}", id.replace('.', "-"))
 }

@@ -1,7 +1,7 @@
-//! Our preprocessor: it expands the directives of all chapters and says how long each takes.
+//! The preprocessor: it expands the directives of all chapters and adds the reading times.
 //!
-//! `cargo book` runs it in the same process. Plain mdBook runs it as a command, as `book.toml` says: it asks with the
-//! words `supports RENDERER` first, then gives the book as JSON and takes it back.
+//! `cargo book` runs it in the same process. Plain mdBook runs it as a command, as `book.toml` says: it first calls it
+//! with the words `supports RENDERER`, then sends the book as JSON and reads it back.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,14 +25,15 @@ use course::workspace;
 #[derive(Args, Debug)]
 #[command(hide = true)]
 pub(crate) struct Options {
-    /// What mdBook asks before: `supports RENDERER`
+    /// mdBook's question before the book: `supports RENDERER`
     question: Vec<String>,
 }
 
-/// Talks with mdBook over standard input and output.
+/// Serves mdBook over standard input and output.
 ///
 /// # Errors
-/// When mdBook says something that we do not understand, or a directive cannot be expanded.
+///
+/// Fails if mdBook says something that we do not understand, or a directive cannot be expanded.
 pub(crate) fn run(options: &Options) -> Result<()> {
     match options.question.as_slice() {
         [] => {
@@ -53,7 +54,7 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// Makes a preprocessor for the course at `root`.
+    /// Creates a preprocessor for the course at `root`.
     pub(crate) fn new(root: PathBuf) -> Self {
         Self { root }
     }
@@ -80,7 +81,7 @@ impl Preprocessor for Course {
     }
 }
 
-/// Loads the book with our preprocessor in this process, in the place of the command that `book.toml` names.
+/// Loads the book with the preprocessor in this process, instead of the command that `book.toml` names.
 ///
 /// # Errors
 ///
@@ -91,7 +92,7 @@ pub(crate) fn load(root: &Path) -> Result<MDBook> {
     Ok(book)
 }
 
-/// What is needed to expand a directive.
+/// The context in which directives are expanded.
 struct Desk<'a> {
     root: &'a Path,
     manifest: Manifest,
@@ -99,7 +100,7 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Expands all directives of a chapter and returns what cannot be expanded.
+    /// Expands all directives of a chapter and describes those that cannot be expanded.
     fn expand_chapter(&self, chapter: &mut Chapter) -> Vec<String> {
         let Some(path) = &chapter.path else {
             return Vec::new();

@@ -9,14 +9,14 @@ use crate::exercise::{of_chapter, time};
 use crate::places::Places;
 use course::manifest::Manifest;
 
-/// Words of prose that somebody reads in a minute who thinks about them, maybe not in their first language.
+/// Words of prose that a reader takes in per minute: with thought, and perhaps not in their first language.
 const WORDS_A_MINUTE: usize = 180;
-/// Lines of code that somebody reads in a minute.
+/// Lines of code per minute.
 const LINES_A_MINUTE: usize = 12;
-/// Pictures that somebody looks at in a minute.
+/// Pictures per minute.
 const FIGURES_A_MINUTE: usize = 2;
 
-/// Puts the reading time, and the time for the exercises, below the title of a chapter.
+/// Inserts the reading time, and the time for the exercises, below the title of a chapter.
 pub(crate) fn with_times(
     markdown: &str,
     manifest: &Manifest,

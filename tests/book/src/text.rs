@@ -1,10 +1,10 @@
-//! What can be wrong in the text of a chapter.
+//! Problems in the text of a chapter.
 
 use anyhow::Result;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use regex::Regex;
 
-/// Returns what is wrong: directives that are still there, code blocks with nothing in them.
+/// Describes the problems: directives that were not expanded, empty code blocks.
 pub(crate) fn problems(markdown: &str) -> Vec<String> {
     let mut problems = Vec::new();
     for line in markdown.lines().filter(|line| line.contains("{{#")) {
@@ -36,10 +36,11 @@ pub(crate) fn problems(markdown: &str) -> Vec<String> {
     problems
 }
 
-/// Returns the includes of parts of files: line numbers would show something else one day, and nobody would notice.
+/// Returns the includes of parts of files, because a range of lines silently shows something else after the next change.
 ///
 /// # Errors
-/// When the pattern is no pattern.
+///
+/// Fails if the pattern is no pattern.
 pub(crate) fn includes(markdown: &str) -> Result<Vec<String>> {
     let directive = Regex::new(r"\{\{#(?:rustdoc_)?include\s+([^\s}:]+):[^}]*\}\}")?;
     let parts = directive.find_iter(markdown);

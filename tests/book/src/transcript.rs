@@ -1,6 +1,6 @@
-//! `{{#transcript NAME}}`: a terminal as it was recorded in `book/transcripts/NAME.txt`, and the check that it still is so.
+//! `{{#transcript NAME}}`: a recorded terminal, `book/transcripts/NAME.txt`, and the check that it still shows the same.
 //!
-//! A transcript is what somebody types and sees, with the terminals numbered if there are several:
+//! A transcript has the input and the output of a terminal, or of several with numbers:
 //!
 //! ```text
 //! % varies: 127\.0\.0\.1:\d{5}
@@ -18,13 +18,13 @@
 //! |---|---|
 //! | `$ COMMAND`, `1$ COMMAND` | starts a command (a line of bash) in terminal 1; a `\` at the end continues it on the next line |
 //! | `1< TEXT` | types a line into the program that runs in terminal 1 |
-//! | `1>` | what follows has appeared in terminal 1 meanwhile (the recorder writes it) |
+//! | `1>` | output that appeared in terminal 1 meanwhile follows (the recorder writes it) |
 //! | `% eof 1`, `% interrupt 1` | Ctrl-D or Ctrl-C in terminal 1; the program ends then |
 //! | `% runs` | below a command: it keeps running until the end (the recorder writes it) |
 //! | `% ends` | below a command that is silent for long: the recorder waits for its end |
 //! | anything else | output |
 //!
-//! Lines for the runner at the head of the file, which nobody sees:
+//! Lines for the runner, at the head of the file; chapters do not show them:
 //!
 //! | line | meaning |
 //! |---|---|
@@ -34,8 +34,8 @@
 //! | `% needs: PROGRAM ...` | programs without which it cannot run (the usual ones, like curl, ss and strace, are known) |
 //! | `% # TEXT` | a remark |
 //!
-//! To write one, type the commands without their output and say `cargo book --record NAME`: the outputs are filled in. Said
-//! again, it records them anew. `cargo book --check` runs all of them and compares. The commands run in an empty folder, in a
+//! To write one, type the commands without their output and run `cargo book --record NAME`: it fills in the outputs, and
+//! replaces them when you run it again. `cargo book --check` runs all of them and compares. The commands run in an empty folder, in a
 //! network namespace with nothing but loopback, so that all ports are free; the course's programs are found by their names. The
 //! next step begins when the output of the last one is complete, or its program has ended; everything ends with the transcript.
 
@@ -74,10 +74,11 @@ const MAY_BE_MISSING: [&str; 12] = [
     "haproxy", "openssl",
 ];
 
-/// Runs all transcripts and returns what has become different.
+/// Runs all transcripts and describes what differs from the recording.
 ///
 /// # Errors
-/// When the programs cannot be built, or a session cannot be run.
+///
+/// Fails if the programs cannot be built, or a session cannot be run.
 pub(crate) fn problems(root: &Path) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let names = names(root)?;
@@ -101,7 +102,8 @@ pub(crate) fn problems(root: &Path) -> Result<Vec<String>> {
 /// Records a transcript, or all of them, and writes the outputs into their files.
 ///
 /// # Errors
-/// When a transcript is malformed, cannot be run here, or a step of it fails.
+///
+/// Fails if a transcript is malformed, cannot be run here, or a step of it fails.
 pub(crate) fn record(root: &Path, only: Option<&str>) -> Result<()> {
     let stage = Stage::build()?;
     let all = match only {
@@ -128,7 +130,7 @@ pub(crate) fn record(root: &Path, only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// What sessions are played with.
+/// The programs and the network for all sessions.
 struct Stage {
     /// A folder with links to the course's programs, and nothing else.
     programs: tempfile::TempDir,
@@ -143,7 +145,7 @@ impl Stage {
             let name = program.file_name().context("a program without a name")?;
             symlink(&program, programs.path().join(name))?;
         }
-        // Tried out in a process of its own, because nobody comes back from there.
+        // Tried in a process of its own, because a process cannot leave a network namespace again.
         let mut probe = Command::new(env::current_exe().context("cannot find ourselves")?);
         probe.args(["transcript", "--own-network"]);
         let own_network = probe
@@ -161,7 +163,7 @@ impl Stage {
         })
     }
 
-    /// Says why a transcript cannot be run on this machine.
+    /// Returns the reason why a transcript cannot be run on this machine.
     fn cannot_run(&self, transcript: &Transcript) -> Option<String> {
         let words = transcript.words();
         let known = MAY_BE_MISSING
@@ -180,7 +182,7 @@ impl Stage {
         ))
     }
 
-    /// Plays one session in a process that buries what the session leaves behind.
+    /// Plays one session in a process of its own, which kills everything that the session leaves behind.
     fn play(&self, path: &Path, record: bool) -> Result<Report> {
         let ourselves = env::current_exe().context("cannot find ourselves")?;
         let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
@@ -194,7 +196,7 @@ impl Stage {
         }
         command.current_dir(folder.path()).env("PATH", self.path()?);
         for (name, _) in env::vars_os() {
-            // What would change what the programs say, or where they connect to.
+            // Removed, because they change the programs' output or the address that they connect to.
             let text = name.to_string_lossy().to_lowercase();
             if text.starts_with("rust_")
                 || text.starts_with("course_")

@@ -26,14 +26,14 @@ use course::manifest::Manifest;
 use course::workspace;
 use report::{Report, StageReport, Verdict};
 
-/// What `--help` says about the verdicts and about cheating.
+/// The part of `--help` about verdicts, classes and cheating.
 const LIMITS: &str = "\
 Verdicts: passed; failed; timed out; could not build; could not be graded (no code, a link instead of a file, or a fault
 of this machine: look at it yourself). An exercise has its points when all of its tests pass.
 
 A class: every folder in CLASS is a submission. RESULTS/NAME has results.json, report.md and report.txt, and
-RESULTS/class.csv one row for each. Whoever is interrupted gives the same command again: what has a result for the
-same code and the same course is not graded twice.
+RESULTS/class.csv one row for each. After an interruption, give the same command again: a submission that has a result
+for the same code and the same course is not graded twice.
 
 Cheating that does not work: other tests, manifests, build scripts or cargo settings; links; include! of other files; unsafe
 code; printing `test result: ok`; ending the test process with 0; running the reference's program (with namespaces);
@@ -53,7 +53,7 @@ ask; the random bytes make that hard, not impossible. Without namespaces, a subm
 #[derive(Args, Debug)]
 #[command(after_long_help = LIMITS)]
 pub(crate) struct Options {
-    /// The submission; the workspace of this command, if none is named
+    /// The submission; default: the workspace of this command
     dir: Option<PathBuf>,
 
     /// Write a results.json for Gradescope
@@ -76,11 +76,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "all")]
     jobs: usize,
 
-    /// Where the results of a class go; CLASS-results, if nothing is said
+    /// Where the results of a class go; default: CLASS-results
     #[arg(long, value_name = "DIR", requires = "all")]
     out: Option<PathBuf>,
 
-    /// Grade again what has a result for the same code and the same course
+    /// Grade again, even if there is a result for the same code and the same course
     #[arg(long, requires = "all")]
     again: bool,
 
@@ -92,7 +92,8 @@ pub(crate) struct Options {
 /// Grades, prints the table and writes the files that were asked for.
 ///
 /// # Errors
-/// When nothing could be graded: no code, or code that does not compile in any stage.
+///
+/// Fails if nothing could be graded, because there is no code or no stage compiles.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(all) = &options.all {
         return class::run(options, all);
@@ -134,7 +135,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the tests of every stage once.
+/// Builds the tests of every stage once, so that grading finds everything compiled.
 fn prepare(root: &Path) -> Result<()> {
     let manifest = Manifest::load(root)?;
     let (guard, bench) = (Guard::strict(), Workbench::open(root, &manifest)?);
@@ -148,10 +149,10 @@ fn prepare(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Who is told how far it is.
+/// Receives a line of progress.
 type Tell<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// What grades one submission after another.
+/// Grades one submission after another.
 struct Grader<'a> {
     root: &'a Path,
     manifest: &'a Manifest,
@@ -161,10 +162,11 @@ struct Grader<'a> {
 }
 
 impl<'a> Grader<'a> {
-    /// Begins to grade; a starter has no reference.
+    /// Creates a grader; in a starter it has no reference.
     ///
     /// # Errors
-    /// When the record of a starter is damaged.
+    ///
+    /// Fails if the record of a starter is damaged.
     fn new(
         root: &'a Path,
         manifest: &'a Manifest,
@@ -184,7 +186,8 @@ impl<'a> Grader<'a> {
     /// Grades every stage of a submission, on its own earlier stages and, where those fail, on the reference's.
     ///
     /// # Errors
-    /// When the workbench cannot be filled, or cargo cannot be started.
+    ///
+    /// Fails if the workbench cannot be filled, or cargo cannot be started.
     fn grade(&self, submission: &Path, tell: Tell<'_>) -> Result<Report> {
         let mut stages: Vec<StageReport> = Vec::new();
         for (place, stage) in self.manifest.stages.iter().enumerate() {

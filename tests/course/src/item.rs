@@ -1,4 +1,4 @@
-//! Items: how a function (or a type, a constant) of the course is named, and where it lies in its file.
+//! Items: how a function (or a type, a constant) of the course is named, and where it is in its file.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,16 +10,16 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Block, Ident, ImplItem, Item, ReturnType, Signature, TraitItem, Type};
 
 /// The name of an item, like `stage3-epoll/src/client.rs::Client::send`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemPath {
     /// The file, relative to the workspace.
     pub file: PathBuf,
-    /// The type whose `impl` holds the item, or the trait, if it stands in one.
+    /// The type whose `impl` holds the item, or the trait that declares it.
     owner: Option<String>,
     name: String,
 }
 
-/// What a function's source text is made of, as byte ranges of its file.
+/// A function's source text, as byte ranges of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// From the first attribute or doc comment to the closing brace.
@@ -28,7 +28,7 @@ pub struct Function {
     pub body: Range<usize>,
 }
 
-/// Where any kind of item lies in its file, as byte ranges.
+/// The place of any kind of item in its file, as byte ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     /// From the first attribute or doc comment to the end.
@@ -40,7 +40,7 @@ pub struct Located {
 impl FromStr for ItemPath {
     type Err = Error;
 
-    /// Takes `FILE.rs::function` or `FILE.rs::Type::function` apart.
+    /// Parses `FILE.rs::function` or `FILE.rs::Type::function`.
     fn from_str(text: &str) -> Result<Self> {
         let (file, rest) = text
             .split_once(".rs::")
@@ -84,7 +84,8 @@ impl ItemPath {
     /// Reads the file below `root` and finds the function in it.
     ///
     /// # Errors
-    /// When the file cannot be read or [`ItemPath::find`] fails.
+    ///
+    /// Fails if the file cannot be read or [`ItemPath::find`] fails.
     pub fn read(&self, root: &Path) -> Result<(String, Function)> {
         let file = root.join(&self.file);
         let source = std::fs::read_to_string(&file)
@@ -96,7 +97,8 @@ impl ItemPath {
     /// Finds the function in the text of its file.
     ///
     /// # Errors
-    /// When there is no such function or more than one, or when its body cannot be replaced by `todo!`.
+    ///
+    /// Fails if there is no such function or more than one, or when its body cannot be replaced by `todo!`.
     pub fn find(&self, source: &str) -> Result<Function> {
         let file = self.parse(source)?;
         let mut found = self.all(&file);
@@ -114,7 +116,8 @@ impl ItemPath {
     /// Finds the item, of whatever kind, in the text of its file.
     ///
     /// # Errors
-    /// When there is no such item or more than one.
+    ///
+    /// Fails if there is no such item or more than one.
     pub fn locate(&self, source: &str) -> Result<Located> {
         let file = self.parse(source)?;
         let named = self.only(self.all(&file), "item")?;
@@ -147,7 +150,7 @@ impl ItemPath {
         }
     }
 
-    /// Refuses what does not compile with `todo!()` as its body.
+    /// Refuses a function that would not compile with `todo!()` as its body.
     fn can_be_blanked(&self, signature: &Signature) -> Result<()> {
         ensure!(
             signature.constness.is_none(),
@@ -156,7 +159,7 @@ impl ItemPath {
         if let ReturnType::Type(_, kind) = &signature.output {
             ensure!(
                 !matches!(**kind, Type::ImplTrait(_)),
-                "{self} returns impl Trait, which todo!() cannot stand for (E0277)"
+                "{self} returns impl Trait, which todo!() is not (E0277)"
             );
         }
         Ok(())
@@ -168,7 +171,7 @@ struct Named<'a> {
     owner: Option<String>,
     name: String,
     whole: Range<usize>,
-    /// What makes it an exercise: a function that a student can write.
+    /// Its signature and body, if it is a function and so can be an exercise.
     function: Option<(&'a Signature, &'a Block)>,
     attributes: &'a [Attribute],
 }
@@ -199,7 +202,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Returns an item and what stands in it.
+/// Returns an item and its members.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "syn may add kinds of items; the others have no name that we use"
@@ -262,7 +265,8 @@ fn is_test(attributes: &[Attribute]) -> bool {
 /// Returns the names of the functions with `#[test]` in a file, at any depth.
 ///
 /// # Errors
-/// When the text is not Rust.
+///
+/// Fails if the text is not Rust.
 pub fn test_names(source: &str) -> Result<Vec<String>> {
     let file = syn::parse_file(source)?;
     let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! What the tools of the course share: the list of exercises, and the code that it names.
+//! Shared by the tools of the course: the list of exercises, and the code that it names.
 //!
 //! ```text
 //!   course.toml ──▶ manifest ──▶ item ──▶ a function in stageN-*/src

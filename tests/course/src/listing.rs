@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Returns what lies in a folder.
+/// Returns the entries of a folder.
 ///
 /// # Errors
-/// When it cannot be read.
+///
+/// Fails if it cannot be read.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let place = || format!("cannot read {}", folder.display());
     let mut paths = Vec::new();
@@ -21,7 +22,8 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Returns the files with this extension, in the folder and in all folders below it.
 ///
 /// # Errors
-/// When a folder cannot be read.
+///
+/// Fails if a folder cannot be read.
 pub fn below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in entries(folder)? {
@@ -37,7 +39,8 @@ pub fn below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
 /// Returns the names, without the extension, of the files that have this extension.
 ///
 /// # Errors
-/// When the folder cannot be read.
+///
+/// Fails if the folder cannot be read.
 pub fn stems(folder: &Path, extension: &str) -> Result<Vec<String>> {
     let paths = entries(folder)?.into_iter();
     let stems = paths
@@ -46,7 +49,7 @@ pub fn stems(folder: &Path, extension: &str) -> Result<Vec<String>> {
     Ok(stems.collect())
 }
 
-/// Tells whether a file's name ends with a dot and `extension`.
+/// Returns whether a file's name ends with a dot and `extension`.
 pub fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|end| end == extension)
 }

@@ -10,7 +10,8 @@ use nix::sys::socket::{
 /// Sets the interface `lo`, whose number is always 1, to "up" (`rtnetlink(7)`, RTM_NEWLINK).
 ///
 /// # Errors
-/// When the kernel does not allow it.
+///
+/// Fails if the kernel does not allow it.
 pub fn raise_loopback() -> io::Result<()> {
     const RTM_NEWLINK: u16 = 16;
     const REQUEST_WITH_ACK: u16 = 1 | 4;

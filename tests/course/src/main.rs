@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use course::broken_pipe;
 
-/// What `--help` adds, since some commands have names of their own.
+/// The end of `--help`: the commands with names of their own.
 const COMMANDS: &str = "\
 cargo course alone shows where you are and what comes next.
 
@@ -37,8 +37,8 @@ cargo course alone shows where you are and what comes next.
   cargo book            build the book and open it in a browser; --no-open only builds it
   cargo book --record   record the terminals that the book shows, all or one by its name
   cargo book --figures  draw the pictures of the book from their sources
-  cargo book --check    build it in a temporary folder and look for everything that is broken
-  cargo test -p stage1-server    the tests of one stage (also stage2-client, stage3-epoll, stage4-proxy)
+  cargo book --check    build it in a temporary folder and find everything that is broken
+  cargo test -p stage1-server    the tests of one stage (also stage2-client, stage3-epoll, stage4-proxy, stage5-mux)
 
 Each command explains its options with --help.";
 
@@ -56,7 +56,7 @@ enum Command {
     Hint(student::hint::Options),
     Watch(student::watch::Options),
     Solution(student::solution::Options),
-    /// Look whether this machine is ready for the course
+    /// Check whether this machine is ready for the course
     Doctor,
     Start(starter::Options),
     Grade(grade::Options),

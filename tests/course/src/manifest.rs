@@ -40,9 +40,9 @@ pub struct Stage {
     pub id: Spanned<String>,
     /// The package and its folder: `stage3-epoll`.
     pub package: Spanned<String>,
-    /// What it is about.
+    /// Its title.
     pub title: String,
-    /// Beginnings of test names that no exercise is graded by, because they show what is wrong with the code as given.
+    /// Prefixes of test names that count for no exercise, because they show the faults of the code as given.
     #[serde(default)]
     pub ungraded: Vec<Spanned<String>>,
     /// Its exercises, in an order in which each needs earlier ones only.
@@ -56,17 +56,17 @@ pub struct Stage {
 pub struct Exercise {
     /// Stage and number: `3.2`.
     pub id: Spanned<String>,
-    /// A few words.
+    /// Its title.
     pub title: String,
-    /// Its part of 100.
+    /// Its points, out of 100.
     pub points: u32,
-    /// How long it takes somebody who does it for the first time.
+    /// The time that it takes a student, in minutes.
     pub minutes: u32,
     /// The chapter to read, a file of `book/src`.
     pub chapter: Spanned<String>,
     /// The functions to write.
     pub items: Vec<Spanned<String>>,
-    /// Beginnings of the names of its tests; the longest one that fits a test decides.
+    /// Prefixes of the names of its tests; the longest one that fits a test decides.
     pub tests: Vec<Spanned<String>>,
     /// The exercises whose code this one, or its tests, cannot do without.
     pub needs: Vec<Spanned<String>>,
@@ -94,7 +94,8 @@ impl Manifest {
     /// Reads the manifest of the course at `root` and checks that it is sound in itself.
     ///
     /// # Errors
-    /// When it cannot be read or parsed, or is not sound: every problem is told with its line.
+    ///
+    /// Fails if it cannot be read or parsed, or is not sound; every problem has its line.
     pub fn load(root: &Path) -> Result<Self> {
         Self::parse(&read(root)?)
     }
@@ -102,7 +103,8 @@ impl Manifest {
     /// As [`Manifest::load`], and checks that it fits the code, the tests and the book.
     ///
     /// # Errors
-    /// As [`Manifest::load`], and when something does not fit.
+    ///
+    /// Fails as [`Manifest::load`] does, and when something does not fit.
     pub fn load_checked(root: &Path) -> Result<Self> {
         let text = read(root)?;
         let manifest = Self::parse(&text)?;
@@ -113,7 +115,8 @@ impl Manifest {
     /// Parses a manifest and checks that it is sound in itself.
     ///
     /// # Errors
-    /// When it is not.
+    ///
+    /// Fails if it is not.
     pub fn parse(text: &str) -> Result<Self> {
         let manifest: Self =
             toml::from_str(text).map_err(|error| anyhow::anyhow!("{FILE}: {error}"))?;
@@ -121,7 +124,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Goes through all exercises with their stages, in order.
+    /// Iterates over all exercises with their stages, in order.
     pub fn exercises(&self) -> impl Iterator<Item = (&Stage, &Exercise)> {
         let of_stage = |stage| Stage::exercises_with(stage);
         self.stages.iter().flat_map(of_stage)
@@ -130,7 +133,8 @@ impl Manifest {
     /// Finds an exercise as people name it: `3.2`, `32` or `e32`.
     ///
     /// # Errors
-    /// When there is none.
+    ///
+    /// Fails if there is none.
     pub fn find(&self, name: &str) -> Result<(&Stage, &Exercise)> {
         let digits: String = name.chars().filter(char::is_ascii_digit).collect();
         let fits =
@@ -144,7 +148,8 @@ impl Manifest {
     /// Finds an exercise by its number alone: `3.2`.
     ///
     /// # Errors
-    /// When there is none.
+    ///
+    /// Fails if there is none.
     pub fn find_exactly(&self, id: &str) -> Result<(&Stage, &Exercise)> {
         let mut all = self.exercises();
         let found = all.find(|(_, exercise)| exercise.id() == id);
@@ -154,7 +159,8 @@ impl Manifest {
     /// Finds a stage as people name it: `stage3`, `3` or `stage3-epoll`.
     ///
     /// # Errors
-    /// When there is none.
+    ///
+    /// Fails if there is none.
     pub fn stage(&self, name: &str) -> Result<&Stage> {
         let fits = |stage: &&Stage| [stage.id(), stage.package(), stage.number()].contains(&name);
         let names: Vec<_> = self.stages.iter().map(Stage::id).collect();
@@ -198,7 +204,8 @@ impl Exercise {
     /// Returns the functions to write.
     ///
     /// # Errors
-    /// When a path is malformed.
+    ///
+    /// Fails if a path is malformed.
     pub fn items(&self) -> Result<Vec<ItemPath>> {
         self.items
             .iter()

@@ -26,7 +26,7 @@ use course::workspace;
 const SETUP: &str = include_str!("pack/setup.sh.txt");
 const RUN: &str = include_str!("pack/run_autograder.txt");
 
-/// Pack what a grading service needs: for Gradescope a zip to upload as the autograder
+/// Pack an autograder for a grading service: for Gradescope, a zip to upload
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// The service
@@ -47,10 +47,11 @@ enum Service {
     Gradescope,
 }
 
-/// Writes the zip and says what to do with it.
+/// Writes the zip and prints what to do with it.
 ///
 /// # Errors
-/// When it cannot be written, or `--check` was asked for and it does not do what it must.
+///
+/// Fails if it cannot be written, or `--check` was asked for and the zip does not grade as it must.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let Service::Gradescope = options.service;
     let root = workspace::root()?;
@@ -115,7 +116,7 @@ fn add<W: Write + Seek>(zip: &mut ZipWriter<W>, root: &Path, below: &Path) -> Re
     Ok(count)
 }
 
-/// Returns the version of the compiler here: graded is with what the reference was tested with.
+/// Returns the version of the compiler, because grading uses the compiler that the reference was tested with.
 fn rust_version() -> Result<String> {
     let output = Command::new("rustc")
         .arg("--version")

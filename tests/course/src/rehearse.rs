@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   submissions.rs ──▶ a folder for each ──▶ grade --all ──▶ as expected? still running?
-//!                 make.rs                              table.rs
+//!                      make.rs                               table.rs
 //! ```
 
 mod make;
@@ -29,10 +29,10 @@ use submissions::SUBMISSIONS;
 /// How long a test may take in a quick rehearsal: those of the reference take a few seconds at most.
 const QUICK_SECONDS: u64 = 25;
 
-/// Try grading out: a class of 20 that loop, fork, flood, cheat or are simply right, with what each must get
+/// Test the grading: a class of 20 that loop, fork, flood, cheat or are simply right, each with its expected points
 ///
-/// Whoever could do harm on this machine is left out, and named: without namespaces nothing hides the course from a
-/// submission, and where the kernel does not count the processes of a test, nobody forks.
+/// A submission that could do harm on this machine is left out, and named: without namespaces nothing hides the course from
+/// a submission, and the forking one is left out where the kernel does not count the processes of a test.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Only eight of them, most with half of stage 1: a minute or two instead of a quarter of an hour
@@ -52,10 +52,11 @@ pub(crate) struct Options {
     keep: Option<PathBuf>,
 }
 
-/// Makes the class, grades it and compares.
+/// Creates the class, grades it and compares.
 ///
 /// # Errors
-/// When somebody gets what he must not get, or something is still running.
+///
+/// Fails if a submission gets other points than it must, or a process of it is still running.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     ensure!(
@@ -69,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = options.keep.as_deref().unwrap_or(&usual);
     let guard = Guard::strict();
     let submissions = select(options, &guard)?;
-    // Long enough to be nobody else's number.
+    // Nine digits, so that no other process has this number among its arguments.
     let mark = format!("{:09}", std::process::id());
     let maker = Maker {
         root: &root,
@@ -103,13 +104,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match table.wrong {
         0 => Ok(()),
         wrong => bail!(
-            "{wrong} of {} did not get what they must",
+            "{wrong} of {} did not get the points that they must",
             submissions.len()
         ),
     }
 }
 
-/// Removes what the last rehearsal left, also one that was interrupted, and returns the lock that keeps others out; waits
+/// Removes the files of the last rehearsal, also of an interrupted one, and returns the lock that excludes others; waits
 /// while another rehearsal has it.
 fn empty(folder: &Path) -> Result<File> {
     fs::create_dir_all(folder)?;
@@ -119,7 +120,7 @@ fn empty(folder: &Path) -> Result<File> {
     Ok(lock)
 }
 
-/// Chooses who is in the class, and says who is not.
+/// Selects the submissions of the class, and prints those that are left out.
 fn select(options: &Options, guard: &Guard) -> Result<Vec<&'static Submission>> {
     let is_wanted = |submission: &&Submission| {
         (!options.quick || submission.quick != Quick::No)
@@ -134,12 +135,12 @@ fn select(options: &Options, guard: &Guard) -> Result<Vec<&'static Submission>> 
     }
     ensure!(
         !submissions.is_empty(),
-        "nobody of that name is in the class"
+        "no submission of that name is in the class"
     );
     Ok(submissions)
 }
 
-/// Says what this machine lacks for a submission, if anything.
+/// Describes what this machine lacks for a submission, if anything.
 fn too_much(name: &str, guard: &Guard) -> Option<&'static str> {
     match name {
         "forking" if !guard.bounds_processes() => {

@@ -1,4 +1,4 @@
-//! `cargo course repeat`: each stage's tests again and again, because a test that fails now and then teaches distrust.
+//! `cargo course repeat`: each stage's tests many times, because a test that fails at random teaches distrust.
 //!
 //! Every second run is under load: other threads keep all processors busy meanwhile. The output of a run that fails is kept.
 
@@ -38,11 +38,11 @@ pub(crate) struct Options {
     #[arg(long = "stage", value_name = "STAGE")]
     stages: Vec<String>,
 
-    /// Begin no further run after this time
+    /// Start no further run after this time
     #[arg(long, value_name = "MINUTES")]
     minutes: Option<u64>,
 
-    /// Where the output of runs that failed goes; a folder of cargo's output, if none is named
+    /// Where the output of failed runs goes; default: a folder of cargo's output
     #[arg(long, value_name = "DIR")]
     failures: Option<PathBuf>,
 }
@@ -57,7 +57,8 @@ struct Subject<'a> {
 /// Builds, repeats, and prints the table.
 ///
 /// # Errors
-/// When a stage's tests do not compile, or a run failed.
+///
+/// Fails if a stage's tests do not compile, or a run failed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
@@ -89,7 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the tests of the stages that are wanted: all, if none is named.
+/// Builds the tests of the selected stages: all, if none is named.
 fn build<'a>(manifest: &'a Manifest, site: &Site, names: &[String]) -> Result<Vec<Subject<'a>>> {
     let wanted: Vec<&Stage> = if names.is_empty() {
         manifest.stages.iter().collect()
@@ -114,7 +115,7 @@ fn build<'a>(manifest: &'a Manifest, site: &Site, names: &[String]) -> Result<Ve
 }
 
 impl Subject<'_> {
-    /// Runs all tests once, every second time under load, and notes how it went.
+    /// Runs all tests once, every second time under load, and records the outcome.
     fn run(&mut self, site: &Site, number: u32, folder: &Path) -> Result<()> {
         let is_loaded = number.is_multiple_of(2);
         let load = is_loaded.then(Load::start);
@@ -143,7 +144,7 @@ impl Subject<'_> {
     }
 }
 
-/// Writes what a run said to a file.
+/// Writes the output of a run to a file.
 fn keep(file: &Path, run: &Run) -> Result<()> {
     let folder = file.parent().context("no folder for the output")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;

@@ -1,12 +1,12 @@
-//! Running tests: building a stage's tests, and each test alone, under limits and with a deadline.
+//! Runs tests: builds a stage's tests, and runs each test alone, under limits and with a deadline.
 //!
 //! ```text
 //!   cargo test --no-run ──▶ executable ──▶ one process group for each test      build.rs, test.rs
-//!        │                                 secret in, secret out: it has passed  nonce.rs
-//!        └─ what did it read? sources.rs
+//!        │                                 nonce in, nonce out: it has passed    nonce.rs
+//!        └─ which files did it read? sources.rs
 //!
-//!   Guard ──▶ confine ──▶ inside ──▶ the test or the compiler                    guard.rs, confine.rs, inside.rs
-//!             namespaces  limits, view of the files, watch                       namespace.rs, view.rs, watch.rs
+//!   Guard ──▶ confine ──▶ inside ──▶ the test or the compiler                    guard.rs, confine.rs, inside.rs, confinement.rs
+//!             namespaces  limits, view of the files, watch                       namespace.rs, view.rs, watch.rs; probe.rs, isolation.rs
 //! ```
 
 pub(crate) mod build;

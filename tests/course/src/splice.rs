@@ -15,18 +15,18 @@ use course::item::ItemPath;
 pub(crate) struct Edit {
     /// The bytes to take out.
     pub(crate) range: Range<usize>,
-    /// What to put in their place.
+    /// The new text.
     pub(crate) text: String,
 }
 
-/// What a blanked function says when it runs; the tests' messages look for it.
+/// The panic message of a blanked function, which the report of a test looks for.
 pub(crate) const MARK: &str = "exercise ";
 
-/// The line above the permission, which tells when to remove it.
+/// The line above the `allow`, which says when to remove it.
 const WHEN_TO_REMOVE: &str =
     "// Exercises of this crate are open. Remove these lines when the last one is written.";
 
-/// What open exercises leave unused; `clippy::todo` and its like would report each of them again.
+/// The lints that open exercises set off; `clippy::todo` and its like would report each exercise again.
 const PERMISSION: &str = "#![allow(
     unused,
     unfulfilled_lint_expectations,
@@ -39,7 +39,8 @@ const PERMISSION: &str = "#![allow(
 /// Replaces all ranges, from the last to the first so that none moves another.
 ///
 /// # Errors
-/// When two of them overlap.
+///
+/// Fails if two of them overlap.
 pub(crate) fn apply(source: &str, mut edits: Vec<Edit>) -> Result<String> {
     edits.sort_by_key(|edit| edit.range.start);
     let overlap = edits
@@ -56,7 +57,8 @@ pub(crate) fn apply(source: &str, mut edits: Vec<Edit>) -> Result<String> {
 /// Replaces the bodies of functions by `todo!("exercise ID: TITLE")`.
 ///
 /// # Errors
-/// When a function is not there or cannot be an exercise.
+///
+/// Fails if a function is not there or cannot be an exercise.
 pub(crate) fn blank(source: &str, open: &[(&ItemPath, String)]) -> Result<String> {
     let edits = open.iter().map(|(item, name)| {
         let function = item.find(source)?;
@@ -69,10 +71,11 @@ pub(crate) fn blank(source: &str, open: &[(&ItemPath, String)]) -> Result<String
     apply(source, edits)
 }
 
-/// Puts the permission to leave things unused at the top of a crate's first file.
+/// Inserts the `allow` for unused code at the top of a crate's first file.
 ///
 /// # Errors
-/// When the text is not Rust, or has no item.
+///
+/// Fails if the text is not Rust, or has no item.
 pub(crate) fn permit_unused(source: &str) -> Result<String> {
     let file = syn::parse_file(source)?;
     let first = file.items.first().context("a file without items")?;
@@ -82,7 +85,7 @@ pub(crate) fn permit_unused(source: &str) -> Result<String> {
     apply(source, vec![Edit { range, text }])
 }
 
-/// Returns the exercises whose mark stands in a text.
+/// Returns the exercises whose mark is in a text.
 pub(crate) fn marks(source: &str) -> Vec<String> {
     source
         .split("todo!(\"exercise ")

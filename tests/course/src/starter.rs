@@ -26,10 +26,10 @@ pub(crate) use copy::copy_changed;
 pub(crate) use copy::settle_lock_file;
 pub(crate) use record::Record;
 
-/// Make a workspace to work in: the stages with their exercises open, the tests, the tools
+/// Create a workspace to work in: the stages with their exercises open, the tests, the tools
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// The folder to make; it must be empty or not exist
+    /// The folder to create; it must be empty or not exist
     dir: PathBuf,
 
     /// The first stage to work on; the stages before it are solved
@@ -37,10 +37,11 @@ pub(crate) struct Options {
     from: Option<String>,
 }
 
-/// Makes the starter and says what to do next.
+/// Creates the starter and prints what to do next.
 ///
 /// # Errors
-/// When the folder is not empty, or the reference does not fit the manifest.
+///
+/// Fails if the folder is not empty, or the reference does not fit the manifest.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     if let Some(record) = Record::read(&root)? {
@@ -75,7 +76,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Writes the stages with the given exercises blanked, their tests and the tools into `dir`.
 ///
 /// # Errors
-/// When something cannot be copied or blanked.
+///
+/// Fails if something cannot be copied or blanked.
 fn create(root: &Path, dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> Result<()> {
     prepare_copy(root, dir, manifest)?;
     blank(dir, open)
@@ -84,7 +86,8 @@ fn create(root: &Path, dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> R
 /// Writes the stages as they are, their tests and the tools into `dir`, with a Cargo.toml that fits.
 ///
 /// # Errors
-/// When something cannot be copied.
+///
+/// Fails if something cannot be copied.
 pub(crate) fn prepare_copy(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     copy::copy_parts(root, dir, copy::COURSE_PARTS)?;
@@ -95,7 +98,8 @@ pub(crate) fn prepare_copy(root: &Path, dir: &Path, manifest: &Manifest) -> Resu
 /// Blanks exercises in a copy of the reference, and lets the crates concerned compile without warnings.
 ///
 /// # Errors
-/// When an item is not there.
+///
+/// Fails if an item is not there.
 pub(crate) fn blank(dir: &Path, open: &[&Exercise]) -> Result<()> {
     let mut files: BTreeMap<PathBuf, Vec<(ItemPath, String)>> = BTreeMap::new();
     for exercise in open {

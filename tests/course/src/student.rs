@@ -1,4 +1,4 @@
-//! The commands for somebody who works through the course.
+//! The commands for students.
 
 pub(crate) mod doctor;
 pub(crate) mod hint;

@@ -33,7 +33,7 @@ use plan::{Proof, Setting};
 use progress::Progress;
 use shard::Shard;
 
-/// More benches than this only wait for each other: the tests measure time.
+/// The most benches: more of them only slow each other down, because the tests measure time.
 const MOST_JOBS: usize = 4;
 
 /// Prove that the tests catch what is missing or wrong, and accept the reference
@@ -42,11 +42,11 @@ const MOST_JOBS: usize = 4;
 /// tests/bugs; they must accept the different ones of tests/variants. See --proof for the list.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Only what shows that the tests fail where they should
+    /// Only the proofs that the tests fail where they should
     #[arg(long)]
     quick: bool,
 
-    /// Only what concerns this stage, like stage3
+    /// Only the claims of this stage, like stage3
     #[arg(long, value_name = "STAGE")]
     stage: Option<String>,
 
@@ -66,7 +66,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PART/PARTS")]
     shard: Option<Shard>,
 
-    /// How many workbenches to use at the same time; as many as there are processors, but no more than four
+    /// How many workbenches to use at the same time; default: one for each processor, at most four
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<NonZeroUsize>,
 }
@@ -74,7 +74,8 @@ pub(crate) struct Options {
 /// Runs the proofs.
 ///
 /// # Errors
-/// When one of them fails.
+///
+/// Fails if one of them fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     ensure!(
@@ -95,7 +96,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Collects what is to be shown, as far as it is wanted.
+/// Collects the settings that the options select.
 fn settings<'a>(
     root: &Path,
     manifest: &'a Manifest,
@@ -113,7 +114,7 @@ fn settings<'a>(
         let is_wanted = only.is_none_or(|only| only.id() == setting.stage.id());
         is_wanted && !setting.claims.is_empty()
     });
-    // One stage after the other: what stays the same from setting to setting is not built again.
+    // One stage after the other, so that cargo rebuilds as little as possible from setting to setting.
     let place = |stage: &Stage| {
         manifest
             .stages

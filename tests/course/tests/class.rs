@@ -1,6 +1,6 @@
-//! `cargo course grade --all`: two at a time are graded as one at a time are, also after an interruption.
+//! `cargo course grade --all`: two workers give the same results as one, even after an interruption.
 //!
-//! Nobody has written anything that could be built, so that it takes no time.
+//! The submissions have nothing to build, so that the tests are fast.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 
 const NAMES: [&str; 5] = ["anna", "ben", "carl", "dora", "emil"];
 
-/// Makes submissions without code; ben has a link in its place, dora a file that is too large.
+/// Creates submissions without code; ben has a link instead, dora a file that is too large.
 fn make_class(at: &Path) {
     for name in NAMES {
         fs::create_dir_all(at.join(name).join("stage1-server")).unwrap();
@@ -56,7 +56,7 @@ fn graded(folder: &Path, out: &str, more: &[&str]) -> (usize, String) {
     (new, table(&folder.join(out)))
 }
 
-/// Says when each result was written.
+/// Returns when each result was written.
 fn written(out: &Path) -> [Option<SystemTime>; 5] {
     NAMES.map(|name| {
         let file = out.join(name).join("results.json").metadata().ok()?;
@@ -70,7 +70,7 @@ fn table(out: &Path) -> String {
     lines.map(|line| line.to_owned() + "\n").collect()
 }
 
-/// Reads what the command says until all but one are graded, ends it as Ctrl-C does, and returns its last line.
+/// Reads the command's output until all but one are graded, interrupts it as Ctrl-C does, and returns its last line.
 fn interrupt(mut child: Child) -> (Option<i32>, String) {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = lines.find(|line| line.as_ref().unwrap().starts_with("[  4/5]"));
@@ -86,7 +86,7 @@ fn two_workers_and_one_grade_alike_and_who_is_interrupted_goes_on() {
     let folder = folder.path();
     make_class(&folder.join("class"));
 
-    // One worker waits for its workbench, with a submission in its hands.
+    // One worker has taken a submission and waits for its workbench.
     let second = folder.join("target/course/worker-1");
     fs::create_dir_all(&second).unwrap();
     let lock = File::create(second.join("lock")).unwrap();

@@ -15,7 +15,11 @@ use crate::site;
 /// How long a connection may take to become a row of the route table.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Compares answers through the proxy with direct ones, then shows the row of an open connection.
+/// Compares responses through the proxy with direct ones, then shows the row of an open connection.
+///
+/// # Errors
+///
+/// Fails if a response or the row differs from what it must be, or a signal arrives.
 pub(crate) fn run(demonstration: &Demonstration, signals: &mut Signals) -> Result<()> {
     for path in site::PATHS {
         compare(demonstration, path)?;
@@ -85,7 +89,7 @@ fn wait_for_row(demonstration: &Demonstration, address: SocketAddr) -> Result<Ro
     }
 }
 
-/// Checks what the table says of our connection against what we know of it.
+/// Checks the row of our connection against its addresses as we know them.
 fn verify(session: &Session, demonstration: &Demonstration) -> Result<()> {
     let upstream = session
         .upstream
@@ -105,7 +109,7 @@ fn verify(session: &Session, demonstration: &Demonstration) -> Result<()> {
     );
     ensure!(
         (session.bytes_up, session.bytes_down) == (0, 0),
-        "bytes were counted although nobody sent any"
+        "bytes were counted although the client has sent none"
     );
     Ok(())
 }

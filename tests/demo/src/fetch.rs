@@ -1,4 +1,4 @@
-//! A GET over HTTP/1.0, as small as it can be: one connection, one answer, until the end.
+//! A minimal HTTP/1.0 client: one connection, one GET, one response that ends with the connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// The most that connecting, or a silence, may take.
+/// The time limit of a connect, and of each read and write.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The answer to a GET.
-#[derive(Debug, Eq, PartialEq)]
+/// The response to a GET.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The status line and the fields, without `Date`, which differs between two equal answers.
+    /// The status line and the fields, without `Date`, which differs between two equal responses.
     pub(crate) head: Vec<String>,
     /// Everything after the empty line.
     pub(crate) body: Vec<u8>,
@@ -28,13 +28,18 @@ impl Answer {
 /// Fetches `path` from the server at `address`.
 ///
 /// # Errors
-/// When the server cannot be reached, falls silent, or does not answer in HTTP.
+///
+/// Fails if the connect fails, a time limit passes, or the response is not HTTP.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     let bytes = exchange(address, path).with_context(|| format!("GET http://{address}{path}"))?;
     parse(&bytes).with_context(|| format!("http://{address}{path} did not answer in HTTP"))
 }
 
-/// Opens a connection whose reads do not wait for ever.
+/// Opens a connection with time limits.
+///
+/// # Errors
+///
+/// Fails if the connect fails or takes longer than [`PATIENCE`].
 pub(crate) fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;

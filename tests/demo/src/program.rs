@@ -1,4 +1,4 @@
-//! A program that runs beside us: started, listened to, ended.
+//! A child process: start it, read its output, stop it.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -12,15 +12,15 @@ use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// How long a program may take to say that it is ready.
+/// How long a program may take to print that it is ready.
 const START: Duration = Duration::from_secs(20);
 /// How long a program may take to end: longer than the proxy lets open sessions drain.
 const END: Duration = Duration::from_secs(10);
 /// The first lines of each stream are kept for [`Program::find`] and for error messages.
 const KEPT_LINES: usize = 100;
 
-/// What happens to the lines that a program writes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Whether a program's output is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Voice {
     /// They are shown on our standard error, with the program's name before them.
     Shown,
@@ -40,7 +40,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts a command; `name` stands before each of its lines.
+    /// Starts a command; `name` is printed before each of its lines.
     pub(crate) fn start(name: &'static str, command: &mut Command, voice: Voice) -> Result<Self> {
         let mut child = command
             .process_group(0)
@@ -68,7 +68,8 @@ impl Program {
     /// Waits for the line in which `search` finds something, in either stream.
     ///
     /// # Errors
-    /// When the program ends, or too much time passes, without such a line.
+    ///
+    /// Fails if the program ends, or too much time passes, without such a line.
     pub(crate) fn find<T>(&mut self, what: &str, search: impl Fn(&str) -> Option<T>) -> Result<T> {
         let deadline = Instant::now() + START;
         if let Some(found) = self.seen.iter().find_map(|line| search(line)) {
@@ -92,12 +93,12 @@ impl Program {
         }
     }
 
-    /// Tells whether the program has ended, without waiting.
+    /// Returns whether the program has ended, without waiting.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Asks the program to end (SIGTERM), waits, and kills it when it does not.
+    /// Sends SIGTERM, waits for the end, and sends SIGKILL after [`END`].
     pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
         if let Some(status) = self.ended() {
             return Ok(status);
@@ -119,7 +120,7 @@ impl Program {
     }
 
     fn signal(&self, signal: Signal) {
-        // Process ids of Linux are below 2^22. A group that is gone needs no signal.
+        // Process ids of Linux are below 2^22, so the cast is safe. The error is ignored, because a group that has ended needs no signal.
         let group = Pid::from_raw(self.child.id().cast_signed());
         let _ = killpg(group, signal);
     }
@@ -157,7 +158,7 @@ fn listen(
                 eprintln!("{name:>8} | {line}");
             }
             if number < KEPT_LINES {
-                // Nobody needs the line any more when the receiver is gone.
+                // Fails if the receiver was dropped, and then the line is not needed.
                 let _ = sender.send(line);
             }
         }

@@ -1,4 +1,4 @@
-//! The route table as the inspector tells it, and as a table on the terminal.
+//! The route table of the inspector, and its rendering for a terminal.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::fetch;
 
-/// What `/routes.json` says.
+/// The content of `/routes.json`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Routes {
     pub(crate) sessions: Vec<Session>,

@@ -49,7 +49,7 @@ Things to notice in the inspector while you load these pages:
 /// More than any buffer on the way holds, and every value that a byte can have.
 const BYTES: usize = 1024 * 1024;
 
-/// What is worth fetching: the listing, each file, and one name that does not exist.
+/// The paths to fetch: the listing, each file, and one name that does not exist.
 pub(crate) const PATHS: [&str; 6] = [
     "/",
     "/welcome.html",
@@ -59,7 +59,7 @@ pub(crate) const PATHS: [&str; 6] = [
     "/missing.txt",
 ];
 
-/// Writes the site into a temporary folder, which goes when the value is dropped.
+/// Writes the site into a temporary folder, which is removed when the value is dropped.
 pub(crate) fn create() -> Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("socket-to-mux-").tempdir();
     let folder = folder.context("cannot create a temporary folder")?;

@@ -1,4 +1,4 @@
-//! What figures are made of: rectangles, lines with arrow heads, text.
+//! The elements of figures: rectangles, lines with arrow heads, text.
 
 use std::fmt::{Display, Write as _};
 
@@ -6,7 +6,7 @@ use crate::figures::clash::Clashes;
 use crate::figures::geometry::{Area, Point, distance, point};
 use crate::figures::text;
 
-/// How a line of text lies at its place.
+/// How a line of text is aligned at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Anchor {
     /// It begins there.
@@ -28,14 +28,14 @@ pub(super) enum Heads {
     Both,
 }
 
-/// A picture under way.
+/// A picture that is being drawn.
 #[derive(Debug)]
 pub(super) struct Canvas {
     width: f64,
     height: f64,
     body: String,
     clashes: Clashes,
-    /// What would not look well.
+    /// Flaws in its look.
     problems: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ const HEAD: f64 = 9.0;
 const BEND: f64 = 7.0;
 
 impl Canvas {
-    /// Begins a picture.
+    /// Creates an empty picture.
     pub(super) fn new(width: f64, height: f64) -> Self {
         Self {
             width,
@@ -125,7 +125,7 @@ impl Canvas {
         ));
     }
 
-    /// Notes what would not look well.
+    /// Records a flaw.
     pub(super) fn problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
@@ -152,7 +152,7 @@ impl Canvas {
     }
 }
 
-/// Takes the room of an arrow head from the end of a line and returns the head.
+/// Shortens a line by the length of an arrow head and returns the head.
 fn shorten(points: &mut [Point]) -> Option<String> {
     let [.., before, end] = points else {
         return None;
@@ -186,7 +186,7 @@ fn rounded(points: &[Point]) -> String {
     path
 }
 
-/// Goes from a corner a little way towards its neighbour.
+/// Returns the point a little way from a corner towards its neighbour.
 fn towards(corner: Point, neighbour: Point) -> Point {
     let length = distance(corner, neighbour).max(f64::MIN_POSITIVE);
     let share = BEND.min(length / 2.0) / length;

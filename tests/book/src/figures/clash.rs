@@ -1,9 +1,9 @@
-//! What lies on top of something else: a line through a text, a text over another.
+//! Overlaps: a line through a text, a text over another.
 
 use crate::figures::geometry::{Area, Point, distance, point};
 use crate::figures::text;
 
-/// What is already in a picture.
+/// The texts and lines of a picture so far.
 #[derive(Debug, Default)]
 pub(super) struct Clashes {
     texts: Vec<(Area, String)>,
@@ -11,7 +11,7 @@ pub(super) struct Clashes {
 }
 
 impl Clashes {
-    /// Notes a line of text that begins at `left` on the base line `y`.
+    /// Records a line of text that begins at `left` on the base line `y`.
     pub(super) fn text(&mut self, left: Point, width: f64, size: f64, line: &str) {
         let area = Area {
             at: point(left.x + width * 0.04, left.y - size * 0.68),
@@ -21,7 +21,7 @@ impl Clashes {
         self.texts.push((area, text::plain(line)));
     }
 
-    /// Notes a line.
+    /// Records a line.
     pub(super) fn line(&mut self, points: &[Point]) {
         for pair in points.windows(2) {
             if let [from, to] = pair {
@@ -30,7 +30,7 @@ impl Clashes {
         }
     }
 
-    /// Returns what lies on top of something else, in words.
+    /// Describes every overlap.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (index, (area, line)) in self.texts.iter().enumerate() {
@@ -52,7 +52,7 @@ fn overlap(one: Area, two: Area) -> bool {
     across && one.at.y < two.at.y + two.height && two.at.y < one.at.y + one.height
 }
 
-/// Looks at places along the line that are no further apart than a thin letter is wide.
+/// Checks points along the line that are no further apart than a thin letter is wide.
 fn crosses((from, to): (Point, Point), area: Area) -> bool {
     let steps = (distance(from, to) / 3.0).ceil().max(1.0);
     let mut step = 0.0;

@@ -30,7 +30,7 @@ const BOX: [&str; 7] = ["dashed", "round", "bare", "small", "top", "left", "shar
 /// The words for text.
 const TEXT: [&str; 4] = ["middle", "right", "small", "bold"];
 
-/// A drawing under way.
+/// A drawing in progress.
 struct Drawing {
     canvas: Canvas,
     boxes: HashMap<String, Area>,
@@ -47,7 +47,8 @@ struct Grid {
 /// Draws a source of the kind `drawing`.
 ///
 /// # Errors
-/// When a command cannot be understood; its line is named.
+///
+/// Fails if a command cannot be understood; its line is named.
 pub(super) fn draw(source: &Source) -> Result<Canvas> {
     let (width, height) = pair(source.kind.word(1)?, 'x')?;
     let mut drawing = Drawing {
@@ -98,7 +99,7 @@ impl Drawing {
             6.0
         };
         if !style.has("bare") {
-            // What stands around other boxes leaves them their colours.
+            // A frame around other boxes has no fill, so that their colours stay visible.
             let frame = if style.has("top") { "frame " } else { "" };
             let class = format!("{frame}{}", classes(&style));
             self.canvas.rect(area, radius, &class);

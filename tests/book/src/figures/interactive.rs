@@ -1,4 +1,4 @@
-//! The interactive page, gone through in a browser, and its every turn taken again by the code of stage 3.
+//! The interactive page: a browser steps through it, and the code of stage 3 repeats its every turn.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use serde::Deserialize;
 use stage3_epoll::{Client, Clients, Event, Interest, Readiness, State, Token};
 
-/// Presses "Next" to the end, then some keys, and leaves what was seen in an element of its own.
+/// Presses "Next" to the end, then some keys, and writes everything that it has seen into an element of its own.
 const VISITOR: &str = r#"<script>
 const seen = [], where = () => get("count").textContent;
 const look = () => seen.push({ title: get("title").textContent, rows: [...get("rows").children].map((row) =>
@@ -34,14 +34,14 @@ struct Visit {
     turns: Vec<Turn>,
 }
 
-/// What a step shows.
+/// The content of a step.
 #[derive(Debug, Deserialize)]
 struct Seen {
     title: String,
     rows: Vec<String>,
 }
 
-/// What the page's model did to a client.
+/// A step of the page's model for a client.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Turn {
@@ -58,9 +58,9 @@ struct Served {
     row: u64,
     generation: u64,
     flags: String,
-    /// What the read brought, if there was one.
+    /// The bytes that the read returned, if there was one.
     read: Option<Bytes>,
-    /// What the write took, if there was one.
+    /// The bytes that the write accepted, if there was one.
     write: Option<usize>,
     state: String,
     output: usize,
@@ -75,7 +75,7 @@ struct Bytes {
     answered: usize,
 }
 
-/// What a client's socket does in a turn, and which calls were made.
+/// The behaviour of a client's socket in a turn, and the calls made so far.
 #[derive(Debug, Default)]
 struct Script {
     reads: VecDeque<Vec<u8>>,
@@ -86,7 +86,7 @@ struct Script {
     calls: (usize, usize),
 }
 
-/// A socket that follows a script, which the test goes on writing.
+/// A socket that follows a script, to which the test appends.
 #[derive(Debug, Default)]
 struct Scripted(Rc<RefCell<Script>>);
 
@@ -128,7 +128,7 @@ fn browser() -> Option<&'static str> {
         .find(runs)
 }
 
-/// Lets the visitor go through the page.
+/// Runs the visitor's script on the page.
 fn visit(browser: &str) -> Visit {
     let root = course::workspace::root().unwrap();
     let page = fs::read_to_string(root.join("book/src/interactive/event-loop.html")).unwrap();
@@ -188,7 +188,7 @@ fn the_interactive_page_does_what_the_code_does() {
     assert_eq!(clients.len(), 1, "C is left for the end");
 }
 
-/// Looks at the page itself: every step can be reached, and the decisive ones show what they tell.
+/// Checks the page itself: every step can be reached, and the decisive ones show what their text says.
 fn check_steps(visit: &Visit) {
     let count = visit.seen.len();
     assert!(count > 30, "{count} steps");
@@ -224,7 +224,7 @@ fn check_steps(visit: &Visit) {
     }
 }
 
-/// Gives the code what the model was given, and compares what they make of it.
+/// Gives the code the model's input, and compares the results.
 fn replay(clients: &mut Clients<Client<Scripted>>, served: &Served) {
     let token = Token(served.generation << 32 | served.row);
     let client = clients.get_mut(token).expect("the token finds its client");
@@ -255,7 +255,7 @@ fn replay(clients: &mut Clients<Client<Scripted>>, served: &Served) {
 }
 
 impl Bytes {
-    /// Makes up bytes that are answered as far as the model says: all that came until now, or none.
+    /// Invents input that is answered as far as the model says: all bytes so far, or none.
     fn invent(&self) -> Vec<u8> {
         let mut bytes = vec![b'x'; self.count];
         if let Some(last) = bytes.last_mut()

@@ -1,4 +1,4 @@
-//! The way of an arrow: from which side of a box to which side of another, with what corners.
+//! The path of an arrow: from which side of a box to which side of another, with what corners.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ struct End {
     axis: Option<Axis>,
 }
 
-/// What a word of an arrow names.
+/// The target that a word of an arrow names.
 enum Named {
     Place(Point),
     Side(End),
@@ -38,7 +38,8 @@ enum Named {
 /// Finds the corners of an arrow through `words`.
 ///
 /// # Errors
-/// When a word names no box, side or place.
+///
+/// Fails if a word names no box, side or place.
 pub(super) fn points(
     boxes: &HashMap<String, Area>,
     words: &[&str],

@@ -1,8 +1,8 @@
-//! Sequences: who says what to whom, in time from above to below. The places are found here.
+//! Sequence diagrams: the messages of several parties, with time running downwards. The layout is computed here.
 //!
 //! ```text
 //! sequence 600
-//! actor client client : Client                 a name, a colour, what stands in the head
+//! actor client client : Client                 a name, a colour, the text in the head
 //! actor up 500 upstream : Upstream              the same, at a place of its own
 //! client -> up STYLE : `GET /`                  a message (slow: it takes time; lost: it ends on the way)
 //! note up STYLE : text | text                   a box on the line of one
@@ -22,10 +22,10 @@ use crate::figures::text::{self, LINE, SMALL};
 const STYLE: [&str; 6] = ["dashed", "slow", "lost", "left", "both", "large"];
 /// The height of the heads.
 const HEAD: f64 = 32.0;
-/// How far a message that takes time comes down.
+/// The height by which a slow message descends.
 const SLOPE: f64 = 16.0;
 
-/// Who takes part.
+/// A party of the sequence.
 struct Actor {
     name: String,
     x: f64,
@@ -33,7 +33,7 @@ struct Actor {
     label: String,
 }
 
-/// A sequence under way: what is drawn waits until the height is known.
+/// A sequence in progress: nothing is drawn until the height is known.
 struct Sequence {
     actors: Vec<Actor>,
     width: f64,
@@ -66,7 +66,8 @@ enum Stroke {
 /// Draws a source of the kind `sequence`.
 ///
 /// # Errors
-/// When a command cannot be understood; its line is named.
+///
+/// Fails if a command cannot be understood; its line is named.
 pub(super) fn draw(source: &Source) -> Result<Canvas> {
     let mut sequence = Sequence {
         actors: actors(source)?,
@@ -95,12 +96,12 @@ fn actors(source: &Source) -> Result<Vec<Actor>> {
             label: command.text.join(" "),
         });
     }
-    ensure!(!actors.is_empty(), "nobody takes part");
+    ensure!(!actors.is_empty(), "the sequence has no actor");
     Ok(actors)
 }
 
 impl Sequence {
-    /// Gives those without a place of their own equal room.
+    /// Distributes the actors without a place of their own evenly.
     fn spread(&mut self) {
         let count: f64 = self.actors.iter().map(|_| 1.0).sum();
         let room = self.width / count;
@@ -130,7 +131,7 @@ impl Sequence {
     fn x(&self, name: &str) -> Result<f64> {
         let actor = self.actors.iter().find(|actor| actor.name == name);
         Ok(actor
-            .with_context(|| format!("\"{name}\" takes no part"))?
+            .with_context(|| format!("there is no actor \"{name}\""))?
             .x)
     }
 
@@ -226,7 +227,7 @@ impl Sequence {
         });
     }
 
-    /// Paints heads and life lines, and then everything that was said.
+    /// Draws heads and life lines, and then messages and notes.
     fn paint(self) -> Canvas {
         let bottom = self.y + 10.0;
         let mut canvas = Canvas::new(self.width, bottom + 2.0);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Title: The caption below the picture.
-//! Alt: What the picture shows, for those who hear the page.
+//! Alt: What the picture shows, for screen readers.
 //!   A line that begins with a space goes on with the line above it.
 //!
 //! drawing 600x200
@@ -23,7 +23,7 @@ pub(super) struct Source {
     pub(super) alt: String,
     /// The kind of picture and its size.
     pub(super) kind: Command,
-    /// What to draw, in this order.
+    /// The commands, in order.
     pub(super) commands: Vec<Command>,
 }
 
@@ -32,17 +32,18 @@ pub(super) struct Source {
 pub(super) struct Command {
     /// The number of its line, for messages.
     pub(super) line: usize,
-    /// What stands before the colon.
+    /// The words before the colon.
     pub(super) words: Vec<String>,
-    /// What stands behind it, line by line.
+    /// The text after the colon, line by line.
     pub(super) text: Vec<String>,
 }
 
 impl Source {
-    /// Takes a source apart.
+    /// Parses a source.
     ///
     /// # Errors
-    /// When the head is not complete or nothing is drawn.
+    ///
+    /// Fails if the head is not complete or nothing is drawn.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let mut lines = logical_lines(text).into_iter();
         let title = head(lines.next(), "Title: ")?;
@@ -58,7 +59,7 @@ impl Source {
     }
 }
 
-/// Joins each line with those that go on with it, and leaves out comments and empty lines.
+/// Joins each line with its continuation lines, and leaves out comments and empty lines.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -97,7 +98,8 @@ impl Command {
     /// Returns the word at `index`.
     ///
     /// # Errors
-    /// When the command has fewer words.
+    ///
+    /// Fails if the command has fewer words.
     pub(super) fn word(&self, index: usize) -> Result<&str> {
         let word = self.words.get(index).map(String::as_str);
         word.with_context(|| format!("\"{}\" is too short", self.words.join(" ")))
@@ -106,7 +108,8 @@ impl Command {
     /// Returns the words from `index` on, each of which must be in `known`.
     ///
     /// # Errors
-    /// When one is not.
+    ///
+    /// Fails if one is not.
     pub(super) fn style(&self, index: usize, known: &[&str]) -> Result<Style> {
         let words = self.words.get(index..).unwrap_or_default().to_vec();
         for word in &words {
@@ -117,7 +120,7 @@ impl Command {
     }
 }
 
-/// What a colour means: the two sides, the course's own program, what waits, what went wrong.
+/// The colours, by meaning: the two sides, the course's own program, waiting data, failures.
 pub(super) const COLOURS: [&str; 6] = ["client", "upstream", "ours", "queue", "error", "dim"];
 
 /// The words that say how something looks.
@@ -127,7 +130,7 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// Says whether the style has this word.
+    /// Returns whether the style has this word.
     pub(super) fn has(&self, word: &str) -> bool {
         self.words.iter().any(|own| own == word)
     }
@@ -145,7 +148,8 @@ impl Style {
 /// Reads two numbers with a separator between them, such as `20,40` and `120x60`.
 ///
 /// # Errors
-/// When they are something else.
+///
+/// Fails if they are something else.
 pub(super) fn pair(word: &str, separator: char) -> Result<(f64, f64)> {
     let (first, second) = word
         .split_once(separator)
@@ -156,7 +160,8 @@ pub(super) fn pair(word: &str, separator: char) -> Result<(f64, f64)> {
 /// Reads a number.
 ///
 /// # Errors
-/// When it is none.
+///
+/// Fails if it is none.
 pub(super) fn number(word: &str) -> Result<f64> {
     word.parse()
         .with_context(|| format!("\"{word}\" is not a number"))

@@ -1,4 +1,4 @@
-//! What makes a session harmless and repeatable: a network of its own, and an end for everything that it has started.
+//! Makes a session harmless and repeatable: it has a network of its own, and all its processes end with it.
 
 use std::fs;
 use std::io;
@@ -18,11 +18,12 @@ const REAP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Leaves the network of the machine for one with loopback only (`network_namespaces(7)`); while there is one thread.
 ///
-/// A user namespace comes with it (`user_namespaces(7)`), so that no right is needed; the user stays the same, and so do
+/// A user namespace comes with it (`user_namespaces(7)`), so that no privilege is needed; the user stays the same, and so do
 /// the files and processes that it sees.
 ///
 /// # Errors
-/// When the kernel does not allow it.
+///
+/// Fails if the kernel does not allow it.
 pub(super) fn leave_network() -> io::Result<()> {
     let (user, group) = (getuid(), getgid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
@@ -32,18 +33,20 @@ pub(super) fn leave_network() -> io::Result<()> {
     raise_loopback()
 }
 
-/// Has every orphan of the session come to us (`prctl(2)`), so that [`reap`] finds it.
+/// Makes this process the parent of every orphan of the session (`prctl(2)`), so that [`reap`] finds it.
 ///
 /// # Errors
-/// When the kernel does not allow it.
+///
+/// Fails if the kernel does not allow it.
 pub(super) fn adopt_orphans() -> io::Result<()> {
     Ok(set_child_subreaper(true)?)
 }
 
-/// Kills our children, again and again until none is left.
+/// Kills and reaps our children until none is left.
 ///
 /// # Errors
-/// When some do not die.
+///
+/// Fails if some are still running after [`REAP_TIMEOUT`].
 pub(super) fn reap() -> io::Result<()> {
     let deadline = Instant::now() + REAP_TIMEOUT;
     loop {
@@ -57,12 +60,12 @@ pub(super) fn reap() -> io::Result<()> {
             Ok(_) => {}
         }
         if Instant::now() > deadline {
-            return Err(io::Error::other("processes of the session do not die"));
+            return Err(io::Error::other("processes of the session do not end"));
         }
     }
 }
 
-/// Lists our children, orphans that we have inherited among them (`proc_pid_task(5)`).
+/// Lists our children, inherited orphans included (`proc_pid_task(5)`).
 fn children() -> io::Result<Vec<Pid>> {
     let pid = std::process::id();
     let text = fs::read_to_string(format!("/proc/self/task/{pid}/children"))?;

@@ -11,7 +11,8 @@ use crate::transcript::format::Transcript;
 /// Returns the names of all transcripts, in order.
 ///
 /// # Errors
-/// When the folder cannot be read.
+///
+/// Fails if the folder cannot be read.
 pub(crate) fn names(root: &Path) -> Result<Vec<String>> {
     let folder = root.join("book/transcripts");
     if !folder.is_dir() {

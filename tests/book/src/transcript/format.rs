@@ -1,4 +1,4 @@
-//! The text of a transcript, taken apart and put together again. [The module above](super) has the list of its lines.
+//! Parses the text of a transcript, and writes it again. [The module above](super) has the list of its lines.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::Regex;
 
-/// What varies always: times of day, as our logs and as Python's server write them, and ports that the kernel chooses.
+/// Text that always varies: times of day, as our logs and as Python's server write them, and ports that the kernel chooses.
 const ALWAYS: [&str; 3] = [
     r"(?:127\.0\.0\.1|::1\]?):(?:3[2-9]|[45]\d|6\d)\d{3}\b",
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z",
@@ -16,34 +16,34 @@ const ALWAYS: [&str; 3] = [
 /// A transcript.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
-    /// The lines of the head as they stand in the file.
+    /// The lines of the head, as in the file.
     head: Vec<String>,
     varies: Vec<Regex>,
     drop: Vec<Regex>,
-    /// Names and texts of the files that lie in the folder.
+    /// Names and texts of the files in the folder.
     pub(super) files: Vec<(String, String)>,
     /// Programs that it cannot do without.
     pub(super) needs: Vec<String>,
-    /// What happens, in its order.
+    /// The steps, in order.
     pub(super) steps: Vec<Step>,
 }
 
-/// One thing that somebody does, and what is seen then.
+/// An action at a terminal, and its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// The line in the file, from 1.
     pub(super) line: usize,
     /// The number of the terminal.
     pub(super) terminal: usize,
-    /// What is done.
+    /// The action.
     pub(super) action: Action,
-    /// What was said about its end.
+    /// How the command ends.
     pub(super) stay: Stay,
-    /// What is seen.
+    /// The output.
     pub(super) output: Vec<String>,
 }
 
-/// What somebody does.
+/// An action at a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Starts a command.
@@ -58,7 +58,7 @@ pub(super) enum Action {
     Eof,
 }
 
-/// What was said about the end of a command.
+/// How a command ends, as the lines below it say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stay {
     /// Nothing.
@@ -73,7 +73,8 @@ impl Transcript {
     /// Reads the text of a file.
     ///
     /// # Errors
-    /// When a line for the runner is unknown, or output comes before the first command.
+    ///
+    /// Fails if a line for the runner is unknown, or output comes before the first command.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let mut transcript = Self::default();
         for pattern in ALWAYS {
@@ -118,12 +119,12 @@ impl Transcript {
         Ok(transcript)
     }
 
-    /// Takes a line for the runner.
+    /// Parses a line for the runner.
     fn order(&mut self, order: &str) -> Result<()> {
         if let Some(step) = self.steps.last_mut() {
             ensure!(
                 step.output.is_empty(),
-                "{order:?} stands below a command or in the head"
+                "{order:?} belongs below a command or in the head"
             );
             step.stay = match order.trim() {
                 "runs" => Stay::Runs,
@@ -155,7 +156,7 @@ impl Transcript {
         Ok(())
     }
 
-    /// Writes it as the text of a file.
+    /// Returns the text of the file.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for line in &self.head {
@@ -185,17 +186,17 @@ impl Transcript {
         text
     }
 
-    /// Tells whether there is only one terminal.
+    /// Returns whether there is only one terminal.
     pub(super) fn is_alone(&self) -> bool {
         self.steps.iter().all(|step| step.terminal == 1)
     }
 
-    /// Tells whether a line of output counts.
+    /// Returns whether a line of output counts.
     pub(super) fn keeps(&self, line: &str) -> bool {
         !self.drop.iter().any(|pattern| pattern.is_match(line))
     }
 
-    /// Tells whether two lines of output are the same but for what varies.
+    /// Returns whether two lines of output are the same but for what varies.
     pub(super) fn is_same(&self, one: &str, other: &str) -> bool {
         self.constant(one) == self.constant(other)
     }
@@ -208,7 +209,7 @@ impl Transcript {
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Tells whether the program must have ended when a step is over; `None` if only a try can tell.
+    /// Returns whether the program must have ended when a step is over; `None` if only a try can tell.
     pub(super) fn must_end(&self, place: usize) -> Option<bool> {
         let step = &self.steps[place];
         match step.stay {
@@ -283,12 +284,12 @@ fn mark(line: &str) -> Option<(usize, Action)> {
     Some((terminal, command.or_else(typed)?))
 }
 
-/// Tells whether a line of output would be taken for something else when the file is read.
+/// Returns whether a line of output would be taken for something else when the file is read.
 pub(super) fn is_mark(line: &str) -> bool {
     mark(line).is_some() || line.starts_with("% ")
 }
 
-/// Takes empty lines from the end.
+/// Removes empty lines from the end.
 pub(super) fn trim_end(lines: &mut Vec<String>) {
     while lines.last().is_some_and(|line| line.trim().is_empty()) {
         lines.pop();

@@ -17,7 +17,7 @@ use crate::transcript::terminal::Terminal;
 
 /// How long the output of a step may take to come; `COURSE_TIME_SCALE` does not stretch it, because nothing here is slow.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Recording: a program that says nothing for so long has said everything.
+/// While recording, a program that is silent for so long is taken to be done.
 const QUIET: Duration = Duration::from_millis(1200);
 
 /// Play a transcript: for `cargo book`, not for people
@@ -31,24 +31,25 @@ pub(crate) struct Options {
     #[arg(long)]
     own_network: bool,
 
-    /// Take down what is seen instead of comparing it
+    /// Record the output instead of comparing it
     #[arg(long)]
     record: bool,
 }
 
-/// What has come out of a session.
+/// The result of a session.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Report {
     /// The transcript with the outputs of this session.
     pub(super) text: String,
-    /// What is different, each beginning with its line: `12: ...`.
+    /// The differences, each beginning with its line: `12: ...`.
     pub(super) problems: Vec<String>,
 }
 
 /// Plays a transcript in this folder and prints the report.
 ///
 /// # Errors
-/// When the kernel allows no network of its own, the transcript cannot be read, or a process does not die.
+///
+/// Fails if the kernel allows no network of its own, the transcript cannot be read, or a process does not end.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.own_network {
         alone::leave_network().context("the kernel allows no network of its own")?;
@@ -99,7 +100,7 @@ fn compare(transcript: &Transcript) -> Report {
             problems.push(format!("{}: the program was expected to end", step.line));
         }
         if !problems.is_empty() {
-            // What follows depends on it.
+            // The rest is not played, because it depends on this step.
             break;
         }
     }
@@ -128,7 +129,7 @@ fn act(terminal: &mut Terminal, action: &Action) -> Result<()> {
     }
 }
 
-/// Says where the output of a step is not as it was recorded.
+/// Describes where the output of a step differs from the recording.
 fn difference(transcript: &Transcript, step: &Step, seen: &[String]) -> Option<String> {
     let mut seen: Vec<_> = seen
         .iter()
@@ -150,7 +151,7 @@ fn difference(transcript: &Transcript, step: &Step, seen: &[String]) -> Option<S
     None
 }
 
-/// Plays the steps and takes down what they show.
+/// Plays the steps and records their output.
 fn record(mut transcript: Transcript) -> Report {
     let mut terminals = Terminals::new();
     let mut problems = Vec::new();
@@ -174,7 +175,7 @@ fn record(mut transcript: Transcript) -> Report {
         }
         let current = step.terminal;
         recorded.push(step);
-        // What another terminal shows meanwhile belongs here, unless the next step asks for it.
+        // Output of other terminals belongs here, unless the next step asks for it.
         let next = transcript
             .steps
             .get(step_place + 1)
@@ -212,7 +213,7 @@ fn take_down(transcript: &Transcript, terminal: &mut Terminal, to_the_end: bool)
     lines
 }
 
-/// Finds output that would be read as something else.
+/// Finds output that would be parsed as something else.
 fn misread(steps: &[Step]) -> Option<String> {
     let mut lines = steps
         .iter()

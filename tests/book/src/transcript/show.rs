@@ -10,7 +10,8 @@ use crate::transcript::format::{Action, Step};
 /// Returns the transcript as Markdown: a block for each stretch of a terminal.
 ///
 /// # Errors
-/// When there is no such transcript, or it is malformed.
+///
+/// Fails if there is no such transcript, or it is malformed.
 pub(crate) fn markdown(root: &Path, name: &str) -> Result<String> {
     let transcript = read(root, name)?;
     let mut text = format!("<div class=\"transcript\" id=\"transcript-{name}\">\n");

@@ -1,4 +1,4 @@
-//! A terminal of a session: one program after the other, what is typed into them, what they say.
+//! A terminal of a session: it runs one program after the other, with their input and output.
 
 use std::io::{BufRead as _, BufReader, PipeReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -11,13 +11,13 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// More lines than a book can show.
+/// The most lines that are kept: more than a book can show.
 const LINES: usize = 2000;
 
-/// What the reading thread of a program has seen.
+/// An event from the thread that reads a program's output.
 enum Event {
     Line(String),
-    /// Nobody holds the pipe any more: the program and its children have ended.
+    /// The write end of the pipe is closed: the program and its children have ended.
     End,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Terminal {
     program: Option<Program>,
     sender: Sender<Event>,
     events: Receiver<Event>,
-    /// Lines that have come and were not taken yet.
+    /// Lines that were received and not returned yet.
     lines: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ struct Program {
 }
 
 impl Terminal {
-    /// Makes an idle terminal.
+    /// Creates an idle terminal.
     pub(super) fn new() -> Self {
         let (sender, events) = mpsc::channel();
         Self {
@@ -51,13 +51,14 @@ impl Terminal {
     /// Starts a command of bash.
     ///
     /// # Errors
-    /// When another one still runs here, or it cannot be started.
+    ///
+    /// Fails if another one still runs here, or it cannot be started.
     pub(super) fn start(&mut self, command: &str) -> Result<()> {
         if self.program.is_some() {
             bail!("the program before it still runs in this terminal");
         }
         let (reader, writer) = std::io::pipe()?;
-        // Whoever was started in the background ignores Ctrl-C, and so would its children: env(1) puts that right.
+        // A shell without job control starts background processes with SIGINT ignored, and children inherit that: env(1) resets it.
         let mut bash = Command::new("env");
         bash.args([
             "--default-signal=INT",
@@ -72,7 +73,7 @@ impl Terminal {
         .stdout(writer.try_clone()?)
         .stderr(writer);
         let mut child = bash.spawn().context("cannot start bash")?;
-        // Our ends of the pipe go with it, so that its end can be seen.
+        // Dropped, because end of file arrives only after our copies of the pipe's write end are closed.
         drop(bash);
         let stdin = child.stdin.take();
         self.program = Some(Program { child, stdin });
@@ -84,7 +85,8 @@ impl Terminal {
     /// Types a line.
     ///
     /// # Errors
-    /// When no program runs that reads it.
+    ///
+    /// Fails if no program runs that reads it.
     pub(super) fn type_line(&mut self, line: &str) -> Result<()> {
         let program = self
             .program
@@ -97,7 +99,8 @@ impl Terminal {
     /// Ends the input: Ctrl-D.
     ///
     /// # Errors
-    /// When no program runs.
+    ///
+    /// Fails if no program runs.
     pub(super) fn end_input(&mut self) -> Result<()> {
         let program = self
             .program
@@ -110,7 +113,8 @@ impl Terminal {
     /// Sends SIGINT to the program and its children: Ctrl-C.
     ///
     /// # Errors
-    /// When no program runs.
+    ///
+    /// Fails if no program runs.
     pub(super) fn interrupt(&mut self) -> Result<()> {
         let program = self
             .program
@@ -119,13 +123,13 @@ impl Terminal {
         killpg(program.group(), Signal::SIGINT).context("cannot interrupt the program")
     }
 
-    /// Waits for the end of the program and returns what it has said; false when it was still running at the deadline.
+    /// Waits for the end of the program and returns its output; false if it was still running at the deadline.
     pub(super) fn until_end(&mut self, deadline: Instant) -> (Vec<String>, bool) {
         while self.program.is_some() && self.hear(deadline) {}
         (std::mem::take(&mut self.lines), self.program.is_none())
     }
 
-    /// Waits until `wanted` lines that count have come, or the program has ended, or the deadline has.
+    /// Waits until `wanted` lines that count have come, or the program has ended, or the deadline has passed.
     pub(super) fn until_lines(
         &mut self,
         wanted: usize,
@@ -144,24 +148,24 @@ impl Terminal {
         self.lines.drain(..end).collect()
     }
 
-    /// Waits until the program has ended or has said nothing for a while, and returns what it has said.
+    /// Waits until the program has ended or was silent for a while, and returns its output.
     pub(super) fn until_quiet(&mut self, quiet: Duration, deadline: Instant) -> Vec<String> {
         while self.program.is_some() && self.hear(deadline.min(Instant::now() + quiet)) {}
         std::mem::take(&mut self.lines)
     }
 
-    /// Tells whether a program runs here.
+    /// Returns whether a program runs here.
     pub(super) fn is_busy(&self) -> bool {
         self.program.is_some()
     }
 
-    /// Returns what has come without having been waited for.
+    /// Returns the lines received so far, without waiting.
     pub(super) fn rest(&mut self) -> Vec<String> {
         while self.hear(Instant::now()) {}
         std::mem::take(&mut self.lines)
     }
 
-    /// Takes one event; false when none has come in time.
+    /// Handles one event; false if none arrives in time.
     fn hear(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.events.recv_timeout(left) {
@@ -172,7 +176,7 @@ impl Terminal {
                 true
             }
             Ok(Event::End) => {
-                // Whoever has closed its output has nothing more to show.
+                // A program that has closed its output shows nothing more.
                 drop(self.program.take());
                 true
             }
@@ -189,7 +193,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // The group may be gone already.
+        // Fails if the group has ended already.
         let _ = killpg(self.group(), Signal::SIGKILL);
         let _ = self.child.wait();
     }
@@ -201,7 +205,7 @@ fn listen(reader: PipeReader, sender: &Sender<Event>) {
         let line = String::from_utf8_lossy(&line)
             .trim_end()
             .replace('\t', "    ");
-        // Nobody needs the line when the session is over.
+        // Fails when the session is over, and then the line is not needed.
         let _ = sender.send(Event::Line(line));
     }
     let _ = sender.send(Event::End);

@@ -1,4 +1,4 @@
-//! The workbench: a workspace of our own in which a submission's code meets the course's tests.
+//! The workbench: a workspace in which a submission's code is built with the course's tests.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,24 +13,26 @@ use course::manifest::{Manifest, Stage};
 /// A workspace beside cargo's output, used by one command at a time.
 #[derive(Debug)]
 pub(crate) struct Workbench {
-    /// Where things are built.
+    /// The workspace and its folder for cargo's output.
     pub(crate) site: Site,
     _lock: File,
 }
 
 impl Workbench {
-    /// Sets the workbench up with the course's tests and manifests; waits while another command uses it.
+    /// Creates or refreshes the workbench with the course's tests and manifests; waits while another command uses it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    ///
+    /// Fails if it cannot be written.
     pub(crate) fn open(course: &Path, manifest: &Manifest) -> Result<Self> {
         Self::open_in(&usual_folder(course), course, manifest)
     }
 
-    /// The same for one of several workers, each of which has a workbench of its own.
+    /// As [`Workbench::open`], for one of several workers, each of which has a workbench of its own.
     ///
     /// # Errors
-    /// When it cannot be written.
+    ///
+    /// Fails if it cannot be written.
     pub(crate) fn open_numbered(course: &Path, manifest: &Manifest, number: usize) -> Result<Self> {
         let folder = usual_folder(course);
         match number {
@@ -42,7 +44,8 @@ impl Workbench {
     /// As [`Workbench::open`], in another folder than the usual one.
     ///
     /// # Errors
-    /// When it cannot be written.
+    ///
+    /// Fails if it cannot be written.
     pub(crate) fn open_in(folder: &Path, course: &Path, manifest: &Manifest) -> Result<Self> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -57,10 +60,11 @@ impl Workbench {
         Ok(Self { site, _lock: lock })
     }
 
-    /// Puts the reference's code of the given stages into another folder, to be changed there.
+    /// Copies the reference's code of the given stages into another folder, where it will be changed.
     ///
     /// # Errors
-    /// When it cannot be copied.
+    ///
+    /// Fails if it cannot be copied.
     pub(crate) fn stage_in(folder: &Path, course: &Path, stages: &[Stage]) -> Result<()> {
         for stage in stages {
             let part = Path::new(stage.package()).join("src");
@@ -69,10 +73,11 @@ impl Workbench {
         Ok(())
     }
 
-    /// Puts the code of `from` into the given stages; `course` gives what a submission does not have.
+    /// Copies the code of the given stages from `from`, or from `course` where a submission has none.
     ///
     /// # Errors
-    /// When it cannot be copied.
+    ///
+    /// Fails if it cannot be copied.
     pub(crate) fn fill(&self, course: &Path, from: &Path, stages: &[Stage]) -> Result<()> {
         for stage in stages {
             let source = match refusal(from, stage) {
@@ -87,10 +92,10 @@ impl Workbench {
     }
 }
 
-/// Says why a submission's code for a stage cannot be taken, if so.
+/// Returns the reason why a submission's code for a stage is not accepted, if so.
 pub(crate) fn refusal(from: &Path, stage: &Stage) -> Option<String> {
     let part = Path::new(stage.package()).join("src");
-    // A link could lead to the reference.
+    // Refused, because a link could lead to the reference.
     for path in [Path::new(stage.package()), &part] {
         if from.join(path).is_symlink() {
             return Some(format!("{} is a link", path.display()));

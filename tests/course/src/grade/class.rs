@@ -8,7 +8,7 @@
 //!
 //! 1. Two workers never share a workbench.
 //! 2. A file is there with all of its content, or not at all; results.json is the last of a submission's files.
-//! 3. A results.json for the same code and the same course is believed: who is interrupted goes on later.
+//! 3. A results.json for the same code and the same course is reused, so that an interrupted run can continue.
 
 mod csv;
 mod files;
@@ -43,32 +43,32 @@ struct Class<'a> {
     guard: Guard,
     out: PathBuf,
     again: bool,
-    /// What the course is: another one makes another grade.
+    /// The fingerprint of the course: results of another one do not count.
     course: u64,
-    /// How many submissions there are.
+    /// The number of submissions.
     count: usize,
     state: Mutex<State>,
 }
 
-/// What the workers share.
+/// The state that the workers share.
 #[derive(Debug, Default)]
 struct State {
     open: VecDeque<PathBuf>,
     done: Vec<Row>,
 }
 
-/// What to grade.
+/// An order to grade a class.
 #[derive(Debug)]
 pub(crate) struct Order {
     /// The folder with the submissions.
     pub(crate) all: PathBuf,
     /// Where the results go.
     pub(crate) out: PathBuf,
-    /// How many at a time.
+    /// The number of workers.
     pub(crate) jobs: usize,
-    /// Whether earlier results do not count.
+    /// Whether to ignore earlier results.
     pub(crate) again: bool,
-    /// How long a test may take, if not as long as usual.
+    /// The time limit of a test, if not the usual one.
     pub(crate) seconds: Option<u64>,
 }
 
@@ -85,7 +85,8 @@ impl Order {
 /// Grades every folder in a folder and prints the overview.
 ///
 /// # Errors
-/// As [`grade`].
+///
+/// Fails as [`grade`] does.
 pub(super) fn run(options: &Options, all: &Path) -> Result<()> {
     let out = match &options.out {
         Some(out) => out.clone(),
@@ -107,7 +108,8 @@ pub(super) fn run(options: &Options, all: &Path) -> Result<()> {
 /// Grades every folder in a folder.
 ///
 /// # Errors
-/// When there is none, or the results cannot be written.
+///
+/// Fails if there is none, or the results cannot be written.
 pub(crate) fn grade(order: &Order) -> Result<Vec<Row>> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
@@ -154,7 +156,7 @@ fn submissions(all: &Path) -> Result<VecDeque<PathBuf>> {
     Ok(found.into())
 }
 
-/// `class` has its results in `class-results`: inside, they would be a submission.
+/// Returns `class-results` for `class`: inside of it, the results would be taken for a submission.
 fn beside(all: &Path) -> Result<PathBuf> {
     let all = all.canonicalize()?;
     Ok(all.with_file_name(format!("{}-results", name_of(&all))))
@@ -166,7 +168,7 @@ fn name_of(path: &Path) -> String {
 }
 
 impl Class<'_> {
-    /// Lets the workers work until nothing is left, or one cannot go on.
+    /// Runs the workers until the queue is empty or one of them fails.
     fn grade(&self, jobs: usize) -> Result<()> {
         files::make_folder(&self.out)?;
         let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot wait for signals")?;
@@ -187,13 +189,13 @@ impl Class<'_> {
         })
     }
 
-    /// Ends everything: what runs dies with us, and no file is being written while the lock is held.
+    /// Exits: the tests that run end with us, and no file is being written while we hold the lock.
     fn leave(&self) -> ! {
         let state = self.lock();
         let next = if self.again {
             format!("Their results are in {}.", self.out.display())
         } else {
-            "The same command goes on from here.".to_owned()
+            "The same command continues from here.".to_owned()
         };
         let (done, count) = (state.done.len(), self.count);
         eprintln!("\nInterrupted: {done} of {count} are graded. {next}");
@@ -215,7 +217,7 @@ impl Class<'_> {
                     if grader.is_none() {
                         grader = Some(self.grader(number)?);
                     }
-                    let grader = grader.as_ref().context("there is a grader now")?;
+                    let grader = grader.as_ref().context("there is no grader")?;
                     self.grade_one(grader, &submission, code)?
                 }
             };
@@ -249,13 +251,13 @@ impl Class<'_> {
             course: self.course,
             seconds: start.elapsed().as_secs(),
         };
-        // Who is interrupted waits until all of it is written.
+        // Held while writing, because `leave` takes the same lock: an interruption waits until the files are complete.
         let _state = self.lock();
         files::write(&self.out, &name, &report, &mark)?;
         files::read(&self.out, &name)
     }
 
-    /// Puts a graded submission into the list, and the list into a file.
+    /// Adds a graded submission to the list and rewrites class.csv.
     fn note(&self, row: Row) -> Result<()> {
         let mut state = self.lock();
         let number = state.done.len() + 1;

@@ -1,4 +1,4 @@
-//! Taking files from a submission: bounded, ordinary, and nothing left of the one before.
+//! Copies files from a submission: bounded, regular files only, and none left over from the submission before.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,11 @@ const FILES: usize = 500;
 /// The most bytes that a file may have.
 const BYTES: u64 = 1 << 20;
 
-/// Makes `to` hold exactly the files of `from`; what is equal is not touched, so that Cargo does not build it again.
+/// Copies a folder so that `to` holds exactly the files of `from`; equal files are not touched, so that Cargo does not build them again.
 ///
 /// # Errors
-/// When `from` holds a link, a device, too many files or too large ones, or something cannot be copied.
+///
+/// Fails if `from` holds a link, a device, too many files or too large ones, or something cannot be copied.
 pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
     let mut wanted = BTreeMap::new();
     collect(from, Path::new(""), &mut wanted)?;
@@ -35,10 +36,11 @@ pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Says whether the files of a folder can be taken.
+/// Checks whether the files of a folder are acceptable.
 ///
 /// # Errors
-/// When it holds a link, a device, too many files or too large ones.
+///
+/// Fails if it holds a link, a device, too many files or too large ones.
 pub(super) fn check(folder: &Path) -> Result<()> {
     collect(folder, Path::new(""), &mut BTreeMap::new())
 }
@@ -59,7 +61,7 @@ fn collect(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) ->
             ensure!(found.len() < FILES, "there are more than {FILES} files");
             found.insert(name, fs::read(entry.path())?);
         } else {
-            bail!("{} is no ordinary file", name.display());
+            bail!("{} is not a regular file", name.display());
         }
     }
     Ok(())
@@ -104,7 +106,7 @@ mod tests {
             replace(&from, &to)
                 .unwrap_err()
                 .to_string()
-                .contains("no ordinary file")
+                .contains("not a regular file")
         );
         fs::remove_file(from.join("x.rs")).unwrap();
         fs::File::create(from.join("y.rs"))

@@ -14,13 +14,15 @@ use crate::run::suite;
 use crate::run::test::{Guard, Outcome, Run};
 use course::manifest::{Exercise, Stage, last_segment, owner_of};
 
-/// How often the tests of an exercise may time out before the rest of them is not run any more.
+/// How often the tests of an exercise may time out before the rest of them is skipped.
 const PATIENCE: usize = 2;
 
-/// Grades a stage; after `earlier`, only what did not pass then is run, and what passes now passes on the reference.
+/// Grades a stage. With `earlier`, runs only the tests of exercises that did not pass then, and marks those that pass as
+/// passed on the reference.
 ///
 /// # Errors
-/// When cargo cannot be started.
+///
+/// Fails if cargo cannot be started.
 pub(super) fn stage(
     bench: &Workbench,
     guard: &Guard,
@@ -61,7 +63,7 @@ pub(super) fn stage(
     })
 }
 
-/// Counts the tests that did not end: code that loops for ever would otherwise take its deadline once for every test.
+/// Counts the tests that timed out, because code that loops forever would otherwise cost a deadline for each test.
 struct Late<'a> {
     stage: &'a Stage,
     counts: Mutex<BTreeMap<&'a str, usize>>,
@@ -97,7 +99,7 @@ impl<'a> Late<'a> {
     }
 }
 
-/// Takes the tests of one exercise out of all.
+/// Reports one exercise, with its tests out of those of the stage.
 fn sort(
     stage: &Stage,
     exercise: &Exercise,
@@ -121,7 +123,7 @@ fn sort(
     }
 }
 
-/// Reports a stage whose code cannot be taken.
+/// Reports a stage whose code is not accepted.
 pub(super) fn refused(stage: &Stage, why: String) -> StageReport {
     without_tests(stage, Verdict::NotGraded, why)
 }

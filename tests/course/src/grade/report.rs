@@ -1,4 +1,4 @@
-//! The outcome of grading, before it is put into words for anybody.
+//! The outcome of grading, independent of its formats.
 
 pub(crate) mod gradescope;
 pub(super) mod junit;
@@ -48,7 +48,7 @@ pub(crate) struct TestReport {
     pub(crate) run: Run,
 }
 
-/// What is said about an exercise.
+/// The verdict about an exercise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Every test has passed.
@@ -59,12 +59,12 @@ pub(crate) enum Verdict {
     TimedOut,
     /// The code does not compile.
     CouldNotBuild,
-    /// The fault is not the code's.
+    /// The fault lies outside of the code.
     NotGraded,
 }
 
 impl Verdict {
-    /// Sums the outcomes of an exercise's tests up: the worst that the code is to blame for.
+    /// Returns the verdict of an exercise's tests: the worst outcome that the code is to blame for.
     pub(crate) fn of(tests: &[TestReport]) -> Self {
         let has = |outcome| tests.iter().any(|test| test.run.outcome == outcome);
         if has(Outcome::Failed) {
@@ -78,7 +78,7 @@ impl Verdict {
         }
     }
 
-    /// Says it in words.
+    /// Returns the verdict in words.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -91,7 +91,7 @@ impl Verdict {
 }
 
 impl Report {
-    /// Goes through all exercises.
+    /// Iterates over all exercises.
     pub(crate) fn exercises(&self) -> impl Iterator<Item = &ExerciseReport> {
         self.stages.iter().flat_map(|stage| &stage.exercises)
     }
@@ -107,21 +107,21 @@ impl Report {
 }
 
 impl StageReport {
-    /// Says whether every exercise has passed.
+    /// Returns whether every exercise has passed.
     pub(crate) fn all_passed(&self) -> bool {
         self.exercises
             .iter()
             .all(|exercise| exercise.verdict == Verdict::Passed)
     }
 
-    /// Says whether an exercise has passed.
+    /// Returns whether an exercise has passed.
     pub(crate) fn passed(&self, id: &str) -> bool {
         self.exercises
             .iter()
             .any(|exercise| exercise.id == id && exercise.verdict == Verdict::Passed)
     }
 
-    /// Takes over what has passed in a second pass; what has failed there, too, keeps its first story.
+    /// Adopts the exercises that have passed in a second pass; the others keep their first report.
     pub(crate) fn improve(&mut self, second: Self) {
         if self.build.is_some() && second.build.is_none() {
             *self = second;
@@ -158,7 +158,7 @@ impl ExerciseReport {
         }
     }
 
-    /// Says how many tests have passed, and on whose earlier stages.
+    /// Describes how many tests have passed, and on which earlier stages.
     pub(crate) fn note(&self) -> String {
         let passed = self
             .tests
@@ -173,7 +173,7 @@ impl ExerciseReport {
         format!("{passed} of {} tests{reference}", self.tests.len())
     }
 
-    /// Returns what the first test that did not pass has to say, in at most `lines` lines.
+    /// Returns the message of the first test that did not pass, in at most `lines` lines.
     pub(crate) fn story(&self, lines: usize) -> Option<String> {
         let test = self
             .tests

@@ -1,4 +1,4 @@
-//! Whether a manifest fits the code, the tests and the book that lie beside it.
+//! Checks whether a manifest fits the code, the tests and the book beside it.
 
 use std::fs;
 use std::path::Path;
@@ -14,10 +14,11 @@ use crate::manifest::{Exercise, Manifest, Problem, Stage};
 /// How many lines of the reference an exercise may ask for.
 const LINES: std::ops::RangeInclusive<usize> = 4..=40;
 
-/// Returns everything that does not fit.
+/// Describes every mismatch.
 ///
 /// # Errors
-/// When the tests cannot be read.
+///
+/// Fails if the tests cannot be read.
 pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>> {
     let mut found = Vec::new();
     for stage in &manifest.stages {
@@ -33,7 +34,7 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
     Ok(found)
 }
 
-/// Finds the exercise whose beginning of a name is the longest that fits `test`, among those of its stage.
+/// Finds the exercise of a test: the one with the longest prefix that fits its name.
 pub fn owner_of<'a>(stage: &'a Stage, test: &str) -> Option<&'a Exercise> {
     let name = last_segment(test);
     let claim = |texts: &[Spanned<String>]| {
@@ -59,7 +60,8 @@ pub fn last_segment(test: &str) -> &str {
 /// Returns the names of the tests that judge an exercise.
 ///
 /// # Errors
-/// When the tests cannot be read.
+///
+/// Fails if the tests cannot be read.
 pub fn tests_of_exercise(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<Vec<String>> {
     let mut tests = tests_of(root, stage)?;
     tests.retain(|test| owner_of(stage, test).is_some_and(|owner| owner.id() == exercise.id()));

@@ -1,4 +1,4 @@
-//! Whether a manifest is sound in itself: names, order, needs, points.
+//! Checks whether a manifest is sound in itself: names, order, needs, points.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use crate::manifest::{Exercise, Manifest, Problem, Stage};
 /// The sum of all points.
 const POINTS: u32 = 100;
 
-/// Returns everything that is wrong.
+/// Describes every problem.
 pub(super) fn problems(manifest: &Manifest) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut earlier = HashSet::new();
@@ -82,7 +82,7 @@ fn exercise_problems(stage: &Stage, exercise: &Exercise) -> Vec<Problem> {
     found
 }
 
-/// Every need must stand earlier in the list, which shuts out circles as well.
+/// Every need must come earlier in the list, which excludes circles as well.
 fn need_problems(
     exercise: &Exercise,
     earlier: &HashSet<&str>,
@@ -99,7 +99,7 @@ fn need_problems(
     exercise.needs.iter().filter_map(problem).collect()
 }
 
-/// Items and beginnings of test names that two exercises claim.
+/// Finds items and prefixes of test names that two exercises claim.
 fn twice(manifest: &Manifest) -> Vec<Problem> {
     let mut found = Vec::new();
     let (mut items, mut tests) = (HashSet::new(), HashSet::new());

@@ -1,4 +1,4 @@
-//! Whether the zip does what it must: unpacked, set up and run as Gradescope would, but here and without the network.
+//! The check of the zip: unpacked, set up and run as on Gradescope, but here and without the network.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,9 +14,10 @@ use course::manifest::Manifest;
 /// Unpacks the zip, lets it grade stage 1 of the reference, and compares.
 ///
 /// # Errors
-/// When one of the scripts fails or the points are wrong.
+///
+/// Fails if one of the scripts fails or the points are wrong.
 pub(super) fn run(root: &Path) -> Result<()> {
-    // Always the same folder: what has not changed is not built again.
+    // Always the same folder, so that cargo builds only the files that have changed.
     let base = target_folder(root).join("course/gradescope");
     let source = base.join("source");
     let packed = base.join("autograder.zip");
@@ -44,7 +45,7 @@ pub(super) fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files of a zip; those that are equal are not touched, so that cargo does not build them again.
+/// Unpacks a zip; equal files are not touched, so that cargo does not build them again.
 fn unpack(packed: &Path, to: &Path) -> Result<()> {
     let fresh = tempfile::tempdir_in(to.parent().unwrap_or(to))?;
     ZipArchive::new(File::open(packed)?)?.extract(fresh.path())?;
@@ -56,14 +57,14 @@ fn unpack(packed: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts stage 1 into a folder inside of the submission, as careless people do.
+/// Copies stage 1 into a folder inside of the submission, a common mistake.
 fn submit(root: &Path, submission: &Path) -> Result<()> {
     let to = submission.join("my work/stage1-server/src");
     fs::create_dir_all(&to)?;
     crate::grade::files::replace(&root.join("stage1-server/src"), &to)
 }
 
-/// Runs a script in a network of its own, if the kernel allows one; cargo is told not to ask for it anyway.
+/// Runs a script in a network of its own, if the kernel allows one; cargo is told to stay offline in any case.
 fn script(base: &Path, name: &str) -> Result<()> {
     println!("{name}");
     let has_namespaces = Command::new("unshare")

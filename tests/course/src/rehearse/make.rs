@@ -1,4 +1,4 @@
-//! Making a submission: stage 1 of the reference, and what is different.
+//! Creates a submission: stage 1 of the reference, with its changes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,16 +12,16 @@ use crate::{splice, starter};
 use course::item;
 use course::manifest::Manifest;
 
-/// What is made, and from what.
+/// Creates submissions from the reference.
 #[derive(Debug)]
 pub(super) struct Maker<'a> {
-    /// The course.
+    /// The folder of the course.
     pub(super) root: &'a Path,
     /// Its exercises.
     pub(super) manifest: &'a Manifest,
     /// Whether the class is for a quick rehearsal.
     pub(super) is_quick: bool,
-    /// What processes that must not live on carry in their arguments.
+    /// The mark in the arguments of processes that must not survive.
     pub(super) mark: &'a str,
 }
 
@@ -29,7 +29,8 @@ impl Maker<'_> {
     /// Writes a submission.
     ///
     /// # Errors
-    /// When a file cannot be written, or a change does not fit the reference.
+    ///
+    /// Fails if a file cannot be written, or a change does not fit the reference.
     pub(super) fn make(&self, dir: &Path, submission: &Submission) -> Result<()> {
         let source = Path::new("stage1-server/src");
         files::replace(&self.root.join(source), &dir.join(source))?;

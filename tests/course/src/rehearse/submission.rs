@@ -1,11 +1,11 @@
-//! What a submission of a rehearsal is: how his code differs from the reference, and what it must get for that.
+//! A submission of a rehearsal: how its code differs from the reference, and the verdicts that it must get.
 
-/// A submission and what it must get.
+/// A submission and its expected verdicts.
 #[derive(Debug)]
 pub(super) struct Submission {
     /// The name of the folder.
     pub(super) name: &'static str,
-    /// What it does.
+    /// A few words about its behaviour.
     pub(super) about: &'static str,
     /// How it differs from the reference.
     pub(super) changes: &'static [Change],
@@ -15,14 +15,14 @@ pub(super) struct Submission {
     pub(super) quick: Quick,
 }
 
-/// A quick rehearsal has few submissions, and few tests that wait for a program which will not answer.
+/// A quick rehearsal has few submissions, and few tests that wait for a program that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quick {
     /// Not in it.
     No,
-    /// As it is.
+    /// Unchanged.
     Whole,
-    /// Without [`PROGRAM`]: only tests of functions meet the code. It must get this.
+    /// Without [`PROGRAM`], so that only tests of functions run the code; with the verdicts that it must get then.
     Functions(&'static str),
 }
 
@@ -45,7 +45,7 @@ pub(super) enum Change {
 const PROGRAM: Change = Change::Blank(&["1.4", "1.5"]);
 
 impl Submission {
-    /// Returns what the submission must get in a quick rehearsal or in a whole one.
+    /// Returns the verdicts that the submission must get in a quick rehearsal or in a whole one.
     pub(super) fn expected(&self, is_quick: bool) -> &'static str {
         match self.quick {
             Quick::Functions(expected) if is_quick => expected,

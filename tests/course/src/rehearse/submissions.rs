@@ -1,7 +1,7 @@
-//! The submissions of a rehearsal, and what each must get.
+//! The submissions of a rehearsal, and the verdicts that each must get.
 //!
 //! Each has the reference's stage 1, changed in one way. In the code `{course}` is the folder of the course, `{mark}` a
-//! word that a process carries in its arguments if it is not supposed to live on.
+//! word in the arguments of every process that must not survive the test.
 
 use crate::rehearse::submission::Change::{Append, Blank, Body, File, Link};
 use crate::rehearse::submission::{Quick, Submission};
@@ -52,7 +52,7 @@ pub(super) const SUBMISSIONS: &[Submission] = &[
     },
     Submission {
         name: "looping",
-        about: "loops for ever",
+        about: "loops forever",
         changes: &[Body(REVERSE, "{ let _ = line; loop {} }")],
         expected: "plpxf",
         quick: Quick::Functions("plpff"),
@@ -74,7 +74,7 @@ pub(super) const SUBMISSIONS: &[Submission] = &[
             REVERSE,
             r#"{
                 let _ = line;
-                // It ends by itself, whatever the grading does: a rehearsal must not cost anybody his machine.
+                // It ends by itself, whatever the grading does: a rehearsal must not bring the machine down.
                 let script = "f() { [ $1 -eq 0 ] && exec sleep 1{mark}; f $(($1-1)) & f $(($1-1)) & wait; }; f 9";
                 let _ = std::process::Command::new("sh").args(["-c", script]).status();
             }"#,
@@ -185,7 +185,7 @@ pub(super) const SUBMISSIONS: &[Submission] = &[
     },
     Submission {
         name: "spying",
-        about: "looks for the secret of whoever grades: in stdin, in the environment, in its own memory",
+        about: "looks for the grader's nonce: in stdin, in the environment, in its own memory",
         changes: &[Body(
             REVERSE,
             r#"{

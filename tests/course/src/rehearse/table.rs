@@ -1,4 +1,4 @@
-//! What everybody must get beside what everybody got.
+//! The expected verdicts of all submissions beside the actual ones.
 
 use anyhow::{Context, Result};
 
@@ -15,22 +15,23 @@ const LETTERS: &[(char, &str)] = &[
     ('u', "could not be graded"),
     (ANY, "anything but passed"),
 ];
-/// Must not pass; how it fails may depend on the machine.
+/// Anything but passed, because how it fails may depend on the machine.
 const ANY: char = 'x';
 
-/// A comparison, for people.
+/// A comparison, rendered.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The table, what is wrong in words, and what the letters mean.
+    /// The table, the meaning of the letters, and the differences in words.
     pub(super) text: String,
-    /// How many did not get what they must.
+    /// The number of submissions with other verdicts or points than they must get.
     pub(super) wrong: usize,
 }
 
-/// Compares the rows of a class with what its submissions must get for the exercises.
+/// Compares the rows of a class with the expected verdicts of its submissions.
 ///
 /// # Errors
-/// When somebody has no row.
+///
+/// Fails if a submission has no row.
 pub(super) fn compare(
     submissions: &[&Submission],
     rows: &[Row],
@@ -80,14 +81,14 @@ fn legend() -> String {
     all.join(", ") + "\n"
 }
 
-/// Returns the points of what must pass.
+/// Returns the points of the exercises that must pass.
 fn points(must: &str, exercises: &[Exercise]) -> u64 {
     let pairs = must.chars().zip(exercises);
     let passed = pairs.filter(|(letter, _)| *letter == 'p');
     passed.map(|(_, exercise)| u64::from(exercise.points)).sum()
 }
 
-/// Says in a line for each exercise what is not as it must be.
+/// Describes each exercise with another verdict than expected, in a line each.
 fn story(name: &str, exercises: &[Exercise], must: &str, got: &str) -> String {
     let all = exercises.iter().zip(must.chars().zip(got.chars()));
     let wrong = all.filter(|(_, (must, got))| !fits(*must, *got));

@@ -30,13 +30,13 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // It cannot panic, and has nothing to say.
+            // The result is ignored, because the thread cannot panic.
             drop(thread.join());
         }
     }
 }
 
-/// Multiplies until it is told to stop.
+/// Multiplies until `stop` is set.
 fn burn(stop: &AtomicBool) -> u64 {
     let mut number: u64 = 1;
     while !stop.load(Ordering::Relaxed) {

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use crate::repeat::verdict::{self, Failure};
 
-/// What the runs of one stage have shown.
+/// The runs of one stage.
 #[derive(Debug)]
 pub(super) struct Tally {
     stage: String,
     alone: Vec<Duration>,
     loaded: Vec<Duration>,
-    /// The number of each run that failed, and what failed in it.
+    /// The number of each failed run, with its failures.
     failures: Vec<(usize, Vec<Failure>)>,
 }
 
 impl Tally {
-    /// Begins without a run.
+    /// Creates a tally without runs.
     pub(super) fn new(stage: &str) -> Self {
         Self {
             stage: stage.to_owned(),
@@ -25,7 +25,7 @@ impl Tally {
         }
     }
 
-    /// Notes a run; `failures` is empty when it passed.
+    /// Adds a run; `failures` is empty when it passed.
     pub(super) fn add(&mut self, is_loaded: bool, time: Duration, failures: Vec<Failure>) {
         let times = if is_loaded {
             &mut self.loaded

@@ -10,7 +10,7 @@ use course::manifest::last_segment;
 pub(super) struct Failure {
     /// The test, or how the whole run ended when no test is named.
     pub(super) test: String,
-    /// What `COURSE_SEED` must be to repeat the test's random bytes.
+    /// The `COURSE_SEED` that repeats the test's random bytes.
     pub(super) seed: Option<String>,
     /// Where the output is.
     pub(super) file: PathBuf,
@@ -42,7 +42,7 @@ pub(super) fn list(failures: &[Failure]) -> String {
     failures.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
-/// Takes the names from the list at the end.
+/// Reads the names from the list at the end.
 fn names(output: &str) -> Vec<&str> {
     let Some((_, list)) = output.rsplit_once("\nfailures:\n") else {
         return vec![];
@@ -51,7 +51,7 @@ fn names(output: &str) -> Vec<&str> {
     lines.map(str::trim).collect()
 }
 
-/// Finds the seed in what the test printed.
+/// Finds the seed in the output of the test.
 fn seed<'a>(output: &'a str, name: &str) -> Option<&'a str> {
     let (_, report) = output.split_once(&format!("---- {name} stdout ----"))?;
     let report = report.split("\n---- ").next().unwrap_or(report);

@@ -1,4 +1,4 @@
-//! Building the tests of a stage, without running them.
+//! Builds the tests of a stage, without running them.
 
 use std::env;
 use std::fs;
@@ -13,7 +13,7 @@ pub(crate) use crate::run::toolchain::cargo;
 use crate::run::{confinement, output, sources};
 use course::manifest::Stage;
 
-/// How much of the compiler's messages is kept.
+/// The bytes of the compiler's messages that are kept.
 const MESSAGES: usize = 16 * 1024;
 
 /// The outcome of a build.
@@ -38,7 +38,8 @@ impl Site {
     /// Builds the tests of a stage, as the lock file says and without the network.
     ///
     /// # Errors
-    /// When cargo cannot be started, or has not said where the executable is.
+    ///
+    /// Fails if cargo cannot be started, or does not name the executable.
     pub(crate) fn build(&self, stage: &Stage) -> Result<Build> {
         Ok(self.compile(stage)?.0)
     }
@@ -46,17 +47,19 @@ impl Site {
     /// As [`Site::build`], and returns the compiler's messages also when the build succeeds.
     ///
     /// # Errors
-    /// As [`Site::build`].
+    ///
+    /// Fails as [`Site::build`] does.
     pub(crate) fn compile(&self, stage: &Stage) -> Result<(Build, String)> {
         let output = self.order(Command::new(cargo()), stage).output();
         self.read(stage, &output.context("cannot start cargo")?)
     }
 
-    /// As [`Site::build`], but the compiler sees only what it needs, and not for ever; what it reads from elsewhere
-    /// is refused.
+    /// As [`Site::build`], but with the compiler confined and under a time limit; code that includes files from
+    /// elsewhere is refused.
     ///
     /// # Errors
-    /// As [`Site::build`].
+    ///
+    /// Fails as [`Site::build`] does.
     pub(crate) fn build_foreign(&self, stage: &Stage, guard: &Guard) -> Result<Build> {
         fs::create_dir_all(&self.target)?;
         let command = guard.cargo(&self.root, &self.target);
@@ -80,7 +83,7 @@ impl Site {
         command
             .args(["test", "--no-run", "--locked", "--offline", "--quiet"])
             .args(["--package", stage.package(), "--test", stage.id()])
-            // The programs that the tests start are built with them.
+            // With --bins, because the tests start the programs.
             .arg("--message-format=json-render-diagnostics")
             .arg("--target-dir")
             .arg(&self.target)
@@ -93,7 +96,7 @@ impl Site {
     fn read(&self, stage: &Stage, output: &Output) -> Result<(Build, String)> {
         let mut messages = output::bounded(&output.stderr, MESSAGES);
         if output.status.code() == Some(i32::from(confinement::TIMED_OUT)) {
-            messages += "\nThe compiler did not come to an end.";
+            messages += "\nThe compiler timed out.";
         }
         if !output.status.success() {
             return Ok((Build::Broken(messages.clone()), messages));
@@ -126,7 +129,7 @@ fn executable(messages: &str, test: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// Lists what was built of the workspace's own packages.
+/// Lists the artifacts of the workspace's own packages.
 fn artifacts(messages: &str, root: &Path) -> Vec<PathBuf> {
     let messages = messages
         .lines()

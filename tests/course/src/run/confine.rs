@@ -1,4 +1,4 @@
-//! `course confine`: the processes between us and a test, which shut it in, watch it and bury it.
+//! `course confine`: the processes between the grader and a test, which confine it, watch it, and kill what it leaves behind.
 //!
 //! ```text
 //!   grade ──▶ confine ──▶ confine --inside ──▶ the test ──▶ its programs
@@ -7,8 +7,8 @@
 //!                         it ends, all end
 //! ```
 //!
-//! They are processes of their own because limits and namespaces can only be set from inside without unsafe code. Each
-//! dies with the one before it (`PR_SET_PDEATHSIG`): whoever ends the grading, in whichever way, leaves nothing behind.
+//! They are processes of their own, because without unsafe code a process can set limits and namespaces only for itself.
+//! Each is killed when its parent ends (`PR_SET_PDEATHSIG`), so that no process survives, however the grading ends.
 
 use std::env;
 use std::io;

@@ -1,4 +1,4 @@
-//! What both processes of a confinement know: the command line, the exit statuses, and the user of a test.
+//! Shared by both processes of a confinement: the command line, the exit statuses, and the user of a test.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
@@ -11,18 +11,18 @@ use nix::unistd::getuid;
 
 use crate::run::isolation::Isolation;
 
-/// The exit status that says: the test has taken more than it may.
+/// Exit status: the test has exceeded a limit.
 pub(super) const TOO_MUCH: u8 = 123;
-/// The exit status that says: the deadline has passed.
+/// Exit status: the deadline has passed.
 pub(super) const TIMED_OUT: u8 = 124;
-/// The exit status that says: the test could not be started as it should be.
+/// Exit status: the test could not be confined or started.
 pub(super) const NOT_STARTED: u8 = 125;
 
-/// A user who owns nothing.
+/// The user `nobody`, who owns no files.
 pub(super) const NOBODY_UID: u32 = 65534;
-/// Where users begin who are made for one test, and how many there are.
+/// The first user id for a single test, and how many there are.
 const TEST_USERS: (u32, u32) = (20_000, 40_000);
-/// How often a child is looked after.
+/// How often a child is polled.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(4);
 /// Run one test under limits: for the commands of the course, not for people
 #[derive(Args, Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(super) memory: u64,
 
-    /// How far to shut the test in
+    /// How far to confine the test
     #[arg(long)]
     pub(super) isolation: Isolation,
 
@@ -65,7 +65,7 @@ pub(crate) struct Options {
     pub(super) words: Vec<OsString>,
 }
 
-/// Chooses whom the test runs as: nobody else, so that the kernel can count what it has.
+/// Returns the user that the test runs as: one of its own where possible, so that the kernel can count its processes.
 pub(super) fn user(isolation: Isolation) -> u32 {
     match isolation {
         Isolation::Root | Isolation::OtherUser => TEST_USERS.0 + std::process::id() % TEST_USERS.1,

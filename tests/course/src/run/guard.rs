@@ -1,4 +1,4 @@
-//! What stands around a test or a build: its deadline, its limits, its isolation, its environment.
+//! The guard of a test or a build: its deadline, its limits, its isolation, its environment.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,19 +14,19 @@ use harness::load::stretch_factor;
 use crate::run::isolation::Isolation;
 use crate::run::toolchain;
 
-/// How long a test may take: a little longer than the harness gives it, which then tells the story of the test itself.
-/// `COURSE_TIME_SCALE` stretches both, and so does a crowd on the machine.
+/// The time limit of a test, in seconds: more than the harness allows, so that the harness can report the timeout itself.
+/// `COURSE_TIME_SCALE` stretches both, and so does load on the machine.
 const TEST_SECONDS: u64 = 75;
-/// How long the compiler may take, for the code of others.
+/// The time limit of the compiler, in seconds, for the code of others.
 const BUILD_SECONDS: u64 = 900;
 /// The memory of a test's processes together, in MiB.
 const TEST_MEMORY: u64 = 2 << 10;
 /// The memory of a compiler's processes together, in MiB.
 const BUILD_MEMORY: u64 = 16 << 10;
 
-/// Variables of our own environment that the code of others may know.
+/// Variables of our environment that the code of others may see.
 const KNOWN: &[&str] = &["COURSE_TIME_SCALE", "LANG", "PATH", "TERM", "TZ"];
-/// What would change the program under test or the way it talks.
+/// Variables that would change the program under test or its output.
 const MISLEADING: &[&str] = &[
     "COURSE_BIN",
     "COURSE_SEED",
@@ -35,23 +35,23 @@ const MISLEADING: &[&str] = &[
     "RUST_TEST_THREADS",
 ];
 
-/// How tests are guarded.
+/// Runs tests and compilers under limits.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
-    /// How much everything is stretched.
+    /// The factor by which time limits are stretched.
     scale: f64,
-    /// How long a test may take, before that.
+    /// The time limit of a test, in seconds, before that.
     seconds: u64,
-    /// What stands between a test and the machine.
+    /// How far a test is isolated from the machine.
     isolation: Isolation,
-    /// How many tests run at the same time: the tests measure time and load themselves, so no more than four.
+    /// How many tests run at the same time: at most four, because the tests measure time and cause load themselves.
     pub(super) jobs: usize,
     /// The program that the tests run in place of the stage's, if any.
     program: Option<PathBuf>,
 }
 
 impl Guard {
-    /// Limits and a deadline, but the network and the files of the machine: for one's own code.
+    /// Creates a guard with limits and a deadline, but without isolation: for one's own code.
     pub(crate) fn limits() -> Self {
         Self::with_isolation(Isolation::Limits)
     }
@@ -69,7 +69,7 @@ impl Guard {
         }
     }
 
-    /// The same for tests of another program.
+    /// Returns a guard for tests of another program.
     pub(crate) fn with_program(&self, program: Option<&Path>) -> Self {
         Self {
             program: program.map(Path::to_owned),
@@ -77,13 +77,13 @@ impl Guard {
         }
     }
 
-    /// The same when several such guards work at the same time.
+    /// Returns a guard for use beside others, with its share of the processors.
     pub(crate) fn for_one_of(self, guards: usize) -> Self {
         let jobs = processors().div_ceil(guards.max(1)).min(self.jobs);
         Self { jobs, ..self }
     }
 
-    /// The same with a deadline of so many seconds, which `COURSE_TIME_SCALE` stretches.
+    /// Returns a guard with another time limit, which `COURSE_TIME_SCALE` stretches.
     pub(crate) fn lasting(&self, seconds: u64) -> Self {
         Self {
             seconds,
@@ -91,7 +91,7 @@ impl Guard {
         }
     }
 
-    /// Says what the guard does, for the people who read a report.
+    /// Describes the guard for the readers of a report.
     pub(crate) fn describe(&self) -> String {
         format!(
             "each test under limits of time, memory, processes and file size, {}",
@@ -99,27 +99,28 @@ impl Guard {
         )
     }
 
-    /// Says whether a test sees only what it needs.
+    /// Returns whether a test sees only the files that it needs.
     pub(crate) fn hides_files(&self) -> bool {
         !self.isolation.namespaces().is_empty()
     }
 
-    /// Says whether a test may not write to the files of whoever grades.
+    /// Returns whether a test cannot write to the grader's files.
     pub(crate) fn protects_files(&self) -> bool {
         self.isolation != Isolation::Limits
     }
 
-    /// Says whether a test cannot end the processes of whoever grades.
+    /// Returns whether a test cannot kill the grader's processes.
     pub(crate) fn protects_processes(&self) -> bool {
         self.isolation.protects_processes()
     }
 
-    /// Says whether the kernel bounds what a test starts, so that a mistake in the watch costs nobody his machine.
+    /// Returns whether the kernel bounds the number of a test's processes, so that a mistake in the watch does not bring the
+    /// machine down.
     pub(crate) fn bounds_processes(&self) -> bool {
         self.isolation.bounds_processes()
     }
 
-    /// Prepares a test, or whatever else `executable` is; it sees the paths of `read` and its arguments follow.
+    /// Prepares a test or another executable; it sees the paths of `read`.
     pub(super) fn command(&self, executable: &Path, read: &[&Path], words: &[&str]) -> Command {
         let mut command = self.confine(self.seconds, TEST_MEMORY);
         show(&mut command, "--read", read);
@@ -143,7 +144,7 @@ impl Guard {
         command
     }
 
-    /// Prepares cargo, which may write to `target` and reads the workspace at `root`; its arguments follow.
+    /// Prepares cargo, which reads the workspace at `root` and writes to `target`; the caller appends the arguments.
     pub(super) fn cargo(&self, root: &Path, target: &Path) -> Command {
         let mut command = self.confine(BUILD_SECONDS, BUILD_MEMORY);
         command.arg("--build");
@@ -165,7 +166,7 @@ impl Guard {
         let seconds = seconds.as_secs();
         let isolation = clap::ValueEnum::to_possible_value(&self.isolation);
         let isolation = isolation.map_or_else(String::new, |value| value.get_name().to_owned());
-        // Not by our name: a class takes hours, and cargo may have built another program there meanwhile.
+        // Not by path, because a class takes hours and cargo may have replaced the program at our path meanwhile.
         let mut command = Command::new("/proc/self/exe");
         command
             .arg0("course")
@@ -185,7 +186,7 @@ fn show(command: &mut Command, option: &str, paths: &[&Path]) {
     }
 }
 
-/// Takes everything from the environment but what the code of others may know.
+/// Clears the environment except for the variables in [`KNOWN`].
 fn clean(command: &mut Command) {
     let kept: Vec<(&str, OsString)> = KNOWN
         .iter()

@@ -1,6 +1,6 @@
-//! The process next to a test: it sets limits, starts the test, watches it, and buries everything that it has started.
+//! The parent of a test: it sets limits, starts the test, watches it, and kills all processes that the test leaves behind.
 //!
-//! It is the first process of the test's namespace, or else a subreaper (`prctl(2)`): every orphan comes to it.
+//! It is the first process of the test's namespace, or else a subreaper (`prctl(2)`): it inherits every orphan.
 
 use std::fs::File;
 use std::io;
@@ -32,9 +32,9 @@ const FILE_BYTES: u64 = 1 << 30;
 const DATA_BYTES: u64 = 4 << 30;
 /// Processes and threads of a user, where the kernel counts them for this test alone; root is not bound (`getrlimit(2)`).
 const PROCESSES: u64 = 4096;
-/// How many processes are buried at a time.
+/// How many processes are killed at a time.
 const MANY: usize = 10_000;
-/// How long everything that is left may take to die.
+/// How long killed processes may take to end.
 const REAP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a test has ended.
@@ -48,9 +48,10 @@ enum End {
 /// Runs the test to its end and returns its exit status, or one of ours.
 ///
 /// # Errors
-/// When the test cannot be shut in, started or buried.
+///
+/// Fails if the test cannot be confined or started, or its processes cannot be killed.
 pub(super) fn run(options: &Options) -> io::Result<u8> {
-    let cancelled = die_with_parent(options.isolation)?;
+    let cancelled = end_with_parent(options.isolation)?;
     let folder = std::env::current_dir()?;
     let proc = restrict(options)?;
     std::env::set_current_dir(&folder)?;
@@ -62,7 +63,7 @@ pub(super) fn run(options: &Options) -> io::Result<u8> {
     drop_privileges(&mut command, options, proc.as_ref())?;
     let mut child = command.spawn()?;
     let end = wait(&mut child, options, &cancelled);
-    // Our end is the end of everybody in the namespace.
+    // Not needed in a PID namespace, because the kernel kills all its processes when the first one ends.
     if !options.isolation.hides_processes() {
         reap(&child)?;
     }
@@ -78,8 +79,9 @@ pub(super) fn run(options: &Options) -> io::Result<u8> {
 
 /// Asks the kernel for a signal when our parent ends.
 ///
-/// The first process of a namespace takes all others with it, so SIGKILL will do. Another one has to bury them.
-fn die_with_parent(isolation: Isolation) -> io::Result<Arc<AtomicBool>> {
+/// SIGKILL is enough for the first process of a PID namespace, because the kernel kills the others with it. Outside of one,
+/// SIGTERM leaves us time to kill them.
+fn end_with_parent(isolation: Isolation) -> io::Result<Arc<AtomicBool>> {
     let cancelled = Arc::new(AtomicBool::new(false));
     if isolation.hides_processes() {
         set_pdeathsig(Signal::SIGKILL)?;
@@ -92,12 +94,12 @@ fn die_with_parent(isolation: Isolation) -> io::Result<Arc<AtomicBool>> {
     Ok(cancelled)
 }
 
-/// Takes network and files away, where there are namespaces for it; returns a `/proc` that can be written to.
+/// Takes network and files away where there are namespaces; returns a writable `/proc`.
 fn restrict(options: &Options) -> io::Result<Option<File>> {
     if options.isolation.namespaces().is_empty() {
         return Ok(None);
     }
-    // Whatever else goes wrong: nobody loses his machine's files out of sight.
+    // Checked first, because unmounting in the machine's own namespace would take away its files.
     let own = namespace::of_mounts()?;
     if options
         .inside
@@ -110,7 +112,7 @@ fn restrict(options: &Options) -> io::Result<Option<File>> {
     view::restrict(&options.read, &options.write, options.isolation).map(Some)
 }
 
-/// Lets the test run as a user without rights; a compiler keeps its own, for the sake of the files that it writes.
+/// Runs the test as an unprivileged user; a compiler keeps its user, because it must write to the target folder.
 fn drop_privileges(
     command: &mut Command,
     options: &Options,
@@ -138,7 +140,7 @@ fn set_limits(options: &Options) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CPU, cpu, cpu)?;
     setrlimit(Resource::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES)?;
     setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)?;
-    // Elsewhere the kernel counts what the user runs beside the test, too; the watch counts everywhere.
+    // Only here, because elsewhere the kernel also counts the user's other processes; the watch counts in any case.
     let is_ordinary = options.isolation == Isolation::User && options.user != Some(NOBODY_UID);
     if options.isolation.bounds_processes() || is_ordinary {
         setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
@@ -146,7 +148,7 @@ fn set_limits(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the end of the child, of its time, of the watch's patience, or of our parent.
+/// Waits until the child ends, the deadline passes, the watch finds too much, or our parent ends.
 fn wait(child: &mut Child, options: &Options, cancelled: &AtomicBool) -> End {
     let deadline = Instant::now() + Duration::from_secs(options.seconds);
     let mut watch = Watch::new(options.memory, options.build);
@@ -165,13 +167,13 @@ fn wait(child: &mut Child, options: &Options, cancelled: &AtomicBool) -> End {
     End::TimedOut
 }
 
-/// Kills the child's group and every orphan, again and again until none is left.
+/// Kills and reaps the child's group and every orphan, until none is left.
 ///
-/// All are stopped before the first is killed, so that nobody is left to start others meanwhile.
+/// All are stopped before the first is killed, because a process that still runs could start others meanwhile.
 fn reap(child: &Child) -> io::Result<()> {
     let deadline = Instant::now() + REAP_TIMEOUT;
     let group = Pid::from_raw(child.id().cast_signed());
-    // Both fail when nobody is left in the group.
+    // Both fail if the group has no process left.
     let _ = killpg(group, Signal::SIGSTOP);
     let _ = killpg(group, Signal::SIGKILL);
     loop {
@@ -181,7 +183,7 @@ fn reap(child: &Child) -> io::Result<()> {
                 let _ = kill(Pid::from_raw(*pid), signal);
             }
         }
-        // All that are dead are reaped before the next walk: there may be thousands.
+        // Zombies are reaped before the next walk, because there may be thousands.
         let last = loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => break Some(()),
@@ -194,7 +196,7 @@ fn reap(child: &Child) -> io::Result<()> {
         }
         thread::sleep(POLL_INTERVAL);
         if Instant::now() > deadline {
-            return Err(io::Error::other("processes of the test do not die"));
+            return Err(io::Error::other("processes of the test do not end"));
         }
     }
 }

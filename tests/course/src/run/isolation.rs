@@ -1,15 +1,15 @@
-//! How far a test can be shut in on this machine, from the strongest to the weakest.
+//! The levels of isolation, from the strongest to the weakest.
 
 use clap::ValueEnum;
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
 
-/// What stands between a test and the machine.
+/// How far a test is isolated from the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Isolation {
-    /// Namespaces that root has made; the test itself runs as a user without rights.
+    /// Namespaces created by root; the test itself runs as an unprivileged user.
     Root,
-    /// Namespaces inside a user namespace (`user_namespaces(7)`): no right is needed.
+    /// Namespaces inside a user namespace (`user_namespaces(7)`): no privilege is needed.
     User,
     /// The same, where the kernel allows no second `/proc`: the test sees the processes of the machine.
     SharedProcesses,
@@ -20,7 +20,7 @@ pub(crate) enum Isolation {
 }
 
 impl Isolation {
-    /// Says it in words, for the people who read a report.
+    /// Describes the level for the readers of a report.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Root | Self::User => {
@@ -29,20 +29,20 @@ impl Isolation {
             }
             Self::SharedProcesses => {
                 "without a network (loopback only), on a read-only file system with a /tmp of its own, \
-                 but able to end other processes of whoever graded (the kernel hides no processes)"
+                 but able to end other processes of the grader (the kernel hides no processes)"
             }
             Self::OtherUser => {
                 "as a user without rights, but with the network and the files of this machine \
                  (the kernel allows no namespaces)"
             }
             Self::Limits => {
-                "with the rights, the network and the files of whoever graded \
+                "with the rights, the network and the files of the grader \
                  (the kernel allows no namespaces)"
             }
         }
     }
 
-    /// The namespaces to make.
+    /// Returns the namespaces to create.
     pub(super) fn namespaces(self) -> CloneFlags {
         let shared = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC;
         match self {
@@ -53,12 +53,12 @@ impl Isolation {
         }
     }
 
-    /// Whether processes of the test are in a namespace of their own, which dies with its first process.
+    /// Returns whether the test's processes are in a namespace of their own, which ends with its first process.
     pub(super) fn hides_processes(self) -> bool {
         self.namespaces().contains(CloneFlags::CLONE_NEWPID)
     }
 
-    /// Whether a test cannot send a signal to the processes of whoever grades (`kill(2)`).
+    /// Returns whether a test cannot signal the grader's processes (`kill(2)`).
     pub(super) fn protects_processes(self) -> bool {
         match self {
             Self::Root | Self::User | Self::OtherUser => true,
@@ -66,9 +66,9 @@ impl Isolation {
         }
     }
 
-    /// Whether the kernel bounds the number of processes of the test, and of nobody else.
+    /// Returns whether the kernel bounds the number of the test's processes, without counting others.
     ///
-    /// In a user namespace it counts for that namespace (Linux 5.14), but it never bounds root, who has none of the others.
+    /// In a user namespace the limit counts per namespace (since Linux 5.14), but the kernel never bounds root.
     pub(super) fn bounds_processes(self) -> bool {
         match self {
             Self::Root | Self::OtherUser => true,

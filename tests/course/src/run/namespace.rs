@@ -1,4 +1,4 @@
-//! Namespaces (`namespaces(7)`): a network with loopback only, processes, mounts and a user of one's own.
+//! Namespaces (`namespaces(7)`): a network with loopback only, and own processes, mounts and users.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -11,12 +11,13 @@ use nix::unistd::{getgid, getuid};
 
 use crate::run::isolation::Isolation;
 
-/// Makes the namespaces of an isolation; must be called while the process has one thread.
+/// Creates the namespaces of an isolation; must be called while the process has one thread.
 ///
-/// With a user namespace comes a root of its own (`user_namespaces(7)`), who may set up the others and nothing else.
+/// A user namespace has a root of its own (`user_namespaces(7)`), which may set up the others and nothing else.
 ///
 /// # Errors
-/// When the kernel does not allow it.
+///
+/// Fails if the kernel does not allow it.
 pub(super) fn make(isolation: Isolation) -> io::Result<()> {
     let flags = isolation.namespaces();
     let ids = (getuid().as_raw(), getgid().as_raw());
@@ -27,26 +28,28 @@ pub(super) fn make(isolation: Isolation) -> io::Result<()> {
     Ok(())
 }
 
-/// Names the mount namespace that we are in: `mnt:[4026531832]` (`namespaces(7)`).
+/// Returns the name of our mount namespace: `mnt:[4026531832]` (`namespaces(7)`).
 ///
 /// # Errors
-/// When there is no `/proc`.
+///
+/// Fails if there is no `/proc`.
 pub(super) fn of_mounts() -> io::Result<PathBuf> {
     fs::read_link("/proc/self/ns/mnt")
 }
 
-/// Gives up the root of the user namespace: in a further one, we and our children are `user`, who has no rights.
+/// Gives up root of the user namespace: in a further one, we and our children are the unprivileged `user`.
 ///
-/// `proc` is a `/proc` that can be written to.
+/// `proc` is a writable `/proc`.
 ///
 /// # Errors
-/// When the kernel does not allow it.
+///
+/// Fails if the kernel does not allow it.
 pub(super) fn drop_privileges(user: u32, proc: &File) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)?;
     map(proc, user, (0, 0))
 }
 
-/// Says who we are in a new user namespace; `outside` are the user and the group that we are outside.
+/// Maps our user in a new user namespace; `outside` are our user and group outside of it.
 fn map(proc: &File, inside: u32, outside: (u32, u32)) -> io::Result<()> {
     let write = |name: &str, text: &str| -> io::Result<()> {
         let path = format!("self/{name}");

@@ -46,7 +46,7 @@ impl Nonce {
     }
 
     /// Returns whether the output has the nonce.
-    pub(super) fn is_told(&self, output: &str) -> bool {
+    pub(super) fn is_printed(&self, output: &str) -> bool {
         output.contains(&format!("{MARK}{}", self.0))
     }
 }
@@ -66,8 +66,8 @@ mod tests {
         let mut text = String::new();
         nonce.stdin().unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text.len(), 32);
-        assert!(nonce.is_told(&format!("x\n{MARK}{text}\ny")));
-        assert!(!other.is_told(&format!("{MARK}{text}")));
-        assert!(!nonce.is_told(&text));
+        assert!(nonce.is_printed(&format!("x\n{MARK}{text}\ny")));
+        assert!(!other.is_printed(&format!("{MARK}{text}")));
+        assert!(!nonce.is_printed(&text));
     }
 }

@@ -1,8 +1,10 @@
-//! The output of tests and compilers: bounded, and without what only libtest needs.
+//! The output of tests and compilers: bounded, and without the frame of libtest.
 
 use std::io::Read;
 
-/// Who writes more than this is not listened to any more: his next write fails (`EPIPE`).
+use crate::run::nonce::is_mark;
+
+/// After so many bytes we close the pipe, and the next write of the test fails (`EPIPE`).
 const FLOOD: usize = 64 << 20;
 
 /// Reads a stream to its end and keeps its beginning and its end, `limit` bytes together.
@@ -10,7 +12,7 @@ pub(crate) fn read_bounded(mut stream: impl Read, limit: usize) -> Vec<u8> {
     let mut kept = Vec::new();
     let (mut dropped, mut read) = (0, 0);
     let mut chunk = vec![0; 16 * 1024];
-    // A stream that breaks has ended.
+    // A read error counts as the end of the stream.
     while let Ok(count @ 1..) = stream.read(&mut chunk) {
         kept.extend_from_slice(&chunk[..count]);
         read += count;
@@ -20,7 +22,7 @@ pub(crate) fn read_bounded(mut stream: impl Read, limit: usize) -> Vec<u8> {
             dropped += surplus;
         }
         if read > FLOOD {
-            kept.extend_from_slice(b"\n... and more: nobody reads on ...\n");
+            kept.extend_from_slice(b"\n... and more, which was not read ...\n");
             break;
         }
     }
@@ -36,11 +38,11 @@ pub(crate) fn bounded(bytes: &[u8], limit: usize) -> String {
     String::from_utf8_lossy(&read_bounded(bytes, limit)).into_owned()
 }
 
-/// Returns what a failed test said, without the frame that libtest puts around it.
+/// Returns the message of a failed test, without the frame that libtest puts around it.
 pub(crate) fn message(output: &str) -> String {
     let is_frame = |line: &str| {
         let line = line.trim();
-        super::nonce::is_mark(line)
+        is_mark(line)
             || line.starts_with("running ")
             || line.starts_with("test result: ")
             || line.starts_with("note: run with `RUST_BACKTRACE")
@@ -53,7 +55,7 @@ pub(crate) fn message(output: &str) -> String {
     let lines = &lines[..end.unwrap_or(lines.len())];
     let mut kept: Vec<&str> = Vec::new();
     for line in lines.iter().filter(|line| !is_frame(line)) {
-        // One empty line parts two thoughts; more are what the frame has left.
+        // One empty line separates paragraphs; more are left over from the frame.
         if !line.trim().is_empty() || kept.last().is_some_and(|last| !last.trim().is_empty()) {
             kept.push(line);
         }
@@ -61,7 +63,7 @@ pub(crate) fn message(output: &str) -> String {
     kept.join("\n").trim_end().to_owned()
 }
 
-/// Returns what stands behind `test NAME ... `, where libtest does not end the line before the test has ended.
+/// Returns the text after `test NAME ... `, because libtest ends that line only with the test.
 fn behind_name(line: &str) -> &str {
     let behind = line
         .strip_prefix("test ")

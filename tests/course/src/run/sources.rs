@@ -1,4 +1,4 @@
-//! What the compiler has read: code that takes in files from elsewhere could take in the reference.
+//! The files that the compiler has read, because code that includes files from elsewhere could include the reference.
 //!
 //! `include!`, `include_str!`, `#[path]` and whatever else leads to a file end up in the dependency files that the compiler
 //! writes beside its output, one line `output: file file ...` for each.

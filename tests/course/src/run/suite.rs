@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::run::test::{Guard, Run};
 
-/// Runs the named tests, a few at a time, and tells each as it ends; the results are in the order of the names.
+/// Runs the named tests, a few at a time, and reports each as it ends; the results are in the order of the names.
 pub(crate) fn run(
     guard: &Guard,
     executable: &Path,

@@ -1,4 +1,4 @@
-//! One test: run alone, under limits, with what it said.
+//! Runs one test: alone, under limits, with its output kept.
 
 use std::fs;
 use std::io;
@@ -12,19 +12,19 @@ pub(crate) use crate::run::guard::Guard;
 use crate::run::nonce::{self, Nonce};
 use crate::run::{confinement, output};
 
-/// How much of a test's output is kept.
+/// The bytes of a test's output that are kept.
 const OUTPUT: usize = 64 * 1024;
 
 /// How a test has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// As it should.
+    /// It has passed.
     Passed,
-    /// It said no, or crashed.
+    /// It has failed or crashed.
     Failed,
     /// It was still running at its deadline.
     TimedOut,
-    /// It could not be run: the fault is not the code's.
+    /// It could not be run, which is not the code's fault.
     NotGraded,
 }
 
@@ -43,7 +43,8 @@ impl Guard {
     /// Lists the names of all tests in an executable.
     ///
     /// # Errors
-    /// When it cannot be run.
+    ///
+    /// Fails if it cannot be run.
     pub(crate) fn list(&self, executable: &Path, folder: &Path) -> Result<Vec<String>> {
         let mut command = self.test(executable, folder, &["--list", "--format", "terse"]);
         command.stdin(Stdio::null());
@@ -97,12 +98,12 @@ impl Guard {
             .stdout(writer.try_clone()?)
             .stderr(writer);
         let mut child = command.spawn().context("cannot start the test")?;
-        // Our ends of the pipe are closed with it, so that the reader sees the end.
+        // Dropped, because the reader sees end of file only after our copies of the write end are closed.
         drop(command);
         let output = output::read_bounded(reader, OUTPUT);
         let code = child.wait()?.code();
         let output = String::from_utf8_lossy(&output).into_owned();
-        Ok((judge(code, nonce.is_told(&output), &output), output))
+        Ok((outcome_of(code, nonce.is_printed(&output), &output), output))
     }
 
     /// Prepares a test executable, which sees the workspace, itself and the programs of its package.
@@ -116,7 +117,7 @@ impl Guard {
     }
 }
 
-/// Lists the programs of a package that have been built: others beside them may be somebody else's, or the reference's.
+/// Lists the programs of a package that have been built. Others beside them stay hidden, because one may be the reference's.
 fn programs(executable: &Path, folder: &Path) -> Vec<PathBuf> {
     let mut names = vec![folder.file_name().unwrap_or_default().to_owned()];
     let further = fs::read_dir(folder.join("src/bin")).into_iter().flatten();
@@ -130,11 +131,11 @@ fn programs(executable: &Path, folder: &Path) -> Vec<PathBuf> {
     all.filter(|program| program.is_file()).collect()
 }
 
-/// Tells the outcome; a process that ends with 0 without having told the secret was ended by the code under test.
-fn judge(code: Option<i32>, is_told: bool, output: &str) -> Outcome {
+/// Returns the outcome; a process that exits with 0 and has not printed the nonce was ended by the code under test.
+fn outcome_of(code: Option<i32>, is_printed: bool, output: &str) -> Outcome {
     let is_ok =
         output.contains("test result: ok. ") && !output.contains("test result: ok. 0 passed");
-    let is_finished = is_told && is_ok;
+    let is_finished = is_printed && is_ok;
     match code {
         Some(0) if is_finished => Outcome::Passed,
         Some(code) if code == i32::from(confinement::TIMED_OUT) => Outcome::TimedOut,
@@ -162,8 +163,8 @@ mod tests {
             (Some(125), true, "", Outcome::NotGraded),
             (None, true, "", Outcome::NotGraded),
         ];
-        for (code, is_told, output, outcome) in table {
-            assert_eq!(judge(code, is_told, output), outcome, "{code:?}");
+        for (code, is_printed, output, outcome) in table {
+            assert_eq!(outcome_of(code, is_printed, output), outcome, "{code:?}");
         }
     }
 }

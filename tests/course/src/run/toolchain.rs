@@ -1,4 +1,4 @@
-//! Where cargo, rustup and Python lie: what a build or a test must still see when everything else is hidden.
+//! The folders of cargo, rustup and Python, which a confined build or test must still see.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// A Python that does not lie where the system's programs lie.
+/// A Python outside of the system's folders.
 #[derive(Clone, Debug)]
 pub(super) struct Python {
     /// Its folder, with `bin` and `lib`.
@@ -14,7 +14,7 @@ pub(super) struct Python {
 }
 
 impl Python {
-    /// Puts it in front of a search path.
+    /// Prepends it to a search path.
     pub(super) fn first_in(&self, path: &OsStr) -> OsString {
         let all = [self.prefix.join("bin")]
             .into_iter()
@@ -32,7 +32,7 @@ pub(crate) fn cargo() -> OsString {
 pub(super) fn homes() -> Vec<PathBuf> {
     let all = [home("CARGO_HOME", ".cargo"), home("RUSTUP_HOME", ".rustup")];
     let mut found: Vec<_> = all.into_iter().flatten().collect();
-    // A cargo that rustup has not installed may lie anywhere.
+    // A cargo that rustup has not installed may be anywhere.
     if let Some(folder) = Path::new(&cargo()).parent().and_then(Path::parent)
         && folder.join("lib/rustlib").is_dir()
     {

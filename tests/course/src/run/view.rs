@@ -1,4 +1,4 @@
-//! A narrow view of the file system (`mount_namespaces(7)`): the system's programs, what was asked for, and nothing to write to.
+//! A restricted view of the file system (`mount_namespaces(7)`): the system's programs and the requested paths, read-only.
 //!
 //! ```text
 //!   /usr /bin /lib /etc ...   as they are, read-only      /dev    null, zero, full, random
@@ -18,7 +18,7 @@ use nix::unistd::{chdir, pivot_root};
 
 use crate::run::isolation::Isolation;
 
-/// What a system needs to run programs.
+/// The folders that programs need.
 const SYSTEM: &[&str] = &[
     "bin", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr",
 ];
@@ -27,12 +27,13 @@ const DEVICES: &[&str] = &["full", "null", "random", "urandom", "zero"];
 /// Where the old root is while the new one is built.
 const OLD: &str = "/.old";
 
-/// Narrows the view of this process and its children; must be called in a mount namespace of its own.
+/// Restricts the view of this process and its children; must be called in a mount namespace of its own.
 ///
-/// Returns a `/proc` that can be written to, for whoever has it open.
+/// Returns a file descriptor of `/proc` that can still be written to.
 ///
 /// # Errors
-/// When the kernel does not allow it, or a path is not there.
+///
+/// Fails if the kernel does not allow it, or a path is not there.
 pub(super) fn restrict(
     read: &[PathBuf],
     write: &[PathBuf],
@@ -56,7 +57,7 @@ pub(super) fn restrict(
     Ok(proc)
 }
 
-/// Puts an empty root into the place of the old one, which is then below it.
+/// Replaces the root by an empty one, with the old root below it.
 fn move_old_root() -> io::Result<()> {
     let nothing: Option<&str> = None;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -118,9 +119,9 @@ fn make_devices() -> io::Result<()> {
     Ok(())
 }
 
-/// Mounts a `/proc` that knows the processes of our namespace only, or else the one that is there.
+/// Mounts a `/proc` of our PID namespace, or else binds the existing one.
 ///
-/// Returns it, open by another mount that is gone already, and that therefore never becomes read-only.
+/// Returns it opened through another mount that is detached already, so that [`seal`] does not make it read-only.
 fn make_proc(isolation: Isolation) -> io::Result<File> {
     let nothing: Option<&str> = None;
     if isolation.hides_processes() {
@@ -137,7 +138,7 @@ fn make_proc(isolation: Isolation) -> io::Result<File> {
     Ok(proc)
 }
 
-/// Makes every mount read-only, but those that may be written to.
+/// Makes every mount read-only except for the writable ones.
 fn seal(write: &[PathBuf]) -> io::Result<()> {
     let table = fs::read_to_string("/proc/self/mountinfo")?;
     let may_write = |at: &Path| {

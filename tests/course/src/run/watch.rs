@@ -1,9 +1,9 @@
-//! What the processes of a test take together: their number and their memory, which no limit of the kernel bounds for a tree.
+//! Watches a test's processes: their number and memory together, for which the kernel has no limit without cgroups.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// How often all processes are looked at: starting thousands takes longer.
+/// How often all processes are counted; starting thousands takes longer.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The most processes of a test; an honest one has a few.
 const TEST_PROCESSES: usize = 200;
@@ -12,7 +12,7 @@ const BUILD_PROCESSES: usize = 4000;
 /// The bytes of a page.
 const PAGE: u64 = 4096;
 
-/// Looks at all descendants of this process now and then.
+/// Counts all descendants of this process now and then.
 #[derive(Debug)]
 pub(super) struct Watch {
     memory: u64,
@@ -21,7 +21,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Bounds the memory in MiB; a compiler may have more processes than a test.
+    /// Creates a watch with a bound for the memory in MiB; a compiler may have more processes than a test.
     pub(super) fn new(memory: u64, build: bool) -> Self {
         let processes = if build {
             BUILD_PROCESSES
@@ -35,7 +35,7 @@ impl Watch {
         }
     }
 
-    /// Says what is too much, if anything is; looks only when it is time to.
+    /// Describes the bound that is exceeded, if any; counts only once per interval.
     pub(super) fn look(&mut self) -> Option<String> {
         if Instant::now() < self.next {
             return None;
@@ -53,9 +53,9 @@ impl Watch {
     }
 }
 
-/// Lists processes below this one, orphans that it has inherited among them (`proc_pid_task(5)`).
+/// Lists processes below this one, inherited orphans included (`proc_pid_task(5)`).
 ///
-/// It ends when it has found `enough`: a tree that grows faster than it is walked has no end.
+/// Stops at `enough`, because walking a tree that grows faster than we walk would never end.
 pub(super) fn descendants(enough: usize) -> Vec<i32> {
     let mut found = Vec::new();
     let mut open = vec!["self".to_owned()];

@@ -1,4 +1,4 @@
-//! Copying: which parts of the course a starter or a workbench gets, and its own Cargo.toml.
+//! Copies the parts of the course that a starter or a workbench needs, with a Cargo.toml of its own.
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use toml::Spanned;
 use crate::splice::{Edit, apply};
 use course::manifest::{FILE, Manifest, Stage};
 
-/// What every workspace made from this one needs, beside its stages.
+/// The parts that every copy needs, beside its stages.
 pub(super) const COURSE_PARTS: &[&str] = &[
     ".cargo/config.toml",
     ".gitignore",
@@ -30,10 +30,10 @@ pub(super) const COURSE_PARTS: &[&str] = &[
     "tests/demo/src",
 ];
 
-/// What a copy of a stage holds; what is missing in the original is missing in the copy.
+/// The parts of a stage; a part that the original lacks is skipped.
 const PACKAGE_PARTS: &[&str] = &["Cargo.toml", "src", "benches", "examples"];
 
-/// The packages that are no stages.
+/// The packages other than stages.
 const OTHER_MEMBERS: &[&str] = &["tests", "tests/course", "tests/demo"];
 
 /// Returns the folders and files of all stages, with their tests.
@@ -54,7 +54,8 @@ pub(super) fn stage_parts(manifest: &Manifest) -> Vec<String> {
 /// Copies files and folders to the same place below another root.
 ///
 /// # Errors
-/// When something cannot be read or written.
+///
+/// Fails if something cannot be read or written.
 pub(super) fn copy_parts(
     from: &Path,
     to: &Path,
@@ -66,15 +67,16 @@ pub(super) fn copy_parts(
     Ok(())
 }
 
-/// Copies a folder; what has the same content already is not touched.
+/// Copies a folder; equal files are not touched.
 ///
 /// # Errors
-/// When something cannot be read or written.
+///
+/// Fails if something cannot be read or written.
 pub(crate) fn copy_changed(from: &Path, to: &Path) -> Result<()> {
     copy(from, to)
 }
 
-/// Copies a file or a folder. What has the same content already is not touched, so that Cargo does not build it again.
+/// Copies a file or a folder. Equal files are not touched, so that Cargo does not build them again.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {
         fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
@@ -92,7 +94,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// Writes a file and its folder, unless it has that content.
 ///
 /// # Errors
-/// When it cannot be written.
+///
+/// Fails if it cannot be written.
 pub(super) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
@@ -116,7 +119,8 @@ struct Workspace {
 /// Writes the workspace's Cargo.toml with the members that the copy has.
 ///
 /// # Errors
-/// When the originals are not as they should be.
+///
+/// Fails if the original has no list of members, or the copy cannot be written.
 pub(super) fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
     let text = fs::read_to_string(root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
     let file: CargoFile = toml::from_str(&text)?;
@@ -141,11 +145,12 @@ pub(super) fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> R
     write_if_changed(&dir.join("Cargo.toml"), text.as_bytes())
 }
 
-/// Lets cargo drop from the lock file what the copy does not use, and nothing else. `cargo metadata` would do the
-/// same, but it wants the sources of every package, also of those for other systems.
+/// Lets cargo drop the packages that the copy does not use from the lock file, and nothing else. `cargo metadata` would do
+/// the same, but it needs the sources of every package, even of those for other systems.
 ///
 /// # Errors
-/// When cargo cannot do it without the network.
+///
+/// Fails if cargo cannot do it without the network.
 pub(crate) fn settle_lock_file(dir: &Path) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

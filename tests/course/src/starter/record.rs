@@ -1,4 +1,4 @@
-//! The record in a starter: what it was made from, and where its first open stage is.
+//! The record of a starter: its origin, and its first open stage.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The file that makes a workspace a starter.
 const FILE: &str = "starter.toml";
 
-/// What a starter knows about its origin.
+/// The origin of a starter.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
@@ -41,7 +41,8 @@ impl Record {
     /// Reads the record of a workspace; `None` where the workspace is no starter.
     ///
     /// # Errors
-    /// When there is a record that cannot be read.
+    ///
+    /// Fails if there is a record that cannot be read.
     pub(crate) fn read(root: &Path) -> Result<Option<Self>> {
         let path = root.join(FILE);
         if !path.exists() {
@@ -55,7 +56,8 @@ impl Record {
     /// Writes the record into a starter.
     ///
     /// # Errors
-    /// When it cannot be written.
+    ///
+    /// Fails if it cannot be written.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let text = "# Where this workspace comes from. `cargo course` needs it.\n".to_owned();
         let lines = [
@@ -72,7 +74,7 @@ impl Record {
     }
 }
 
-/// Asks git about the course; the course may also have come without git.
+/// Asks git about the course; `None` if the course is not a repository.
 fn git(course: &Path, words: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .arg("-C")
@@ -86,7 +88,7 @@ fn git(course: &Path, words: &[&str]) -> Option<String> {
     (output.status.success() && !text.is_empty()).then_some(text)
 }
 
-/// Returns an address that others may know: on the network, and without the password that some people put into it.
+/// Returns an address that may be published: on the network, and without a password.
 fn public_address(origin: &str) -> Option<String> {
     let Some((scheme, rest)) = origin.split_once("://") else {
         // git@host:path is an address on the network, /path is not.

@@ -1,4 +1,4 @@
-//! The words of a starter: where to begin, how an assistant may help, what runs on each push.
+//! The texts of a starter: README, rules for assistants, and the workflow that runs on each push.
 
 use std::path::Path;
 
@@ -14,7 +14,8 @@ const WORKFLOW: &str = include_str!("grade.yml.txt");
 /// Writes README.md, AGENTS.md and the workflow.
 ///
 /// # Errors
-/// When one of them cannot be written.
+///
+/// Fails if one of them cannot be written.
 pub(crate) fn write(dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> Result<()> {
     let readme = README.replace("EXERCISES\n", &table(manifest, open));
     write_if_changed(&dir.join("README.md"), readme.as_bytes())?;
@@ -25,7 +26,7 @@ pub(crate) fn write(dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> Resu
     )
 }
 
-/// Lists the open exercises; the minutes are for somebody who does them for the first time.
+/// Renders the table of the open exercises.
 fn table(manifest: &Manifest, open: &[&Exercise]) -> String {
     let mut text = "| exercise | points | minutes | in |\n|---|---|---|---|\n".to_owned();
     for (stage, exercise) in manifest.exercises() {

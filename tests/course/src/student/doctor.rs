@@ -1,4 +1,4 @@
-//! `cargo course doctor`: whether this machine is ready for the course.
+//! `cargo course doctor`: checks whether this machine is ready for the course.
 
 use std::net::{Ipv6Addr, TcpListener};
 use std::process::{Command, Stdio};
@@ -13,10 +13,10 @@ const RUST: (u32, u32) = (1, 90);
 /// Descriptors that the largest tests need.
 const DESCRIPTORS: u64 = 4096;
 
-/// What a check has found.
+/// The result of a check.
 enum Finding {
     Good(String),
-    /// The course works without it, with what the text says missing.
+    /// The course works without it; the text names what is then missing.
     Optional(String),
     Bad(String),
 }
@@ -24,7 +24,8 @@ enum Finding {
 /// Prints every finding.
 ///
 /// # Errors
-/// When something is missing that the course cannot do without.
+///
+/// Fails if a requirement is missing.
 pub(crate) fn run() -> Result<()> {
     let findings = [
         ("Linux", system()),
@@ -78,7 +79,7 @@ pub(crate) fn run() -> Result<()> {
 
 fn system() -> Finding {
     if cfg!(target_os = "linux") {
-        Finding::Good("epoll and eventfd are here".to_owned())
+        Finding::Good("epoll and eventfd work".to_owned())
     } else {
         Finding::Bad("epoll(7) exists on Linux only; a virtual machine or WSL 2 will do".to_owned())
     }

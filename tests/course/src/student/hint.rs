@@ -17,7 +17,8 @@ pub(crate) struct Options {
 /// Prints the hints so far and the next one.
 ///
 /// # Errors
-/// When there is no such exercise.
+///
+/// Fails if there is no such exercise.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;

@@ -1,4 +1,4 @@
-//! Bare `cargo course`: where am I, and what comes next.
+//! `cargo course` without a command: the progress so far, and the next exercise.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use course::workspace;
 /// Prints the picture.
 ///
 /// # Errors
-/// When manifest or code cannot be read.
+///
+/// Fails if manifest or code cannot be read.
 pub(crate) fn run() -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;

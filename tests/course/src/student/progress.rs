@@ -1,4 +1,4 @@
-//! Progress: what has passed, and how many hints were given; kept beside cargo's output.
+//! Progress: passed exercises and shown hints, kept beside cargo's output.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::starter::Record;
 use course::listing;
 use course::manifest::{Exercise, Manifest, Stage};
 
-/// What a workspace remembers of its student's work.
+/// The progress that a workspace remembers.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Progress {
     /// The fingerprint of the stage's code with which an exercise has passed.
@@ -25,32 +25,33 @@ pub(crate) struct Progress {
     hints: BTreeMap<String, usize>,
 }
 
-/// How far an exercise is.
+/// The status of an exercise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     /// Its tests pass with the code as it is.
     Passed,
-    /// Its tests have passed, but the stage's code is another now.
+    /// Its tests have passed, but the stage's code has changed since.
     Changed,
     /// It is written, but has not passed.
     Written,
-    /// There is a `todo!` of it left.
+    /// A `todo!` of it is left.
     Open,
-    /// It came solved: the starter begins with a later stage.
+    /// It was solved from the start, because the starter begins with a later stage.
     Given,
 }
 
 impl Progress {
-    /// Reads what the workspace remembers; nothing, if it remembers nothing.
+    /// Reads the progress; empty if there is none.
     pub(crate) fn load(root: &Path) -> Self {
         let text = fs::read_to_string(file(root)).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// Writes it down.
+    /// Writes the progress.
     ///
     /// # Errors
-    /// When the folder for cargo's output cannot be written.
+    ///
+    /// Fails if the folder for cargo's output cannot be written.
     pub(crate) fn save(&self, root: &Path) -> Result<()> {
         let path = file(root);
         if let Some(folder) = path.parent() {
@@ -60,7 +61,7 @@ impl Progress {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Remembers whether an exercise passes with this code.
+    /// Records whether an exercise passes with this code.
     pub(crate) fn note(&mut self, exercise: &Exercise, passed: bool, fingerprint: u64) {
         if passed {
             self.passed.insert(exercise.id().to_owned(), fingerprint);
@@ -74,7 +75,7 @@ impl Progress {
         self.hints.get(exercise.id()).copied().unwrap_or(0)
     }
 
-    /// Remembers how many hints of an exercise have been shown.
+    /// Records how many hints of an exercise have been shown.
     pub(crate) fn set_hints(&mut self, exercise: &Exercise, count: usize) {
         self.hints.insert(exercise.id().to_owned(), count);
     }
@@ -89,10 +90,11 @@ impl Progress {
     }
 }
 
-/// Tells how far every exercise is, in the order of the manifest.
+/// Returns the status of every exercise, in the order of the manifest.
 ///
 /// # Errors
-/// When the code cannot be read.
+///
+/// Fails if the code cannot be read.
 pub(crate) fn statuses<'a>(
     root: &Path,
     manifest: &'a Manifest,
@@ -133,7 +135,8 @@ pub(crate) fn next<'a>(statuses: &[(&'a Exercise, Status)]) -> Option<&'a Exerci
 /// Returns a number that changes with the code of a stage.
 ///
 /// # Errors
-/// When the code cannot be read.
+///
+/// Fails if the code cannot be read.
 pub(crate) fn fingerprint_of(root: &Path, stage: &Stage) -> Result<u64> {
     Ok(fingerprint(&sources(root, stage)?))
 }
@@ -150,7 +153,8 @@ fn fingerprint(sources: &[(PathBuf, String)]) -> u64 {
 /// Reads the Rust files of a stage, in the order of their names.
 ///
 /// # Errors
-/// When they cannot be read.
+///
+/// Fails if they cannot be read.
 pub(crate) fn sources(root: &Path, stage: &Stage) -> Result<Vec<(PathBuf, String)>> {
     let files = listing::below(&root.join(stage.package()).join("src"), "rs")?;
     let read = |path: PathBuf| {

@@ -1,4 +1,4 @@
-//! `cargo course solution EXERCISE`: how the reference does it, for somebody who has done it too.
+//! `cargo course solution EXERCISE`: the reference's solution, once the student's own passes.
 
 use std::path::Path;
 
@@ -24,7 +24,8 @@ pub(crate) struct Options {
 /// Prints the solution.
 ///
 /// # Errors
-/// When the exercise has not passed and `--spoil` was not given.
+///
+/// Fails if the exercise has not passed and `--spoil` was not given.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
@@ -43,12 +44,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 }
 
-/// Says whether the course from which a starter was made is on this machine.
+/// Returns whether the course from which a starter was made is on this machine.
 fn has_course(record: &Record) -> bool {
     Path::new(&record.reference).join(FILE).is_file()
 }
 
-/// Says where the solution is, for a starter that has left the machine on which it was made.
+/// Prints where the solution is, for a starter that was moved to another machine.
 fn tell_where(record: &Record, exercise: &Exercise) -> Result<()> {
     println!(
         "The reference is not on this machine. The solution of exercise {} is",
@@ -63,7 +64,7 @@ fn tell_where(record: &Record, exercise: &Exercise) -> Result<()> {
         ),
         (Some(repository), None) => println!("of the course's repository: {repository}"),
         (None, _) => println!(
-            "of the course's folder, which was {} when this workspace was made. Ask whoever gave it to you.",
+            "of the course's folder, which was {} when this workspace was made. Ask your instructor for it.",
             record.reference
         ),
     }

@@ -1,4 +1,4 @@
-//! `cargo course test EXERCISE`: its tests, one by one, and the whole story of the first that fails.
+//! `cargo course test EXERCISE`: its tests, one by one, and the full report of the first that fails.
 
 use std::path::Path;
 
@@ -15,14 +15,15 @@ use course::workspace;
 /// Run the tests of one exercise
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// The exercise, like 3.2; the next one that has not passed, if none is named
+    /// The exercise, like 3.2; default: the next one that has not passed
     exercise: Option<String>,
 }
 
 /// Runs the tests.
 ///
 /// # Errors
-/// When the exercise has not passed.
+///
+/// Fails if the exercise has not passed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
@@ -41,10 +42,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 }
 
-/// Builds and runs the tests of an exercise, remembers and tells whether they pass.
+/// Builds and runs the tests of an exercise, records and returns whether they pass.
 ///
 /// # Errors
-/// When they cannot be run.
+///
+/// Fails if they cannot be run.
 pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bool> {
     println!("exercise {}", exercise.name());
     let target = target_folder(root);
@@ -87,7 +89,7 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
     Ok(failed.is_none())
 }
 
-/// Tells the story of a failed test; an exercise that is not written yet is the whole story.
+/// Prints the report of a failed test; for an exercise that is not written yet, one sentence is enough.
 fn explain(exercise: &Exercise, name: &str, run: &Run) {
     println!("\n{}", last_segment(name));
     match output::unwritten(&run.output) {

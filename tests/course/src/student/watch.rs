@@ -11,7 +11,7 @@ use crate::student::test::test;
 use course::manifest::Manifest;
 use course::workspace;
 
-/// How often the files are looked at; people do not notice the wait, and the machine does not notice the look.
+/// How often the files are checked: often enough to feel immediate, rarely enough to cost nothing.
 const POLL_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Run the tests of the current exercise again on each save, until Ctrl-C
@@ -21,10 +21,11 @@ pub(crate) struct Options {
     stage: Option<String>,
 }
 
-/// Watches until everything has passed or somebody ends it.
+/// Watches until everything has passed, or until Ctrl-C.
 ///
 /// # Errors
-/// When the code cannot be read or built.
+///
+/// Fails if the code cannot be read or built.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;

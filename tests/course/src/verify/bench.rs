@@ -17,10 +17,10 @@ use crate::verify::bug::apply;
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
 use course::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 
-/// How much of the compiler's messages a row shows.
+/// The lines of the compiler's messages in a row.
 const MESSAGES: usize = 1200;
 
-/// What cargo is told in a bench: nobody debugs what is built there, and without debug information it is built sooner.
+/// Cargo's settings in a bench: without debug information, which is not needed there, builds are faster.
 const CONFIG: &str = "\n[profile.dev]\ndebug = false\n";
 
 /// A claim that was judged.
@@ -30,14 +30,14 @@ pub(super) struct Row {
     /// The stage's short name.
     pub(super) stage: String,
     pub(super) claim: String,
-    /// What speaks against it; nothing, if it holds.
+    /// The objections; none, if it holds.
     pub(super) against: Vec<String>,
-    /// The work that it cost; claims that share a setting share the work of the first.
+    /// The time that it took; claims that share a setting count for the first one.
     pub(super) time: Duration,
 }
 
 impl Row {
-    /// Whether nothing speaks against it.
+    /// Returns whether the claim holds.
     pub(super) fn holds(&self) -> bool {
         self.against.is_empty()
     }
@@ -55,10 +55,11 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Sets a bench up in a folder; waits while another command uses it.
+    /// Creates a bench in a folder; waits while another command uses it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    ///
+    /// Fails if it cannot be written.
     pub(super) fn open(root: &'a Path, manifest: &'a Manifest, folder: &Path) -> Result<Self> {
         let workbench = Workbench::open_in(folder, root, manifest)?;
         let config = workbench.site.root.join(".cargo/config.toml");
@@ -81,22 +82,25 @@ impl<'a> Bench<'a> {
     /// Builds all stages as they are in the reference.
     ///
     /// # Errors
-    /// When cargo cannot be started.
+    ///
+    /// Fails if cargo cannot be started.
     pub(super) fn warm_up(&self) -> Result<()> {
         self.prepare(&Change::Blank(vec![]))?;
         for stage in &self.manifest.stages {
-            // Whether it compiles is the business of the proofs.
+            // The result is ignored, because the proofs check whether it compiles.
             self.workbench.site.build(stage)?;
         }
         Ok(())
     }
 
-    /// Removes what was built of the workspace's own packages and keeps what they depend on.
+    /// Removes the artifacts of the workspace's own packages and keeps those of their dependencies.
     ///
-    /// A test holds the path of the program that it starts: one that was built in another bench starts the other's.
+    /// A test executable contains the path of the program that it starts, so one that was copied from another bench would start
+    /// that bench's program.
     ///
     /// # Errors
-    /// When cargo cannot do it.
+    ///
+    /// Fails if cargo cannot do it.
     pub(super) fn forget_own(&self) -> Result<()> {
         let mut clean = Command::new(cargo());
         clean.args(["clean", "--offline", "--quiet", "--package", "harness"]);
@@ -113,10 +117,11 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Makes a setting, builds it, runs what its claims ask for, and judges them.
+    /// Applies a setting, builds it, runs the tests that its claims need, and judges them.
     ///
     /// # Errors
-    /// When a patch does not fit, cargo cannot be started, or the tests cannot be listed.
+    ///
+    /// Fails if a patch does not fit, cargo cannot be started, or the tests cannot be listed.
     pub(super) fn judge(&self, setting: &Setting<'_>) -> Result<Vec<Row>> {
         let start = Instant::now();
         let claims = setting.claims.iter();
@@ -138,7 +143,7 @@ impl<'a> Bench<'a> {
         Ok(setting.claims.iter().zip(verdicts).map(row).collect())
     }
 
-    /// Makes and builds a setting; says why if that does not work.
+    /// Applies and builds a setting; returns the objection if that fails.
     fn tests(&self, setting: &Setting<'_>) -> Result<Result<Tests<'_>, String>> {
         if let Some(refusal) = self.prepare(&setting.change)? {
             return Ok(Err(refusal));
@@ -165,7 +170,7 @@ impl<'a> Bench<'a> {
         }))
     }
 
-    /// Brings the workbench's code to what a setting wants; only files that differ are written.
+    /// Changes the workbench's code to that of a setting; writes only files that differ.
     fn prepare(&self, change: &Change<'_>) -> Result<Option<String>> {
         let stages = &self.manifest.stages;
         Workbench::stage_in(&self.staging, self.root, stages)?;
@@ -193,7 +198,7 @@ impl Claim<'_> {
     }
 }
 
-/// The tests of a setting, and how those that were run have ended.
+/// The tests of a setting, with the outcomes so far.
 struct Tests<'a> {
     stage: &'a Stage,
     guard: Guard,
@@ -217,7 +222,7 @@ impl Tests<'_> {
         self.runs.extend(names.into_iter().zip(runs));
     }
 
-    /// Says what speaks against a claim.
+    /// Returns the objections to a claim.
     fn against(&mut self, claim: &Claim<'_>) -> Vec<String> {
         match &claim.demand {
             Demand::NoWarning if self.warnings.is_empty() => vec![],
@@ -235,7 +240,7 @@ impl Tests<'_> {
         }
     }
 
-    /// Tells which tests of an exercise have not passed.
+    /// Lists the tests of an exercise that have not passed.
     fn unpassed(&self, exercise: &Exercise) -> Vec<String> {
         let names = self.of(exercise);
         if names.is_empty() {
@@ -250,7 +255,7 @@ impl Tests<'_> {
         names.iter().map(judged).filter_map(complaint).collect()
     }
 
-    /// Runs tests until one fails; says why if none does.
+    /// Runs tests until one fails; returns the objection if none does.
     fn escape(&mut self, names: &[String], why: &str) -> Vec<String> {
         for name in names {
             let run = || self.guard.run(&self.executable, &self.folder, name);
@@ -274,13 +279,13 @@ impl Tests<'_> {
     }
 }
 
-/// Says in one line why a test has not passed.
+/// Describes in one line why a test has not passed.
 fn headline(run: &Run) -> String {
     let outcome = run.outcome;
     if let Some(exercise) = output::unwritten(&run.output) {
         return format!("{outcome:?}, exercise {exercise} is blank");
     }
     let message = output::message(&run.output);
-    let first = message.lines().next().unwrap_or("without a word");
+    let first = message.lines().next().unwrap_or("no message");
     format!("{outcome:?}, {first}")
 }

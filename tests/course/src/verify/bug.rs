@@ -1,4 +1,4 @@
-//! The wrong solutions in `tests/bugs`: what students write, and the test that must catch it.
+//! The wrong solutions in `tests/bugs`: a typical mistake each, and the test that must catch it.
 //!
 //! A file is a patch of the reference below a head of four lines:
 //! ```text
@@ -29,10 +29,11 @@ struct Bug {
     caught_by: String,
 }
 
-/// Plans to show of every wrong solution that the test which it names catches it.
+/// Plans the proof that every wrong solution is caught by the test that it names.
 ///
 /// # Errors
-/// When a file has no proper head, or names an exercise or a test that is not of its stage.
+///
+/// Fails if a file has no proper head, or names an exercise or a test that is not of its stage.
 pub(super) fn settings<'a>(root: &Path, manifest: &'a Manifest) -> Result<Vec<Setting<'a>>> {
     let bugs = read_all(&root.join("tests/bugs"))?;
     bugs.into_iter().map(|bug| bug.setting(manifest)).collect()
@@ -78,7 +79,7 @@ pub(super) fn apply(patch: &Path, folder: &Path) -> Result<Option<String>> {
         .arg("apply")
         .arg(patch)
         .current_dir(folder)
-        // A repository around the workbench would make the paths relative to its own root.
+        // Set, because a repository around the workbench would make the paths relative to its own root.
         .env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap_or(folder))
         .stdin(Stdio::null())
         .output()
@@ -114,7 +115,7 @@ fn parse(file: &Path, text: &str) -> Result<Bug> {
 pub(super) struct Head<'a>(Lines<'a>);
 
 impl<'a> Head<'a> {
-    /// Begins to read the head of a text.
+    /// Creates a reader of a text's head.
     pub(super) fn of(text: &'a str) -> Self {
         Self(text.lines())
     }
@@ -122,7 +123,8 @@ impl<'a> Head<'a> {
     /// Reads the next line, which must have this key.
     ///
     /// # Errors
-    /// When it has another, or no value.
+    ///
+    /// Fails if it has another, or no value.
     pub(super) fn value(&mut self, key: &str) -> Result<String> {
         let line = self.0.next().and_then(|line| line.strip_prefix(key));
         match line.and_then(|rest| rest.strip_prefix(": ")) {

@@ -1,4 +1,4 @@
-//! The plan: what is to be shown about exercises, and the settings that show it.
+//! The plan: the claims about exercises, and the settings in which they are tested.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use course::manifest::{Exercise, Manifest, Stage};
 
-/// The proofs: what is shown of every stage, exercise, wrong or different solution.
+/// The proofs: claims about every stage, exercise, wrong or different solution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(super) enum Proof {
     /// A starter compiles without warnings
@@ -55,7 +55,7 @@ impl Proof {
         }
     }
 
-    /// Whether it is among those that show that the tests fail where they should.
+    /// Returns whether it proves that the tests fail where they should.
     pub(super) fn is_quick(self) -> bool {
         match self {
             Self::Compiles | Self::Unsolved | Self::Alone | Self::Bugs => true,
@@ -64,7 +64,7 @@ impl Proof {
     }
 }
 
-/// The reference with a change, and what the tests of one stage must say to it.
+/// The reference with a change, and the outcomes that the tests of one stage must have.
 #[derive(Debug)]
 pub(super) struct Setting<'a> {
     pub(super) stage: &'a Stage,
@@ -91,10 +91,10 @@ pub(super) struct Claim<'a> {
     pub(super) demand: Demand<'a>,
 }
 
-/// What the tests must say.
+/// The outcome that the tests must have.
 #[derive(Debug)]
 pub(super) enum Demand<'a> {
-    /// Nothing, but the compiler must not complain either.
+    /// No test is run, but the build must have no warnings.
     NoWarning,
     /// At least one test of the exercise fails.
     Fails(&'a Exercise),
@@ -104,10 +104,10 @@ pub(super) enum Demand<'a> {
     Catches(String),
 }
 
-/// Plans all that is to be shown about exercises.
+/// Plans all claims about exercises.
 pub(super) fn exercises(manifest: &Manifest) -> Vec<Setting<'_>> {
     let mut plan = Plan::default();
-    // The exercises so far; a stage is not concerned by later ones, which it does not use.
+    // The exercises so far, because a stage does not use later ones.
     let mut known: Vec<&Exercise> = Vec::new();
     for stage in &manifest.stages {
         let earlier = known.len();
@@ -126,7 +126,7 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Plans what concerns a stage as a whole.
+    /// Plans the claims about a stage as a whole.
     fn whole(&mut self, stage: &'a Stage, known: &[&'a Exercise]) {
         let id = stage.id();
         let text = format!("a starter of {id} compiles without warnings");
@@ -148,7 +148,7 @@ impl<'a> Plan<'a> {
         self.add(stage, &[], Claim::new(Proof::Reference, text, all));
     }
 
-    /// Plans what concerns the exercise at a place of the order.
+    /// Plans the claims about the exercise at an index of the order.
     fn one(
         &mut self,
         manifest: &'a Manifest,
@@ -168,7 +168,7 @@ impl<'a> Plan<'a> {
             Claim::new(Proof::Order, text, green()),
         );
 
-        let text = format!("{id} blanked alone is seen by its own tests");
+        let text = format!("{id} blanked alone is caught by its own tests");
         let red = Demand::Fails(exercise);
         self.add(stage, &[exercise], Claim::new(Proof::Alone, text, red));
 
@@ -197,7 +197,7 @@ impl<'a> Plan<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// Makes a claim.
+    /// Creates a claim.
     pub(super) fn new(proof: Proof, text: String, demand: Demand<'a>) -> Self {
         Self {
             proof,

@@ -14,10 +14,11 @@ use crate::verify::progress::Progress;
 use crate::verify::terminal;
 use course::manifest::Manifest;
 
-/// Sets up `count` benches beside cargo's output; what all of them need is built once.
+/// Creates `count` benches beside cargo's output; their common dependencies are built once.
 ///
 /// # Errors
-/// When they cannot be written, or the stages cannot be built.
+///
+/// Fails if they cannot be written, or the stages cannot be built.
 pub(super) fn benches<'a>(
     root: &'a Path,
     manifest: &'a Manifest,
@@ -42,10 +43,11 @@ pub(super) fn benches<'a>(
     Ok(benches)
 }
 
-/// Judges all settings; the rows come in the order in which their settings ended.
+/// Judges all settings; the rows are in the order in which their settings ended.
 ///
 /// # Errors
-/// When a bench cannot go on; the first such reason.
+///
+/// Fails with the first error of a bench.
 pub(super) fn run(
     benches: &[Bench<'_>],
     settings: &[Setting<'_>],
@@ -77,7 +79,7 @@ pub(super) fn run(
     rows.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the next setting, unless a bench has given up.
+/// Takes the next setting, unless a bench has failed.
 fn take<'s, 'a>(
     next: &Mutex<std::slice::Iter<'s, Setting<'a>>>,
     rows: &Mutex<Result<Vec<Row>>>,

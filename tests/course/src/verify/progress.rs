@@ -13,7 +13,7 @@ const BAR: usize = 20;
 /// How much of a claim fits beside the bar.
 const CLAIM: usize = 44;
 
-/// How far the proofs are.
+/// The progress of the proofs.
 #[derive(Debug)]
 pub(super) struct Progress {
     is_terminal: bool,
@@ -37,7 +37,7 @@ impl Count {
 }
 
 impl Progress {
-    /// Begins to count.
+    /// Creates the progress of no settings yet.
     pub(super) fn new(settings: &[Setting<'_>]) -> Self {
         let mut all = Count::default();
         for setting in settings {
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Shows what is being worked on.
+    /// Shows the current setting.
     pub(super) fn begin(&self, setting: &Setting<'_>) {
         if self.is_terminal {
             let done = *self.lock();
@@ -60,7 +60,7 @@ impl Progress {
         }
     }
 
-    /// Counts a setting, and tells its claims: all, or on a terminal only those that do not hold.
+    /// Counts a setting and prints its claims: all, or on a terminal only those that do not hold.
     pub(super) fn end(&self, setting: &Setting<'_>, rows: &[Row]) {
         let mut done = self.lock();
         done.add(setting);
@@ -75,7 +75,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         drop(write!(io::stderr().lock(), "{}", self.clear()));
     }
@@ -95,7 +95,7 @@ impl Progress {
         format!("{:>3}/{}, {left}", done.settings, self.all.settings)
     }
 
-    /// Returns what begins the line anew, if there is a bar in it.
+    /// Returns the control characters that clear the bar, if there is one.
     fn clear(&self) -> &'static str {
         if self.is_terminal { "\r\x1b[K" } else { "" }
     }
@@ -117,7 +117,7 @@ fn line(position: &str, row: &Row) -> String {
     .to_owned()
 }
 
-/// Estimates how long the rest will take, if it goes on like this.
+/// Estimates the remaining time from the rate so far.
 fn left(elapsed: Duration, done: usize, all: usize) -> String {
     if done == 0 {
         return "a while left".to_owned();

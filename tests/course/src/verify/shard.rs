@@ -25,7 +25,7 @@ impl FromStr for Shard {
 }
 
 impl Shard {
-    /// Takes every so-manieth, so that all parts have their share of slow ones.
+    /// Takes every n-th setting, so that slow ones are spread over all parts.
     pub(super) fn of<T>(self, all: Vec<T>) -> Vec<T> {
         let rest = all.into_iter().skip(self.part - 1);
         rest.step_by(self.parts).collect()

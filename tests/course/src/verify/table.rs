@@ -1,4 +1,4 @@
-//! The table at the end of the proofs: a line for each, how many wrong solutions were caught, and what speaks against.
+//! The table at the end of the proofs: a line for each, how many wrong solutions were caught, and the objections.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) fn render(rows: &[Row], time: Duration) -> String {
     text + &format!("\n{good} of {all} claims hold, in {minutes:.1} minutes.\n")
 }
 
-/// Renders one proof's line; the minutes are work, which several benches do at the same time.
+/// Renders one proof's line; the minutes are summed over benches that work at the same time.
 fn summary(proof: Proof, rows: &[Row]) -> String {
     let rows: Vec<_> = rows.iter().filter(|row| row.proof == proof).collect();
     if rows.is_empty() {

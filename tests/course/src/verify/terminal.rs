@@ -1,11 +1,12 @@
-//! Writing to people: a reader that has gone away (`| head`) is no error.
+//! Output to the terminal, where a closed reader (`| head`) is no error.
 
 use std::io::{self, ErrorKind, Write as _};
 
 /// Writes a text to standard output.
 ///
 /// # Errors
-/// When it cannot be written for another reason than that nobody reads it any more.
+///
+/// Fails on every write error except a broken pipe.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -14,7 +15,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard error; nothing depends on whether somebody reads it.
+/// Writes a line to standard error and ignores errors.
 pub(crate) fn tell(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }

@@ -1,7 +1,7 @@
-//! The variants in `tests/variants`: right, but different; the tests must not insist on how the reference does it.
+//! The variants in `tests/variants`: right but different solutions, because the tests must not demand the reference's way.
 //!
 //! A `.patch` is a patch of the reference below a head of two lines, `Stage: stage1` and `Idea: ...`. Any other file is a
-//! program named like its stage's, in another language; the stage's tests run it in place of ours.
+//! program named like its stage's, in another language; the stage's tests run it instead of ours.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,10 +14,11 @@ use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
 use course::listing;
 use course::manifest::{Manifest, Stage};
 
-/// Plans to show that every variant passes all tests of its stage.
+/// Plans the proof that every variant passes all tests of its stage.
 ///
 /// # Errors
-/// When a file has no proper head.
+///
+/// Fails if a file has no proper head.
 pub(super) fn settings<'a>(root: &Path, manifest: &'a Manifest) -> Result<Vec<Setting<'a>>> {
     let files = listing::entries(&root.join("tests/variants"))?;
     let setting = |file| setting(file, manifest);

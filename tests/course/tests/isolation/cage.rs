@@ -1,4 +1,4 @@
-//! Where a test of isolation takes place: as who, in which machine, on which level.
+//! The place of an isolation test: which user, in which kind of machine, on which level.
 
 use std::fmt;
 use std::fs;
@@ -13,23 +13,23 @@ use harness::deadline::{Deadline, holds_by};
 /// The levels by their names on the command line, the strongest first.
 pub(super) const LEVELS: &[&str] = &["root", "user", "shared-processes", "other-user", "limits"];
 
-/// Who owns nothing, and is not the `nobody` of anybody else.
+/// A user that owns no files, other than the usual `nobody`.
 const STRANGER: &str = "--reuid=65530 --regid=65530 --clear-groups";
 
-/// As a container does it: root may not make namespaces, and in a chroot nobody may (`unshare(2)`).
+/// Like a container: root may not create namespaces, and in a chroot no user may (`unshare(2)`).
 const NO_NAMESPACES: &str = "mount --rbind / \"$0\" && exec chroot \"$0\" setpriv --bounding-set=-sys_admin \
                              --inh-caps=-sys_admin ";
 
-/// The machine as a test finds it.
+/// The kind of machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cage {
-    /// As whoever runs these tests.
+    /// As the user of these tests.
     Ourselves,
-    /// As a user without rights.
+    /// As an unprivileged user.
     Stranger,
     /// As root of a container.
     Container,
-    /// As a user without rights in a container.
+    /// As an unprivileged user in a container.
     ContainerStranger,
 }
 
@@ -57,7 +57,7 @@ impl Cage {
         command
     }
 
-    /// Says why there is no such machine here, if so.
+    /// Returns the reason why there is no such machine here, if so.
     pub(super) fn missing(self) -> Option<String> {
         let output = self.command(Path::new("true")).output();
         match output {
@@ -77,7 +77,7 @@ fn contained(script: String) -> Command {
     command
 }
 
-/// A folder that everybody may read, with our program in it.
+/// A world-readable folder with our program in it.
 fn tools() -> &'static Path {
     static TOOLS: OnceLock<(PathBuf, Child)> = OnceLock::new();
     let make = || {
@@ -91,7 +91,7 @@ fn tools() -> &'static Path {
     &TOOLS.get_or_init(make).0
 }
 
-/// Lets a shell remove the folder when its stdin ends, which is when we have ended: what is static is never dropped.
+/// Lets a shell remove the folder when its stdin ends, which is when this process ends, because statics are never dropped.
 fn removed_after_us(folder: &Path) -> Child {
     let script = "read -r end; rm \"$0/course\"; rmdir \"$0/root\" \"$0\"";
     Command::new("sh")
@@ -104,7 +104,7 @@ fn removed_after_us(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Returns our program, where everybody may run it.
+/// Returns a copy of our program that every user may run.
 pub(super) fn course() -> PathBuf {
     tools().join("course")
 }
@@ -123,7 +123,7 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Lists all that this machine has to offer, and says which it has not.
+    /// Lists the places that this machine allows, and prints the others.
     pub(super) fn all() -> &'static [Self] {
         static ALL: OnceLock<Vec<Place>> = OnceLock::new();
         ALL.get_or_init(find)
@@ -176,7 +176,7 @@ fn find() -> Vec<Place> {
     found
 }
 
-/// The argument of a `sleep` that must not live on.
+/// The argument of a `sleep` that must not survive.
 #[derive(Debug)]
 pub(super) struct Mark(String);
 
@@ -187,24 +187,24 @@ impl fmt::Display for Mark {
 }
 
 impl Mark {
-    /// Makes one that nobody else has.
+    /// Creates a unique one.
     pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(format!("7{:08}{number:03}", std::process::id()))
     }
 
-    /// Waits until somebody sleeps.
+    /// Waits until a process with the mark runs.
     pub(super) fn wait_for_sleeper(&self) {
         let sleeper = format!("sleep\0{}\0", self.0);
         let is_there = || self.lines().any(|line| line == sleeper);
         assert!(
             holds_by(Deadline::patience(), &mut { is_there }),
-            "nobody sleeps"
+            "no process with the mark runs"
         );
     }
 
-    /// Asserts that soon nobody is left.
+    /// Asserts that no process with the mark is left soon.
     pub(super) fn assert_gone(&self, what: &dyn fmt::Display) {
         let is_gone = || self.lines().next().is_none();
         if !holds_by(Deadline::patience(), &mut { is_gone }) {

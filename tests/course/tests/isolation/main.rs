@@ -1,4 +1,4 @@
-//! Every level of isolation, in every machine that can be had here: what it promises holds.
+//! Every level of isolation keeps its promises, in every kind of machine that can be had here.
 //!
 //! A machine that allows little has its tests "skipped: ...", with the reason.
 
@@ -16,20 +16,20 @@ use std::process::{Command, Output, Stdio};
 
 use cage::{Cage, LEVELS, Mark, Place, course};
 
-/// What `course confine` ends with when a test has taken too much, or too long.
+/// Exit statuses of `course confine`: a limit was exceeded, the deadline has passed.
 const TOO_MUCH: i32 = 123;
 const TIMED_OUT: i32 = 124;
-/// And when it cannot be started as it should be.
+/// Exit status: the test could not be confined or started.
 const NOT_STARTED: i32 = 125;
 
 /// Levels on which a test sees little of the machine.
 const HIDDEN: &[&str] = &["root", "user", "shared-processes"];
-/// Levels on which a test cannot send a signal to the processes of whoever grades.
+/// Levels on which a test cannot signal the grader's processes.
 const OUT_OF_REACH: &[&str] = &["root", "user", "other-user"];
 /// Levels on which each test is a user of its own.
 const OWN_USER: &[&str] = &["root", "other-user"];
 
-/// Whoever lives on although he must not does not keep our end of a pipe open: we would wait for him.
+/// Closes the inherited pipes, because a process that survives by mistake would keep ours open and the test would hang.
 const QUIET: &str = "exec >/dev/null 2>&1;";
 
 /// More time and memory than anything here takes.
@@ -52,7 +52,7 @@ fn limits_are_there_on_every_machine() {
 }
 
 #[test]
-fn who_starts_too_many_processes_is_ended_with_all_of_them() {
+fn a_test_with_too_many_processes_is_killed_with_all_of_them() {
     for place in Place::all() {
         let mark = Mark::new();
         // A tree with 511 of them: it ends by itself, whatever happens to it.
@@ -71,7 +71,7 @@ fn who_starts_too_many_processes_is_ended_with_all_of_them() {
 }
 
 #[test]
-fn who_takes_too_much_memory_is_ended() {
+fn a_test_with_too_much_memory_is_killed() {
     for place in Place::all() {
         let mark = Mark::new();
         let script = format!("{QUIET} x=$(head -c 40m /dev/zero | tr '\\0' x); sleep {mark}");
@@ -164,7 +164,7 @@ fn the_kernel_bounds_processor_time_files_and_memory_of_each_process() {
     }
 }
 
-/// Lets two tests live at the same time, and returns the first line of each.
+/// Runs two tests at the same time, and returns the first line of each.
 fn two_at_once(place: Place, script: &str) -> [String; 2] {
     let start = || {
         let mut command = place.confine(LONG, LARGE, &format!("{script}; read -r end"));
@@ -287,7 +287,7 @@ fn the_doctor_names_the_strongest_level() {
             Some(&"root" | &"user") => "out of sight of other processes",
             Some(&"shared-processes") => "with a /tmp of its own",
             Some(&"other-user") => "as a user without rights, but with the network",
-            _ => "with the rights, the network and the files of whoever graded",
+            _ => "with the rights, the network and the files of the grader",
         };
         let output = cage.command(&course()).arg("doctor").output().unwrap();
         let stdout = text(&output.stdout);

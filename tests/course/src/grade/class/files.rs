@@ -1,4 +1,4 @@
-//! The files of a graded submission, which are there completely or not at all.
+//! The files of a graded submission, each of them written completely or not at all.
 
 use std::fs;
 use std::path::Path;
@@ -9,21 +9,23 @@ use serde_json::Value;
 use crate::grade::class::row::{Mark, Row};
 use crate::grade::report::{Report, gradescope, markdown, table};
 
-/// The file that says that a submission has been graded.
+/// The file that marks a submission as graded.
 const RESULTS: &str = "results.json";
 
 /// Creates a folder and those above it.
 ///
 /// # Errors
-/// When that is not possible.
+///
+/// Fails if one cannot be created.
 pub(super) fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
-/// Writes what is to be said about a submission: for people first, and last the results.json that makes it final.
+/// Writes the files of a submission: the reports first, and last the results.json that marks it as graded.
 ///
 /// # Errors
-/// When a file cannot be written.
+///
+/// Fails if a file cannot be written.
 pub(super) fn write(out: &Path, name: &str, report: &Report, mark: &Mark) -> Result<()> {
     let folder = out.join(name);
     make_folder(&folder)?;
@@ -38,16 +40,18 @@ pub(super) fn write(out: &Path, name: &str, report: &Report, mark: &Mark) -> Res
 /// Reads the result of a submission.
 ///
 /// # Errors
-/// When there is none, or it is not one of ours.
+///
+/// Fails if there is none, or `grade --all` has not written it.
 pub(super) fn read(out: &Path, name: &str) -> Result<Row> {
     let text = fs::read_to_string(out.join(name).join(RESULTS))?;
     Row::parse(name, &serde_json::from_str(&text)?)
 }
 
-/// Writes a file beside its place and moves it there in one step (`rename(2)`).
+/// Replaces a file in one step: writes a temporary file beside it and renames that (`rename(2)`).
 ///
 /// # Errors
-/// When it cannot be written.
+///
+/// Fails if it cannot be written.
 pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");

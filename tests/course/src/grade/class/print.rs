@@ -1,4 +1,4 @@
-//! Fingerprints: whether a submission, or the course, is still what it was.
+//! Fingerprints: whether a submission, or the course, is unchanged.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use course::manifest::{FILE, Manifest};
 
-/// What decides about a grade beside the stages: the tests, the versions of everything, and who judges.
+/// The parts of the course that decide about a grade, beside the stages: the tests, all versions, the grader.
 const PARTS: &[&str] = &[
     FILE,
     "Cargo.lock",
@@ -17,10 +17,11 @@ const PARTS: &[&str] = &[
     "tests/course/src",
 ];
 
-/// Takes the fingerprint of the course: tests, reference, manifests.
+/// Returns the fingerprint of the course: tests, reference, manifests.
 ///
 /// # Errors
-/// When a part of it is missing.
+///
+/// Fails if a part of it is missing.
 pub(super) fn course(root: &Path, manifest: &Manifest) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     for part in PARTS {
@@ -37,7 +38,7 @@ pub(super) fn course(root: &Path, manifest: &Manifest) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// Takes the fingerprint of what is taken from a submission.
+/// Returns the fingerprint of the parts of a submission that are graded.
 pub(super) fn submission(dir: &Path, manifest: &Manifest) -> u64 {
     let mut hasher = DefaultHasher::new();
     for stage in &manifest.stages {
@@ -46,7 +47,7 @@ pub(super) fn submission(dir: &Path, manifest: &Manifest) -> u64 {
     hasher.finish()
 }
 
-/// Adds the names and the bytes of everything below a path. What cannot be read counts by its name; links are not followed.
+/// Adds the names and the bytes of everything below a path. An unreadable file counts by its name; links are not followed.
 fn add(hasher: &mut DefaultHasher, path: &Path) {
     path.file_name().hash(hasher);
     let Ok(metadata) = path.symlink_metadata() else {

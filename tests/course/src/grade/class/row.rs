@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a result belongs to.
+/// The code and the course that a result is for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(super) struct Mark {
     /// The fingerprint of the submission.
@@ -15,7 +15,7 @@ pub(super) struct Mark {
     pub(super) seconds: u64,
 }
 
-/// What is known about a graded submission.
+/// A graded submission.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// The name of its folder.
@@ -39,7 +39,8 @@ impl Row {
     /// Reads a results.json.
     ///
     /// # Errors
-    /// When it is not one that `grade --all` has written.
+    ///
+    /// Fails if it is not one that `grade --all` has written.
     pub(crate) fn parse(name: &str, results: &Value) -> Result<Self> {
         let tests = results["tests"].as_array().context("there are no tests")?;
         let exercises: Option<Vec<_>> = tests.iter().map(exercise).collect();
@@ -53,22 +54,22 @@ impl Row {
         })
     }
 
-    /// Says whether this result is one for that code and that course.
+    /// Returns whether this result is one for that code and that course.
     pub(super) fn is_for(&self, code: u64, course: u64) -> bool {
         self.mark.code == code && self.mark.course == course
     }
 
-    /// The verdicts of the exercises, in words.
+    /// Returns the verdicts of the exercises, in words.
     pub(crate) fn verdicts(&self) -> impl Iterator<Item = &str> {
         self.exercises.iter().map(|one| one.verdict.as_str())
     }
 
-    /// How long it took.
+    /// Returns how long it took.
     pub(crate) fn seconds(&self) -> u64 {
         self.mark.seconds
     }
 
-    /// Says it in a line for the terminal.
+    /// Renders a line for the terminal.
     pub(super) fn line(&self) -> String {
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for exercise in &self.exercises {
@@ -94,7 +95,7 @@ impl Row {
         )
     }
 
-    /// The points of a stage, whose number is what its exercises begin with.
+    /// Returns the points of a stage; the numbers of its exercises begin with `number`.
     pub(super) fn stage(&self, number: &str) -> u64 {
         let of_stage = |exercise: &&Exercise| number_of(&exercise.id) == number;
         let points = self.exercises.iter().filter(of_stage);

@@ -11,7 +11,8 @@ const STORY: usize = 60;
 /// Renders one entry for each exercise.
 ///
 /// # Errors
-/// Never, in practice: JSON has room for every text.
+///
+/// Never fails, in practice: JSON has room for every text.
 pub(crate) fn render(report: &Report) -> Result<String> {
     let (earned, _) = report.points();
     let tests: Vec<_> = report

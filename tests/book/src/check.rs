@@ -315,7 +315,7 @@ hints = ["a", "b", "c"]
                 one,
                 the_box,
                 "{{#exercise 1.1}}\n\n{{#exercise 1.1}}",
-                "one.md: the box of exercise 1.1 stands there 2 times",
+                "one.md: the box of exercise 1.1 appears 2 times",
             ],
             [
                 two,

@@ -74,7 +74,7 @@ fn mistakes_name_their_line() {
         ),
         (
             "sequence 9\nactor a\na -> b\n",
-            "line 6: \"b\" takes no part",
+            "line 6: there is no actor \"b\"",
         ),
         ("sculpture\n", "\"sculpture\" is not a kind of figure"),
     ] {

@@ -18,7 +18,8 @@ pub const FOREIGN: &str = "192.0.2.213:8080";
 /// Checks that `--help` ends with 0, contains each of `words`, and writes nothing to stderr; returns the help.
 ///
 /// # Panics
-/// When a word is missing, or the program ends in another way.
+///
+/// Panics if a word is missing, or the program ends in another way.
 #[track_caller]
 pub fn help(program: &Program, words: &[&str]) -> String {
     let finished = program.clone().arg("--help").run();
@@ -41,7 +42,8 @@ pub fn help(program: &Program, words: &[&str]) -> String {
 /// such as its default.
 ///
 /// # Panics
-/// When an entry or a word is missing.
+///
+/// Panics if an entry or a word is missing.
 #[track_caller]
 pub fn help_of_flags(program: &Program, flags: &[(&str, &str)]) {
     let names: Vec<_> = flags.iter().map(|(flag, _)| *flag).collect();
@@ -62,7 +64,8 @@ pub fn help_of_flags(program: &Program, flags: &[(&str, &str)]) {
 /// that contains the word beside it; only a summary of the usage may come before.
 ///
 /// # Panics
-/// When it does not.
+///
+/// Panics if it does not.
 #[track_caller]
 pub fn refuses(program: &Program, wrong: &[(&[&str], &str)]) {
     for (arguments, word) in wrong {
@@ -80,7 +83,8 @@ pub fn refuses(program: &Program, wrong: &[(&[&str], &str)]) {
 /// Checks that the program ends with 1 and one sentence that contains each of `words`, and announces nothing.
 ///
 /// # Panics
-/// When it does not.
+///
+/// Panics if it does not.
 #[track_caller]
 pub fn cannot_start(program: &Program, arguments: &[&str], words: &[&str]) -> Finished {
     let finished = program.clone().args(arguments).run();
@@ -93,7 +97,8 @@ pub fn cannot_start(program: &Program, arguments: &[&str], words: &[&str]) -> Fi
 /// Whoever runs the tests may have the right to such a port, as root has: then nothing is refused, and nothing judged.
 ///
 /// # Panics
-/// When the program neither listens nor says why not.
+///
+/// Panics if the program neither listens nor says why not.
 #[track_caller]
 pub fn a_port_of_the_system(program: &Program) {
     let address = "127.0.0.1:1";
@@ -110,7 +115,8 @@ pub fn a_port_of_the_system(program: &Program) {
 /// Ends a server with SIGTERM and checks that its one line on stdout was where it listens.
 ///
 /// # Panics
-/// When it ends with another code than 0, or wrote anything else.
+///
+/// Panics if it ends with another code than 0, or wrote anything else.
 #[track_caller]
 pub fn announced_once(server: &Server) {
     let expected = format!("listening on {}\n", server.addr());

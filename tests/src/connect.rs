@@ -67,7 +67,8 @@ impl Connect {
     /// Connects.
     ///
     /// # Panics
-    /// When the connection is refused or does not come in time.
+    ///
+    /// Panics if the connection is refused or does not come in time.
     #[must_use]
     #[track_caller]
     pub fn to(&self, address: SocketAddr) -> Peer {
@@ -87,7 +88,8 @@ impl Connect {
     /// Connects, and gives back the error instead of failing.
     ///
     /// # Errors
-    /// As `connect(2)`.
+    ///
+    /// Fails like `connect(2)`.
     pub fn try_to(&self, address: SocketAddr) -> io::Result<Peer> {
         let transcript = Transcript::current();
         let name = self
@@ -122,7 +124,8 @@ impl Peer {
     /// Connects to `address`.
     ///
     /// # Panics
-    /// When the connection is refused or does not come in time.
+    ///
+    /// Panics if the connection is refused or does not come in time.
     #[must_use]
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {

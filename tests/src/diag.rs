@@ -35,7 +35,8 @@ const LENGTH: u8 = 72;
 /// Returns what the kernel knows about the socket at `local` that is connected to `remote`; `None` if there is none.
 ///
 /// # Errors
-/// Fails when the kernel has no `sock_diag(7)` for TCP.
+///
+/// Fails if the kernel has no `sock_diag(7)` for TCP.
 pub(crate) fn find(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<SocketRow>> {
     let socket = Socket::new(
         Domain::from(AF_NETLINK),

@@ -89,7 +89,7 @@ fn point(text: &mut String, expected: &[u8], seen: &[u8], offset: usize) {
     let _ = writeln!(text, "            {:column$}^", "");
 }
 
-/// Says whether the bytes around a place are text, for which their numbers say nothing more.
+/// Returns whether the bytes around a place are text, for which their numbers say nothing more.
 fn is_plain(bytes: &[u8], offset: usize) -> bool {
     let start = offset.saturating_sub(TEXT);
     let end = bytes.len().min(offset + TEXT);

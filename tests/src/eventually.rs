@@ -8,6 +8,7 @@ use crate::failure::Failure;
 /// Waits until `condition` is true, checking it every millisecond.
 ///
 /// # Panics
+///
 /// Panics if the deadline passes first; the message says that `what` did not happen.
 #[track_caller]
 pub fn eventually(what: &str, deadline: impl Into<Deadline>, mut condition: impl FnMut() -> bool) {
@@ -24,6 +25,7 @@ pub fn eventually(what: &str, deadline: impl Into<Deadline>, mut condition: impl
 /// Waits with [`PATIENCE`](crate::deadline::PATIENCE) until `look` returns `expected`.
 ///
 /// # Panics
+///
 /// Panics if the deadline passes first; the message names `what`, the expected value and the last value seen.
 #[track_caller]
 pub fn eventually_equal<T: PartialEq + Debug>(

@@ -54,6 +54,7 @@ impl Failure {
     /// Ends the test.
     ///
     /// # Panics
+    ///
     /// Always. On the thread of the test the message is the whole report; on another thread it is only the failure
     /// itself, which also becomes a step of the transcript.
     #[track_caller]
@@ -98,6 +99,7 @@ impl Failure {
 /// Ends the test with one sentence and the transcript.
 ///
 /// # Panics
+///
 /// Always.
 #[track_caller]
 pub fn fail(headline: impl Into<String>) -> ! {
@@ -107,7 +109,8 @@ pub fn fail(headline: impl Into<String>) -> ! {
 /// Fails with `sentence` unless `holds`.
 ///
 /// # Panics
-/// When `holds` is false.
+///
+/// Panics if `holds` is false.
 #[track_caller]
 pub fn ensure(holds: bool, sentence: impl Into<String>) {
     if !holds {
@@ -118,7 +121,8 @@ pub fn ensure(holds: bool, sentence: impl Into<String>) {
 /// Fails unless `seen` is `expected`, and shows where they part; `what` names the bytes, as "The answer".
 ///
 /// # Panics
-/// When the bytes differ.
+///
+/// Panics if the bytes differ.
 #[track_caller]
 pub fn expect_bytes(what: &str, expected: &[u8], seen: &[u8]) {
     if seen != expected {

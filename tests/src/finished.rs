@@ -23,7 +23,8 @@ impl Finished {
     /// Checks the exit code.
     ///
     /// # Panics
-    /// When it is another one, or the program was killed by a signal.
+    ///
+    /// Panics if it is another one, or the program was killed by a signal.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Self {
         if self.status.code() != Some(code) {
@@ -40,7 +41,8 @@ impl Finished {
     /// Checks that stderr is one line, not a panic, and contains each of `words`.
     ///
     /// # Panics
-    /// When it is not; the message shows stderr.
+    ///
+    /// Panics if it is not; the message shows stderr.
     #[track_caller]
     pub fn expect_one_sentence(&self, words: &[&str]) -> &Self {
         let lines: Vec<&str> = self

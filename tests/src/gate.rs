@@ -20,7 +20,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Makes a closed gate; `name` is for messages.
+    /// Creates a closed gate; `name` is for messages.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Gate {
         self.open.1.notify_all();
     }
 
-    /// Tells whether the gate is open.
+    /// Returns whether the gate is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
         *lock(&self.open.0)
@@ -45,7 +45,8 @@ impl Gate {
     /// Waits until the gate is open.
     ///
     /// # Panics
-    /// When nobody opens it in time. On the thread of a script whose test is over, it ends the script quietly.
+    ///
+    /// Panics if nobody opens it in time. On the thread of a script whose test is over, it ends the script quietly.
     #[track_caller]
     pub fn wait(&self) {
         let deadline = Deadline::patience();

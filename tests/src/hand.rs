@@ -38,7 +38,8 @@ impl Hand {
     /// Waits for the next connection.
     ///
     /// # Panics
-    /// When none comes in time.
+    ///
+    /// Panics if none comes in time.
     #[track_caller]
     #[must_use]
     pub fn next(&self) -> Peer {

@@ -20,7 +20,8 @@ impl Inspector {
     /// Reads in the log of a server where its inspector is.
     ///
     /// # Panics
-    /// When the log does not say it in time.
+    ///
+    /// Panics if the log does not say it in time.
     #[track_caller]
     #[must_use]
     pub fn of(server: &Server) -> Self {
@@ -42,7 +43,8 @@ impl Inspector {
     /// Asks for `path` and returns the head and the body of the answer.
     ///
     /// # Panics
-    /// When the answer is no HTTP response.
+    ///
+    /// Panics if the answer is no HTTP response.
     #[track_caller]
     #[must_use]
     pub fn ask(self, method: &str, path: &str) -> (String, String) {
@@ -59,7 +61,8 @@ impl Inspector {
     /// Gets `path` and returns the body of the answer.
     ///
     /// # Panics
-    /// When the answer is no HTTP response.
+    ///
+    /// Panics if the answer is no HTTP response.
     #[track_caller]
     #[must_use]
     pub fn body(self, path: &str) -> String {
@@ -70,7 +73,8 @@ impl Inspector {
     /// are the lowest ones then.
     ///
     /// # Panics
-    /// When that number does not come to rest in time.
+    ///
+    /// Panics if that number does not come to rest in time.
     #[track_caller]
     #[must_use]
     pub fn rest(self) -> usize {

@@ -266,7 +266,8 @@ pub fn a_crowd(address: SocketAddr, count: usize) {
 /// Waits until no byte has moved for a while although bytes wait, or until `done`.
 ///
 /// # Panics
-/// When neither happens in time.
+///
+/// Panics if neither happens in time.
 #[track_caller]
 pub fn wait_until_stalled(client: &Peer, done: impl Fn() -> bool) {
     let mut quiet = Deadline::after(STALL);

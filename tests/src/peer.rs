@@ -89,7 +89,8 @@ impl Peer {
     /// Ends the own direction (FIN); the other side can still send.
     ///
     /// # Panics
-    /// When the connection is already broken.
+    ///
+    /// Panics if the connection is already broken.
     #[track_caller]
     pub fn half_close(&self) {
         self.step("ends its direction (FIN)");

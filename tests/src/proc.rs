@@ -24,7 +24,8 @@ const CROWDED_DIVISOR: u32 = 2;
 /// Returns the CPU ticks (user and system) that `pid` has used.
 ///
 /// # Panics
-/// When the process does not exist.
+///
+/// Panics if the process does not exist.
 #[must_use]
 #[track_caller]
 pub fn cpu_ticks(pid: u32) -> u64 {
@@ -36,7 +37,8 @@ pub fn cpu_ticks(pid: u32) -> u64 {
 /// Returns the state letter of `pid`: `R` running, `S` sleeping, `T` stopped, `Z` ended but not reaped.
 ///
 /// # Panics
-/// When the process does not exist.
+///
+/// Panics if the process does not exist.
 #[must_use]
 #[track_caller]
 pub fn state(pid: u32) -> char {
@@ -46,7 +48,7 @@ pub fn state(pid: u32) -> char {
         .unwrap_or('?')
 }
 
-/// Tells whether all threads of `pid` wait for something, and none of them for a processor.
+/// Returns whether all threads of `pid` wait for something, and none of them for a processor.
 #[must_use]
 pub fn is_asleep(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
@@ -77,7 +79,8 @@ pub fn limit_files(pid: u32, soft: usize) -> bool {
 /// Returns the number of open file descriptors of `pid`.
 ///
 /// # Panics
-/// When the process does not exist.
+///
+/// Panics if the process does not exist.
 #[must_use]
 #[track_caller]
 pub fn fd_count(pid: u32) -> usize {
@@ -90,7 +93,8 @@ pub fn fd_count(pid: u32) -> usize {
 /// Returns the resident memory of `pid` in KiB (`VmRSS`).
 ///
 /// # Panics
-/// When the process does not exist.
+///
+/// Panics if the process does not exist.
 #[must_use]
 #[track_caller]
 pub fn rss_kib(pid: u32) -> u64 {
@@ -103,7 +107,8 @@ pub fn rss_kib(pid: u32) -> u64 {
 /// process runs the same program, and becomes private when that one ends.
 ///
 /// # Panics
-/// When the process does not exist.
+///
+/// Panics if the process does not exist.
 #[must_use]
 #[track_caller]
 pub fn private_kib(pid: u32) -> u64 {
@@ -113,7 +118,8 @@ pub fn private_kib(pid: u32) -> u64 {
 /// Returns the number of threads of `pid`.
 ///
 /// # Panics
-/// When the process does not exist.
+///
+/// Panics if the process does not exist.
 #[must_use]
 #[track_caller]
 pub fn threads(pid: u32) -> u64 {
@@ -158,7 +164,7 @@ impl CpuTime {
         }
     }
 
-    /// Tells whether somebody who used a window like this was waiting for events.
+    /// Returns whether somebody who used a window like this was waiting for events.
     ///
     /// A loop that spins wants a CPU all the time, and on a crowded machine it queues for most of it. But there who wakes
     /// up now and then queues for each of its short turns, too: queueing counts less when there was hardly anything to run.
@@ -176,7 +182,8 @@ impl CpuTime {
 /// fails in all of them.
 ///
 /// # Panics
-/// When no window is idle; the message has the readings of each.
+///
+/// Panics if no window is idle; the message has the readings of each.
 #[track_caller]
 pub fn assert_cpu_idle(pid: u32, over: Duration) {
     let window = scaled(over);
@@ -207,7 +214,8 @@ pub fn assert_cpu_idle(pid: u32, over: Duration) {
 /// Waits until `pid` has at most `most` open file descriptors.
 ///
 /// # Panics
-/// When the deadline passes first.
+///
+/// Panics if the deadline passes first.
 #[track_caller]
 pub fn fds_return_to(pid: u32, most: usize) {
     let deadline = Deadline::patience();

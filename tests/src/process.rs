@@ -100,7 +100,8 @@ impl Process {
     /// Waits until a line of stderr contains `pattern` and returns that line.
     ///
     /// # Panics
-    /// When no such line comes in time or the program ends without it.
+    ///
+    /// Panics if no such line comes in time or the program ends without it.
     #[track_caller]
     pub fn wait_for_stderr(&self, pattern: &str) -> String {
         let found = self.stderr.wait_for(Deadline::patience(), |bytes, _| {
@@ -123,7 +124,8 @@ impl Process {
     /// Checks that the next bytes on stdout are `expected`.
     ///
     /// # Panics
-    /// When others come, or not enough in time.
+    ///
+    /// Panics if others come, or not enough in time.
     #[track_caller]
     pub fn expect_stdout(&self, expected: &[u8]) {
         let from = self.taken.load(Ordering::Acquire);
@@ -174,7 +176,8 @@ impl Process {
     /// Sends a signal to the program.
     ///
     /// # Panics
-    /// When the program is gone.
+    ///
+    /// Panics if the program is gone.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         self.transcript.step(format!("{} gets {signal}", self.name));
@@ -187,7 +190,8 @@ impl Process {
     /// Stops the program with `SIGSTOP` and waits until it is stopped.
     ///
     /// # Panics
-    /// When the program is gone.
+    ///
+    /// Panics if the program is gone.
     #[track_caller]
     pub fn stop(&self) {
         self.signal(Signal::SIGSTOP);
@@ -197,7 +201,8 @@ impl Process {
     /// Lets a stopped program continue (`SIGCONT`).
     ///
     /// # Panics
-    /// When the program is gone.
+    ///
+    /// Panics if the program is gone.
     #[track_caller]
     pub fn cont(&self) {
         self.signal(Signal::SIGCONT);
@@ -207,7 +212,8 @@ impl Process {
     /// Sends `SIGTERM` and waits for the end.
     ///
     /// # Panics
-    /// When the program does not end in time.
+    ///
+    /// Panics if the program does not end in time.
     #[track_caller]
     pub fn terminate(&self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
@@ -217,7 +223,8 @@ impl Process {
     /// Sends `SIGINT`, as Ctrl-C does, and waits for the end.
     ///
     /// # Panics
-    /// When the program does not end in time.
+    ///
+    /// Panics if the program does not end in time.
     #[track_caller]
     pub fn interrupt(&self) -> ExitStatus {
         self.signal(Signal::SIGINT);
@@ -227,7 +234,8 @@ impl Process {
     /// Waits for the end of the program.
     ///
     /// # Panics
-    /// When the program does not end in time.
+    ///
+    /// Panics if the program does not end in time.
     #[track_caller]
     pub fn wait(&self) -> ExitStatus {
         match self.wait_by(Deadline::patience()) {
@@ -239,7 +247,8 @@ impl Process {
     /// Waits for the end of the program and returns all it wrote.
     ///
     /// # Panics
-    /// When the program does not end in time.
+    ///
+    /// Panics if the program does not end in time.
     #[track_caller]
     pub fn finish(&self) -> Finished {
         let status = self.wait();
@@ -262,7 +271,8 @@ impl Process {
     /// Checks that the program still runs.
     ///
     /// # Panics
-    /// When it has ended; the message says how.
+    ///
+    /// Panics if it has ended; the message says how.
     #[track_caller]
     pub fn expect_alive(&self) {
         if let Some(status) = self.wait_by(Deadline::after(Duration::ZERO)) {

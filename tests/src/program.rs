@@ -100,7 +100,8 @@ impl Program {
     /// (`PR_SET_PDEATHSIG`, through `setpriv` where it is installed): start it on the thread of the test.
     ///
     /// # Panics
-    /// When it cannot be started.
+    ///
+    /// Panics if it cannot be started.
     #[track_caller]
     pub fn spawn(&self) -> Process {
         if !self.path.exists() {
@@ -122,7 +123,8 @@ impl Program {
     /// Runs the program to its end, without stdin.
     ///
     /// # Panics
-    /// When it cannot be started or does not end in time.
+    ///
+    /// Panics if it cannot be started or does not end in time.
     #[track_caller]
     pub fn run(&self) -> Finished {
         self.spawn().finish()

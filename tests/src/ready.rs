@@ -88,7 +88,8 @@ impl Sink {
     /// Waits until `count` connections have ended and returns what they brought, in the order of their ends.
     ///
     /// # Panics
-    /// When they do not end in time.
+    ///
+    /// Panics if they do not end in time.
     #[track_caller]
     pub fn wait_for(&self, count: usize) -> Vec<Drained> {
         eventually_equal("connections that ended at the sink", &count, || {
@@ -118,20 +119,22 @@ pub struct BlackHole {
 }
 
 impl BlackHole {
-    /// Makes a black hole on 127.0.0.1.
+    /// Creates a black hole on 127.0.0.1.
     ///
     /// # Panics
-    /// When no socket can be made or the queue does not fill up.
+    ///
+    /// Panics if no socket can be made or the queue does not fill up.
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
         Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// Makes a black hole on `address`.
+    /// Creates a black hole on `address`.
     ///
     /// # Panics
-    /// When no socket can be made or the queue does not fill up.
+    ///
+    /// Panics if no socket can be made or the queue does not fill up.
     #[must_use]
     #[track_caller]
     pub fn at(address: SocketAddr) -> Self {
@@ -186,7 +189,8 @@ impl ClosedPort {
     /// Takes a free port of 127.0.0.1.
     ///
     /// # Panics
-    /// When no socket can be made.
+    ///
+    /// Panics if no socket can be made.
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
@@ -209,7 +213,8 @@ impl ClosedPort {
     /// Takes `address`.
     ///
     /// # Errors
-    /// As `bind(2)`: a machine may have no IPv6.
+    ///
+    /// Fails like `bind(2)`: a machine may have no IPv6.
     pub fn try_at(address: SocketAddr) -> std::io::Result<Self> {
         let socket = SocketOptions::default().open(address)?;
         socket.bind(&address.into())?;
@@ -228,7 +233,7 @@ impl ClosedPort {
     }
 }
 
-/// Tells whether the first connection was taken and the last one was not answered.
+/// Returns whether the first connection was taken and the last one was not answered.
 fn is_full(fillers: &[Socket], address: SocketAddr) -> bool {
     let state = |filler: Option<&Socket>| {
         let local = filler?.local_addr().ok()?.as_socket()?;

@@ -25,7 +25,8 @@ impl Peer {
     /// Checks that the next bytes are `expected`; a wrong byte fails at once.
     ///
     /// # Panics
-    /// When others come, the stream ends, or they do not come in time.
+    ///
+    /// Panics if others come, the stream ends, or they do not come in time.
     #[track_caller]
     pub fn expect(&self, expected: &[u8]) {
         let mut flow = Flow::new(self.patience);
@@ -48,7 +49,8 @@ impl Peer {
     /// Reads exactly `length` bytes.
     ///
     /// # Panics
-    /// When the stream ends first or they do not come in time.
+    ///
+    /// Panics if the stream ends first or they do not come in time.
     #[must_use]
     #[track_caller]
     pub fn read_exact(&self, length: usize) -> Vec<u8> {
@@ -70,7 +72,8 @@ impl Peer {
     /// Reads until `pattern` has come, and returns everything up to its end; reads one byte at a time.
     ///
     /// # Panics
-    /// When the stream ends first or it does not come in time.
+    ///
+    /// Panics if the stream ends first or it does not come in time.
     #[must_use]
     #[track_caller]
     pub fn read_until(&self, pattern: &[u8]) -> Vec<u8> {
@@ -95,7 +98,8 @@ impl Peer {
     /// Reads to the clean end of the stream.
     ///
     /// # Panics
-    /// When the connection is reset or does not end in time.
+    ///
+    /// Panics if the connection is reset or does not end in time.
     #[must_use]
     #[track_caller]
     pub fn read_to_end(&self) -> Vec<u8> {
@@ -137,7 +141,8 @@ impl Peer {
     /// Checks that the stream ends here, cleanly and without another byte.
     ///
     /// # Panics
-    /// When bytes come, or a reset, or nothing in time.
+    ///
+    /// Panics if bytes come, or a reset, or nothing in time.
     #[track_caller]
     pub fn expect_eof(&self) {
         let rest = self.read_to_end();
@@ -151,7 +156,8 @@ impl Peer {
     /// Checks that the other side ends the connection, cleanly or not, without another byte.
     ///
     /// # Panics
-    /// When bytes come, or nothing in time.
+    ///
+    /// Panics if bytes come, or nothing in time.
     #[track_caller]
     pub fn expect_closed(&self) -> End {
         let mut seen = Vec::new();
@@ -171,7 +177,8 @@ impl Peer {
     /// Checks that the other side resets the connection (RST), after any bytes.
     ///
     /// # Panics
-    /// When the stream ends cleanly, or nothing comes in time.
+    ///
+    /// Panics if the stream ends cleanly, or nothing comes in time.
     #[track_caller]
     pub fn expect_reset(&self) {
         let mut seen = Vec::new();
@@ -189,7 +196,8 @@ impl Peer {
     /// Checks that nothing happens for `quiet`: no byte, no end.
     ///
     /// # Panics
-    /// When something happens.
+    ///
+    /// Panics if something happens.
     #[track_caller]
     pub fn expect_silence(&self, quiet: Duration) {
         let mut seen = Vec::new();

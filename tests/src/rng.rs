@@ -44,7 +44,8 @@ impl Rng {
     /// Returns a number from 0 up to, not including, `bound`.
     ///
     /// # Panics
-    /// When `bound` is 0.
+    ///
+    /// Panics if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = bound as u64;
         usize::try_from(self.next_u64() % bound).unwrap_or(0)

@@ -66,7 +66,8 @@ impl Scripted {
     /// Starts a listener on 127.0.0.1 with a backlog of 1024 whose connections all follow `script`.
     ///
     /// # Panics
-    /// When no socket can be made.
+    ///
+    /// Panics if no socket can be made.
     #[must_use]
     #[track_caller]
     pub fn start(name: &str, script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
@@ -119,7 +120,8 @@ impl Scripted {
     /// Waits until exactly `count` connections were accepted.
     ///
     /// # Panics
-    /// When it does not happen in time.
+    ///
+    /// Panics if it does not happen in time.
     #[track_caller]
     pub fn wait_for_accepts(&self, count: usize) {
         eventually_equal(
@@ -132,7 +134,8 @@ impl Scripted {
     /// Waits until no script runs any more, and fails with the first script that failed.
     ///
     /// # Panics
-    /// When a script failed or does not end in time.
+    ///
+    /// Panics if a script failed or does not end in time.
     #[track_caller]
     pub fn finish(&self) {
         let what = format!("scripts of {} that still run", self.shared.name);
@@ -236,7 +239,8 @@ impl Options {
     /// Starts the listener; every connection follows `script`.
     ///
     /// # Panics
-    /// When no socket can be made.
+    ///
+    /// Panics if no socket can be made.
     #[must_use]
     #[track_caller]
     pub fn start(self, script: impl Fn(Peer) + Send + Sync + 'static) -> Scripted {

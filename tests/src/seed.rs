@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 /// Chooses the seed of a test: `COURSE_SEED` if it is set, a fresh one otherwise.
 ///
 /// # Panics
+///
 /// Panics if `COURSE_SEED` is not a number. The panic is a plain one, because a transcript needs a seed first.
 pub(crate) fn choose_seed() -> u64 {
     let Ok(text) = env::var("COURSE_SEED") else {

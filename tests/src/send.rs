@@ -21,7 +21,8 @@ impl Peer {
     /// Sends all of `bytes`.
     ///
     /// # Panics
-    /// When the other side does not take them in time, or the connection breaks.
+    ///
+    /// Panics if the other side does not take them in time, or the connection breaks.
     #[track_caller]
     pub fn send(&self, bytes: &[u8]) {
         self.step(&format!("sends {}", diff::preview(bytes)));
@@ -31,7 +32,8 @@ impl Peer {
     /// Sends `bytes` in pieces of `size`, and waits after each until the other program has read it.
     ///
     /// # Panics
-    /// When the other side does not read in time, or the connection breaks.
+    ///
+    /// Panics if the other side does not read in time, or the connection breaks.
     #[track_caller]
     pub fn send_chunked(&self, bytes: &[u8], size: usize) {
         self.step(&format!(
@@ -48,7 +50,8 @@ impl Peer {
     /// Sends `bytes` and gives back the error instead of failing.
     ///
     /// # Errors
-    /// As `write(2)`; `TimedOut` when the deadline passes.
+    ///
+    /// Fails like `write(2)`; `TimedOut` when the deadline passes.
     pub fn try_send(&self, bytes: &[u8]) -> io::Result<()> {
         let (sent, result) = self.write_within(bytes, self.patience);
         let outcome = if let Err(error) = &result {
@@ -66,7 +69,8 @@ impl Peer {
     /// Sends `bytes` over and over until the other side has taken nothing for `quiet`; returns how many bytes went.
     ///
     /// # Panics
-    /// When `most` bytes went without the stream ever filling up, or the connection breaks.
+    ///
+    /// Panics if `most` bytes went without the stream ever filling up, or the connection breaks.
     #[track_caller]
     pub fn send_until_blocked(&self, bytes: &[u8], quiet: Duration, most: usize) -> usize {
         let mut total = 0;
@@ -122,7 +126,8 @@ impl Peer {
     /// language. A connection that is gone counts as read.
     ///
     /// # Panics
-    /// When it does not read in time.
+    ///
+    /// Panics if it does not read in time.
     #[track_caller]
     pub fn wait_until_read(&self) {
         let deadline = Deadline::after(self.patience);
@@ -176,7 +181,7 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// Tells whether everything has been sent (or the sending has failed).
+    /// Returns whether everything has been sent (or the sending has failed).
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
@@ -185,7 +190,8 @@ impl Sending {
     /// Waits until everything is sent.
     ///
     /// # Panics
-    /// When the other side did not take everything in time.
+    ///
+    /// Panics if the other side did not take everything in time.
     #[track_caller]
     pub fn join(mut self) {
         if let Err(problem) = self.result() {

@@ -28,7 +28,8 @@ impl Server {
     /// Starts `program` with `arguments` and waits until it listens; [`Program::serve`] has more options.
     ///
     /// # Panics
-    /// When it does not say `listening on ADDR:PORT` in time, or dies first: the message says how, and why.
+    ///
+    /// Panics if it does not say `listening on ADDR:PORT` in time, or dies first: the message says how, and why.
     #[track_caller]
     pub fn start(program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         Program::new(program).args(arguments).serve()
@@ -72,7 +73,8 @@ impl Program {
     /// Starts a server and waits for its `listening on ADDR:PORT` line.
     ///
     /// # Panics
-    /// When the line does not come; the message says what came instead.
+    ///
+    /// Panics if the line does not come; the message says what came instead.
     #[track_caller]
     pub fn serve(&self) -> Server {
         Server::from_process(self.spawn())

@@ -35,7 +35,7 @@ pub fn find(local: SocketAddr, remote: SocketAddr) -> Option<SocketRow> {
     })
 }
 
-/// Tells whether the socket of this connection at `local` is open in both directions.
+/// Returns whether the socket of this connection at `local` is open in both directions.
 #[must_use]
 pub fn is_established(local: SocketAddr, remote: SocketAddr) -> bool {
     find(local, remote).is_some_and(|row| row.state == ESTABLISHED)

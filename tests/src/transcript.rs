@@ -120,7 +120,7 @@ impl Transcript {
         self.shared.seed
     }
 
-    /// Tells whether the calling thread is the one that began this transcript.
+    /// Returns whether the calling thread is the one that began this transcript.
     #[must_use]
     pub fn is_owner(&self) -> bool {
         self.shared.owner == thread::current().id()

@@ -17,7 +17,8 @@ impl Upstream {
     /// Its listen backlog is 5: good for realism, never for load.
     ///
     /// # Panics
-    /// When Python is missing or does not start.
+    ///
+    /// Panics if Python is missing or does not start.
     #[must_use]
     #[track_caller]
     pub fn python(folder: &Path) -> Server {
@@ -27,7 +28,8 @@ impl Upstream {
     /// Starts `python3 -m http.server --protocol PROTOCOL` on `folder`.
     ///
     /// # Panics
-    /// When Python is missing or does not start.
+    ///
+    /// Panics if Python is missing or does not start.
     #[must_use]
     #[track_caller]
     pub fn python_speaking(folder: &Path, protocol: &str) -> Server {

@@ -50,7 +50,8 @@ fn test_name() -> String {
 /// Runs `work` on a thread of its own and returns its result, for calls that a wrong solution never returns from.
 ///
 /// # Panics
-/// When `work` does not return within [`PATIENCE`] (its thread is left behind), or panics.
+///
+/// Panics if `work` does not return within [`PATIENCE`] (its thread is left behind), or panics.
 #[track_caller]
 pub fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();

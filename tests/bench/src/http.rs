@@ -44,7 +44,7 @@ fn content_length(head: &[u8]) -> usize {
 }
 
 /// Counts the ends of heads in a stream of bytes, wherever the reads cut it.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HeadCounter {
     matched: usize,
 }

@@ -1,4 +1,4 @@
-//! Who makes the traffic: one thread, never the bottleneck if it can be helped.
+//! The load generator: one thread, which should never be the bottleneck.
 
 pub(crate) mod bulk;
 pub(crate) mod connect;

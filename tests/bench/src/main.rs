@@ -13,7 +13,7 @@
 //! # Reading order
 //! 1. `options`: the command line; `rows`: what is measured, and which way is better.
 //! 2. `runner`: round by round, scenario by scenario, subject by subject.
-//! 3. `scenario`: one measurement from start to numbers; `load`: who makes the traffic.
+//! 3. `scenario`: one measurement from start to numbers; `load`: the traffic.
 //! 4. `peers`: how each proxy is started; `process`: started, pinned, read, killed.
 //! 5. `results`, `table`, `json`: medians, and how they are shown.
 //!

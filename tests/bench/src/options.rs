@@ -40,6 +40,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     ours_queue: Option<PathBuf>,
 
+    /// An older build of our stage4-proxy, in a column named `beside`; with `--peers beside,ours` the two alone
+    #[arg(long, value_name = "PATH")]
+    beside: Option<PathBuf>,
+
+    /// An older build of our stage5-mux, for the rows of the queue in that column
+    #[arg(long, value_name = "PATH")]
+    beside_queue: Option<PathBuf>,
+
     /// One more column: any proxy that stays in the foreground, with `{listen}` (or `{port}`) and
     /// `{upstream}` in its command
     #[arg(long, value_name = "NAME=COMMAND", value_parser = parse_custom)]
@@ -62,7 +70,7 @@ pub(crate) struct Plan {
     pub(crate) rows: Vec<Row>,
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) subjects: Vec<Subject>,
-    /// Who is not installed, one sentence each.
+    /// The proxies that are not installed, one sentence each.
     pub(crate) missing: Vec<String>,
     pub(crate) cores: Cores,
 }
@@ -93,7 +101,7 @@ impl Options {
         Row::ALL.into_iter().filter(is_wanted).collect()
     }
 
-    /// Who will be measured, and a sentence about each that cannot be.
+    /// The columns that will be measured, and a sentence about each that cannot be.
     fn subjects(&self, scenarios: &[Scenario]) -> io::Result<(Vec<Subject>, Vec<String>)> {
         let mut subjects = vec![Subject::direct()];
         subjects.extend(Subject::peers());
@@ -102,6 +110,7 @@ impl Options {
                 .iter()
                 .map(|(name, command)| Subject::custom(name, command)),
         );
+        subjects.extend(self.beside()?);
         subjects.push(Subject::ours(Programs::default()));
         self.check_names(&subjects)?;
         let has_part = |subject: &Subject| scenarios.iter().any(|each| each.suits(subject));
@@ -112,6 +121,14 @@ impl Options {
             *last = Subject::ours(self.programs(scenarios)?);
         }
         Ok((subjects, missing))
+    }
+
+    /// The column of an older build, if one is given.
+    fn beside(&self) -> io::Result<Option<Subject>> {
+        let find = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
+        let (relay, queue) = (find(&self.beside)?, find(&self.beside_queue)?);
+        let is_given = relay.is_some() || queue.is_some();
+        Ok(is_given.then(|| Subject::beside(Programs { relay, queue })))
     }
 
     /// Our programs, as far as they are measured.
@@ -142,7 +159,7 @@ impl Options {
     }
 }
 
-/// Says who is missing and how to get them, once for each program.
+/// Prints which proxies are missing and how to install them, once for each program.
 fn missing(subjects: &[Subject]) -> Vec<String> {
     let mut sentences: Vec<String> = subjects
         .iter()
@@ -208,6 +225,22 @@ mod tests {
         let options = options(&["--peers", "direct,hproxy"]).unwrap();
         let error = options.plan().unwrap_err().to_string();
         assert!(error.contains("hproxy"), "{error}");
+    }
+
+    #[test]
+    fn an_older_build_is_a_column_with_the_jobs_that_it_has() {
+        let path = std::env::current_exe().unwrap();
+        let options = options(&["--beside", path.to_str().unwrap()]).unwrap();
+        let subject = options.beside().unwrap().unwrap();
+        assert_eq!(subject.name, "beside");
+        assert!(subject.can(Job::Relay) && !subject.can(Job::Queue) && !subject.is_ours());
+    }
+
+    #[test]
+    fn a_missing_older_build_is_an_error() {
+        let options = options(&["--beside-queue", "/nowhere/stage5-mux"]).unwrap();
+        let error = options.plan().unwrap_err().to_string();
+        assert!(error.contains("/nowhere/stage5-mux"), "{error}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::wait;
 pub(crate) use ours::Programs;
 
 /// What a subject has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
     /// Pass bytes on, one upstream connection for each client.
     Relay,
@@ -30,13 +30,13 @@ pub(crate) enum Job {
 }
 
 /// One column of the table.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) name: String,
     kind: Kind,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 enum Kind {
     Direct,
     HaproxyCopy,
@@ -45,10 +45,11 @@ enum Kind {
     NginxLarge,
     Socat,
     Ours(Programs),
+    Beside(Programs),
     Custom(Vec<String>),
 }
 
-/// Where a proxy stands.
+/// The addresses and the folder of a proxy.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     job: Job,
@@ -80,6 +81,14 @@ impl Subject {
         Self {
             name: "ours".into(),
             kind: Kind::Ours(programs),
+        }
+    }
+
+    /// An older build of ours, in a column of its own.
+    pub(crate) fn beside(programs: Programs) -> Self {
+        Self {
+            name: "beside".into(),
+            kind: Kind::Beside(programs),
         }
     }
 
@@ -115,17 +124,23 @@ impl Subject {
         matches!(self.kind, Kind::Ours(_))
     }
 
-    /// Whether it can do [`Job::Queue`].
-    pub(crate) fn can_queue(&self) -> bool {
-        match self.kind {
+    /// Returns whether it can do a job.
+    pub(crate) fn can(&self, job: Job) -> bool {
+        match &self.kind {
             Kind::HaproxyCopy | Kind::Ours(_) => true,
+            Kind::Beside(programs) => programs.path(job).is_some(),
             Kind::Direct
             | Kind::HaproxySplice
             | Kind::NginxDefault
             | Kind::NginxLarge
             | Kind::Socat
-            | Kind::Custom(_) => false,
+            | Kind::Custom(_) => job == Job::Relay,
         }
+    }
+
+    /// Returns whether it prints the address that it listens on, so that it can choose the port itself.
+    fn announces_its_address(&self) -> bool {
+        matches!(self.kind, Kind::Ours(_) | Kind::Beside(_))
     }
 
     /// Where its program is; an error that says how to install it.
@@ -136,7 +151,7 @@ impl Subject {
                 program::find("nginx", "nginx libnginx-mod-stream")
             }
             Kind::Socat => program::find("socat", "socat"),
-            Kind::Direct | Kind::Ours(_) | Kind::Custom(_) => Ok(()),
+            Kind::Direct | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => Ok(()),
         }
     }
 
@@ -146,7 +161,7 @@ impl Subject {
             Kind::HaproxyCopy | Kind::HaproxySplice => program::version("haproxy", "-v"),
             Kind::NginxDefault | Kind::NginxLarge => program::version("nginx", "-v"),
             Kind::Socat => program::version("socat", "-V"),
-            Kind::Ours(programs) => programs.version(),
+            Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
             Kind::Direct | Kind::Custom(_) => None,
         }
     }
@@ -174,7 +189,7 @@ impl Subject {
         }
         let mut outcome = self.start_once(job, upstream, cores, folder);
         for _ in 1..ATTEMPTS {
-            // Somebody else may have taken the port between our look and the proxy's bind.
+            // Another process may have taken the port between our check and the proxy's bind.
             if outcome.is_ok() || stop::requested() {
                 break;
             }
@@ -190,7 +205,7 @@ impl Subject {
         cores: Cores,
         folder: &Path,
     ) -> io::Result<(Process, SocketAddr)> {
-        let listen = if self.is_ours() {
+        let listen = if self.announces_its_address() {
             any_port()
         } else {
             free_port()?
@@ -202,7 +217,7 @@ impl Subject {
             folder,
         })?;
         let mut process = Process::start(&mut launch.command, cores, launch.forks, folder)?;
-        let address = if self.is_ours() {
+        let address = if self.announces_its_address() {
             ours::wait_for_address(&mut process)?
         } else {
             wait_for_connect(&mut process, listen)?;
@@ -219,7 +234,7 @@ impl Subject {
             Kind::NginxDefault => nginx::launch(place, "16k"),
             Kind::NginxLarge => nginx::launch(place, "64k"),
             Kind::Socat => Ok(socat::launch(place)),
-            Kind::Ours(programs) => ours::launch(place, programs),
+            Kind::Ours(programs) | Kind::Beside(programs) => ours::launch(place, programs),
             Kind::Custom(words) => custom::launch(place, words),
         }
     }
@@ -229,12 +244,12 @@ fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// A port that nobody has at this moment.
+/// Returns a port that is free at this moment.
 fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind(any_port())?.local_addr()
 }
 
-/// Waits until the proxy accepts, for those that do not say so.
+/// Waits until the proxy accepts, for those that do not announce it.
 fn wait_for_connect(process: &mut Process, address: SocketAddr) -> io::Result<()> {
     const LIMIT: Duration = Duration::from_secs(10);
     const ATTEMPT: Duration = Duration::from_secs(1);

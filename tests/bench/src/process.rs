@@ -27,7 +27,7 @@ pub(crate) struct Process {
 }
 
 /// What a process, with its children, uses.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) private_bytes: u64,
     pub(crate) resident_bytes: u64,

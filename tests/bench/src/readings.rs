@@ -8,7 +8,7 @@ use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 /// Memory of one process, in bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
     /// Pages that no other process maps: what ending the process would give back.
     pub(crate) private: u64,
@@ -91,7 +91,7 @@ fn stat_fields(pid: Pid) -> io::Result<Vec<String>> {
     Ok(rest.split_whitespace().map(String::from).collect())
 }
 
-/// How long a core was busy since boot, whoever kept it so, the hypervisor's share included.
+/// How long a core was busy since boot, with the work of all processes and the hypervisor's share.
 pub(crate) fn core_busy_time(core: usize) -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/stat")?;
     let label = format!("cpu{core}");

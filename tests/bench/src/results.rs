@@ -17,28 +17,28 @@ pub(crate) struct Results {
     pub(crate) time: Duration,
     figures: BTreeMap<(Row, usize), Vec<Figure>>,
     foreign_shares: Vec<f64>,
-    /// Who could not be measured, one sentence each.
+    /// The proxies that could not be measured, one sentence each.
     pub(crate) missing: Vec<String>,
     /// How often a measurement failed, and the last reason.
     failures: BTreeMap<(usize, Scenario), (u32, String)>,
 }
 
-/// Who a column belongs to.
-#[derive(Debug, Clone)]
+/// The heading of a column, and its part in the comparison.
+#[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) role: Role,
 }
 
 /// What a column counts as in the comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Direct,
     Peer,
     Ours,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Figure {
     value: f64,
     /// The load's core had no time left: the subject could have done better.
@@ -46,7 +46,7 @@ struct Figure {
 }
 
 /// Ours beside the best peer.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Comparison {
     /// Ours divided by the best peer; none when that says nothing.
     pub(crate) ratio: Option<f64>,
@@ -55,7 +55,7 @@ pub(crate) struct Comparison {
 }
 
 /// How ours does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Ahead,
     Level,
@@ -151,7 +151,7 @@ impl Results {
         self.failures.iter().map(sentence).collect()
     }
 
-    /// The share of the two cores that others used while we measured.
+    /// The share of the two cores that other processes used while we measured.
     pub(crate) fn foreign_share(&self) -> Option<f64> {
         median(self.foreign_shares.clone())
     }

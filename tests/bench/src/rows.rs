@@ -1,7 +1,7 @@
 //! The lines of the table.
 
 /// One line of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Row {
     Bulk1,
     Bulk8,
@@ -26,14 +26,14 @@ pub(crate) enum Row {
 }
 
 /// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
     More,
     Less,
 }
 
 /// What a line says and how it is read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Spec {
     /// The name for `--only` and for JSON.
     pub(crate) key: &'static str,

@@ -40,7 +40,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Results> {
     Ok(results)
 }
 
-/// Each round begins with another subject, so that nobody always comes after the same one.
+/// Each round begins with another subject, so that no subject always follows the same one.
 fn order(count: usize, round: u32) -> impl Iterator<Item = usize> {
     let first = usize::try_from(round).unwrap_or(0);
     (0..count).map(move |index| (first + index) % count)

@@ -34,7 +34,7 @@ pub(crate) struct Outcome {
 }
 
 /// One measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scenario {
     Bulk1,
     Bulk8,
@@ -99,13 +99,18 @@ impl Scenario {
         }
     }
 
-    /// Whether it says anything about a subject: direct has no memory to look at, and few queue.
+    /// Returns whether it says anything about a subject: direct has no memory to read, and few can queue.
     pub(crate) fn suits(self, subject: &Subject) -> bool {
-        match self {
-            Self::Queue => subject.can_queue(),
+        let has_work = match self {
             Self::Idle | Self::Stalled | Self::Empty => !subject.is_direct(),
-            Self::Bulk1 | Self::Bulk8 | Self::Http | Self::RoundTrip | Self::Connect => true,
-        }
+            Self::Bulk1
+            | Self::Bulk8
+            | Self::Http
+            | Self::RoundTrip
+            | Self::Connect
+            | Self::Queue => true,
+        };
+        has_work && subject.can(self.job())
     }
 
     /// Measures.

@@ -1,4 +1,4 @@
-//! Ctrl-C and its relatives: a flag that every loop looks at.
+//! Ctrl-C and the other signals that end us: a flag that every loop checks.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,12 +20,12 @@ pub(crate) fn on_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Says whether somebody asked us to stop.
+/// Returns whether a signal asked us to stop.
 pub(crate) fn requested() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
-/// Ends the current measurement by an error when somebody asked us to stop.
+/// Ends the current measurement with an error if a signal asked us to stop.
 pub(crate) fn check() -> io::Result<()> {
     if requested() {
         return Err(io::Error::other("stopped"));

@@ -1,4 +1,4 @@
-//! The Markdown table, and what stands below it.
+//! The Markdown table, and the notes below it.
 
 use crate::machine::Machine;
 use crate::peers::Subject;
@@ -36,7 +36,7 @@ pub(crate) fn list() -> String {
         };
         text += &format!("  {:<16}{state}\n", peer.name);
     }
-    text + "  ours            stage4-proxy and, for the queue, stage5-mux, built in release or given by --ours and --ours-queue\n"
+    text + "  ours            stage4-proxy and, for the queue, stage5-mux, built in release or given by --ours and --ours-queue\n  beside          an older build of ours, given by --beside and --beside-queue\n"
 }
 
 fn title(row: Row) -> String {

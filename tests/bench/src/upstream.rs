@@ -16,7 +16,7 @@ use crate::http::{HeadCounter, RESPONSE};
 use crate::load::Poll;
 
 /// What the upstream does with its clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     /// Sends back what it gets.
     Echo,

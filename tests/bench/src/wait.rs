@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::stop;
 
-/// The longest time that a loop goes without a look at the clock and at [`stop`].
+/// The longest time that a loop goes without checking the clock and [`stop`].
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 const POLL_PAUSE: Duration = Duration::from_millis(2);
@@ -30,7 +30,7 @@ pub(crate) fn until(
     Ok(())
 }
 
-/// Lets time pass, except when somebody asks us to stop.
+/// Lets time pass, unless a signal asks us to stop.
 pub(crate) fn pass(time: Duration) -> io::Result<()> {
     let deadline = Instant::now() + time;
     loop {

@@ -1,4 +1,4 @@
-//! One timed stretch: how long, and who used the processor meanwhile.
+//! One timed stretch: its length, and the CPU time of each part meanwhile.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,14 +19,14 @@ pub(crate) struct Window<'a> {
 }
 
 /// What a stretch of time cost.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
     pub(crate) time: Duration,
     /// CPU time of the proxy; none when there is no proxy.
     pub(crate) proxy_cpu: Option<Duration>,
     /// Share of the load's core that load and upstream used, 0 to 1.
     pub(crate) load_share: f64,
-    /// Share of the two cores that went to anybody else, 0 to 1.
+    /// Share of the two cores that went to other processes, 0 to 1.
     pub(crate) foreign_share: f64,
 }
 
@@ -48,7 +48,7 @@ impl Spent {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Clocks {
     proxy: Duration,
     own: Duration,

@@ -1,4 +1,4 @@
-//! Sessions that stay: idle ones, and ones whose reader has stalled.
+//! Sessions that stay open: idle ones, and ones with a stalled reader.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;

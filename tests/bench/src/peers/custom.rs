@@ -13,7 +13,7 @@ pub(super) fn launch(place: &Place<'_>, words: &[String]) -> io::Result<Launch> 
         .ok_or_else(|| io::Error::other("the command is empty"))?;
     let mut command = Command::new(program);
     command.args(words);
-    // It may have workers: who knows.
+    // It may have workers, so its whole process tree is counted.
     Ok(Launch {
         command,
         forks: true,

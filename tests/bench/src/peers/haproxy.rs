@@ -7,7 +7,7 @@ use super::{Job, Launch, Place, program};
 use crate::limits::session_capacity;
 
 /// How it moves bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Mode {
     Copy,
     Splice,

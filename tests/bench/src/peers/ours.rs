@@ -14,14 +14,14 @@ use crate::process::Process;
 use crate::wait;
 
 /// Where our programs are; one that is not measured need not be there.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Programs {
     pub(crate) relay: Option<PathBuf>,
     pub(crate) queue: Option<PathBuf>,
 }
 
 impl Programs {
-    fn path(&self, job: Job) -> Option<&Path> {
+    pub(super) fn path(&self, job: Job) -> Option<&Path> {
         match job {
             Job::Relay => self.relay.as_deref(),
             Job::Queue => self.queue.as_deref(),

@@ -1,10 +1,10 @@
-//! Programs of other people: where they are and what they call themselves.
+//! The other programs: where they are installed, and which version they report.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where servers are installed, although it is not on everybody's PATH.
+/// Where servers are installed, although many PATHs lack it.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
 
 /// Looks for a program; the error says how to install it.

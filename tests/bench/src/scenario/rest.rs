@@ -47,7 +47,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Memory of sessions whose reader has stalled, and what waiting for it costs.
+    /// Memory of sessions with a stalled reader, and what waiting for it costs.
     pub(super) fn stalled(&self) -> io::Result<Outcome> {
         const SESSIONS: usize = 20;
         const WARM_UP_SESSIONS: usize = 4;

@@ -110,7 +110,7 @@ impl Bench<'_> {
     /// The side that closes first keeps its port in TIME-WAIT for a minute: the client towards the
     /// proxy, the proxy towards the upstream. Each episode therefore has a fresh proxy and a fresh
     /// upstream, each on a port of its own, and stays well below the number of local ports, so that
-    /// nobody searches long for a free one. The clock runs until the upstream has seen every end.
+    /// `connect(2)` never searches long for a free one. The clock runs until the upstream has seen every end.
     pub(super) fn connect(&self) -> io::Result<Outcome> {
         let mut total: Option<Spent> = None;
         let mut connections = 0;

@@ -68,7 +68,7 @@ impl Bulk {
     /// Notes how much a read or a splice has brought.
     pub(crate) fn after_read(&mut self, fill: Fill) {
         self.full_reads = match fill {
-            Fill::Full => BULK_AFTER.min(self.full_reads + 1),
+            Fill::Full => BULK_AFTER.min(self.full_reads.saturating_add(1)),
             Fill::Partial => 0,
         };
     }

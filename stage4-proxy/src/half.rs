@@ -23,22 +23,21 @@ pub enum HalfState {
 
 /// The state machine of one direction, without sockets.
 ///
-/// A half does not want to read while a byte of its last read is pending. This one rule is the whole
-/// backpressure, and it bounds the memory of a half by one read.
+/// A half does not want to read while a byte of its last read is pending. This one rule is the
+/// whole backpressure, and it bounds the memory of a half by one read.
 ///
-/// The owner of the sockets makes the system calls, always in the same order:
+/// A half makes no system call. The owner of the sockets does, always in the same order:
 ///
-/// 1. Ask the getters: if [`Half::wants_write`], write the pending bytes, or send the FIN if the half
-///    [owes](Half::owes_fin) it. Otherwise, if [`Half::wants_read`], read from the source.
+/// 1. Ask the getters: if [`Half::wants_write`], write the pending bytes, or send the FIN if the
+///    half [owes](Half::owes_fin) it. Otherwise, if [`Half::wants_read`], read from the source.
 /// 2. Note the outcome. After a write: [`Half::sent`] or [`Half::left_pipe`]; after the FIN:
-///    [`Half::fin_sent`]. After a read: [`Half::passed`] for the bytes that were written at once and
-///    [`Half::keep`] for the rest, or [`Half::entered_pipe`]; after a read of 0 bytes:
+///    [`Half::fin_sent`]. After a read: [`Half::passed`] for the bytes that were written at once
+///    and [`Half::keep`] for the rest, or [`Half::entered_pipe`]; after a read of 0 bytes:
 ///    [`Half::end_of_input`].
-/// 3. After an error of the sink, note [`Half::sink_broken`]. An error of the source changes nothing
-///    here: its bytes may still be written.
+/// 3. After an error of the sink, note [`Half::sink_broken`]. An error of the source is no
+///    transition: the pending bytes may still be written.
 ///
-/// The notes that change the state are `end_of_input`, `fin_sent` and `sink_broken`. A half makes no
-/// call and keeps no time.
+/// Three of these notes are transitions: `end_of_input`, `fin_sent` and `sink_broken`.
 #[derive(Debug)]
 pub struct Half {
     state: HalfState,

@@ -25,8 +25,8 @@ use crate::scratch::Scratch;
 ///
 /// The caller notes the events of both sockets first and then calls [`Flow::pump`], again and again
 /// as long as it returns [`Progress::Unfinished`]. [`Flow::flush`] is for phases in which only the
-/// sink is served. After [`Flow::abandon`] or a [`Fault::Sink`] the half is closed and the pipe is back
-/// in its pool; a flow must not be dropped before that, or the pool would lose a pipe.
+/// sink is served. [`Flow::abandon`] comes last, because it closes the half and hands the pipe
+/// back; without it the pool would lose a pipe.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     /// The state of the direction.
@@ -56,8 +56,9 @@ pub(crate) enum Fault {
 impl Flow {
     /// Moves bytes until a socket would block, the direction ends, or the turn is over.
     ///
-    /// `opposite` is the state of the other direction. Once that is closed, the FIN of this one stays
-    /// owed, because the caller closes the sink next: close(2) sends the FIN and saves shutdown(2).
+    /// `opposite` is the state of the other direction. Once that is closed, the FIN of this one
+    /// stays owed, because the caller closes the sink next: close(2) sends the FIN and saves
+    /// shutdown(2).
     ///
     /// # Errors
     ///
@@ -221,6 +222,7 @@ fn copy<R: Read, W: Write>(
         }
         Some(count) => count,
     };
+    // At once and without an event, because a socket nearly always has room.
     let written = sink.write_some(&scratch[..count]).map_err(Fault::Sink)?;
     half.passed(written);
     if written < count {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use stage1_server::cli;
 use stage2_client::{Prefer, Target};
-use stage4_proxy::connect::ConnectError;
+use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::ingress::{Handshake, Ingress, Opening, Step, Verdict};
 use stage4_proxy::resolve::{Lookup, system_lookup};
 use stage4_proxy::{Config, Limits, Proxy};

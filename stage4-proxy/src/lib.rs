@@ -36,7 +36,7 @@
 mod accept;
 pub mod buffer;
 mod bulk;
-pub mod connect;
+pub mod connect_error;
 mod endpoint;
 pub mod half;
 pub mod ingress;

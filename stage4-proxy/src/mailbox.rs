@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use stage3_epoll::{Poll, Waker};
 
-use crate::connect::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::inspect::Snapshot;
 use crate::token::Token;
 

@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use crate::connect::FailureReason;
+use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::inspect::{EndpointView, SessionView, Snapshot, Totals};
 use crate::route_table::RouteTable;
@@ -100,26 +100,24 @@ impl Reporter {
 
 /// Counts why a session has ended.
 fn count(totals: &mut Totals, reason: &Reason) {
-    let (failures, timeouts) = (&mut totals.failures, &mut totals.timeouts);
-    let counter = match reason {
-        Reason::Finished | Reason::Reset(..) | Reason::Gone => return,
-        Reason::Unreached(error) => match error.reason() {
-            FailureReason::Resolve => &mut failures.resolve,
-            FailureReason::Refused => &mut failures.refused,
-            FailureReason::TimedOut => &mut failures.timed_out,
-            FailureReason::Unreachable => &mut failures.unreachable,
-            FailureReason::Other => &mut failures.other,
-        },
-        Reason::Refused(_) => &mut totals.refusals,
-        Reason::TimedOut(timeout) => match timeout {
-            Timeout::Handshake => &mut timeouts.handshake,
-            Timeout::Connect => &mut failures.timed_out,
-            Timeout::Idle => &mut timeouts.idle,
-            Timeout::HalfClose => &mut timeouts.half_close,
-        },
-        Reason::Stopped => &mut timeouts.drain,
-    };
-    *counter += 1;
+    match reason {
+        Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
+        Reason::Unreached(error) => totals.failures.count(error),
+        Reason::Refused(_) => totals.refusals += 1,
+        Reason::TimedOut(timeout) => count_timeout(totals, *timeout),
+        Reason::Stopped => totals.timeouts.drain += 1,
+    }
+}
+
+fn count_timeout(totals: &mut Totals, timeout: Timeout) {
+    let timeouts = &mut totals.timeouts;
+    match timeout {
+        Timeout::Handshake => timeouts.handshake += 1,
+        // The session ends because its upstream was not reached, not because it was silent.
+        Timeout::Connect => totals.failures.count(&ConnectError::TimedOut),
+        Timeout::Idle => timeouts.idle += 1,
+        Timeout::HalfClose => timeouts.half_close += 1,
+    }
 }
 
 fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
@@ -238,7 +236,7 @@ mod tests {
     #[test]
     fn a_sentence_names_every_cause() {
         let cause = std::io::Error::other("no such host");
-        let reason = Reason::Unreached(crate::connect::ConnectError::Resolve(cause));
+        let reason = Reason::Unreached(ConnectError::Resolve(cause));
         let sentence = Chain(&reason).to_string();
         assert_eq!(
             sentence,

@@ -18,7 +18,7 @@ use std::thread;
 
 use stage2_client::{Prefer, Target, resolve};
 
-use crate::connect::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Message};
 use crate::token::Token;

@@ -20,7 +20,7 @@ use std::{io, mem, vec};
 
 use stage2_client::Target;
 
-use crate::connect::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
 use crate::ingress::Handshake;

@@ -57,7 +57,7 @@ impl Injected {
         Client::connect(self.proxy().local_addr())
     }
 
-    fn failures(&self) -> [(&'static str, u64); 5] {
+    fn failures(&self) -> [(&'static str, u64); 6] {
         self.proxy()
             .control()
             .snapshot()
@@ -115,7 +115,7 @@ fn e46_the_next_address_is_tried_after_the_time_limit() {
     assert!(begun.elapsed() >= SHORT);
     echoes(&client);
     assert_eq!(
-        proxy.failures()[2],
+        proxy.failures()[3],
         ("timed_out", 0),
         "the session did not fail"
     );
@@ -138,6 +138,7 @@ fn e46_when_no_address_answers_the_last_reason_counts() {
     connect_and_be_closed(proxy.proxy().local_addr());
     let expected = [
         ("resolve", 0),
+        ("denied", 0),
         ("refused", 1),
         ("timed_out", 0),
         ("unreachable", 0),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use stage2_client::Target;
 
-use crate::connect::ConnectError;
+use crate::connect_error::ConnectError;
 
 pub use fixed::Fixed;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::{Histogram, QueueView};
+use crate::connect_error::ConnectError;
 
 /// Shows all sessions and totals at one moment; its JSON form is `/routes.json`.
 ///
@@ -105,6 +106,8 @@ impl Totals {
 pub struct Failures {
     /// The name has no address.
     pub resolve: u64,
+    /// The proxy's own access rules do not allow the target.
+    pub denied: u64,
     /// The target refused the connection.
     pub refused: u64,
     /// The target did not answer in time.
@@ -116,10 +119,24 @@ pub struct Failures {
 }
 
 impl Failures {
+    /// Counts one target that was not reached.
+    pub fn count(&mut self, error: &ConnectError) {
+        let counter = match error {
+            ConnectError::Resolve(_) => &mut self.resolve,
+            ConnectError::Denied => &mut self.denied,
+            ConnectError::Refused => &mut self.refused,
+            ConnectError::TimedOut => &mut self.timed_out,
+            ConnectError::Unreachable => &mut self.unreachable,
+            ConnectError::Other(_) => &mut self.other,
+        };
+        *counter += 1;
+    }
+
     /// Returns each reason's name with its count.
-    pub fn by_reason(self) -> [(&'static str, u64); 5] {
+    pub fn by_reason(self) -> [(&'static str, u64); 6] {
         [
             ("resolve", self.resolve),
+            ("denied", self.denied),
             ("refused", self.refused),
             ("timed_out", self.timed_out),
             ("unreachable", self.unreachable),
@@ -129,6 +146,7 @@ impl Failures {
 
     fn merge(&mut self, other: Self) {
         self.resolve += other.resolve;
+        self.denied += other.denied;
         self.refused += other.refused;
         self.timed_out += other.timed_out;
         self.unreachable += other.unreachable;
@@ -207,6 +225,7 @@ mod tests {
                 timed_out: first + 6,
                 unreachable: first + 7,
                 other: first + 8,
+                denied: first + 16,
             },
             refusals: first + 9,
             stale_events: first + 10,
@@ -258,6 +277,26 @@ mod tests {
     }
 
     #[test]
+    fn each_failure_is_counted_under_its_own_reason() {
+        let kernel = || std::io::Error::other("from the kernel");
+        let table = [
+            (ConnectError::Resolve(kernel()), "resolve"),
+            (ConnectError::Denied, "denied"),
+            (ConnectError::Refused, "refused"),
+            (ConnectError::TimedOut, "timed_out"),
+            (ConnectError::Unreachable, "unreachable"),
+            (ConnectError::Other(kernel()), "other"),
+        ];
+        for (error, expected) in table {
+            let mut failures = Failures::default();
+            failures.count(&error);
+            for (reason, count) in failures.by_reason() {
+                assert_eq!(count, u64::from(reason == expected), "{error}: {reason}");
+            }
+        }
+    }
+
+    #[test]
     fn a_snapshot_has_sessions_and_totals() {
         let json = serde_json::to_value(Snapshot::default()).unwrap();
         assert_eq!(json["sessions"], json!([]));
@@ -290,7 +329,7 @@ mod tests {
         };
         let (one, two) = (plain(&totals(100)), plain(&totals(1000)));
         let expected: Vec<_> = one.iter().zip(two).map(|(one, two)| one + two).collect();
-        assert_eq!(expected.len(), 16);
+        assert_eq!(expected.len(), 17);
         assert_eq!(plain(&sum.totals), expected);
         assert_eq!(
             sum.totals.connect_latency.sum(),

@@ -11,7 +11,7 @@ use harness::{
 };
 use stage2_client::Target;
 
-use crate::connect::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::ingress::{Fixed, Handshake, Opening, Step, Verdict};
 use crate::inspect::Totals;
 

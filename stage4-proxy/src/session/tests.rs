@@ -9,7 +9,7 @@ use socket2::Socket;
 use stage1_server::{ListenOptions, listen, local_address};
 use stage3_epoll::{Events, Poll, Token};
 
-use crate::connect::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::ingress::{Step, Verdict};
 
 mod deadlines;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use stage2_client::{Host, Target, finish_connect, start_connect};
 
-use crate::connect::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::session::{Attempt, Phase, Reason};
 use crate::token::{Side, Token};

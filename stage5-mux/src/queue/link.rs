@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use stage2_client::{Host, Target, start_connect};
-use stage4_proxy::connect::ConnectError;
+use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::token::Token;
 

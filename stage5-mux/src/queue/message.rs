@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
-use stage4_proxy::connect::ConnectError;
+use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::inspect::Snapshot;
 
 /// A message to the worker.

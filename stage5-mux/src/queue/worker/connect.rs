@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use stage4_proxy::connect::{ConnectError, FailureReason};
+use stage4_proxy::connect_error::ConnectError;
 
 use crate::queue::framing::{Framing, Refusal};
 use crate::queue::upstream::{Event, State};
@@ -90,14 +90,7 @@ impl<F: Framing> Worker<F> {
     fn unreached(&mut self, error: &ConnectError, refusal: Refusal, now: Instant) {
         let target = self.upstream.link.target();
         tracing::warn!(upstream = %target, "cannot connect: {error}");
-        let failures = &mut self.totals.failures;
-        *match error.reason() {
-            FailureReason::Resolve => &mut failures.resolve,
-            FailureReason::Refused => &mut failures.refused,
-            FailureReason::TimedOut => &mut failures.timed_out,
-            FailureReason::Unreachable => &mut failures.unreachable,
-            FailureReason::Other => &mut failures.other,
-        } += 1;
+        self.totals.failures.count(error);
         self.tell(Event::Unreached(refusal), now);
     }
 }

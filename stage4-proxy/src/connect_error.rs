@@ -1,0 +1,70 @@
+//! The reasons why an upstream is not reached, which every border words in its own way: the log, the
+//! metrics, and the replies of the ingresses.
+
+use std::io;
+
+/// The reason why a connection to a target was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address, or the resolver could not be asked.
+    #[error("name resolution failed")]
+    Resolve(#[source] io::Error),
+    /// The proxy's own access rules refuse the target, before a byte leaves.
+    #[error("not allowed")]
+    Denied,
+    /// No program listens there.
+    #[error("connection refused")]
+    Refused,
+    /// No reply came within the time limit.
+    #[error("connection timed out")]
+    TimedOut,
+    /// There is no route to the host or its network.
+    #[error("unreachable: no route to host")]
+    Unreachable,
+    /// Anything else that the kernel reports; its own words follow, such as "Permission denied".
+    #[error("connection failed")]
+    Other(#[source] io::Error),
+}
+
+impl From<io::Error> for ConnectError {
+    /// Sorts what connect(2) or `SO_ERROR` reported.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "io::ErrorKind is not ours and grows; what is new to us is Other"
+    )]
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Self::Refused,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => Self::Unreachable,
+            _ => Self::Other(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    #[test]
+    fn every_errno_of_connect_has_its_reason() {
+        let sentence = |errno| ConnectError::from(io::Error::from(errno)).to_string();
+        let table = [
+            (Errno::ECONNREFUSED, "connection refused"),
+            (Errno::ECONNRESET, "connection refused"),
+            (Errno::ETIMEDOUT, "connection timed out"),
+            (Errno::EHOSTUNREACH, "unreachable: no route to host"),
+            (Errno::ENETUNREACH, "unreachable: no route to host"),
+            (Errno::ENETDOWN, "unreachable: no route to host"),
+            (Errno::EADDRNOTAVAIL, "connection failed"),
+            (Errno::EACCES, "connection failed"),
+        ];
+        for (errno, expected) in table {
+            assert_eq!(sentence(errno), expected, "{errno}");
+        }
+    }
+}

@@ -9,6 +9,7 @@
 //! | `SUMMARY.md` | chapters that it does not list, chapters of `course.toml` that it lacks |
 //! | boxes | an exercise whose box is missing, appears twice, or is in another chapter |
 //! | figures | pictures that differ from their source, look bad, have too short an alternative text, or are shown nowhere |
+//! | numbers | counts and hours in prose that `course.toml` no longer gives |
 //! | transcripts | terminals that show something else now, or are shown nowhere |
 
 use std::fmt::Display;

@@ -4,7 +4,7 @@
 //! 1. `directive`: the lines of a chapter that the preprocessor expands; [`preprocess`] does it.
 //! 2. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
 //! 3. `places`: which chapter has what. `reading`: how long it takes to read.
-//! 4. `check`: what can be broken; `links`, `text` and `log` find parts of it.
+//! 4. `check`: what can be broken; `links`, `text`, `log` and `numbers` find parts of it.
 //! 5. `programs`: the course's programs, built for the transcripts.
 
 #![expect(
@@ -19,6 +19,7 @@ mod exercise;
 mod figures;
 mod links;
 mod log;
+mod numbers;
 mod places;
 mod preprocess;
 mod programs;
@@ -33,6 +34,7 @@ use std::process::{self, ExitCode, Stdio};
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use course::manifest::Manifest;
 use course::{broken_pipe, workspace};
 use log::Problems;
 
@@ -133,6 +135,10 @@ fn make(options: &Options) -> Result<()> {
 /// Finds everything that is broken.
 fn check(root: &Path, log: &Problems) -> Result<()> {
     let mut findings = check::find(root, log)?;
+    let manifest = Manifest::load(root)?;
+    findings
+        .problems
+        .extend(numbers::problems(root, &manifest)?);
     findings.problems.extend(transcript::problems(root)?);
     report(&findings.problems)?;
     let (chapters, links) = (findings.chapters, findings.links);

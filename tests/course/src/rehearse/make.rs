@@ -97,6 +97,8 @@ mod tests {
             return; // A starter has no reference to start from.
         }
         let manifest = Manifest::load(&root).unwrap();
+        let readme = fs::read_to_string(root.join("README.md")).unwrap();
+        assert!(readme.contains(&format!("{} submissions that loop", SUBMISSIONS.len())));
         let is_in =
             |submission: &Submission, is_quick: bool| !is_quick || submission.quick != Quick::No;
         for (is_quick, count) in [(false, 20), (true, 8)] {

@@ -29,7 +29,7 @@ use stage1_server::cli;
 use stage2_client::{Prefer, Target};
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::ingress::{Handshake, Ingress, Opening, Step, Verdict};
-use stage4_proxy::resolve::{Lookup, system_lookup};
+use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, Proxy};
 
 /// Bytes of the longest line: a name of 253 bytes, a colon, a port of 5 digits.
@@ -127,7 +127,7 @@ fn run() -> io::Result<()> {
     let listen = listen
         .parse()
         .map_err(|error| io::Error::other(format!("{listen:?} is not ADDR:PORT: {error}")))?;
-    let lookup = system_lookup(Prefer::default());
+    let lookup = Lookup::system(Prefer::default());
     let proxy = Proxy::start(&config(listen, lookup, Limits::default()))?;
     cli::exit_on_signals()?;
     cli::announce(proxy.local_addr());
@@ -154,7 +154,7 @@ mod tests {
     impl Running {
         fn start(limits: Limits) -> Self {
             let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-            let config = config(anywhere, Arc::new(look_up), limits);
+            let config = config(anywhere, Lookup::new(look_up), limits);
             let proxy = Some(Proxy::start(&config).unwrap());
             Self { proxy }
         }

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time_limit};
 use stage4_proxy::ingress::{Fixed, Ingress};
 use stage4_proxy::inspect::parse_address;
-use stage4_proxy::resolve::system_lookup;
+use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, raise_fd_limit};
 
 /// A TCP proxy: relays every client to an upstream of its own, both ways, until both have ended.
@@ -102,7 +102,7 @@ impl Options {
         Ok(Config {
             listen: self.listen,
             ingress,
-            lookup: system_lookup(self.prefer),
+            lookup: Lookup::system(self.prefer),
             threads,
             limits: limits.within_fds(raise_fd_limit()?, threads),
             inspect: self.inspect,

@@ -21,7 +21,7 @@ use crate::worker::Worker;
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a proxy is to do.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where clients come in; port 0 asks the kernel for a free port.
     pub listen: SocketAddr,
@@ -36,18 +36,6 @@ pub struct Config {
     pub limits: Limits,
     /// Where the inspector is served, if anywhere.
     pub inspect: Option<SocketAddr>,
-}
-
-impl std::fmt::Debug for Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config")
-            .field("listen", &self.listen)
-            .field("ingress", &self.ingress)
-            .field("threads", &self.threads)
-            .field("limits", &self.limits)
-            .field("inspect", &self.inspect)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A running proxy.

@@ -6,8 +6,8 @@
 //!     +-------- mailbox: Resolved(token, addresses) ------+
 //! ```
 //!
-//! The answer carries the token of the client that asked. When that client has gone meanwhile,
-//! the token is stale and the answer reaches nobody.
+//! The answer carries the token of the client that asked. If that client has left in the meantime,
+//! its token is stale and the worker drops the answer.
 
 use std::fmt;
 use std::io;
@@ -23,17 +23,47 @@ use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Message};
 use crate::token::Token;
 
-/// Looks one target up; may block. Tests put their own in the place of getaddrinfo(3).
-pub type Lookup = Arc<dyn Fn(&Target) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+/// The way from a target to its addresses; a test puts its own in the place of getaddrinfo(3).
+#[derive(Clone)]
+pub struct Lookup(Arc<LookupFn>);
 
-/// Returns the lookup of the system, which prefers one family of addresses.
-#[must_use]
-pub fn system_lookup(prefer: Prefer) -> Lookup {
-    Arc::new(move |target| resolve(target, prefer))
+type LookupFn = dyn Fn(&Target) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+impl Lookup {
+    /// Creates a lookup that asks the system, and prefers one family of addresses.
+    #[must_use]
+    pub fn system(prefer: Prefer) -> Self {
+        Self::new(move |target| resolve(target, prefer))
+    }
+
+    /// Creates a lookup that calls a function.
+    ///
+    /// The function may block. It is called from several threads at once.
+    #[must_use]
+    pub fn new(
+        look_up: impl Fn(&Target) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(look_up))
+    }
+
+    /// Looks a target up, and blocks until there is an answer.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name is not known or the system's resolver cannot be asked.
+    pub fn resolve(&self, target: &Target) -> io::Result<Vec<SocketAddr>> {
+        (self.0)(target)
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lookup").finish_non_exhaustive()
+    }
 }
 
 /// A bounded queue of questions and the threads that answer them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Resolver {
     questions: SyncSender<Question>,
 }
@@ -45,16 +75,16 @@ struct Question {
 }
 
 impl Resolver {
-    /// Starts the threads; each ends by itself when the last clone of the resolver is gone.
+    /// Starts the threads; each ends by itself when the last clone of the resolver is dropped.
     ///
     /// # Errors
     ///
-    /// When a thread cannot be started.
+    /// Fails if a thread cannot be started.
     pub(crate) fn start(limits: &Limits, lookup: &Lookup) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(limits.resolver_queue);
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..limits.resolver_threads {
-            let (receiver, lookup) = (Arc::clone(&receiver), Arc::clone(lookup));
+            let (receiver, lookup) = (Arc::clone(&receiver), lookup.clone());
             thread::Builder::new()
                 .name(format!("resolver-{number}"))
                 .spawn(move || answer_questions(&receiver, &lookup))?;
@@ -62,11 +92,11 @@ impl Resolver {
         Ok(Self { questions: sender })
     }
 
-    /// Asks for the addresses of a target; the answer comes to `reply_to`.
+    /// Asks for the addresses of a target; the answer is sent to `reply_to`.
     ///
     /// # Errors
     ///
-    /// When as many names wait already as may.
+    /// Fails if `resolver_queue` questions are pending already: the loop must not block here.
     pub(crate) fn ask(
         &self,
         target: &Arc<Target>,
@@ -88,15 +118,10 @@ impl Resolver {
     }
 }
 
-impl fmt::Debug for Resolver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolver").finish_non_exhaustive()
-    }
-}
-
 fn answer_questions(questions: &Mutex<Receiver<Question>>, lookup: &Lookup) {
     loop {
-        // The lock is held while waiting, and released before the slow part.
+        // One idle thread holds the lock while it waits. It is released at the end of this
+        // statement, so the next thread can wait while this one looks the name up.
         let next = questions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -109,7 +134,7 @@ fn answer_questions(questions: &Mutex<Receiver<Question>>, lookup: &Lookup) {
         else {
             return;
         };
-        let answer = match lookup(&target) {
+        let answer = match lookup.resolve(&target) {
             Ok(addresses) if addresses.is_empty() => Err(ConnectError::Resolve(io::Error::other(
                 "the name has no address",
             ))),

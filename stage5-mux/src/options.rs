@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use stage2_client::{Prefer, Target, parse_time_limit};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
-use stage4_proxy::resolve::system_lookup;
+use stage4_proxy::resolve::Lookup;
 use stage5_mux::queue::{Config, FramingName, Limits};
 
 /// Many clients over one upstream connection.
@@ -117,7 +117,7 @@ impl QueueOptions {
         Ok(Config {
             listen: self.listen,
             upstream: self.upstream,
-            lookup: system_lookup(self.prefer),
+            lookup: Lookup::system(self.prefer),
             framing: self.framing,
             limits: limits.within_fds(raise_fd_limit()?),
             inspect: self.inspect,

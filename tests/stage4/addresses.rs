@@ -31,7 +31,7 @@ impl Injected {
         lookup: impl Fn() -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
         let target: Target = "injected.example:80".parse().expect("a target");
-        let lookup: Lookup = Arc::new(move |_: &Target| lookup());
+        let lookup = Lookup::new(move |_| lookup());
         let limits = Limits {
             connect_timeout,
             ..Limits::default()

@@ -86,16 +86,16 @@ fn by_name() -> Fixed {
 
 /// A lookup that always answers with `addresses`.
 fn answering(addresses: Vec<SocketAddr>) -> Lookup {
-    Arc::new(move |_| Ok(addresses.clone()))
+    Lookup::new(move |_| Ok(addresses.clone()))
 }
 
 /// The same, but only once `gate` is open, because the connect(2) of a client that is reset at once
 /// could fail itself.
 fn answering_behind(gate: &Gate, answer: Lookup) -> Lookup {
     let gate = gate.clone();
-    Arc::new(move |target| {
+    Lookup::new(move |target| {
         gate.wait();
-        answer(target)
+        answer.resolve(target)
     })
 }
 
@@ -166,7 +166,7 @@ fn holding_slow(address: SocketAddr) -> Held {
     Held {
         asked,
         release,
-        lookup: Arc::new(lookup),
+        lookup: Lookup::new(lookup),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::queue::message::Message;
 use crate::tokens;
 
 /// The upstream's name, its addresses, and the socket when there is one.
+#[derive(Debug)]
 pub(super) struct Link {
     target: Arc<Target>,
     lookup: Lookup,
@@ -38,15 +39,6 @@ pub(super) struct Link {
     generation: u32,
     /// When the present attempt was begun.
     since: Instant,
-}
-
-impl std::fmt::Debug for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link")
-            .field("target", &self.target)
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Link {
@@ -121,10 +113,10 @@ impl Link {
     /// Looks the name up on a thread of its own, because getaddrinfo(3) blocks. There is at most
     /// one such thread: a slow answer is waited for, not asked for again.
     fn ask(&mut self) -> io::Result<()> {
-        let (target, lookup) = (Arc::clone(&self.target), Arc::clone(&self.lookup));
+        let (target, lookup) = (Arc::clone(&self.target), self.lookup.clone());
         let mailbox = self.mailbox.clone();
         let answer = move || {
-            let addresses = lookup(&target).map_err(ConnectError::Resolve);
+            let addresses = lookup.resolve(&target).map_err(ConnectError::Resolve);
             mailbox.send(Message::Resolved(addresses));
         };
         thread::Builder::new()

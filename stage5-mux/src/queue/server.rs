@@ -34,7 +34,7 @@ pub enum FramingName {
 }
 
 /// What a queue is to do.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where clients come in; port 0 asks the kernel for a free port.
     pub listen: SocketAddr,
@@ -48,18 +48,6 @@ pub struct Config {
     pub limits: Limits,
     /// Where the inspector is served, if anywhere.
     pub inspect: Option<SocketAddr>,
-}
-
-impl std::fmt::Debug for Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config")
-            .field("listen", &self.listen)
-            .field("upstream", &self.upstream)
-            .field("framing", &self.framing)
-            .field("limits", &self.limits)
-            .field("inspect", &self.inspect)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A running queue.
@@ -167,10 +155,7 @@ impl Control {
 type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
 
 fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Result<Running> {
-    let upstream = (
-        Arc::new(config.upstream.clone()),
-        Arc::clone(&config.lookup),
-    );
+    let upstream = (Arc::new(config.upstream.clone()), config.lookup.clone());
     let (worker, mailbox) = Worker::new(framing, listener, config.limits.clone(), upstream)?;
     let thread = thread::Builder::new()
         .name("worker".to_owned())

@@ -48,9 +48,9 @@ fn the_last_address_s_reason_is_the_client_s() {
 
 #[test]
 fn a_name_without_an_address_is_a_failure_of_resolving() {
-    let answers: [Lookup; 2] = [
+    let answers = [
         answering(Vec::new()),
-        Arc::new(|_| Err(io::Error::other("no such host"))),
+        Lookup::new(|_| Err(io::Error::other("no such host"))),
     ];
     for answer in answers {
         let connected = Gate::new("the client is connected");

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
 use mio::{Events, Poll};
+use stage4_proxy::resolve::Lookup;
 
 use crate::mailbox::{Inbox, mailbox};
 use crate::queue::link::Link;
@@ -31,7 +32,7 @@ fn bench(addresses: Vec<SocketAddr>) -> Bench {
         _ => Ok(addresses.clone()),
     };
     let target = Arc::new("a-name:80".parse().unwrap());
-    let link = Link::new(target, Arc::new(lookup), mailbox, Instant::now());
+    let link = Link::new(target, Lookup::new(lookup), mailbox, Instant::now());
     Bench {
         link,
         poll,

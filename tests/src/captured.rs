@@ -1,4 +1,4 @@
-//! A bounded memory of what a program wrote, that other threads can wait on.
+//! The output of a program, kept up to a limit, for threads that wait for a part of it.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex};
@@ -7,7 +7,7 @@ use std::thread;
 use crate::deadline::Deadline;
 use crate::sync::lock;
 
-/// What a program wrote to one of its streams; the oldest bytes go when `limit` is reached.
+/// The bytes that a program wrote to one of its streams; beyond `limit` the oldest are dropped.
 #[derive(Debug)]
 pub(crate) struct Captured {
     limit: usize,
@@ -24,7 +24,7 @@ struct State {
 }
 
 impl Captured {
-    /// Creates an empty memory of at most `limit` bytes.
+    /// Creates an empty capture of at most `limit` bytes.
     #[must_use]
     pub(crate) fn new(limit: usize) -> Self {
         Self {
@@ -59,19 +59,19 @@ impl Captured {
         self.changed.notify_all();
     }
 
-    /// Marks the end: nothing more comes.
+    /// Marks the end of the stream.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_all();
     }
 
-    /// Returns the bytes that are still known.
+    /// Returns the bytes that are kept.
     #[must_use]
     pub(crate) fn bytes(&self) -> Vec<u8> {
         lock(&self.state).bytes.clone()
     }
 
-    /// Returns the bytes that are still known as text, with what is not UTF-8 replaced.
+    /// Returns the kept bytes as text; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&lock(&self.state).bytes).into_owned()
@@ -90,7 +90,7 @@ impl Captured {
 
     /// Waits until `find` returns something, the stream ends, or the deadline passes.
     ///
-    /// `find` sees the bytes and whether the stream has ended; it is asked again after every change.
+    /// `find` gets the bytes and whether the stream has ended; it is called again after every change.
     pub(crate) fn wait_for<T>(
         &self,
         deadline: Deadline,
@@ -111,7 +111,7 @@ impl Captured {
         }
     }
 
-    /// Waits until the stream has ended, and tells whether it has.
+    /// Waits until the stream has ended, and returns whether it has.
     pub(crate) fn wait_for_end(&self, deadline: Deadline) -> bool {
         self.wait_for(deadline, |_, closed| closed.then_some(()))
             .is_some()

@@ -1,24 +1,24 @@
-//! What a symptom often means, for somebody who sees it for the first time.
+//! What a symptom often means, for a student who sees it for the first time.
 
 use crate::end::End;
 
-/// What a test has seen, where it tells something about the cause.
+/// An observation of a test that says something about its cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symptom {
-    /// The stream ended, cleanly, before everything had come.
+    /// The stream ended, cleanly, before all expected bytes arrived.
     EarlyEnd,
     /// The connection was reset.
     Reset,
-    /// Nobody is there: the connection was refused, or it was gone when bytes were sent.
+    /// The other side is gone: the connection was refused, or it was closed when bytes were sent.
     Gone,
-    /// Nothing came, and nothing ended.
+    /// No bytes arrived, and the stream did not end.
     Silence,
     /// A program that has nothing to do uses the CPU.
     Spin,
-    /// A program keeps descriptors that it does not need any more.
+    /// A program keeps descriptors that it no longer needs.
     Leak,
     /// A program ended before it listened.
-    EarlyDeath,
+    EarlyExit,
 }
 
 impl From<End> for Symptom {
@@ -32,43 +32,43 @@ impl From<End> for Symptom {
 }
 
 impl Symptom {
-    /// Says what it often means.
+    /// Returns what it often means, in sentences for a student.
     #[must_use]
     pub fn often_means(self) -> &'static str {
         match self {
             Self::EarlyEnd => {
-                "the program has closed the connection although it still owed bytes. A read of 0 says only that the other \
-                 side sends no more; it may still be reading. What is in a buffer at that moment must be written first."
+                "the program closed the connection although it still owed bytes. A read of 0 says only that the other side sends \
+                 no more; it may still be reading. Write the bytes that are left in your buffer first, then close."
             }
             Self::Reset => {
-                "a socket was dropped while bytes that nobody had read were waiting in it, or the program has ended. Read its \
-                 last lines on stderr first: a panic stands there. If there is none, look for a way out of its loop, or for a \
-                 socket that goes out of scope."
+                "the program closed a socket while unread bytes were in its receive buffer, or the program itself has ended. Read \
+                 its last lines on stderr first: they show a panic. If there is none, look for a `return` or `break` that leaves \
+                 its loop, or for a socket that goes out of scope."
             }
             Self::Gone => {
-                "the program has ended, or it has closed what it should have kept: its listening socket, or this connection. \
-                 The end of a client, or an error of it, ends that client only; a server then goes on with the others."
+                "the program has ended, or it has closed a socket that it should have kept: its listening socket, or this \
+                 connection. If a client ends or fails, only that client's connection ends; a server then goes on with the others."
             }
             Self::Silence => {
-                "everybody waits for somebody else. The bytes may still be in a buffer of the program; or it waits in a read \
-                 for bytes that do not come, or for an event that it has not asked for. `strace -f -p PID` shows the call."
+                "each side waits for the other. The bytes may still be in a buffer of the program; or it blocks in a read for \
+                 bytes that never arrive, or it waits for an event that it is not registered for. `strace -f -p PID` shows the call."
             }
             Self::Spin => {
-                "the loop does not wait. Something is reported again and again and never dealt with: EPOLLOUT that is asked \
-                 for while nothing waits to be written, a read of 0 that ends nothing, EAGAIN that is tried again at once."
+                "the loop never blocks. One event is reported again and again, because the program does nothing about it: it is \
+                 registered for EPOLLOUT with nothing to write, it ignores a read of 0, or it tries again at once after EAGAIN."
             }
             Self::Leak => {
-                "a socket outlives its connection. Whoever has read 0 or an error must drop it, in every branch; a socket in \
-                 a table, in a queue or in a clone is still open."
+                "a socket outlives its connection. After a read of 0 or an error, drop the socket, in every branch; a socket in a \
+                 table, in a queue or in a clone is still open."
             }
-            Self::EarlyDeath => {
-                "it has panicked, or it ended with an error before it could announce itself. The reason stands on its stderr, below."
+            Self::EarlyExit => {
+                "the program panicked, or it ended with an error before it announced its address. The reason is on its stderr, below."
             }
         }
     }
 }
 
-/// The length of a line that people like to read.
+/// The longest line that is comfortable to read.
 const LINE: usize = 96;
 
 /// Breaks a sentence into lines, each of which begins with two spaces.

@@ -1,5 +1,4 @@
-//! What a program owes whoever types its command line: help, a refusal that names the mistake, one clear sentence when
-//! it cannot start.
+//! The command line of a program, checked: help, an error that names the mistake, one clear sentence when it cannot start.
 //!
 //! Each check takes a [`Program`] with the arguments that come first, such as a subcommand.
 
@@ -12,7 +11,7 @@ use crate::finished::Finished;
 use crate::program::Program;
 use crate::server::Server;
 
-/// Nobody's address: 192.0.2.0/24 is reserved for documentation (RFC 5737).
+/// An address that no machine has: 192.0.2.0/24 is reserved for documentation (RFC 5737).
 pub const FOREIGN: &str = "192.0.2.213:8080";
 
 /// Checks that `--help` ends with 0, contains each of `words`, and writes nothing to stderr; returns the help.
@@ -26,12 +25,12 @@ pub fn help(program: &Program, words: &[&str]) -> String {
     finished.expect_code(0);
     ensure(
         finished.stderr.is_empty(),
-        "Help is what was asked for: it belongs to stdout alone.",
+        "The user asked for the help, so all of it belongs to stdout and nothing to stderr.",
     );
     let help = String::from_utf8_lossy(&finished.stdout).into_owned();
     let missing: Vec<_> = words.iter().filter(|word| !help.contains(**word)).collect();
     if !missing.is_empty() {
-        Failure::new(format!("The help does not say {missing:?}."))
+        Failure::new(format!("The help does not mention {missing:?}."))
             .detail(help)
             .raise();
     }
@@ -49,13 +48,13 @@ pub fn help_of_flags(program: &Program, flags: &[(&str, &str)]) {
     let names: Vec<_> = flags.iter().map(|(flag, _)| *flag).collect();
     let help = help(program, &names);
     for (flag, word) in flags {
-        // An entry begins with its flag at the usual place and goes to the next one.
+        // An entry begins with its flag, six spaces from the margin, and ends at the next one.
         let entry = help
             .split("\n      --")
             .find(|entry| entry.starts_with(&flag[2..]));
         ensure(
             entry.is_some_and(|entry| entry.contains(word)),
-            format!("The help of {flag} does not say {word:?}."),
+            format!("The help of {flag} does not mention {word:?}."),
         );
     }
 }
@@ -75,7 +74,9 @@ pub fn refuses(program: &Program, wrong: &[(&[&str], &str)]) {
         let first = finished.stderr.lines().find(|line| !is_usage(line));
         ensure(
             first.is_some_and(|line| line.contains("error: ") && line.contains(word)),
-            format!("The refusal of {arguments:?} must be an \"error: \" that says {word:?}."),
+            format!(
+                "For {arguments:?}, the program must print an \"error: \" that contains {word:?}."
+            ),
         );
     }
 }
@@ -94,11 +95,11 @@ pub fn cannot_start(program: &Program, arguments: &[&str], words: &[&str]) -> Fi
 
 /// Checks that a refused port below 1024 ends the program with 1 and one sentence.
 ///
-/// Whoever runs the tests may have the right to such a port, as root has: then nothing is refused, and nothing judged.
+/// The user who runs the tests may be allowed to use such a port, as root is: then nothing is refused, and nothing judged.
 ///
 /// # Panics
 ///
-/// Panics if the program neither listens nor says why not.
+/// Panics if the program neither listens nor explains why it cannot.
 #[track_caller]
 pub fn a_port_of_the_system(program: &Program) {
     let address = "127.0.0.1:1";
@@ -128,6 +129,6 @@ pub fn announced_once(server: &Server) {
 fn expect_nothing_announced(finished: &Finished) {
     ensure(
         finished.stdout.is_empty(),
-        "Nothing listens, so nothing may be announced.",
+        "The program does not listen, so it may not announce an address on stdout.",
     );
 }

@@ -1,4 +1,4 @@
-//! Options of a connection to be made.
+//! How a client connects: its options, and the connecting itself.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::peer::Peer;
 use crate::socket_options::SocketOptions;
 use crate::transcript::Transcript;
 
-/// How a client connects: `Connect::new().receive_buffer(4096).to(address)`.
+/// The options of a client: `Connect::new().receive_buffer(4096).to(address)`.
 #[derive(Clone, Debug, Default)]
 pub struct Connect {
     name: Option<String>,
@@ -23,7 +23,7 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// Starts with the kernel's choices.
+    /// Creates options that leave every choice to the kernel.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -36,7 +36,7 @@ impl Connect {
         self
     }
 
-    /// Sets `SO_RCVBUF`, before connecting: a small one makes a reader that soon holds the sender back.
+    /// Sets `SO_RCVBUF`, before connecting: a small one makes a slow reader, which soon blocks the sender.
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
         self.socket.receive_buffer = Some(bytes);
@@ -68,7 +68,7 @@ impl Connect {
     ///
     /// # Panics
     ///
-    /// Panics if the connection is refused or does not come in time.
+    /// Panics if the connection is refused or takes too long.
     #[must_use]
     #[track_caller]
     pub fn to(&self, address: SocketAddr) -> Peer {
@@ -125,7 +125,7 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// Panics if the connection is refused or does not come in time.
+    /// Panics if the connection is refused or takes too long.
     #[must_use]
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {

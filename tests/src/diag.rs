@@ -19,9 +19,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::socket_row::SocketRow;
 
-/// `AF_NETLINK`: a conversation with the kernel, `netlink(7)`.
+/// `AF_NETLINK`: sockets that talk to the kernel, `netlink(7)`.
 const AF_NETLINK: i32 = 16;
-/// `NETLINK_SOCK_DIAG`: the subject of the conversation.
+/// `NETLINK_SOCK_DIAG`: the netlink protocol for questions about sockets.
 const NETLINK_SOCK_DIAG: i32 = 4;
 /// `SOCK_DIAG_BY_FAMILY`: the type of request and answer; "no such socket" has another one.
 const BY_FAMILY: u16 = 20;
@@ -43,7 +43,7 @@ pub(crate) fn find(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<S
         Type::DGRAM,
         Some(Protocol::from(NETLINK_SOCK_DIAG)),
     )?;
-    // The kernel answers at once; the limit is there for a kernel that does not.
+    // The kernel answers at once; the limit keeps a test from blocking forever on one that does not.
     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
     let mut answer = [0; 1024];
     let (mut sending, mut receiving) = (&socket, &socket);
@@ -100,7 +100,7 @@ fn parse(answer: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Result<Opt
         };
     }
     let ports = [local.port().to_be_bytes(), remote.port().to_be_bytes()].concat();
-    // Without a connection the kernel offers the listener at the same port, which is not what was asked for.
+    // Without a connection the kernel offers the listener at the same port, which is another socket.
     if answer.get(20..24) != Some(&ports[..]) {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! Bytes in messages: short previews, and the difference between what was expected and what was seen.
+//! Bytes in messages: short previews, and the difference between the expected bytes and those seen.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ pub fn preview(bytes: &[u8]) -> String {
     format!("{} \"{shown}\"{more}", count(bytes.len()))
 }
 
-/// Writes a number of bytes as a person would: `1 byte`, `17 bytes`.
+/// Writes a number of bytes with its unit: `1 byte`, `17 bytes`.
 #[must_use]
 pub fn count(bytes: usize) -> String {
     if bytes == 1 {
@@ -89,7 +89,7 @@ fn point(text: &mut String, expected: &[u8], seen: &[u8], offset: usize) {
     let _ = writeln!(text, "            {:column$}^", "");
 }
 
-/// Returns whether the bytes around a place are text, for which their numbers say nothing more.
+/// Returns whether the bytes around a place are plain text, so that a dump would add nothing.
 fn is_plain(bytes: &[u8], offset: usize) -> bool {
     let start = offset.saturating_sub(TEXT);
     let end = bytes.len().min(offset + TEXT);

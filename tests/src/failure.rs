@@ -1,4 +1,4 @@
-//! How a test fails: one headline, details, then the transcript, in the words of a patient teacher.
+//! The failure of a test: one headline, details, then the transcript, in the words of a patient teacher.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Starts with the one sentence that says what is wrong.
+    /// Creates a failure from the one sentence that says what is wrong.
     pub fn new(headline: impl Into<String>) -> Self {
         Self {
             headline: headline.into(),
@@ -39,13 +39,13 @@ impl Failure {
         self.detail(diff::render(expected, seen))
     }
 
-    /// Says what this often means.
+    /// Adds what this symptom often means.
     pub fn symptom(mut self, symptom: impl Into<Symptom>) -> Self {
         self.symptom = Some(symptom.into());
         self
     }
 
-    /// Reports with `transcript` instead of the current one of the calling thread.
+    /// Reports with `transcript` instead of the calling thread's current one.
     pub fn in_transcript(mut self, transcript: &Transcript) -> Self {
         self.transcript = Some(transcript.clone());
         self
@@ -55,7 +55,7 @@ impl Failure {
     ///
     /// # Panics
     ///
-    /// Always. On the thread of the test the message is the whole report; on another thread it is only the failure
+    /// Always panics. On the test's own thread the message is the whole report; on another thread it is only the failure
     /// itself, which also becomes a step of the transcript.
     #[track_caller]
     pub fn raise(self) -> ! {
@@ -100,7 +100,7 @@ impl Failure {
 ///
 /// # Panics
 ///
-/// Always.
+/// Always panics.
 #[track_caller]
 pub fn fail(headline: impl Into<String>) -> ! {
     Failure::new(headline).raise()
@@ -118,7 +118,7 @@ pub fn ensure(holds: bool, sentence: impl Into<String>) {
     }
 }
 
-/// Fails unless `seen` is `expected`, and shows where they part; `what` names the bytes, as "The answer".
+/// Fails unless `seen` is `expected`, and shows the first difference; `what` names the bytes, as "The answer".
 ///
 /// # Panics
 ///
@@ -126,7 +126,7 @@ pub fn ensure(holds: bool, sentence: impl Into<String>) {
 #[track_caller]
 pub fn expect_bytes(what: &str, expected: &[u8], seen: &[u8]) {
     if seen != expected {
-        Failure::new(format!("{what} is not what was expected."))
+        Failure::new(format!("{what} differs from the expected bytes."))
             .bytes(expected, seen)
             .raise();
     }
@@ -178,7 +178,7 @@ mod tests {
             let stderr = Arc::new(Captured::new(1000));
             stderr.push(b"thread 'main' panicked:\nnot yet implemented: exercise 3.2: flush\n");
             test.transcript().watch("stage3-epoll", &stderr);
-            fail("No answer came.");
+            fail("No answer arrived.");
         });
         let headline =
             "\n\nThe program stopped because this is not yet implemented: exercise 3.2: flush\n";

@@ -1,4 +1,4 @@
-//! A program that has ended: its exit code and its last words.
+//! A program that has ended: its exit code and its output.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -8,14 +8,14 @@ use nix::sys::signal::Signal;
 use crate::diff;
 use crate::failure::Failure;
 
-/// A program that has ended, with all it wrote.
+/// A program that has ended, with all its output.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// How it ended.
     pub status: ExitStatus,
-    /// What it wrote to stdout.
+    /// Everything that it wrote to stdout.
     pub stdout: Vec<u8>,
-    /// What it wrote to stderr.
+    /// Everything that it wrote to stderr.
     pub stderr: String,
 }
 
@@ -24,7 +24,7 @@ impl Finished {
     ///
     /// # Panics
     ///
-    /// Panics if it is another one, or the program was killed by a signal.
+    /// Panics if it is another one, or a signal killed the program.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Self {
         if self.status.code() != Some(code) {
@@ -55,7 +55,7 @@ impl Finished {
             .filter(|word| !self.stderr.contains(**word))
             .collect();
         if lines.len() != 1 || !missing.is_empty() || self.stderr.contains("panicked") {
-            Failure::new("The program must explain its end in one clear sentence on stderr.")
+            Failure::new("The program must say in one clear sentence on stderr why it ends.")
                 .detail(format!(
                     "words that the sentence must contain: {words:?}; missing: {missing:?}"
                 ))
@@ -66,7 +66,7 @@ impl Finished {
     }
 }
 
-/// Says how a program ended.
+/// Describes how a program ended.
 pub(crate) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),

@@ -1,4 +1,4 @@
-//! A gate: a script waits in front of it until the test opens it. Order without sleeps.
+//! A gate: a script waits at it until the test opens it, so that a test can fix an order without sleeping.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::stopping::end_quietly_when_stopping;
 use crate::sync::lock;
 use crate::transcript::Transcript;
 
-/// How often a waiting script looks whether its test is over.
-const LOOK_UP: Duration = Duration::from_millis(20);
+/// How often a waiting script checks whether its test is over.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
 /// A gate that is closed at first; clones are the same gate.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Gate {
         }
     }
 
-    /// Opens the gate, for good.
+    /// Opens the gate; it stays open.
     pub fn open(&self) {
         Transcript::current().step(format!("the gate \"{}\" opens", self.name));
         *lock(&self.open.0) = true;
@@ -46,7 +46,7 @@ impl Gate {
     ///
     /// # Panics
     ///
-    /// Panics if nobody opens it in time. On the thread of a script whose test is over, it ends the script quietly.
+    /// Panics if the test does not open it in time. On the thread of a script whose test is over, it ends the script quietly.
     #[track_caller]
     pub fn wait(&self) {
         let deadline = Deadline::patience();
@@ -56,7 +56,7 @@ impl Gate {
             if deadline.passed() {
                 drop(open);
                 Failure::new(format!(
-                    "Nobody opened the gate \"{}\" in {:?}.",
+                    "The gate \"{}\" was not opened within {:?}.",
                     self.name,
                     deadline.allowed()
                 ))
@@ -65,7 +65,7 @@ impl Gate {
             open = self
                 .open
                 .1
-                .wait_timeout(open, LOOK_UP)
+                .wait_timeout(open, CHECK_EVERY)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }

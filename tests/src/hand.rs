@@ -1,4 +1,4 @@
-//! An upstream that a test plays by hand.
+//! An upstream whose bytes the test sends and reads itself.
 
 use std::ops::Deref;
 use std::sync::mpsc::{self, Receiver};
@@ -8,7 +8,7 @@ use crate::failure::fail;
 use crate::peer::Peer;
 use crate::scripted::{Options, Scripted};
 
-/// An upstream whose connections the test plays itself, in the order of their arrival.
+/// An upstream that hands its connections to the test, in the order of their arrival.
 #[derive(Debug)]
 pub struct Hand {
     scripted: Scripted,
@@ -29,7 +29,7 @@ impl Hand {
     pub fn with(options: Options) -> Self {
         let (arrive, arrivals) = mpsc::channel();
         let scripted = options.start(move |peer| {
-            // A test that is over no longer wants its connections.
+            // This fails only if the test is over, and then the connection may close.
             drop(arrive.send(peer));
         });
         Self { scripted, arrivals }
@@ -39,12 +39,12 @@ impl Hand {
     ///
     /// # Panics
     ///
-    /// Panics if none comes in time.
+    /// Panics if none arrives in time.
     #[track_caller]
     #[must_use]
     pub fn next(&self) -> Peer {
         let arrival = Deadline::patience().receive(&self.arrivals);
-        arrival.unwrap_or_else(|_| fail("Nobody has connected to the upstream."))
+        arrival.unwrap_or_else(|_| fail("The program did not connect to the upstream."))
     }
 }
 

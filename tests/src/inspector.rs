@@ -1,4 +1,4 @@
-//! What a program's inspector says: `/routes.json`, `/metrics`, and its page.
+//! A client of a program's inspector: `/routes.json`, `/metrics`, and its page.
 
 use std::net::SocketAddr;
 
@@ -17,69 +17,73 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Reads in the log of a server where its inspector is.
+    /// Reads the address of a server's inspector from its log.
     ///
     /// # Panics
     ///
-    /// Panics if the log does not say it in time.
+    /// Panics if the address is not logged in time.
     #[track_caller]
     #[must_use]
     pub fn of(server: &Server) -> Self {
         let line = server.wait_for_stderr("inspector on http://");
         let (_, rest) = line.split_once("http://").unwrap_or_default();
         let Ok(addr) = rest.trim_end_matches('/').parse() else {
-            fail(format!("no address of the inspector in {line:?}"))
+            fail(format!(
+                "The log line {line:?} has no address of the inspector."
+            ))
         };
         let pid = server.pid();
         Self { addr, pid }
     }
 
-    /// Returns where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub fn addr(self) -> SocketAddr {
         self.addr
     }
 
-    /// Asks for `path` and returns the head and the body of the answer.
+    /// Sends a request for `path` and returns the head and the body of the response.
     ///
     /// # Panics
     ///
-    /// Panics if the answer is no HTTP response.
+    /// Panics if the inspector sends no HTTP response.
     #[track_caller]
     #[must_use]
     pub fn ask(self, method: &str, path: &str) -> (String, String) {
         let (client, host) = (Peer::connect(self.addr), self.addr);
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         client.send(head.as_bytes());
-        let answer = String::from_utf8_lossy(&client.read_to_end()).into_owned();
-        match answer.split_once("\r\n\r\n") {
+        let response = String::from_utf8_lossy(&client.read_to_end()).into_owned();
+        match response.split_once("\r\n\r\n") {
             Some((head, body)) => (head.to_owned(), body.to_owned()),
-            None => fail(format!("the inspector answers {answer:?}")),
+            None => fail(format!(
+                "The inspector sent {response:?}, which is no HTTP response."
+            )),
         }
     }
 
-    /// Gets `path` and returns the body of the answer.
+    /// Gets `path` and returns the body of the response.
     ///
     /// # Panics
     ///
-    /// Panics if the answer is no HTTP response.
+    /// Panics if the inspector sends no HTTP response.
     #[track_caller]
     #[must_use]
     pub fn body(self, path: &str) -> String {
         self.ask("GET", path).1
     }
 
-    /// Waits until its last visitors are closed, and returns how many descriptors the program has: the numbers in use
-    /// are the lowest ones then.
+    /// Waits until the connections of earlier requests are closed, and returns how many descriptors the program has: the
+    /// numbers in use are the lowest ones then.
     ///
     /// # Panics
     ///
-    /// Panics if that number does not come to rest in time.
+    /// Panics if that number does not settle in time.
     #[track_caller]
     #[must_use]
     pub fn rest(self) -> usize {
         let mut before = 0;
-        eventually("the inspector rests", PATIENCE, || {
+        eventually("the number of descriptors stays the same", PATIENCE, || {
             let count = proc::fd_count(self.pid);
             std::mem::replace(&mut before, count) == count
         });

@@ -1,7 +1,7 @@
-//! Conversations with the line service, which every stage speaks: each line comes back reversed, its newline in place.
+//! Conversations with the line service of every stage: each line comes back reversed, its newline in place.
 //!
-//! Stage 1 and stage 3 must pass the same conversations, so they stand here once. Each takes an address, connects
-//! one or more clients, and fails with a transcript.
+//! Stage 1 and stage 3 must pass the same conversations, so both use these. Each takes an address, connects one or more
+//! clients, and fails with a transcript.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::failure::fail;
 use crate::peer::Peer;
 use crate::rng::Rng;
 
-/// The longest line that the service promises to take, without its newline.
+/// The longest line that the service promises to accept, without its newline.
 pub const LONGEST_LINE: usize = 64 * 1024;
-/// How long a pause in the middle of a line is.
+/// The length of a pause in the middle of a line.
 const PAUSE: Duration = Duration::from_millis(300);
-/// How long a stream must stand still to count as stalled.
+/// How long no byte may move before a stream counts as stalled.
 const STALL: Duration = Duration::from_millis(100);
-/// Buffers of a client that is slow: small enough to hold the service back soon.
+/// The buffers of a slow client: small, so that the service soon has to wait for it.
 const SMALL: usize = 32 * 1024;
 
-/// Computes what the service must answer to `input`, line by line; a last line without newline counts, too.
+/// Computes the answer of the service to `input`, line by line; a last line without newline counts, too.
 #[must_use]
 pub fn reversed(input: &[u8]) -> Vec<u8> {
     let mut answer = Vec::with_capacity(input.len());
@@ -37,7 +37,7 @@ pub fn reversed(input: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// Makes about `length` random bytes that end with a newline: lines of every length, empty ones too.
+/// Returns about `length` random bytes that end with a newline: lines of every length, empty ones too.
 #[must_use]
 pub fn random_lines(rng: &mut Rng, length: usize) -> Vec<u8> {
     let mut lines = rng.nonce(length);
@@ -45,7 +45,7 @@ pub fn random_lines(rng: &mut Rng, length: usize) -> Vec<u8> {
     lines
 }
 
-/// Sends one line with awkward bytes on a connected client and expects its answer.
+/// Sends one line with awkward bytes from a connected client and expects its answer.
 #[track_caller]
 pub fn one_line(client: &Peer, rng: &mut Rng) {
     let line = rng.line(40);
@@ -53,7 +53,7 @@ pub fn one_line(client: &Peer, rng: &mut Rng) {
     client.expect(&reversed(&line));
 }
 
-/// A new client says a line and gets its answer, while it stays connected.
+/// A new client sends a line and gets its answer, while it stays connected.
 #[track_caller]
 pub fn served(address: SocketAddr) {
     one_line(&Peer::connect(address), &mut Rng::for_test());
@@ -139,7 +139,7 @@ pub fn a_last_line_without_newline(address: SocketAddr) {
     client.expect_eof();
 }
 
-/// A client that ends its input without a word gets the end of the stream.
+/// A client that ends its input without sending a byte gets the end of the stream.
 #[track_caller]
 pub fn an_empty_conversation(address: SocketAddr) {
     let client = Peer::connect(address);
@@ -147,7 +147,7 @@ pub fn an_empty_conversation(address: SocketAddr) {
     client.expect_eof();
 }
 
-/// 1 MiB of lines and the end of the input at once: every answer comes, then the end.
+/// 1 MiB of lines and the end of the input at once: every answer arrives, then the end.
 #[track_caller]
 pub fn a_mebibyte_before_the_end(address: SocketAddr) {
     let client = Peer::connect(address);
@@ -159,7 +159,7 @@ pub fn a_mebibyte_before_the_end(address: SocketAddr) {
     client.expect_eof();
 }
 
-/// 300 KiB in one burst and then nothing: every answer must come without another push.
+/// 300 KiB in one burst and then nothing: every answer must arrive although no further byte wakes the service.
 #[track_caller]
 pub fn a_burst(address: SocketAddr) {
     let client = Peer::connect(address);
@@ -170,8 +170,8 @@ pub fn a_burst(address: SocketAddr) {
     client.expect_silence(STALL);
 }
 
-/// A client that sends 8 MiB and does not read until everything stands still: the service must wait, lose nothing
-/// and go on.
+/// A client that sends 8 MiB and does not read until the stream has stalled: the service must wait, lose nothing and
+/// go on.
 #[track_caller]
 pub fn a_slow_reader(address: SocketAddr) {
     let client = Connect::new()
@@ -187,7 +187,7 @@ pub fn a_slow_reader(address: SocketAddr) {
     client.expect_eof();
 }
 
-/// Lets a client send lines and read nothing, until the service takes no more; returns the client and its input.
+/// Lets a client send lines and read nothing until the service stops reading; returns the client and its input.
 #[must_use]
 #[track_caller]
 pub fn a_stalled_client(address: SocketAddr) -> (Peer, Vec<u8>) {
@@ -201,7 +201,7 @@ pub fn a_stalled_client(address: SocketAddr) -> (Peer, Vec<u8>) {
     (client, input)
 }
 
-/// The longest line passes whole; a longer one ends its client after the lines before it were answered, and nobody else.
+/// The longest line passes whole; a longer one ends its own client only, after the lines before it were answered.
 #[track_caller]
 pub fn the_longest_line(address: SocketAddr) {
     let mut line = vec![b'x'; LONGEST_LINE];
@@ -215,13 +215,13 @@ pub fn the_longest_line(address: SocketAddr) {
     let client = Peer::connect(address);
     client.send(b"before\n");
     client.expect(b"erofeb\n");
-    // The service may end the connection while the rest is still on its way.
+    // This may fail, because the service may close the connection while the rest is still in flight.
     let _ = client.try_send(&vec![b'x'; 4 * LONGEST_LINE]);
     client.expect_closed();
     served(address);
 }
 
-/// A client that resets its connection must not take anybody with it.
+/// A client that resets its connection must not end the service or another client.
 #[track_caller]
 pub fn a_reset_and_then_another(address: SocketAddr) {
     let mut rng = Rng::for_test();
@@ -235,7 +235,7 @@ pub fn a_reset_and_then_another(address: SocketAddr) {
     served(address);
 }
 
-/// A client that sends much, reads nothing and resets: its answers have nowhere to go.
+/// A client that sends much, reads nothing and resets: its answers can no longer be delivered.
 #[track_caller]
 pub fn gone_with_answers_pending(address: SocketAddr) {
     let (client, _) = a_stalled_client(address);
@@ -246,7 +246,7 @@ pub fn gone_with_answers_pending(address: SocketAddr) {
     served(address);
 }
 
-/// `count` clients at once, all connected before the first speaks; each gets its own line back, in any order of service.
+/// `count` clients at once, all connected before the first one sends; each gets its own line back, in any order of service.
 #[track_caller]
 pub fn a_crowd(address: SocketAddr, count: usize) {
     let mut rng = Rng::for_test();
@@ -263,7 +263,7 @@ pub fn a_crowd(address: SocketAddr, count: usize) {
     }
 }
 
-/// Waits until no byte has moved for a while although bytes wait, or until `done`.
+/// Waits until no byte has moved for a while although some are unread, or until `done`.
 ///
 /// # Panics
 ///
@@ -282,7 +282,7 @@ pub fn wait_until_stalled(client: &Peer, done: impl Fn() -> bool) {
     if !stalled {
         let left = diff::count(usize::try_from(before).unwrap_or(usize::MAX));
         fail(format!(
-            "The stream neither ended nor stalled; {left} are on their way."
+            "The stream neither ended nor stalled; {left} are in flight."
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! One TCP connection in a test, as client or inside a script: every action has a deadline and leaves a step.
+//! One TCP connection of a test, as a client or inside a script: every action has a deadline and becomes a step of the transcript.
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -80,13 +80,13 @@ impl Peer {
         self.remote
     }
 
-    /// Returns the stream itself, for what this type does not offer.
+    /// Returns the stream itself, for operations that this type does not offer.
     #[must_use]
     pub fn stream(&self) -> &Arc<TcpStream> {
         &self.stream
     }
 
-    /// Ends the own direction (FIN); the other side can still send.
+    /// Shuts down its own direction (FIN); the other side can still send.
     ///
     /// # Panics
     ///
@@ -103,11 +103,11 @@ impl Peer {
     /// Closes the connection with a reset (RST): `SO_LINGER` with zero seconds, `socket(7)`.
     pub fn reset(self) {
         self.step("resets the connection (RST)");
-        // The connection may be gone already, and then there is nothing left to reset.
+        // This fails if the other side has already reset the connection, and then there is nothing left to reset.
         let _ = SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    /// Closes the connection. When bytes are still unread, the kernel sends RST instead of FIN.
+    /// Closes the connection. If received bytes are still unread, the kernel sends RST instead of FIN.
     pub fn close(self) {
         self.step("closes the connection");
     }
@@ -121,7 +121,7 @@ impl Peer {
     }
 }
 
-/// A time limit of the socket that passed (`EAGAIN`) or a signal: ask the deadline again.
+/// Returns whether the socket's own time limit passed (`EAGAIN`) or a signal arrived: then the deadline decides.
 pub(crate) fn is_retry(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

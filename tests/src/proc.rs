@@ -14,12 +14,12 @@ use crate::transcript::Transcript;
 
 /// A CPU tick is 10 ms: `USER_HZ` is 100 on every Linux architecture of today.
 const MILLISECONDS_PER_TICK: u64 = 10;
-/// The share of a window that a waiting program may use: an honest loop needs 0, a spinning one all of it.
+/// The part of a window (a tenth) that a waiting program may use: a loop that blocks needs 0, a spinning one all of it.
 const IDLE_DIVISOR: u32 = 10;
-/// Of what a process may run in a window, when it may queue for more: a fiftieth is a few short turns.
+/// The part of a window (a fiftieth) that a process may run if it also queued for the CPU: a few short turns.
 const TOUCH_DIVISOR: u32 = 50;
-/// Of what it may then want, queueing included: half, while a loop that spins wants all.
-const CROWDED_DIVISOR: u32 = 2;
+/// The part (half) that it may then want, queueing included, while a spinning loop wants all of it.
+const BUSY_DIVISOR: u32 = 2;
 
 /// Returns the CPU ticks (user and system) that `pid` has used.
 ///
@@ -48,7 +48,7 @@ pub fn state(pid: u32) -> char {
         .unwrap_or('?')
 }
 
-/// Returns whether all threads of `pid` wait for something, and none of them for a processor.
+/// Returns whether all threads of `pid` are blocked, and none of them waits for a processor.
 #[must_use]
 pub fn is_asleep(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
@@ -64,14 +64,14 @@ pub fn is_asleep(pid: u32) -> bool {
     })
 }
 
-/// Changes the soft limit of open files of a running program (`prlimit(1)`); says why when it cannot.
+/// Changes the soft limit of open files of a running program (`prlimit(1)`); prints the reason if it cannot.
 #[must_use]
 pub fn limit_files(pid: u32, soft: usize) -> bool {
     let mut command = std::process::Command::new("prlimit");
     command.args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")]);
     let changed = command.status().is_ok_and(|status| status.success());
     if !changed {
-        eprintln!("skipped: prlimit of util-linux is not installed, or may not do its work");
+        eprintln!("skipped: prlimit of util-linux is not installed, or is not permitted here");
     }
     changed
 }
@@ -101,7 +101,7 @@ pub fn rss_kib(pid: u32) -> u64 {
     labelled(&read(pid, "status"), "VmRSS:")
 }
 
-/// Returns the memory in KiB that `pid` has for itself: heap, stacks, changed data (`Anonymous` of `smaps_rollup`).
+/// Returns the memory in KiB that belongs to `pid` alone: heap, stacks, changed data (`Anonymous` of `smaps_rollup`).
 ///
 /// Not the private pages that the kernel counts there as well: a page of the program's file is shared while another
 /// process runs the same program, and becomes private when that one ends.
@@ -126,7 +126,7 @@ pub fn threads(pid: u32) -> u64 {
     labelled(&read(pid, "status"), "Threads:")
 }
 
-/// For how long the threads of a process had a CPU, and for how long they queued for their turn.
+/// How long the threads of a process had a CPU, and how long they queued for one.
 #[derive(Clone, Copy, Debug)]
 struct CpuTime {
     ran: Duration,
@@ -164,21 +164,21 @@ impl CpuTime {
         }
     }
 
-    /// Returns whether somebody who used a window like this was waiting for events.
+    /// Returns whether a process with these times in a window was waiting for events.
     ///
-    /// A loop that spins wants a CPU all the time, and on a crowded machine it queues for most of it. But there who wakes
-    /// up now and then queues for each of its short turns, too: queueing counts less when there was hardly anything to run.
+    /// A spinning loop wants a CPU all the time, and on a busy machine it queues for most of it. But there a process that
+    /// wakes up now and then also queues for each of its short turns, so queueing counts less if it hardly ran.
     fn is_idle(self, window: Duration) -> bool {
         let wanted = self.ran + self.queued;
         wanted <= window / IDLE_DIVISOR
-            || self.ran <= window / TOUCH_DIVISOR && wanted <= window / CROWDED_DIVISOR
+            || self.ran <= window / TOUCH_DIVISOR && wanted <= window / BUSY_DIVISOR
     }
 }
 
 /// Checks that `pid` waits instead of spinning: it wants a CPU for at most a tenth of a window of length `over`, or
 /// runs for hardly any of it.
 ///
-/// Up to four windows are tried, because a program may still be busy with what came before; a loop that spins
+/// Up to four windows are tried, because a program may still be busy with earlier work; a loop that spins
 /// fails in all of them.
 ///
 /// # Panics
@@ -190,7 +190,7 @@ pub fn assert_cpu_idle(pid: u32, over: Duration) {
     let mut readings = Vec::new();
     for _ in 0..4 {
         let before = CpuTime::of(pid);
-        // Nothing is waited for: what the program does in this window is what is measured.
+        // The one sleep that waits for no condition, because the window itself is measured.
         thread::sleep(window);
         let used = CpuTime::of(pid).since(before);
         let wanted = used.ran + used.queued;
@@ -202,7 +202,7 @@ pub fn assert_cpu_idle(pid: u32, over: Duration) {
             return;
         }
     }
-    Failure::new("The program burns CPU although there is nothing to do.")
+    Failure::new("The program burns CPU although it has nothing to do.")
         .detail(format!(
             "it wanted the CPU for {readings:?}, each time of {window:?}"
         ))
@@ -270,7 +270,7 @@ pub(crate) fn raise_open_files_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
     {
-        // A failure shows later, as a connection that cannot be made.
+        // A failure shows later, as a connection that cannot be opened.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spin_is_told_from_short_turns_on_a_crowded_machine() {
+    fn a_spin_is_told_from_short_turns_on_a_busy_machine() {
         let window = Duration::from_millis(500);
         let idle = |ran: u64, queued: u64| {
             let time = CpuTime {
@@ -325,8 +325,8 @@ mod tests {
         assert!(idle(0, 0) && idle(30, 15), "waits for events");
         assert!(idle(5, 120), "five turns, each late");
         assert!(!idle(490, 5), "spins alone");
-        assert!(!idle(40, 450), "spins in a crowd");
-        assert!(!idle(8, 480), "spins in a large crowd");
+        assert!(!idle(40, 450), "spins on a busy machine");
+        assert!(!idle(8, 480), "spins on a very busy machine");
         assert!(!idle(30, 60), "polls");
     }
     use std::process;

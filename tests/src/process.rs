@@ -1,4 +1,4 @@
-//! A program under test: started in a process group of its own, watched, and never left behind.
+//! A program under test: started in a process group of its own, watched, and always killed in the end.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -23,11 +23,11 @@ use crate::proc;
 use crate::sync::lock;
 use crate::transcript::Transcript;
 
-/// How much of stdout is kept.
+/// The bytes of stdout that are kept.
 const STDOUT_LIMIT: usize = 64 * 1024 * 1024;
-/// How much of stderr is kept.
+/// The bytes of stderr that are kept.
 const STDERR_LIMIT: usize = 64 * 1024;
-/// How long the streams of a program that has ended may take to drain.
+/// How long the rest of the streams may take to arrive after the program has ended.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// A running program; dropping it kills its whole process group and reaps it.
@@ -40,7 +40,7 @@ pub struct Process {
     stdin: Mutex<Option<Sender<Vec<u8>>>>,
     stdout: Arc<Captured>,
     stderr: Arc<Captured>,
-    /// Bytes of stdout that the test has already taken.
+    /// Bytes of stdout that the test has already checked.
     taken: AtomicUsize,
     transcript: Transcript,
 }
@@ -85,13 +85,13 @@ impl Process {
         self.pid
     }
 
-    /// Returns what the program wrote to stderr so far (the last 64 KiB).
+    /// Returns the stderr of the program so far (the last 64 KiB).
     #[must_use]
     pub fn stderr(&self) -> String {
         self.stderr.text()
     }
 
-    /// Returns everything the program wrote to stdout so far.
+    /// Returns the stdout of the program so far.
     #[must_use]
     pub fn stdout(&self) -> Vec<u8> {
         self.stdout.bytes()
@@ -101,7 +101,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Panics if no such line comes in time or the program ends without it.
+    /// Panics if no such line arrives in time, or the program ends without it.
     #[track_caller]
     pub fn wait_for_stderr(&self, pattern: &str) -> String {
         let found = self.stderr.wait_for(Deadline::patience(), |bytes, _| {
@@ -125,7 +125,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Panics if others come, or not enough in time.
+    /// Panics if other bytes arrive, or too few in time.
     #[track_caller]
     pub fn expect_stdout(&self, expected: &[u8]) {
         let from = self.taken.load(Ordering::Acquire);
@@ -138,7 +138,7 @@ impl Process {
         let seen = came.unwrap_or_else(|| self.stdout().split_off(from));
         if seen != expected {
             Failure::new(format!(
-                "{} did not write to stdout what was expected.",
+                "{} wrote something else to stdout than expected.",
                 self.name
             ))
             .bytes(expected, &seen)
@@ -153,7 +153,7 @@ impl Process {
         ));
     }
 
-    /// Gives bytes to the program's stdin; returns at once, a thread does the writing.
+    /// Sends bytes to the program's stdin; returns at once, because a thread does the writing.
     pub fn send_stdin(&self, bytes: &[u8]) {
         self.transcript.step(format!(
             "{} gets {} on stdin",
@@ -161,12 +161,12 @@ impl Process {
             diff::preview(bytes)
         ));
         if let Some(sender) = &*lock(&self.stdin) {
-            // The writer is gone when the program closed its stdin: what follows from that is for the test to see.
+            // This fails if the program has closed its stdin; the test sees the consequences.
             let _ = sender.send(bytes.to_vec());
         }
     }
 
-    /// Closes the program's stdin after everything given to it.
+    /// Closes the program's stdin after the bytes sent so far.
     pub fn close_stdin(&self) {
         self.transcript
             .step(format!("stdin of {} is closed", self.name));
@@ -177,13 +177,13 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Panics if the program is gone.
+    /// Panics if the program has ended.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         self.transcript.step(format!("{} gets {signal}", self.name));
         let sent = lock(&self.ended).is_none() && signal::kill(self.group(), signal).is_ok();
         if !sent {
-            self.fail("was gone before it could get a signal");
+            self.fail("had ended before it could get a signal");
         }
     }
 
@@ -191,7 +191,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Panics if the program is gone.
+    /// Panics if the program has ended.
     #[track_caller]
     pub fn stop(&self) {
         self.signal(Signal::SIGSTOP);
@@ -202,7 +202,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Panics if the program is gone.
+    /// Panics if the program has ended.
     #[track_caller]
     pub fn cont(&self) {
         self.signal(Signal::SIGCONT);
@@ -244,7 +244,7 @@ impl Process {
         }
     }
 
-    /// Waits for the end of the program and returns all it wrote.
+    /// Waits for the end of the program and returns its exit status and output.
     ///
     /// # Panics
     ///
@@ -259,7 +259,7 @@ impl Process {
         }
     }
 
-    /// Waits for the end until `deadline`; `None` when the program still runs.
+    /// Waits for the end until `deadline`; `None` if the program still runs.
     pub fn wait_by(&self, deadline: Deadline) -> Option<ExitStatus> {
         let known = *lock(&self.ended);
         if known.is_some() {
@@ -272,7 +272,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Panics if it has ended; the message says how.
+    /// Panics if it has ended; the message describes how.
     #[track_caller]
     pub fn expect_alive(&self) {
         if let Some(status) = self.wait_by(Deadline::after(Duration::ZERO)) {
@@ -285,7 +285,7 @@ impl Process {
         &self.transcript
     }
 
-    /// Asks without reaping, so that the process id stays ours until the whole group is killed.
+    /// Returns whether it has ended, without reaping it, so that its id stays valid until the whole group is killed.
     fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         !matches!(
@@ -294,13 +294,13 @@ impl Process {
         )
     }
 
-    /// Kills what is left of the group, collects the exit status and the rest of the streams.
+    /// Kills the rest of the group, collects the exit status and the rest of the streams.
     fn reap(&self) -> ExitStatus {
         let mut ended = lock(&self.ended);
         if let Some(status) = *ended {
             return status;
         }
-        // Fails when nobody is left, which is as good.
+        // This fails if the group has no process left, and then there is nothing to kill.
         let _ = signal::killpg(self.group(), Signal::SIGKILL);
         let status = lock(&self.child)
             .wait()
@@ -321,7 +321,7 @@ impl Process {
 
     #[track_caller]
     fn fail(&self, what: &str) -> ! {
-        // A program that just died gets a moment to have its last words read.
+        // A program that has just ended gets a moment, so that the report has its last lines on stderr.
         if lock(&self.ended).is_none() && self.has_ended() {
             self.reap();
         }

@@ -1,4 +1,4 @@
-//! How a program is started: arguments, environment, limits.
+//! A program with its arguments, environment and limits, and how it is started.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -96,7 +96,7 @@ impl Program {
 
     /// Starts the program in a process group of its own.
     ///
-    /// The program is killed when the calling thread ends, so that an aborted test run leaves nothing behind
+    /// The kernel kills the program when the calling thread ends, so that an aborted test run leaves no process behind
     /// (`PR_SET_PDEATHSIG`, through `setpriv` where it is installed): start it on the thread of the test.
     ///
     /// # Panics
@@ -172,7 +172,7 @@ impl Program {
     }
 }
 
-/// Finds `setpriv` of util-linux, which starts a program that dies with its parent.
+/// Finds `setpriv` of util-linux, which starts a program that the kernel kills with its parent.
 fn setpriv() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOUND.get_or_init(|| find_in_path("setpriv")).as_deref()

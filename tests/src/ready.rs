@@ -1,4 +1,4 @@
-//! Scripted peers that are ready to use: echo, silence, source, sink, and a black hole.
+//! Scripted peers with a ready-made script: echo, silence, source, sink, and addresses that never answer or always refuse.
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -31,7 +31,7 @@ impl Scripted {
         Self::start("echo", |peer| echo(&peer))
     }
 
-    /// Starts a peer that accepts, reads nothing and answers nothing, until the test ends.
+    /// Starts a peer that accepts, but reads and sends nothing until the test ends.
     #[must_use]
     #[track_caller]
     pub fn silent() -> Self {
@@ -46,7 +46,7 @@ impl Scripted {
     }
 }
 
-/// Echoes without deadline: an echo waits as long as its test lives, and ends when its socket is shut down.
+/// Echoes without a deadline: it runs until the other side ends, or the end of the test shuts its socket down.
 fn echo(peer: &Peer) {
     let mut stream = &**peer.stream();
     let mut chunk = vec![0; 64 * 1024];
@@ -85,7 +85,7 @@ impl Sink {
         Self { scripted, received }
     }
 
-    /// Waits until `count` connections have ended and returns what they brought, in the order of their ends.
+    /// Waits until `count` connections have ended and returns the digest of each, in the order of their ends.
     ///
     /// # Panics
     ///
@@ -107,14 +107,14 @@ impl Deref for Sink {
     }
 }
 
-/// An address that answers nothing, not even a connect: a listener whose queue is full.
+/// An address that never answers a connect: a listener with a full accept queue.
 ///
 /// Linux drops the SYN of a connection when the accept queue is full (`listen(2)`, `tcp_abort_on_overflow` = 0), so
 /// a client waits until its own time limit.
 #[derive(Debug)]
 pub struct BlackHole {
     address: SocketAddr,
-    /// Kept open: the listener, and the connections that fill its queue.
+    /// Kept open: the listener, and the connections that fill its accept queue.
     _sockets: Vec<Socket>,
 }
 
@@ -123,7 +123,7 @@ impl BlackHole {
     ///
     /// # Panics
     ///
-    /// Panics if no socket can be made or the queue does not fill up.
+    /// Panics if no socket can be created, or the accept queue does not fill up.
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
@@ -134,17 +134,17 @@ impl BlackHole {
     ///
     /// # Panics
     ///
-    /// Panics if no socket can be made or the queue does not fill up.
+    /// Panics if no socket can be created, or the accept queue does not fill up.
     #[must_use]
     #[track_caller]
     pub fn at(address: SocketAddr) -> Self {
         match Self::fill(address) {
             Ok(hole) => hole,
-            Err(error) => fail(format!("Cannot make a black hole at {address}: {error}")),
+            Err(error) => fail(format!("Cannot create a black hole at {address}: {error}")),
         }
     }
 
-    /// Returns the address that answers nothing.
+    /// Returns the address that never answers.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
@@ -157,11 +157,11 @@ impl BlackHole {
         listener.listen(0)?;
         let address = listener.local_addr()?.as_socket().unwrap_or(address);
         let mut fillers = Vec::new();
-        // A backlog of 0 still takes one connection; the ones after it stay in SYN-SENT.
+        // Three, because a backlog of 0 still accepts one connection; the ones after it stay in SYN-SENT.
         for _ in 0..3 {
             let filler = SocketOptions::default().open(address)?;
             filler.set_nonblocking(true)?;
-            // EINPROGRESS is what a connect without blocking says when it has begun.
+            // This fails with EINPROGRESS, because a non-blocking connect only begins here.
             let _ = filler.connect(&address.into());
             fillers.push(filler);
         }
@@ -177,7 +177,7 @@ impl BlackHole {
     }
 }
 
-/// An address that refuses every connect, and that nobody else can take meanwhile: bound, but not listening.
+/// An address that refuses every connect, because its socket is bound but does not listen; no other program can bind it.
 #[derive(Debug)]
 pub struct ClosedPort {
     address: SocketAddr,
@@ -186,21 +186,21 @@ pub struct ClosedPort {
 }
 
 impl ClosedPort {
-    /// Takes a free port of 127.0.0.1.
+    /// Binds a free port of 127.0.0.1.
     ///
     /// # Panics
     ///
-    /// Panics if no socket can be made.
+    /// Panics if no socket can be created.
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
         match Self::try_at(SocketAddr::from(([127, 0, 0, 1], 0))) {
             Ok(port) => port,
-            Err(error) => fail(format!("Cannot take a port of 127.0.0.1: {error}")),
+            Err(error) => fail(format!("Cannot bind a port of 127.0.0.1: {error}")),
         }
     }
 
-    /// Takes a free port of `::1`; without IPv6 it says that the test is skipped.
+    /// Binds a free port of `::1`; without IPv6 it prints that the test is skipped.
     #[must_use]
     pub fn ipv6() -> Option<Self> {
         let port = Self::try_at(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)));
@@ -210,11 +210,11 @@ impl ClosedPort {
         port.ok()
     }
 
-    /// Takes `address`.
+    /// Binds `address`.
     ///
     /// # Errors
     ///
-    /// Fails like `bind(2)`: a machine may have no IPv6.
+    /// Fails like `bind(2)`, for example on a machine without IPv6.
     pub fn try_at(address: SocketAddr) -> std::io::Result<Self> {
         let socket = SocketOptions::default().open(address)?;
         socket.bind(&address.into())?;
@@ -233,7 +233,7 @@ impl ClosedPort {
     }
 }
 
-/// Returns whether the first connection was taken and the last one was not answered.
+/// Returns whether the first connection is established and the last one still waits for an answer to its SYN.
 fn is_full(fillers: &[Socket], address: SocketAddr) -> bool {
     let state = |filler: Option<&Socket>| {
         let local = filler?.local_addr().ok()?.as_socket()?;

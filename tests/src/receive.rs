@@ -1,4 +1,4 @@
-//! Receiving: expectations about the bytes that come, and about how they end.
+//! Receiving: expectations about the bytes, and about the end of the stream.
 
 use std::io::{self, ErrorKind, Read};
 use std::time::Duration;
@@ -9,15 +9,15 @@ use crate::digest::{Digest, Hasher};
 use crate::end::End;
 use crate::peer::{Peer, is_retry};
 
-/// The most that one read takes.
+/// The most bytes of one read.
 const CHUNK: usize = 64 * 1024;
 
-/// What was read in [`Peer::drain`].
+/// The result of [`Peer::drain`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drained {
     /// Length and hash of the bytes.
     pub digest: Digest,
-    /// How they ended.
+    /// How the stream ended.
     pub end: End,
 }
 
@@ -26,7 +26,7 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// Panics if others come, the stream ends, or they do not come in time.
+    /// Panics if other bytes arrive, the stream ends, or they do not arrive in time.
     #[track_caller]
     pub fn expect(&self, expected: &[u8]) {
         let mut flow = Flow::new(self.patience);
@@ -50,7 +50,7 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// Panics if the stream ends first or they do not come in time.
+    /// Panics if the stream ends first, or they do not arrive in time.
     #[must_use]
     #[track_caller]
     pub fn read_exact(&self, length: usize) -> Vec<u8> {
@@ -69,11 +69,11 @@ impl Peer {
         seen
     }
 
-    /// Reads until `pattern` has come, and returns everything up to its end; reads one byte at a time.
+    /// Reads up to the end of `pattern` and returns all of it; reads one byte at a time, so that no later byte is consumed.
     ///
     /// # Panics
     ///
-    /// Panics if the stream ends first or it does not come in time.
+    /// Panics if the stream ends first, or it does not arrive in time.
     #[must_use]
     #[track_caller]
     pub fn read_until(&self, pattern: &[u8]) -> Vec<u8> {
@@ -142,7 +142,7 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// Panics if bytes come, or a reset, or nothing in time.
+    /// Panics if bytes or a reset arrive, or nothing in time.
     #[track_caller]
     pub fn expect_eof(&self) {
         let rest = self.read_to_end();
@@ -157,7 +157,7 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// Panics if bytes come, or nothing in time.
+    /// Panics if bytes arrive, or nothing in time.
     #[track_caller]
     pub fn expect_closed(&self) -> End {
         let mut seen = Vec::new();
@@ -178,7 +178,7 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// Panics if the stream ends cleanly, or nothing comes in time.
+    /// Panics if the stream ends cleanly, or no reset arrives in time.
     #[track_caller]
     pub fn expect_reset(&self) {
         let mut seen = Vec::new();
@@ -193,11 +193,11 @@ impl Peer {
         self.step("sees its connection reset");
     }
 
-    /// Checks that nothing happens for `quiet`: no byte, no end.
+    /// Checks that for `quiet` no byte arrives and the stream does not end.
     ///
     /// # Panics
     ///
-    /// Panics if something happens.
+    /// Panics if a byte arrives, or the stream ends.
     #[track_caller]
     pub fn expect_silence(&self, quiet: Duration) {
         let mut seen = Vec::new();
@@ -211,7 +211,7 @@ impl Peer {
         self.step(&format!("sees nothing for {quiet:?}, as expected"));
     }
 
-    /// Reads once, up to a total of `most` bytes in `seen`; tells when the stream has ended.
+    /// Reads once, up to a total of `most` bytes in `seen`; returns the end of the stream if it has ended.
     fn read_some_by(&self, seen: &mut Vec<u8>, most: usize, deadline: Deadline) -> Option<End> {
         let start = seen.len();
         seen.resize(start + CHUNK.min(most - start), 0);

@@ -5,7 +5,7 @@
 
 use crate::transcript::Transcript;
 
-/// The bytes that text-minded code gets wrong.
+/// The bytes that code gets wrong if it takes bytes for text.
 const AWKWARD: [u8; 6] = [0x00, 0xff, b'\r', b'\n', 0x80, 0x1a];
 
 /// A small seeded random number generator.

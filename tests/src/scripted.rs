@@ -19,10 +19,10 @@ use crate::stopping::{Stopped, forgive_when};
 use crate::sync::lock;
 use crate::transcript::Transcript;
 
-/// How long the scripts may take to end after their sockets were shut down.
+/// How long the scripts may take to end after their sockets have been shut down.
 const JOIN: Duration = Duration::from_secs(5);
 
-/// What a connection does; it runs on a thread of its own.
+/// The part of a connection in a test; it runs on a thread of its own.
 type Script = dyn Fn(Peer) + Send + Sync;
 
 /// A listener on a free port whose connections follow a script; dropping it ends them all.
@@ -49,12 +49,12 @@ struct Shared {
     listener: Socket,
     patience: Option<Duration>,
     stopping: Arc<AtomicBool>,
-    visits: Mutex<Visits>,
+    accepted: Mutex<Accepted>,
     transcript: Transcript,
 }
 
 #[derive(Debug, Default)]
-struct Visits {
+struct Accepted {
     /// The peers' addresses in the order of their arrival.
     peers: Vec<SocketAddr>,
     streams: Vec<Weak<TcpStream>>,
@@ -67,7 +67,7 @@ impl Scripted {
     ///
     /// # Panics
     ///
-    /// Panics if no socket can be made.
+    /// Panics if no socket can be created.
     #[must_use]
     #[track_caller]
     pub fn start(name: &str, script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
@@ -102,19 +102,19 @@ impl Scripted {
     /// Returns how many connections were accepted.
     #[must_use]
     pub fn accepts(&self) -> usize {
-        lock(&self.shared.visits).peers.len()
+        lock(&self.shared.accepted).peers.len()
     }
 
     /// Returns the peers' addresses in the order of their arrival.
     #[must_use]
     pub fn peers(&self) -> Vec<SocketAddr> {
-        lock(&self.shared.visits).peers.clone()
+        lock(&self.shared.accepted).peers.clone()
     }
 
     /// Returns how many scripts are running now.
     #[must_use]
     pub fn running(&self) -> usize {
-        lock(&self.shared.visits).running
+        lock(&self.shared.accepted).running
     }
 
     /// Waits until exactly `count` connections were accepted.
@@ -131,7 +131,7 @@ impl Scripted {
         );
     }
 
-    /// Waits until no script runs any more, and fails with the first script that failed.
+    /// Waits until every script has ended, and fails with the first script that failed.
     ///
     /// # Panics
     ///
@@ -142,7 +142,7 @@ impl Scripted {
         let mut failed = false;
         let deadline = Deadline::patience();
         let ended = holds_by(deadline, &mut || {
-            failed = !lock(&self.shared.visits).failures.is_empty();
+            failed = !lock(&self.shared.accepted).failures.is_empty();
             failed || self.running() == 0
         });
         self.raise_first_failure();
@@ -157,7 +157,7 @@ impl Scripted {
 
     #[track_caller]
     fn raise_first_failure(&self) {
-        let first = lock(&self.shared.visits).failures.first().cloned();
+        let first = lock(&self.shared.accepted).failures.first().cloned();
         if let Some(message) = first {
             Failure::new(message.trim_end())
                 .in_transcript(&self.shared.transcript)
@@ -167,12 +167,12 @@ impl Scripted {
 
     fn stop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
-        // Shutting a listener down wakes its accept(2) with EINVAL.
+        // Shutting a listener down makes its blocked accept(2) return EINVAL, so the thread can end.
         let _ = self.shared.listener.shutdown(Shutdown::Both);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
-        let streams: Vec<_> = lock(&self.shared.visits)
+        let streams: Vec<_> = lock(&self.shared.accepted)
             .streams
             .iter()
             .filter_map(Weak::upgrade)
@@ -183,7 +183,7 @@ impl Scripted {
         let ended = holds_by(Deadline::after(JOIN), &mut || self.running() == 0);
         if !ended && !thread::panicking() {
             fail(format!(
-                "a script of {} does not end although its socket was shut down",
+                "A script of {} does not end although its socket was shut down.",
                 self.shared.name
             ));
         }
@@ -192,7 +192,7 @@ impl Scripted {
 
 impl Drop for Scripted {
     fn drop(&mut self) {
-        let failed_before = !lock(&self.shared.visits).failures.is_empty();
+        let failed_before = !lock(&self.shared.accepted).failures.is_empty();
         self.stop();
         if failed_before && !thread::panicking() {
             self.raise_first_failure();
@@ -240,7 +240,7 @@ impl Options {
     ///
     /// # Panics
     ///
-    /// Panics if no socket can be made.
+    /// Panics if no socket can be created.
     #[must_use]
     #[track_caller]
     pub fn start(self, script: impl Fn(Peer) + Send + Sync + 'static) -> Scripted {
@@ -253,13 +253,13 @@ impl Options {
         };
         let transcript = Transcript::current();
         transcript.step(format!("{} listens on {address}", self.name));
-        let (stopping, visits) = (Arc::default(), Mutex::default());
+        let (stopping, accepted) = (Arc::default(), Mutex::default());
         let shared = Shared {
             name: self.name,
             listener,
             patience: self.patience,
             stopping,
-            visits,
+            accepted,
             transcript,
         };
         let shared = Arc::new(shared);
@@ -288,30 +288,30 @@ fn accept_all(shared: &Arc<Shared>, script: &Arc<Script>) {
         let Ok((socket, _)) = shared.listener.accept() else {
             continue;
         };
-        let number = shared.visits_so_far();
+        let number = shared.accepted_so_far();
         let name = format!("{} connection {}", shared.name, number + 1);
-        // A peer that is gone already has no address any more: it counts for nothing.
+        // This fails if the peer has already reset the connection, because its address is then unknown; it does not count.
         let Ok(peer) = Peer::adopt(socket.into(), name, shared.transcript.clone()) else {
             continue;
         };
-        let peer = shared.welcome(peer, number);
+        let peer = shared.register(peer, number);
         let (shared, script) = (Arc::clone(shared), Arc::clone(script));
         thread::spawn(move || shared.run(&*script, peer));
     }
 }
 
 impl Shared {
-    fn visits_so_far(&self) -> usize {
-        lock(&self.visits).peers.len()
+    fn accepted_so_far(&self) -> usize {
+        lock(&self.accepted).peers.len()
     }
 
-    fn welcome(&self, peer: Peer, number: usize) -> Peer {
+    fn register(&self, peer: Peer, number: usize) -> Peer {
         self.transcript
             .step(format!("{} accepts {}", self.name, peer.remote()));
-        let mut visits = lock(&self.visits);
-        visits.peers.push(peer.remote());
-        visits.streams.push(Arc::downgrade(peer.stream()));
-        visits.running += 1;
+        let mut accepted = lock(&self.accepted);
+        accepted.peers.push(peer.remote());
+        accepted.streams.push(Arc::downgrade(peer.stream()));
+        accepted.running += 1;
         let peer = peer.numbered(number);
         match self.patience {
             Some(patience) => peer.with_patience(patience),
@@ -323,12 +323,12 @@ impl Shared {
         self.transcript.enter();
         forgive_when(&self.stopping);
         let result = catch_unwind(AssertUnwindSafe(|| script(peer)));
-        let mut visits = lock(&self.visits);
-        visits.running -= 1;
+        let mut accepted = lock(&self.accepted);
+        accepted.running -= 1;
         if let Err(payload) = result
             && !payload.is::<Stopped>()
         {
-            visits.failures.push(message(&*payload));
+            accepted.failures.push(message(&*payload));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sending: all at once, in pieces, until nobody takes more, or in the background.
+//! Sending: all at once, in pieces, until the buffers are full, or in the background.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,7 +14,7 @@ use crate::peer::{Peer, is_retry};
 use crate::sockets;
 use crate::transcript::Transcript;
 
-/// The most that one write gives to the kernel.
+/// The most bytes of one write.
 const PIECE: usize = 256 * 1024;
 
 impl Peer {
@@ -22,7 +22,7 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// Panics if the other side does not take them in time, or the connection breaks.
+    /// Panics if the other side does not read them in time, or the connection breaks.
     #[track_caller]
     pub fn send(&self, bytes: &[u8]) {
         self.step(&format!("sends {}", diff::preview(bytes)));
@@ -66,11 +66,11 @@ impl Peer {
         result
     }
 
-    /// Sends `bytes` over and over until the other side has taken nothing for `quiet`; returns how many bytes went.
+    /// Sends `bytes` over and over until no byte could be sent for `quiet`; returns how many were sent.
     ///
     /// # Panics
     ///
-    /// Panics if `most` bytes went without the stream ever filling up, or the connection breaks.
+    /// Panics if `most` bytes were sent and the stream never filled up, or the connection breaks.
     #[track_caller]
     pub fn send_until_blocked(&self, bytes: &[u8], quiet: Duration, most: usize) -> usize {
         let mut total = 0;
@@ -88,11 +88,13 @@ impl Peer {
         }
         if total >= most {
             let sent = diff::count(total);
-            self.fail(&format!("was never held back, even after {sent}"))
-                .raise();
+            self.fail(&format!(
+                "never had to wait for the reader, even after {sent}"
+            ))
+            .raise();
         }
         self.step(&format!(
-            "sent {} until nobody took more",
+            "sent {} until every buffer was full",
             diff::count(total)
         ));
         total
@@ -122,7 +124,7 @@ impl Peer {
 
     /// Waits until the program on the other side has read every byte that was sent.
     ///
-    /// It asks the kernel ([`sockets`]), so it needs the other side on this machine and works for a program in any
+    /// It asks the kernel ([`sockets`]), so the other side must be on this machine, and may be a program in any
     /// language. A connection that is gone counts as read.
     ///
     /// # Panics
@@ -134,17 +136,17 @@ impl Peer {
         if !holds_by(deadline, &mut || self.unread_by_peer() == 0) {
             let left = diff::count(usize::try_from(self.unread_by_peer()).unwrap_or(usize::MAX));
             self.fail(&format!(
-                "waited {:?}, but the program does not read: {left} unread",
+                "waited {:?}, but the program does not read: {left} are still unread",
                 deadline.allowed()
             ))
             .raise();
         }
     }
 
-    /// Returns how many bytes are on their way to the other side or wait there to be read.
+    /// Returns how many bytes are in flight to the other side or in its receive buffer, unread.
     #[must_use]
     pub fn unread_by_peer(&self) -> u64 {
-        // In this order: what has left the one queue is in the other, or was read.
+        // In this order, because a byte that leaves the first queue in between is then counted in the second.
         let mine = sockets::find(self.local, self.remote).map_or(0, |row| row.unsent);
         let theirs = sockets::find(self.remote, self.local).map_or(0, |row| row.unread);
         mine + theirs
@@ -171,7 +173,7 @@ impl Peer {
     }
 }
 
-/// A sending in the background: see [`Peer::send_in_background`].
+/// Bytes that a thread sends in the background: see [`Peer::send_in_background`].
 #[derive(Debug)]
 pub struct Sending {
     thread: Option<JoinHandle<(usize, io::Result<()>)>>,
@@ -191,7 +193,7 @@ impl Sending {
     ///
     /// # Panics
     ///
-    /// Panics if the other side did not take everything in time.
+    /// Panics if the other side did not read everything in time.
     #[track_caller]
     pub fn join(mut self) {
         if let Err(problem) = self.result() {
@@ -220,21 +222,21 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if !self.is_done() {
-            // Nobody asks for the result any more: let a blocked write end.
+            // The test no longer wants the result, so a blocked write may fail.
             let _ = self.stream.shutdown(Shutdown::Both);
         }
         let _ = self.result();
     }
 }
 
-/// Writes all of `bytes`; returns how many went, also when it fails.
+/// Writes all of `bytes`; returns how many were written, even if it fails.
 fn write_all(mut stream: &TcpStream, bytes: &[u8], patience: Duration) -> (usize, io::Result<()>) {
     let (mut sent, mut flow) = (0, Flow::new(patience));
     while sent < bytes.len() {
         let Some(left) = flow.after(sent).remaining() else {
             return (sent, Err(ErrorKind::TimedOut.into()));
         };
-        // One write call at most waits for the whole of its bytes, so large ones go in pieces.
+        // A blocking write returns only after its last byte, so a large one goes in pieces, each with a fresh time limit.
         let piece = &bytes[sent..bytes.len().min(sent + PIECE)];
         let result = stream
             .set_write_timeout(Some(left))

@@ -1,4 +1,4 @@
-//! A server under test: a program that says where it listens.
+//! A server under test: a program that announces the address it listens on.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -14,7 +14,7 @@ use crate::program::Program;
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(10);
-/// What the one line on stdout starts with.
+/// The start of the one line on stdout.
 const LISTENING: &str = "listening on ";
 
 /// A running server; everything of [`Process`] works on it too. Dropping it kills its process group.
@@ -29,13 +29,13 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Panics if it does not say `listening on ADDR:PORT` in time, or dies first: the message says how, and why.
+    /// Panics if it does not print `listening on ADDR:PORT` in time, or ends first: the message says how, and why.
     #[track_caller]
     pub fn start(program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         Program::new(program).args(arguments).serve()
     }
 
-    /// Waits for the line of a program that was just started.
+    /// Waits for the line of a program that has just been started.
     #[track_caller]
     pub(crate) fn from_process(process: Process) -> Self {
         Self::with_line(process, |line| line.strip_prefix(LISTENING)?.parse().ok())
@@ -48,11 +48,11 @@ impl Server {
             did_not_start(&process)
         };
         let Some(address) = parse(&line) else {
-            spoke_otherwise(&process, &line)
+            announced_otherwise(&process, &line)
         };
         process
             .transcript()
-            .step(format!("{} says {line:?}", process.name()));
+            .step(format!("{} prints {line:?}", process.name()));
         Self { process, address }
     }
 
@@ -74,7 +74,7 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// Panics if the line does not come; the message says what came instead.
+    /// Panics if the line does not arrive; the message shows the line that arrived instead.
     #[track_caller]
     pub fn serve(&self) -> Server {
         Server::from_process(self.spawn())
@@ -92,14 +92,16 @@ impl Deref for Server {
 #[track_caller]
 fn did_not_start(process: &Process) -> ! {
     let name = process.name();
-    // A program that dies closes its stdout a little before it is dead.
+    // The kernel closes a program's stdout a little before its exit status can be read.
     let ending = process.wait_by(Deadline::after(Duration::from_secs(1)));
     let headline = match ending {
         Some(status) => format!(
-            "{name} {} before it said where it listens.",
+            "{name} {} before it announced where it listens.",
             describe(status)
         ),
-        None => format!("{name} runs, but did not say `listening on ADDR:PORT` on stdout in time."),
+        None => {
+            format!("{name} runs, but did not print `listening on ADDR:PORT` on stdout in time.")
+        }
     };
     let failure = Failure::new(headline).in_transcript(process.transcript());
     if ending.is_none() {
@@ -108,13 +110,13 @@ fn did_not_start(process: &Process) -> ! {
             .symptom(Symptom::Silence)
             .raise();
     }
-    failure.symptom(Symptom::EarlyDeath).raise();
+    failure.symptom(Symptom::EarlyExit).raise();
 }
 
 #[track_caller]
-fn spoke_otherwise(process: &Process, line: &str) -> ! {
+fn announced_otherwise(process: &Process, line: &str) -> ! {
     Failure::new(format!(
-        "The first line of {} on stdout does not say where it listens.",
+        "The first line of {} on stdout does not announce where it listens.",
         process.name()
     ))
     .detail("expected something like: listening on 127.0.0.1:8080".to_owned())
@@ -153,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn an_early_death_is_told_at_once() {
+    fn an_early_exit_is_reported_at_once() {
         let message = message_of(|| {
             let _test = Test::begin("Bind before you listen.");
             let _ = shell("echo cannot bind >&2; exit 3").serve();
         });
         for part in [
-            "sh ended with exit code 3 before it said",
+            "sh ended with exit code 3 before it announced",
             "  | cannot bind",
             "Hint: Bind before",
         ] {
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blanked_exercise_is_the_headline_of_an_early_death() {
+    fn a_blanked_exercise_is_the_headline_of_an_early_exit() {
         let message = message_of(|| {
             let _test = Test::begin("");
             let _ = shell("echo 'not yet implemented: exercise 1.1: listen' >&2; exit 101").serve();
@@ -188,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_group_dies_with_the_server() {
+    fn the_whole_group_ends_with_the_server() {
         let server = shell("sleep 1000 & echo $! >&2; echo listening on 127.0.0.1:1; wait").serve();
         let grandchild = server.wait_for_stderr("").trim().to_owned();
         drop(server);
-        eventually("the grandchild dies", PATIENCE, || {
+        eventually("the grandchild ends", PATIENCE, || {
             let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
             stat.map_or(true, |text| text.contains(") Z"))
         });

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The state of a connection that is open in both directions.
 pub const ESTABLISHED: u8 = 1;
-/// The state of a connection whose SYN nobody has answered yet.
+/// The state of a connection whose SYN has not been answered yet.
 pub const SYN_SENT: u8 = 2;
 
-/// One row of the table.
+/// One TCP socket of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketRow {
     /// The socket's own address.

@@ -1,6 +1,6 @@
-//! The kernel's TCP sockets: their states, and what a program has not read yet.
+//! The kernel's view of TCP sockets: their states, and how many bytes are still unread.
 //!
-//! With this a test waits until a program has read everything, in any language, without a sleep.
+//! With this a test waits until a program in any language has read everything, and needs no sleep.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,8 +23,8 @@ pub fn rows() -> Vec<SocketRow> {
 
 /// Returns the row of the socket at `local` that is connected to `remote`.
 ///
-/// It asks the kernel about this one connection. Where the kernel does not know how to answer, it looks through
-/// [`rows`], which takes a tenth of a second on a machine that has just run a benchmark.
+/// It asks the kernel about this one connection. If the kernel cannot answer that, it searches all [`rows`], which
+/// takes a tenth of a second on a machine that has just run a benchmark.
 #[must_use]
 pub fn find(local: SocketAddr, remote: SocketAddr) -> Option<SocketRow> {
     let (local, remote) = (canonical(local), canonical(remote));
@@ -75,11 +75,11 @@ mod tests {
     fn a_listener_is_no_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let nobody = "127.0.0.1:1".parse().unwrap();
-        assert_eq!(find(address, nobody), None);
-        assert_eq!(find(nobody, address), None);
+        let other = "127.0.0.1:1".parse().unwrap();
+        assert_eq!(find(address, other), None);
+        assert_eq!(find(other, address), None);
         assert_eq!(
-            diag::find(address, nobody).unwrap(),
+            diag::find(address, other).unwrap(),
             None,
             "an answer, not an error"
         );

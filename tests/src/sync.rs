@@ -1,4 +1,4 @@
-//! Locks that outlive a panic: a failed test must still be able to report what it saw.
+//! Locks that outlive a panic: a failed test must still be able to print its report.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! The numbered list of what a test did and saw, printed when it fails.
+//! The transcript: a numbered list of the actions and observations of a test, printed when it fails.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Transcript>> = const { RefCell::new(None) };
 }
 
-/// What one test did and saw so far; cheap to clone and to share between its threads.
+/// The actions and observations of one test so far; cheap to clone and to share between its threads.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     shared: Arc<Shared>,
@@ -56,7 +56,7 @@ struct Step {
 }
 
 impl Transcript {
-    /// Starts an empty transcript with a seed of its own and makes it the current one of this thread.
+    /// Creates an empty transcript with a seed of its own and makes it the current one of this thread.
     #[must_use]
     pub fn begin(hint: &str) -> Self {
         let transcript = Self::with_seed(choose_seed());
@@ -77,7 +77,7 @@ impl Transcript {
         }
     }
 
-    /// Returns the transcript of the test that this thread works for, or begins one.
+    /// Returns the transcript of the test that this thread belongs to, or begins one.
     #[must_use]
     pub fn current() -> Self {
         let known = CURRENT.with_borrow(Clone::clone);
@@ -145,7 +145,7 @@ impl Transcript {
             .push((program.to_owned(), Arc::clone(stderr)));
     }
 
-    /// Marks the transcript as printed and tells whether it was already.
+    /// Marks the transcript as printed and returns whether it already was.
     pub(crate) fn mark_reported(&self) -> bool {
         std::mem::replace(&mut lock(&self.shared.state).reported, true)
     }
@@ -159,7 +159,7 @@ impl Transcript {
             .find_map(|(_, stderr)| missing_exercise(&stderr.text()))
     }
 
-    /// Writes the whole report that follows a failure's own words: steps, stderr, hint, replay.
+    /// Returns the report that follows a failure's own words: steps, stderr, hint, seed.
     #[must_use]
     pub fn report(&self) -> String {
         let state = lock(&self.shared.state);
@@ -221,7 +221,7 @@ impl Step {
     }
 }
 
-/// Finds `exercise N.M` in the words of a `todo!("exercise N.M: ...")`.
+/// Finds `exercise N.M` in the message of a `todo!("exercise N.M: ...")`.
 pub(crate) fn missing_exercise(stderr: &str) -> Option<String> {
     let (_, rest) = stderr.split_once("not yet implemented: ")?;
     let line = rest.lines().next()?;

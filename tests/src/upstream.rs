@@ -1,4 +1,4 @@
-//! A real upstream for realism: Python's own HTTP server.
+//! A real upstream that is not ours: Python's own HTTP server.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub struct Upstream;
 impl Upstream {
     /// Starts `python3 -m http.server` (HTTP/1.0) on `folder`.
     ///
-    /// Its listen backlog is 5: good for realism, never for load.
+    /// Its listen backlog is 5, which is too few for tests with load.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! An end also for tests that never end: code under test may loop or block for ever inside the test process.
+//! A time limit for each test, because the code under test may loop or block forever inside the test process.
 
 use std::io::Write;
 use std::process;
@@ -10,15 +10,15 @@ use crate::deadline::{Deadline, PATIENCE};
 use crate::failure::Failure;
 use crate::transcript::Transcript;
 
-/// How long one test may take altogether, before scaling; an honest one takes less than 10 seconds.
+/// How long one test may take altogether, before scaling; a correct solution needs less than 10 seconds.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The exit code of a test that did not end, as timeout(1) has it: who grades tells it from a failure.
+/// The exit code of a test that did not end, the same as of timeout(1), so that the grader can tell it from a failure.
 const TIMED_OUT: i32 = 124;
 
-/// Ends the whole test process when one test takes far too long; dropping it calls it off.
+/// Ends the whole test process if one test takes far too long; dropping it cancels that.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
-    /// The thread notices when this is dropped.
+    /// Dropping it disconnects the channel on which the thread waits.
     _leash: Sender<()>,
 }
 
@@ -32,9 +32,9 @@ impl Watchdog {
                 let limit = deadline.allowed();
                 let report = transcript.report();
                 let text = format!(
-                    "\n{name} did not end within {limit:?}: some call in it never returns, or it loops.\n{report}\n"
+                    "\n{name} did not end within {limit:?}: a call in it never returns, or a loop in it never ends.\n{report}\n"
                 );
-                // Not by eprintln, which the test runner captures; nobody is left to hear of a failure.
+                // Not with eprintln, because the test runner captures that and is killed with this process.
                 let _ = std::io::stderr().write_all(text.as_bytes());
                 process::exit(TIMED_OUT);
             }
@@ -47,7 +47,7 @@ fn test_name() -> String {
     thread::current().name().unwrap_or("a test").to_owned()
 }
 
-/// Runs `work` on a thread of its own and returns its result, for calls that a wrong solution never returns from.
+/// Runs `work` on a thread of its own and returns its result, for a call that never returns in a wrong solution.
 ///
 /// # Panics
 ///
@@ -58,7 +58,7 @@ pub fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 
     let transcript = Transcript::current();
     thread::spawn(move || {
         transcript.enter();
-        // Nobody listens any more when it came too late.
+        // This fails if the result is too late, and then the test has already failed.
         let _ = done.send(work());
     });
     match Deadline::patience().receive(&result) {

@@ -46,7 +46,7 @@ impl Fill {
     }
 }
 
-/// What the last reads of one direction say about the next one.
+/// The history of one direction, as far as it decides about the next read.
 ///
 /// Ask [`Bulk::wants_splice`] before each read and tell the outcome to [`Bulk::after_read`] or
 /// [`Bulk::source_empty`]; [`Bulk::turn_over`] is called when a turn ends with bytes left to read.

@@ -3,10 +3,10 @@
 use crate::limits::Limits;
 use crate::pipe::PipePool;
 
-/// What a worker lends to the session whose turn it is.
+/// Memory and pipes that a worker lends to the session whose turn it is.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    /// Where bytes are read to; one buffer serves all sessions, so that an idle one owns none.
+    /// The target of each read; one buffer serves all sessions, so that an idle one owns none.
     pub(crate) bytes: Box<[u8]>,
     /// The pipes for splice(2).
     pub(crate) pipes: PipePool,

@@ -116,14 +116,14 @@ fn e45_what_is_under_way_outlives_the_side_that_sent_it() {
     let upstream = hand.next();
     let sent = upstream.send_until_blocked(&[5; 4 * KIB], QUIET, 256 * MIB) as u64;
     let here = sockets::find(upstream.local(), upstream.remote());
-    let under_way = sent - here.map_or(sent, |row| row.unsent);
+    let in_transit = sent - here.map_or(sent, |row| row.unsent);
     upstream.reset();
     // These bytes cannot be delivered any more, but the client must not lose those that it is about to read.
     client.send(b"are you there?");
     let seen = client.drain().digest.bytes;
     assert!(
-        seen >= under_way,
-        "{under_way} bytes were under way, {seen} arrived"
+        seen >= in_transit,
+        "{in_transit} bytes were in transit, {seen} arrived"
     );
     proxy.wait_for_rows(0);
 }

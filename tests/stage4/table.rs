@@ -28,8 +28,9 @@ fn e41_a_token_survives_its_journey_through_the_kernel() {
 #[test]
 fn e41_no_two_tokens_are_the_same_number() {
     let _test = Test::begin("Row, side and generation each have bits of their own.");
-    let mut seen = HashSet::from([Token::LISTENER.pack(), Token::WAKER.pack()]);
-    assert_eq!(seen.len(), 2);
+    let others = [Token::LISTENER, Token::WAKER, Token::link(0)];
+    let mut seen = HashSet::from(others.map(Token::pack));
+    assert_eq!(seen.len(), 3);
     for row in [0, 1, 2, 256, Token::MAX_ROWS - 1] {
         for side in SIDES {
             for generation in [1, 2, 3, 1 << 31] {
@@ -37,6 +38,7 @@ fn e41_no_two_tokens_are_the_same_number() {
             }
         }
     }
+    assert!(seen.insert(Token::link(1).pack()));
     assert_eq!(Token::unpack(Token::LISTENER.pack()), Some(Token::LISTENER));
     assert_eq!(Token::unpack(Token::WAKER.pack()), Some(Token::WAKER));
 }
@@ -111,8 +113,9 @@ fn e41_what_is_no_token_of_a_session_reaches_nobody() {
     let token = table.mint(row, Side::Client);
     let never = Token::new(row, Side::Upstream, token.generation());
     let beyond = Token::new(1000, Side::Client, token.generation());
-    for stranger in [never, beyond, Token::LISTENER, Token::WAKER] {
-        assert!(table.get_mut(stranger).is_none(), "{stranger:?}");
+    let link = Token::link(1);
+    for unknown in [never, beyond, link, Token::LISTENER, Token::WAKER] {
+        assert!(table.get_mut(unknown).is_none(), "{unknown:?}");
     }
     assert!(table.remove(1000).is_none());
 }
@@ -124,12 +127,12 @@ fn e41_many_sessions_come_and_go() {
     let mut rng = Rng::for_test();
     let mut table = RouteTable::new(16);
     let mut alive: Vec<(Token, u64)> = Vec::new();
-    let mut gone: Vec<Token> = Vec::new();
+    let mut stale: Vec<Token> = Vec::new();
     for name in 0..3000 {
         if !alive.is_empty() && (table.is_full() || rng.below(2) == 0) {
             let (token, name) = alive.swap_remove(rng.below(alive.len()));
             assert_eq!(table.remove(token.row()), Some(name));
-            gone.push(token);
+            stale.push(token);
         } else {
             let row = table.insert(name).unwrap();
             alive.push((table.mint(row, Side::Client), name));
@@ -141,5 +144,5 @@ fn e41_many_sessions_come_and_go() {
     for (token, name) in alive {
         assert_eq!(table.get_mut(token), Some(&mut { name }));
     }
-    assert!(gone.iter().all(|&token| table.get_mut(token).is_none()));
+    assert!(stale.iter().all(|&token| table.get_mut(token).is_none()));
 }

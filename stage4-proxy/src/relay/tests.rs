@@ -299,7 +299,7 @@ fn a_pipe_is_held_only_while_bytes_are_in_it() {
 }
 
 #[test]
-fn a_pipe_with_the_bytes_of_a_dead_session_is_not_lent_again() {
+fn a_pipe_with_the_bytes_of_a_closed_session_is_not_lent_again() {
     let mut rig = Rig::new(unix, &limits());
     rig.stall_in_bulk();
     assert_eq!(rig.pending(), (0, CHUNK));

@@ -1,6 +1,6 @@
 //! The faults of the document's proxy, shown: the book breaks it with these.
 //!
-//! A failure here says that a fault is gone, so that `naive.rs` is no longer the document's proxy.
+//! A failure here means that a fault was mended, so that `naive.rs` is no longer the document's proxy.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -104,16 +104,16 @@ fn naive_fault_a_question_goes_up_in_anothers_name_and_the_other_gets_the_answer
     let (asking, its_upstream) = session(&proxy, &upstream);
     close_and_wait(&proxy, left_early);
     close_and_wait(&proxy, its_upstream);
-    let (stranger, strangers_upstream) = session(&proxy, &upstream);
+    let (next, next_upstream) = session(&proxy, &upstream);
     ensure(
         row(&proxy, 1)[1] == row(&proxy, 2)[1],
         "both rows name the same upstream number",
     );
 
     asking.send(&question);
-    strangers_upstream.expect(&question);
-    strangers_upstream.send(&answer);
-    stranger.expect(&answer);
+    next_upstream.expect(&question);
+    next_upstream.send(&answer);
+    next.expect(&answer);
     asking.expect_silence(QUIET);
 }
 
@@ -199,7 +199,7 @@ fn naive_fault_the_table_fills_up_for_good() {
     first.expect(b"ping");
 }
 
-/// Whether bytes come that would come at once if the proxy were not frozen; they stay unread.
+/// Returns whether bytes arrive that would arrive at once if the proxy were not frozen; they stay unread.
 fn hears_something(stream: &TcpStream) -> bool {
     let quiet = harness::scaled(QUIET);
     stream.set_read_timeout(Some(quiet)).expect("a time limit");

@@ -1,14 +1,14 @@
-//! A way in of one's own: the client's first line says where it wants to go.
+//! An ingress of your own: the client's first line names the target.
 //!
 //! ```text
-//! client:  example.org:80\n                      then whatever the target is to get
-//! proxy:   ok\n                                  then whatever the target says
+//! client:  example.org:80\n                      then the bytes for the target
+//! proxy:   ok\n                                  then the bytes of the target
 //!          error: connection refused\n           and the end
 //! ```
 //!
 //! Nothing here reads, writes, resolves, connects or keeps the time: an [`Ingress`] is asked for a
 //! [`Handshake`] for each client, and the handshake is shown bytes until it has a verdict. So an
-//! ingress is tested without a network, and it cannot hold anybody up.
+//! ingress can be tested without a network, and it cannot block the event loop.
 //!
 //! ```console
 //! $ cargo run -p stage4-proxy --example line_ingress -- 127.0.0.1:8080
@@ -16,8 +16,8 @@
 //! $ printf 'localhost:3000\nGET / HTTP/1.0\r\n\r\n' | nc 127.0.0.1 8080
 //! ```
 //!
-//! The client chooses the target, so whoever can connect to this proxy can reach what it can
-//! reach. It is an example for loopback.
+//! The client chooses the target, so every client of this proxy can reach everything that the
+//! proxy can reach. It is an example for loopback.
 
 use std::fmt::Display;
 use std::io;
@@ -27,15 +27,14 @@ use std::sync::Arc;
 
 use stage1_server::cli;
 use stage2_client::{Prefer, Target};
-use stage4_proxy::connect_error::ConnectError;
-use stage4_proxy::ingress::{Handshake, Ingress, Opening, Step, Verdict};
+use stage4_proxy::ingress::{Client, Failure, Handshake, Ingress, Opening, Step, Verdict};
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, Proxy};
 
 /// Bytes of the longest line: a name of 253 bytes, a colon, a port of 5 digits.
 const MAX_LINE: usize = 259;
 
-/// The way in; it has nothing to configure.
+/// The ingress; it has nothing to configure.
 #[derive(Debug)]
 struct LineIngress;
 
@@ -44,12 +43,12 @@ impl Ingress for LineIngress {
         "line"
     }
 
-    fn open(&self) -> Opening {
+    fn open(&self, _: &Client<'_>) -> Opening {
         Opening::Handshake(Box::new(LineHandshake))
     }
 }
 
-/// The conversation with one client; it has nothing to remember.
+/// The handshake of one client; it has no state.
 #[derive(Debug)]
 struct LineHandshake;
 
@@ -62,7 +61,11 @@ impl Handshake for LineHandshake {
                 reply: Vec::new(),
                 verdict: Verdict::More,
             },
-            Some(_) | None => refuse(input.len(), "the line is too long"),
+            Some(_) | None => Step {
+                consumed: input.len(),
+                reply: Vec::new(),
+                verdict: Verdict::TooLong,
+            },
         }
     }
 
@@ -70,12 +73,14 @@ impl Handshake for LineHandshake {
         b"ok\n".to_vec()
     }
 
-    fn failed(&mut self, error: &ConnectError) -> Vec<u8> {
-        error_line(error)
+    /// Every failure has its sentence here; a protocol with numbers matches on the enum, and on the
+    /// [`ConnectError`](stage4_proxy::connect_error::ConnectError) in it.
+    fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8> {
+        error_line(failure)
     }
 }
 
-/// Reads a complete line; what follows its end belongs to the target.
+/// Reads a complete line; the bytes behind it belong to the target.
 fn decide(line: &[u8]) -> Step {
     let consumed = line.len() + 1;
     let Ok(text) = str::from_utf8(line) else {
@@ -181,7 +186,7 @@ mod tests {
         if target.host == Host::Name("somewhere".to_owned()) {
             return Ok(vec![([127, 0, 0, 1], target.port).into()]);
         }
-        Err(io::Error::other("nobody knows this name"))
+        Err(io::Error::other("no such name"))
     }
 
     fn assert_refused(first_bytes: impl AsRef<[u8]>, answer: &str) {
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_target_that_refuses_is_an_error() {
-        // Bound and not listening: nobody else gets the port, and connecting is refused.
+        // Bound and not listening, so that no other process gets the port, and connecting is refused.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         socket.bind(&anywhere.into()).unwrap();
@@ -237,24 +242,29 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_an_error() {
-        assert_refused([b'x'; 100_000], "error: the line is too long\n");
+        assert_refused([b'x'; 100_000], "error: the handshake is too long\n");
     }
 
     #[test]
     fn the_longest_line_is_not_too_long() {
         let line = |length| [vec![b'x'; length], b"\n".to_vec()].concat();
-        let step = |length| LineHandshake.advance(&line(length)).reply;
-        assert!(!step(MAX_LINE).ends_with(b"too long\n"));
-        assert!(step(MAX_LINE + 1).ends_with(b"too long\n"));
+        let step = |length| LineHandshake.advance(&line(length)).verdict;
+        assert!(!matches!(step(MAX_LINE), Verdict::TooLong));
+        assert!(matches!(step(MAX_LINE + 1), Verdict::TooLong));
     }
 
     #[test]
-    fn a_silent_client_has_its_time_and_no_more() {
+    fn a_silent_client_is_told_that_its_time_is_over() {
         let limits = Limits {
             handshake_timeout: Duration::from_millis(500),
             ..Limits::default()
         };
         let running = Running::start(limits);
-        running.client("somewh").expect_reset();
+        let client = running.client("somewh");
+        let answer = client.read_to_end();
+        assert_eq!(
+            String::from_utf8_lossy(&answer),
+            "error: the handshake timed out\n"
+        );
     }
 }

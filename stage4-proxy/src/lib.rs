@@ -19,7 +19,7 @@
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
 //! 4. `endpoint`, `pipe`, `bulk`, `relay`: system calls on relayed bytes; copy or splice.
 //! 5. [`ingress`], `session`: the phases from the first byte to the last.
-//! 6. [`timers`], `accept`, `mailbox`, [`resolve`]: time, room, other threads.
+//! 6. [`timers`], `listener`, `mailbox`, [`resolve`]: time, room, other threads.
 //! 7. `worker`: the event loop that ties it together; [`proxy`]: several of them.
 //! 8. `report`, [`inspect`]: what an operator sees.
 //!
@@ -33,7 +33,6 @@
 //! 6. The loop never blocks: no name is resolved, no lock is waited for in it.
 //! 7. Every bound stands in [`Limits`].
 
-mod accept;
 pub mod buffer;
 mod bulk;
 pub mod connect_error;
@@ -42,6 +41,7 @@ pub mod half;
 pub mod ingress;
 pub mod inspect;
 mod limits;
+mod listener;
 mod mailbox;
 pub mod naive;
 mod pipe;

@@ -16,8 +16,10 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Time without a byte in either direction after which a session ends; `None` for never.
     pub idle_timeout: Option<Duration>,
-    /// The same once one side has ended: the other may be waiting for nobody.
+    /// Idle limit after one side has sent its FIN, because the other may never answer.
     pub half_close_timeout: Duration,
+    /// Time for a client to read its last bytes: a refusal, or what came before a reset.
+    pub linger_timeout: Duration,
     /// Time that open sessions get to end after a request to stop.
     pub drain_timeout: Duration,
     /// Bytes that a client may send before its target is known.
@@ -56,6 +58,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: None,
             half_close_timeout: Duration::from_secs(60),
+            linger_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
             max_handshake: 64 * 1024,
             chunk: 32 * 1024,

@@ -1,7 +1,7 @@
 //! How other threads reach a worker: a queue of messages and an eventfd that ends its wait.
 //!
-//! The eventfd adds writes up, so it only says *that* something is in the queue; what it is
-//! travels in the queue, by value.
+//! The eventfd only adds writes up, so it says *that* there is a message; the message itself goes
+//! through the queue, by value.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,20 +14,20 @@ use crate::connect_error::ConnectError;
 use crate::inspect::Snapshot;
 use crate::token::Token;
 
-/// What other threads say to a worker.
+/// What other threads tell a worker.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A name was looked up for the client that the token means, if it is still there.
+    /// A resolver's answer for the client that the token names, if it is still there.
     Resolved(Token, Result<Vec<SocketAddr>, ConnectError>),
-    /// The inspector asks what there is; the answer goes into the channel.
+    /// The inspector asks for a snapshot; it goes into the channel.
     Inspect(Sender<Snapshot>),
-    /// Accept nobody more, and end when the last session has ended or the drain limit is over.
+    /// Stop accepting, and end with the last session or when the drain limit is over.
     Drain,
     /// End now.
     Stop,
 }
 
-/// The sending end, one for each thread that has something to say.
+/// The sending end: a clone for each thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     queue: Sender<Message>,
@@ -38,30 +38,11 @@ pub(crate) struct Mailbox {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: Receiver<Message>,
-    waker: Arc<Waker>,
-}
-
-/// Makes a mailbox that wakes `poll`.
-///
-/// # Errors
-///
-/// When no descriptor is left for the eventfd.
-pub(crate) fn mailbox(poll: &Poll) -> io::Result<(Mailbox, Inbox)> {
-    let waker = Arc::new(Waker::new(poll, stage3_epoll::Token(Token::WAKER.pack()))?);
-    let (sender, receiver) = channel();
-    let mailbox = Mailbox {
-        queue: sender,
-        waker: Arc::clone(&waker),
-    };
-    let inbox = Inbox {
-        queue: receiver,
-        waker,
-    };
-    Ok((mailbox, inbox))
+    mailbox: Mailbox,
 }
 
 impl Mailbox {
-    /// Leaves a message; a worker that has ended gets none.
+    /// Sends a message; without effect if the worker has ended.
     pub(crate) fn send(&self, message: Message) {
         if self.queue.send(message).is_ok()
             && let Err(error) = self.waker.wake()
@@ -72,14 +53,34 @@ impl Mailbox {
 }
 
 impl Inbox {
-    /// Quiets the eventfd; messages that come from here on wake the poll again.
+    /// Creates the inbox of the worker that waits in `poll`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no descriptor left for the eventfd.
+    pub(crate) fn new(poll: &Poll) -> io::Result<Self> {
+        let waker = Waker::new(poll, stage3_epoll::Token(Token::WAKER.pack()))?;
+        let (sender, queue) = channel();
+        let mailbox = Mailbox {
+            queue: sender,
+            waker: Arc::new(waker),
+        };
+        Ok(Self { queue, mailbox })
+    }
+
+    /// Returns the sending end, for other threads and for replies to this worker.
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Resets the eventfd; messages that are sent from here on wake the poll again.
     pub(crate) fn reset(&self) {
-        if let Err(error) = self.waker.reset() {
-            tracing::error!(%error, "cannot quiet the waker");
+        if let Err(error) = self.mailbox.waker.reset() {
+            tracing::error!(%error, "cannot reset the waker");
         }
     }
 
-    /// Takes the next message out.
+    /// Takes the next message.
     pub(crate) fn take(&self) -> Option<Message> {
         self.queue.try_recv().ok()
     }

@@ -59,7 +59,11 @@ impl Reporter {
                 let session = Description(self.ingress, session);
                 tracing::debug!("{session}: {}", Chain(reason));
             }
-            Reason::Unreached(_) | Reason::Refused(_) | Reason::TimedOut(_) | Reason::Stopped => {
+            Reason::Unreached(_)
+            | Reason::Refused(_)
+            | Reason::TooLong
+            | Reason::TimedOut(_)
+            | Reason::Stopped => {
                 self.warn(session, reason, now);
             }
         }
@@ -103,7 +107,7 @@ fn count(totals: &mut Totals, reason: &Reason) {
     match reason {
         Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
         Reason::Unreached(error) => totals.failures.count(error),
-        Reason::Refused(_) => totals.refusals += 1,
+        Reason::Refused(_) | Reason::TooLong => totals.refusals += 1,
         Reason::TimedOut(timeout) => count_timeout(totals, *timeout),
         Reason::Stopped => totals.timeouts.drain += 1,
     }
@@ -117,6 +121,7 @@ fn count_timeout(totals: &mut Totals, timeout: Timeout) {
         Timeout::Connect => totals.failures.count(&ConnectError::TimedOut),
         Timeout::Idle => timeouts.idle += 1,
         Timeout::HalfClose => timeouts.half_close += 1,
+        Timeout::Linger => timeouts.linger += 1,
     }
 }
 
@@ -143,12 +148,12 @@ fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
 
 fn phase_name(phase: &Phase) -> &'static str {
     match phase {
-        Phase::Handshake(..) => "handshake",
-        Phase::Resolving(_) => "resolving",
-        Phase::Connecting(..) => "connecting",
+        Phase::Handshake => "handshake",
+        Phase::Resolving => "resolving",
+        Phase::Connecting(_) => "connecting",
         Phase::Relay => "relay",
-        Phase::Farewell => "farewell",
-        Phase::Parting(..) => "parting",
+        Phase::Lingering => "lingering",
+        Phase::Aborting(_) => "aborting",
     }
 }
 

@@ -1,29 +1,33 @@
-//! A session: a client, its upstream, and the way from the first to the second.
+//! A session: a client, its upstream, and the phases between accept(2) and close(2).
 //!
 //! ```text
-//!                                                          a side broke
-//!   Handshake ----> Resolving ----> Connecting ----> Relay ------------> Parting
-//!       |               |               |              |                    |
-//!       +---------------+---------------+              | both have ended    | the last byte
-//!                       | refused, unreachable         v                    v has been sent
-//!                       +------> Farewell ---------> closed              reset
-//!                                the client is told why
+//!                                                           a side broke
+//!   Handshake ────► Resolving ────► Connecting ────► Relay ─────────────► Aborting
+//!       │               │               │              │                     │
+//!       └───────────────┴───────────────┤              │ both halves closed  │ the last byte
+//!                                       │              ▼                     ▼ was sent
+//!                                       └► Lingering ► closed              reset
+//!                               refused, and the
+//!                               handshake says why
 //! ```
 //!
 //! A session never touches the route table, the poller or the timers: it says what it needs as a
-//! [`Next`], and the worker does it.
+//! [`Next`], and the worker does it. The worker calls [`Session::advance`] after every event, does
+//! what the returned [`Next`] says, and then asks [`Session::deadline`]. The methods that begin with
+//! a verb of the connect ([`Session::connected`], [`Session::refused`]) report facts to the session.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use std::{io, mem, vec};
+use std::{io, vec};
 
 use stage2_client::Target;
 
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
-use crate::ingress::Handshake;
+use crate::ingress::Failure;
+use crate::ingress::conversation::Conversation;
 use crate::limits::Limits;
 use crate::pipe::PipePool;
 use crate::relay::Flow;
@@ -36,29 +40,27 @@ mod relaying;
 /// How far a session has come.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// The client is saying what it wants, and has used up so many bytes for it.
-    Handshake(Box<dyn Handshake>, usize),
-    /// A thread looks the target's name up.
-    Resolving(Answer),
-    /// A non-blocking connect(2) is under way.
-    Connecting(Answer, Attempt),
+    /// The client's first bytes say where it wants to go.
+    Handshake,
+    /// A resolver thread looks the target's name up.
+    Resolving,
+    /// A non-blocking connect(2) is in progress.
+    Connecting(Attempt),
     /// Bytes go both ways.
     Relay,
-    /// The client gets its last bytes, and time to read them.
-    Farewell,
-    /// The other side has broken: this one gets what was said before, and then a reset.
-    Parting(Side, Reason),
+    /// Lingering close: the client gets its last bytes and a FIN, and its own bytes are read and
+    /// dropped until it closes (RFC 9112 section 9.6).
+    Lingering,
+    /// The other side is broken: this one gets the bytes that were sent before, and then a reset.
+    Aborting(Side),
 }
-
-/// Who phrases the answer to the client; nobody, where the client has asked nothing.
-pub(crate) type Answer = Option<Box<dyn Handshake>>;
 
 /// The addresses of a target that were not tried yet.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     /// The next addresses, in the order of preference.
     pub(crate) rest: vec::IntoIter<SocketAddr>,
-    /// When the present one was begun.
+    /// When the present attempt began.
     pub(crate) since: Instant,
 }
 
@@ -71,9 +73,9 @@ pub(crate) enum Next {
     Again,
     /// A connection to this target.
     Connect(Arc<Target>),
-    /// To be told to the client, and then closed.
+    /// A refusal for the client, if its handshake has words for one, and then the end.
     Refuse(Reason),
-    /// To be closed.
+    /// The end.
     Close(Reason),
 }
 
@@ -84,36 +86,73 @@ pub(crate) enum Reason {
     #[error("finished")]
     Finished,
     /// A socket broke, and so the other side is reset as well.
-    #[error("{0:?} side reset")]
+    #[error("{0} reset the connection")]
     Reset(Side, #[source] io::Error),
-    /// The client went away before it was connected.
+    /// The client closed before its upstream was connected.
     #[error("the client left before it was connected")]
     Gone,
     /// The target could not be reached.
     #[error("cannot connect")]
     Unreached(#[from] ConnectError),
-    /// The client asked for what it does not get.
+    /// The handshake refuses the client.
     #[error("refused: {0}")]
     Refused(String),
+    /// The client has sent more bytes than a handshake may have.
+    #[error("refused: the handshake is too long")]
+    TooLong,
     /// A time limit has passed.
-    #[error("{0:?} time limit reached")]
+    #[error("{0} time limit reached")]
     TimedOut(Timeout),
     /// The proxy stops.
     #[error("the proxy stops")]
     Stopped,
 }
 
+impl Reason {
+    /// Returns the failure that a handshake can put into its protocol's words, if it is one.
+    fn failure(&self) -> Option<Failure<'_>> {
+        match self {
+            Self::Unreached(error) => Some(Failure::Unreached(error)),
+            Self::TooLong => Some(Failure::TooLong),
+            Self::TimedOut(Timeout::Handshake) => Some(Failure::TooSlow),
+            // A refusal is the handshake's own, and its reply is already on its way.
+            Self::Refused(_)
+            | Self::Finished
+            | Self::Reset(..)
+            | Self::Gone
+            | Self::TimedOut(
+                Timeout::Connect | Timeout::Idle | Timeout::HalfClose | Timeout::Linger,
+            )
+            | Self::Stopped => None,
+        }
+    }
+}
+
 /// The time limits of a session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// For saying what the client wants, and for reading a refusal.
+    /// For the client's handshake, from its first byte to its last.
     Handshake,
     /// For resolving a name, and for each address.
     Connect,
-    /// For a session without a byte.
+    /// For a session without a byte in either direction.
     Idle,
     /// For a half-closed session without a byte.
     HalfClose,
+    /// For the last bytes of a session: a refusal, or what is sent before a reset.
+    Linger,
+}
+
+impl std::fmt::Display for Timeout {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Handshake => "Handshake",
+            Self::Connect => "Connect",
+            Self::Idle => "Idle",
+            Self::HalfClose => "HalfClose",
+            Self::Linger => "lingering close",
+        })
+    }
 }
 
 /// A client and its upstream.
@@ -121,7 +160,7 @@ pub(crate) enum Timeout {
 pub(crate) struct Session {
     /// The socket that was accepted.
     pub(crate) client: Endpoint,
-    /// The socket that was, or is being, connected.
+    /// The connected socket, or the one whose connect(2) is in progress.
     pub(crate) upstream: Option<Endpoint>,
     /// From the client to the upstream.
     pub(crate) up: Flow,
@@ -129,6 +168,8 @@ pub(crate) struct Session {
     pub(crate) down: Flow,
     /// How far the session has come.
     pub(crate) phase: Phase,
+    /// The handshake that encodes our reply; `None` for an ingress without one, and after the reply.
+    handshake: Option<Conversation>,
     /// Where the client wants to go, once known.
     pub(crate) target: Option<Arc<Target>>,
     /// When the client was accepted.
@@ -142,14 +183,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Begins a session in the phase that its ingress has chosen.
-    pub(crate) fn new(client: Endpoint, phase: Phase, now: Instant) -> Self {
+    /// Creates the session of a client that has just been accepted: it begins with its handshake,
+    /// or, without one, with the way to a target that is known already.
+    pub(crate) fn new(client: Endpoint, handshake: Option<Conversation>, now: Instant) -> Self {
         Self {
             client,
             upstream: None,
             up: Flow::default(),
             down: Flow::default(),
-            phase,
+            phase: match handshake {
+                Some(_) => Phase::Handshake,
+                None => Phase::Resolving,
+            },
+            handshake,
             target: None,
             opened: now,
             active: now,
@@ -166,6 +212,15 @@ impl Session {
         }
     }
 
+    /// Returns a side that the worker must register again, and clears its mark.
+    pub(crate) fn take_rearm(&mut self) -> Option<Side> {
+        if self.client.take_rearm() {
+            return Some(Side::Client);
+        }
+        let upstream = self.upstream.as_mut().is_some_and(Endpoint::take_rearm);
+        upstream.then_some(Side::Upstream)
+    }
+
     /// Enters a phase.
     pub(crate) fn enter(&mut self, phase: Phase, now: Instant) {
         self.phase = phase;
@@ -175,30 +230,27 @@ impl Session {
     /// Does what its sockets allow now.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
         match self.phase {
-            Phase::Handshake(..) => self.converse(scratch, limits),
-            Phase::Resolving(_) | Phase::Connecting(..) => self.check_client(),
+            Phase::Handshake => self.converse(scratch),
+            Phase::Resolving | Phase::Connecting(_) => self.check_client(),
             Phase::Relay => self.relay(scratch, now),
-            Phase::Farewell => self.see_off(scratch, limits),
-            Phase::Parting(..) => self.await_delivery(),
+            Phase::Lingering => self.linger(scratch, limits),
+            Phase::Aborting(survivor) => self.await_delivery(survivor),
         }
     }
 
-    /// Returns when the session has waited too long, and for what.
+    /// Returns the present phase's deadline, and the limit that it comes from.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
         match &self.phase {
-            // Counted from the beginning: a byte now and then buys no time.
-            Phase::Handshake(..) => {
-                Some((self.opened + limits.handshake_timeout, Timeout::Handshake))
-            }
-            Phase::Farewell => Some((self.active + limits.handshake_timeout, Timeout::Handshake)),
-            Phase::Parting(..) => {
-                Some((self.active + limits.handshake_timeout, Timeout::HalfClose))
-            }
-            Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
-            Phase::Connecting(_, attempt) => {
+            // Counted from the beginning, because otherwise a byte now and then would buy time.
+            Phase::Handshake => Some((self.opened + limits.handshake_timeout, Timeout::Handshake)),
+            Phase::Resolving => Some((self.active + limits.connect_timeout, Timeout::Connect)),
+            Phase::Connecting(attempt) => {
                 Some((attempt.since + limits.connect_timeout, Timeout::Connect))
             }
             Phase::Relay => self.relay_deadline(limits),
+            Phase::Lingering | Phase::Aborting(_) => {
+                Some((self.active + limits.linger_timeout, Timeout::Linger))
+            }
         }
     }
 
@@ -217,49 +269,41 @@ impl Session {
 
     /// Begins to relay: the upstream is connected.
     pub(crate) fn connected(&mut self, now: Instant) {
-        let answer = self.take_answer();
         self.enter(Phase::Relay, now);
-        if let Some(mut handshake) = answer {
+        if let Some(mut handshake) = self.handshake.take() {
             let local = self.upstream.as_ref().and_then(Endpoint::local_addr);
             self.down.half.keep(&handshake.connected(local));
         }
     }
 
-    /// Begins to tell the client why it gets no upstream, or returns `false` when there are no
-    /// words for it and the connection can only be reset.
+    /// Begins the lingering close of a client that gets no upstream, and returns whether there is
+    /// anything to tell it; if not, the connection can only be reset.
     pub(crate) fn refused(&mut self, reason: &Reason, now: Instant) -> bool {
-        let Some(mut handshake) = self.take_answer() else {
+        if let Some(mut handshake) = self.handshake.take()
+            && let Some(failure) = reason.failure()
+        {
+            self.down.half.keep(&handshake.failed(&failure));
+        }
+        if !self.down.half.has_pending() {
             return false;
-        };
-        if let Reason::Unreached(error) = reason {
-            self.down.half.keep(&handshake.failed(error));
         }
         self.down.half.end_of_input();
-        self.enter(Phase::Farewell, now);
+        self.enter(Phase::Lingering, now);
         true
     }
 
-    /// Takes the handshake out of the phase that holds it.
-    pub(crate) fn take_answer(&mut self) -> Answer {
-        match mem::replace(&mut self.phase, Phase::Farewell) {
-            Phase::Handshake(handshake, _) => Some(handshake),
-            Phase::Resolving(answer) | Phase::Connecting(answer, _) => answer,
-            Phase::Relay | Phase::Farewell | Phase::Parting(..) => None,
-        }
-    }
-
-    /// Gives back what the session has borrowed, and lets go of both sockets.
+    /// Closes both sockets and gives back what the session has borrowed.
     ///
-    /// When the session has not `finished`, a side that was promised more is reset, so that it
-    /// does not take the end for a good one. A side that has had its FIN is only closed: it may
+    /// If the session has not `finished`, a side that may expect more bytes is reset, so that it
+    /// does not take the end for an orderly one. A side that has got its FIN is only closed: it may
     /// still be reading, and a reset would take away what the kernel has not delivered yet.
     pub(crate) fn close(mut self, finished: bool, pipes: &mut PipePool) {
-        let told = |flow: &Flow| flow.half.state() == HalfState::Closed;
-        if !finished && !told(&self.down) {
+        let has_fin = |flow: &Flow| flow.half.state() == HalfState::Closed;
+        if !finished && !has_fin(&self.down) {
             self.client.reset_on_close();
         }
         if !finished
-            && !told(&self.up)
+            && !has_fin(&self.up)
             && let Some(upstream) = &self.upstream
         {
             upstream.reset_on_close();

@@ -1,16 +1,27 @@
 //! The event loop: one thread, one listener, one route table.
 //!
-//! A turn of the loop:
+//! One turn of the loop:
 //!
-//! 1. wait for events, no longer than to the next deadline;
-//! 2. give each session its events, and the mailbox its turn;
-//! 3. give those that had more to do another turn;
-//! 4. close what has waited too long;
+//! 1. wait for events, at most until the next deadline;
+//! 2. advance each session that has an event, and read the mailbox;
+//! 3. advance the sessions that had more work than their last turn allowed;
+//! 4. end the sessions whose deadline has passed;
 //! 5. accept last, so that a row that was freed in this turn meets no event of this turn.
 //!
-//! Sessions say what they need as a [`Next`]; everything that touches the table, the poller and
-//! the timers happens here and in the two halves of the worker's work: `admission` (clients come
-//! and go) and `connecting` (the way to the upstream).
+//! A session says what it needs as a [`Next`], and [`Worker::follow`] is the one place that does it.
+//! Calls go down from there, values come up: the steps in `connecting` and in `lifecycle` return the
+//! next `Next` instead of calling `follow`, so no method reaches itself.
+//!
+//! ```text
+//!   event, answer, deadline, new client
+//!             │
+//!             ▼            Wait    ► register again, set the timer      done
+//!   advance, conclude_ ──► Again   ► queue for another turn             done
+//!   connect, ... : Next    Connect ► connect                  ► Next ─┐
+//!             ▲            Refuse  ► refuse                   ► Next ─┤
+//!             │            Close   ► close, free the row              │ done
+//!             └───────────────────────────────────────────────────────┘
+//! ```
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,10 +31,10 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use stage3_epoll::{Event, Events, Poll};
 
-use crate::accept::Listener;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
-use crate::mailbox::{Inbox, Mailbox, Message, mailbox};
+use crate::listener::Listener;
+use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::report::Reporter;
 use crate::resolve::Resolver;
 use crate::route_table::RouteTable;
@@ -32,16 +43,16 @@ use crate::session::{Next, Phase, Reason, Session};
 use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
 
-mod admission;
 mod connecting;
+mod lifecycle;
 
-/// One event loop with everything it owns.
+/// One event loop with everything that it owns.
 #[derive(Debug)]
 pub(crate) struct Worker {
     ingress: Arc<dyn Ingress>,
     limits: Limits,
     poll: Poll,
-    /// Gone once the worker drains.
+    /// `None` once the worker drains.
     listener: Option<Listener>,
     table: RouteTable<Session>,
     timers: Timers,
@@ -49,19 +60,18 @@ pub(crate) struct Worker {
     unfinished: VecDeque<Token>,
     scratch: Scratch,
     inbox: Inbox,
-    /// The threads that resolve names, and where their answers are to go.
-    resolver: (Resolver, Mailbox),
+    resolver: Resolver,
     reporter: Reporter,
     /// When the worker ends at the latest, once it drains.
     ends_at: Option<Instant>,
 }
 
 impl Worker {
-    /// Makes a worker that serves `listener`, with room for `limits.max_connections` sessions.
+    /// Creates a worker that serves `listener`, with room for `limits.max_connections` sessions.
     ///
     /// # Errors
     ///
-    /// When the kernel has no descriptor or no memory left.
+    /// Fails if the kernel has no descriptor or no memory left.
     pub(crate) fn new(
         listener: Socket,
         ingress: Arc<dyn Ingress>,
@@ -69,7 +79,8 @@ impl Worker {
         resolver: Resolver,
     ) -> io::Result<(Self, Mailbox)> {
         let poll = Poll::new()?;
-        let (mailbox, inbox) = mailbox(&poll)?;
+        let inbox = Inbox::new(&poll)?;
+        let mailbox = inbox.mailbox().clone();
         let worker = Self {
             listener: Some(Listener::new(listener, &poll)?),
             poll,
@@ -78,7 +89,7 @@ impl Worker {
             unfinished: VecDeque::new(),
             scratch: Scratch::new(&limits),
             inbox,
-            resolver: (resolver, mailbox.clone()),
+            resolver,
             reporter: Reporter::new(ingress.name()),
             ends_at: None,
             ingress,
@@ -87,21 +98,19 @@ impl Worker {
         Ok((worker, mailbox))
     }
 
-    /// Serves until it is told to end.
+    /// Serves until another thread tells it to end.
     ///
     /// # Errors
     ///
-    /// Only when the poller itself is broken.
+    /// Fails if the poller itself is broken.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(self.limits.events_per_turn);
         let mut now = Instant::now();
         while !self.has_ended(now) {
-            self.poll.poll(&mut events, self.patience(now))?;
+            self.poll.poll(&mut events, self.poll_timeout(now))?;
+            // Read once for the whole turn, because every event of it is equally old.
             now = Instant::now();
-            let tokens = events
-                .iter()
-                .filter_map(|event| Token::unpack(event.token().0));
-            self.scratch.alone = concern_one_session(tokens.chain(self.unfinished.iter().copied()));
+            self.scratch.alone = self.has_one_active_session(&events);
             for event in events.iter() {
                 self.dispatch(event, now);
             }
@@ -118,9 +127,9 @@ impl Worker {
             .is_some_and(|end| self.table.is_empty() || end <= now)
     }
 
-    /// Returns how long the poller may wait: not at all while work is left, for ever when
+    /// Returns how long the poller may wait: not at all while there is unfinished work, forever if
     /// nothing has a deadline.
-    fn patience(&self, now: Instant) -> Option<Duration> {
+    fn poll_timeout(&self, now: Instant) -> Option<Duration> {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -128,6 +137,15 @@ impl Worker {
         let next = [self.timers.next(), listener, self.ends_at];
         let next = next.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(now))
+    }
+
+    /// Returns whether at most one session has work in this turn, which decides how it moves bulk
+    /// (see `bulk`).
+    fn has_one_active_session(&self, events: &Events) -> bool {
+        let tokens = events
+            .iter()
+            .filter_map(|event| Token::unpack(event.token().0));
+        concern_one_session(tokens.chain(self.unfinished.iter().copied()))
     }
 
     fn dispatch(&mut self, event: Event, now: Instant) {
@@ -145,62 +163,86 @@ impl Worker {
     }
 
     fn on_session_event(&mut self, token: Token, side: Side, event: Event, now: Instant) {
+        // An earlier event of this batch may have closed the session, and its row may be in use
+        // again: only the generation in the token tells.
         let Some(session) = self.table.get_mut(token) else {
             return self.reporter.stale_event();
         };
         if let Some(endpoint) = session.endpoint_mut(side) {
             endpoint.note(event);
         }
-        match (&session.phase, side) {
-            (Phase::Connecting(..), Side::Upstream) => self.conclude_connect(token.row(), now),
-            _ => self.drive(token.row(), now),
+        let next = match (&session.phase, side) {
+            (Phase::Connecting(_), Side::Upstream) => self.conclude_connect(token.row(), now),
+            _ => session.advance(&mut self.scratch, &self.limits, now),
+        };
+        self.follow(token.row(), next, now);
+    }
+
+    /// Lets a session do what its sockets allow now.
+    fn advance(&mut self, row: u32, now: Instant) -> Next {
+        match self.table.row_mut(row) {
+            Some(session) => session.advance(&mut self.scratch, &self.limits, now),
+            None => Next::Wait,
         }
     }
 
-    /// Gives a session its turn and does what it then needs.
-    fn drive(&mut self, row: u32, now: Instant) {
-        if let Some(session) = self.table.row_mut(row) {
-            let next = session.advance(&mut self.scratch, &self.limits, now);
-            self.apply(row, next, now);
-        }
-    }
-
-    fn apply(&mut self, row: u32, next: Next, now: Instant) {
-        match next {
-            Next::Wait => self.wait_for_events(row, now),
-            Next::Again => self.queue(row),
-            Next::Connect(target) => self.connect(row, &target, now),
-            Next::Refuse(reason) => self.refuse(row, &reason, now),
-            Next::Close(reason) => self.close(row, &reason, now),
-        }
-    }
-
-    /// Leaves a session until something happens to it, and makes sure that it is told.
-    fn wait_for_events(&mut self, row: u32, now: Instant) {
-        self.set_timer(row);
-        for side in [Side::Client, Side::Upstream] {
-            let token = self.table.token(row, side);
-            let session = self.table.row_mut(row);
-            let endpoint = session.and_then(|session| session.endpoint_mut(side));
-            if let (Some(endpoint), Some(token)) = (endpoint, token)
-                && endpoint.take_rearm()
-            {
-                let token = stage3_epoll::Token(token.pack());
-                if let Err(error) = self.poll.reregister(&*endpoint, token, endpoint.interest()) {
-                    return self.close(row, &Reason::Reset(side, error), now);
-                }
+    /// Does what a session needs, and what follows from that, until it waits, is queued or ends.
+    fn follow(&mut self, row: u32, mut next: Next, now: Instant) {
+        loop {
+            next = match next {
+                Next::Wait => match self.wait_for_events(row) {
+                    Ok(()) => return,
+                    Err(reason) => Next::Close(reason),
+                },
+                Next::Again => return self.queue(row),
+                Next::Connect(target) => self.connect(row, &target, now),
+                Next::Refuse(reason) => self.refuse(row, reason, now),
+                Next::Close(reason) => return self.close(row, &reason, now),
             }
         }
     }
 
+    /// Leaves a session until its next event or its deadline, and makes sure that both reach it.
+    fn wait_for_events(&mut self, row: u32) -> Result<(), Reason> {
+        // Rare, because an endpoint asks for it after its first short write, and never again.
+        while let Some(side) = self.table.row_mut(row).and_then(Session::take_rearm) {
+            self.register_again(row, side)?;
+        }
+        self.set_timer(row);
+        Ok(())
+    }
+
+    /// Mints the token of a socket that was put into a cell of the table, and registers it.
+    fn watch(&mut self, row: u32, side: Side) -> Result<(), Reason> {
+        let token = stage3_epoll::Token(self.table.mint(row, side).pack());
+        let session = self.table.row_mut(row);
+        if let Some(endpoint) = session.and_then(|session| session.endpoint_mut(side)) {
+            let registered = self.poll.register(&*endpoint, token, endpoint.interest());
+            registered.map_err(|error| Reason::Reset(side, error))?;
+        }
+        Ok(())
+    }
+
+    /// Tells the poller the interest of a registered socket again.
+    fn register_again(&mut self, row: u32, side: Side) -> Result<(), Reason> {
+        let token = self.table.token(row, side);
+        let session = self.table.row_mut(row);
+        let endpoint = session.and_then(|session| session.endpoint_mut(side));
+        if let (Some(endpoint), Some(token)) = (endpoint, token) {
+            let token = stage3_epoll::Token(token.pack());
+            let registered = self.poll.reregister(&*endpoint, token, endpoint.interest());
+            registered.map_err(|error| Reason::Reset(side, error))?;
+        }
+        Ok(())
+    }
+
     /// Makes sure that the session is looked at no later than at its deadline.
-    ///
-    /// A timer that is due earlier stays as it is: [`Worker::expire`] asks the session again, so
-    /// that a byte that puts a deadline off costs nothing here.
     fn set_timer(&mut self, row: u32) {
         let session = self.table.row_mut(row);
         let deadline = session.and_then(|session| session.deadline(&self.limits));
         match (self.timers.get(row), deadline) {
+            // An earlier timer stays, because every byte puts the deadline off and moving the timer
+            // each time would cost more: `expire` asks the session again.
             (Some(set), Some((deadline, _))) if set <= deadline => {}
             (_, deadline) => self.timers.set(row, deadline.map(|(deadline, _)| deadline)),
         }
@@ -218,23 +260,32 @@ impl Worker {
     }
 
     fn finish_work(&mut self, now: Instant) {
+        // Counted before, because a session that is still not finished is queued again: its next
+        // turn comes after the next poll, so that it cannot keep the others from their events.
         for _ in 0..self.unfinished.len() {
             let Some(token) = self.unfinished.pop_front() else {
                 return;
             };
             if let Some(session) = self.table.get_mut(token) {
                 session.queued = false;
-                self.drive(token.row(), now);
+                let next = session.advance(&mut self.scratch, &self.limits, now);
+                self.follow(token.row(), next, now);
             }
         }
     }
 
     fn read_mail(&mut self, now: Instant) {
+        // Reset before the queue is emptied: a message that comes in between wakes the poll again,
+        // while the other order could leave it unread.
         self.inbox.reset();
         while let Some(message) = self.inbox.take() {
             match message {
-                Message::Resolved(token, addresses) => self.on_resolved(token, addresses, now),
-                // The inspector may have stopped waiting; then nobody misses the answer.
+                Message::Resolved(token, addresses) => {
+                    if let Some(next) = self.on_resolved(token, addresses, now) {
+                        self.follow(token.row(), next, now);
+                    }
+                }
+                // The inspector may have stopped waiting for the snapshot; that is no error.
                 Message::Inspect(reply) => {
                     drop(reply.send(self.reporter.snapshot(&self.table, now)));
                 }
@@ -244,8 +295,10 @@ impl Worker {
         }
     }
 
-    /// Serves who is connected or waits in the backlog already, and nobody who comes later.
+    /// Begins a graceful shutdown: accepts the current backlog, then closes the listener.
     fn drain(&mut self, now: Instant) {
+        // Clients in the backlog count as connected on their side, and closing the listener would
+        // reset them.
         self.accept_backlog(now);
         self.listener = None;
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
@@ -260,7 +313,7 @@ impl Worker {
     }
 }
 
-/// Says whether no two of the tokens mean different sessions.
+/// Returns whether no two of the tokens name different sessions.
 fn concern_one_session(tokens: impl Iterator<Item = Token>) -> bool {
     let mut rows = tokens
         .filter(|token| matches!(token.kind(), Kind::Session(_)))
@@ -280,7 +333,7 @@ mod tests {
         let waker = Token::WAKER;
         assert!(concern_one_session([].into_iter()));
         assert!(concern_one_session([client, waker, upstream].into_iter()));
-        let stranger = Token::new(4, Side::Client, 3);
-        assert!(!concern_one_session([client, waker, stranger].into_iter()));
+        let another = Token::new(4, Side::Client, 3);
+        assert!(!concern_one_session([client, waker, another].into_iter()));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stage2_client::Target;
 
-use super::{Ingress, Opening};
+use crate::ingress::{Client, Ingress, Opening};
 
 /// Sends every client to one configured target.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// Makes the ingress that leads to `target`.
+    /// Creates the ingress that leads to `target`.
     #[must_use]
     pub fn new(target: Target) -> Self {
         Self {
@@ -27,7 +27,7 @@ impl Ingress for Fixed {
         "fixed"
     }
 
-    fn open(&self) -> Opening {
+    fn open(&self, _: &Client<'_>) -> Opening {
         Opening::Target(Arc::clone(&self.target))
     }
 }

@@ -230,6 +230,7 @@ mod tests {
                 handshake: 21,
                 idle: 22,
                 half_close: 23,
+                linger: 25,
                 drain: 24,
             },
             ..Totals::default()
@@ -261,6 +262,7 @@ mod tests {
             ("proxy_timeouts_total{kind=\"idle\"}", 22.0),
             ("proxy_timeouts_total{kind=\"half_close\"}", 23.0),
             ("proxy_timeouts_total{kind=\"drain\"}", 24.0),
+            ("proxy_timeouts_total{kind=\"linger\"}", 25.0),
         ];
         for (name, value) in expected {
             assert_eq!(samples.get(name), Some(&value), "{name}");

@@ -163,17 +163,20 @@ pub struct Timeouts {
     pub idle: u64,
     /// One half was closed and the other stayed silent.
     pub half_close: u64,
+    /// The client did not read its last bytes.
+    pub linger: u64,
     /// The proxy was stopping and the session did not end by itself.
     pub drain: u64,
 }
 
 impl Timeouts {
     /// Returns each kind's name with its count.
-    pub fn by_kind(self) -> [(&'static str, u64); 4] {
+    pub fn by_kind(self) -> [(&'static str, u64); 5] {
         [
             ("handshake", self.handshake),
             ("idle", self.idle),
             ("half_close", self.half_close),
+            ("linger", self.linger),
             ("drain", self.drain),
         ]
     }
@@ -182,6 +185,7 @@ impl Timeouts {
         self.handshake += other.handshake;
         self.idle += other.idle;
         self.half_close += other.half_close;
+        self.linger += other.linger;
         self.drain += other.drain;
     }
 }
@@ -234,7 +238,8 @@ mod tests {
                 handshake: first + 12,
                 idle: first + 13,
                 half_close: first + 14,
-                drain: first + 15,
+                linger: first + 15,
+                drain: first + 16,
             },
             connect_latency,
             queue: None,

@@ -11,8 +11,7 @@ use harness::{
 };
 use stage2_client::Target;
 
-use crate::connect_error::ConnectError;
-use crate::ingress::{Fixed, Handshake, Opening, Step, Verdict};
+use crate::ingress::{Client, Failure, Fixed, Handshake, Opening, Step, Verdict};
 use crate::inspect::Totals;
 
 mod addresses;
@@ -136,7 +135,7 @@ impl Ingress for InTurn {
         "in-turn"
     }
 
-    fn open(&self) -> Opening {
+    fn open(&self, _: &Client<'_>) -> Opening {
         Opening::Target(self.0.lock().unwrap().pop_front().expect("one more target"))
     }
 }
@@ -181,7 +180,7 @@ impl Ingress for Greeting {
         "greeting"
     }
 
-    fn open(&self) -> Opening {
+    fn open(&self, _: &Client<'_>) -> Opening {
         Opening::Handshake(Box::new(Self { greeted: false }))
     }
 }
@@ -200,7 +199,7 @@ impl Handshake for Greeting {
         Vec::new()
     }
 
-    fn failed(&mut self, _: &ConnectError) -> Vec<u8> {
+    fn failed(&mut self, _: &Failure<'_>) -> Vec<u8> {
         Vec::new()
     }
 }

@@ -1,47 +1,43 @@
-//! Talking with the client itself: before it is connected, and when it gets its refusal.
+//! Talks with the client itself: its handshake before the connect, its refusal afterwards.
 
 use crate::half::HalfState;
 use crate::ingress::Verdict;
 use crate::limits::Limits;
 use crate::scratch::Scratch;
-use crate::session::{Next, Phase, Reason, Session};
+use crate::session::{Next, Reason, Session};
 use crate::token::Side;
 
 impl Session {
-    /// Reads what the client wants; the bytes are kept where the upstream's will be kept later,
-    /// so that what follows the handshake is already under way.
-    pub(super) fn converse(&mut self, scratch: &mut Scratch, limits: &Limits) -> Next {
+    /// Reads the client's handshake and sends its replies, until there is a verdict.
+    ///
+    /// The bytes are kept in the half that goes up, so that bytes behind the handshake are already
+    /// where the upstream's bytes belong.
+    pub(super) fn converse(&mut self, scratch: &mut Scratch) -> Next {
         loop {
-            let Phase::Handshake(handshake, used) = &mut self.phase else {
+            let Some(handshake) = &mut self.handshake else {
                 return Next::Wait;
             };
+            // Before the first read, too, because in some protocols the server speaks first.
             let step = handshake.advance(self.up.half.pending());
-            *used += step.consumed;
-            let too_long = *used + self.up.half.pending().len() - step.consumed;
-            let too_long = too_long >= limits.max_handshake;
             self.up.half.consume(step.consumed);
             self.down.half.keep(&step.reply);
             match step.verdict {
                 Verdict::Connect(target) => return Next::Connect(target),
                 Verdict::Refuse(why) => return Next::Refuse(Reason::Refused(why)),
-                Verdict::More if too_long => {
-                    let why = "the handshake is too long".to_owned();
-                    return Next::Close(Reason::Refused(why));
-                }
+                Verdict::TooLong => return Next::Refuse(Reason::TooLong),
                 Verdict::More => {}
             }
             if let Err(error) = self.down.flush(&mut self.client) {
                 return Next::Close(Reason::Reset(Side::Client, error));
             }
-            let shows_more = step.consumed > 0 && !self.up.half.pending().is_empty();
-            if !shows_more && let Some(next) = self.hear(scratch) {
+            if let Some(next) = self.read_handshake(scratch) {
                 return next;
             }
         }
     }
 
-    /// Reads more of the handshake, or says why there is none.
-    fn hear(&mut self, scratch: &mut Scratch) -> Option<Next> {
+    /// Reads more of the handshake, or returns what comes next if there is nothing to read.
+    fn read_handshake(&mut self, scratch: &mut Scratch) -> Option<Next> {
         match self.client.read_some(&mut scratch.bytes) {
             Ok(Some(0)) => Some(Next::Close(Reason::Gone)),
             Ok(Some(count)) => {
@@ -53,25 +49,30 @@ impl Session {
         }
     }
 
-    /// Looks whether the client is still there while its upstream is not yet.
+    /// Checks whether the client's connection still works while the upstream's is not there yet.
     ///
-    /// A client that has only ended its input is: it may be waiting for the answer.
+    /// A client that has only sent its FIN counts as present: it may be waiting for the answer.
     pub(super) fn check_client(&self) -> Next {
         if !self.client.is_ending() {
             return Next::Wait;
         }
+        // SO_ERROR instead of a read, because the client's bytes belong to the upstream: they stay
+        // in the kernel until there is one.
         match self.client.socket().take_error() {
             Ok(None) => Next::Wait,
             Ok(Some(_)) | Err(_) => Next::Close(Reason::Gone),
         }
     }
 
-    /// Delivers the refusal, then reads on to the client's end: a close(2) with unread bytes
-    /// would send a reset, and the reset would overtake the refusal (`RFC 1122 4.2.2.13`).
-    pub(super) fn see_off(&mut self, scratch: &mut Scratch, limits: &Limits) -> Next {
+    /// Lingering close: delivers the last bytes and a FIN, then reads on until the client closes.
+    ///
+    /// A close(2) with unread bytes would send a reset, and the reset would overtake the refusal
+    /// (`RFC 1122 4.2.2.13`).
+    pub(super) fn linger(&mut self, scratch: &mut Scratch, limits: &Limits) -> Next {
         if self.down.flush(&mut self.client).is_err() {
             return Next::Close(Reason::Gone);
         }
+        // Bounded, because a client that sends without end must not keep the others waiting.
         for _ in 0..(limits.bytes_per_turn / limits.chunk).max(1) {
             match self.client.read_some(&mut scratch.bytes) {
                 Ok(Some(0)) if self.down.half.state() == HalfState::Closed => {

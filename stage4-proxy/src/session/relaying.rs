@@ -1,7 +1,7 @@
-//! Moving bytes both ways, to the end in order or to the break.
+//! Relays both directions until an orderly close or an error.
 
+use std::io;
 use std::time::Instant;
-use std::{io, mem};
 
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
@@ -23,84 +23,81 @@ impl Session {
         let client = &mut self.client;
         let opposite = self.down.half.state();
         let up = self.up.pump(client, upstream, opposite, scratch);
+        // Asked again, because the first pump may have closed its half: then the second one leaves
+        // its FIN to close(2).
         let opposite = self.up.half.state();
         let down = self.down.pump(upstream, client, opposite, scratch);
         if (self.up.half.progress(), self.down.half.progress()) != before {
             self.active = now;
         }
-        let up = self.judge(up, Side::Client, Side::Upstream);
-        let down = self.judge(down, Side::Upstream, Side::Client);
+        let up = self.outcome_of(up, Side::Client, Side::Upstream);
+        let down = self.outcome_of(down, Side::Upstream, Side::Client);
         match (up, down) {
-            (Err((side, error)), _) | (_, Err((side, error))) => self.part(side, error, now),
+            (Err((side, error)), _) | (_, Err((side, error))) => self.abort(side, error, now),
             (Ok(_), Ok(_)) if self.is_finished() => self.finish(now),
-            (Ok(up), Ok(down)) if up || down => Next::Again,
-            (Ok(_), Ok(_)) => Next::Wait,
+            (Ok(Progress::Unfinished), Ok(_)) | (Ok(_), Ok(Progress::Unfinished)) => Next::Again,
+            (Ok(Progress::Idle), Ok(Progress::Idle)) => Next::Wait,
         }
     }
 
     /// Ends a session whose directions are both closed.
     ///
     /// `EPIPE` of a first write says that the upstream had ended its output in order before it
-    /// broke, so the client has a complete answer that a reset must not overtake: it is seen off.
+    /// broke, so the client has a complete answer that a reset must not overtake: a lingering close.
     fn finish(&mut self, now: Instant) -> Next {
         match self.broken.take() {
             None => Next::Close(Reason::Finished),
             Some((Side::Upstream, error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                // The FIN was left to close(2), which comes later now: the farewell sends it.
-                self.enter(Phase::Farewell, now);
+                // The FIN was left to close(2), which comes later now: the lingering close sends it.
+                self.enter(Phase::Lingering, now);
                 Next::Again
             }
-            Some((side, error)) => self.part(side, error, now),
+            Some((side, error)) => self.abort(side, error, now),
         }
     }
 
-    /// Ends a session of which one side has broken: with a reset for the other, so that it does
-    /// not take the end for a good one, but not before it has got what was said until then. A
-    /// reset drops whatever the kernel has not sent yet.
-    fn part(&mut self, broken: Side, error: io::Error, now: Instant) -> Next {
-        let reason = Reason::Reset(broken, error);
+    /// Begins the end of a session of which one side is broken. The other side gets a reset, so
+    /// that it does not take the end for an orderly one, but only after the bytes that were sent
+    /// before: a reset drops whatever the kernel has not sent yet.
+    fn abort(&mut self, broken: Side, error: io::Error, now: Instant) -> Next {
         let survivor = broken.other();
         match self.endpoint_mut(survivor).map(Endpoint::await_delivery) {
             Some(Ok(())) => {
-                self.enter(Phase::Parting(survivor, reason), now);
+                self.broken = Some((broken, error));
+                self.enter(Phase::Aborting(survivor), now);
                 Next::Wait
             }
-            Some(Err(_)) | None => Next::Close(reason),
+            Some(Err(_)) | None => Next::Close(Reason::Reset(broken, error)),
         }
     }
 
-    /// Looks whether the survivor has been sent everything.
-    pub(super) fn await_delivery(&mut self) -> Next {
-        let Phase::Parting(side, _) = self.phase else {
-            return Next::Wait;
-        };
-        let survivor = self.endpoint_mut(side);
+    /// Closes the session once the survivor has been sent everything.
+    pub(super) fn await_delivery(&mut self, survivor: Side) -> Next {
+        let survivor = self.endpoint_mut(survivor);
         if survivor.is_some_and(|survivor| !survivor.writable) {
             return Next::Wait;
         }
-        match mem::replace(&mut self.phase, Phase::Relay) {
-            Phase::Parting(_, reason) => Next::Close(reason),
-            Phase::Handshake(..)
-            | Phase::Resolving(_)
-            | Phase::Connecting(..)
-            | Phase::Relay
-            | Phase::Farewell => Next::Wait,
+        match self.broken.take() {
+            Some((side, error)) => Next::Close(Reason::Reset(side, error)),
+            None => Next::Wait,
         }
     }
 
-    /// Says whether a direction has more to do, or which side has broken for good.
-    fn judge(
+    /// Returns how far a direction has come, or which side has broken for good.
+    ///
+    /// A sink that breaks is only noted, because the other direction may still have bytes of it.
+    fn outcome_of(
         &mut self,
-        progress: Result<Progress, Fault>,
+        pumped: Result<Progress, Fault>,
         source: Side,
         sink: Side,
-    ) -> Result<bool, (Side, io::Error)> {
-        match progress {
-            Ok(progress) => Ok(progress == Progress::Unfinished),
+    ) -> Result<Progress, (Side, io::Error)> {
+        match pumped {
+            Ok(progress) => Ok(progress),
             Err(Fault::Source(error)) => Err((source, error)),
             Err(Fault::Sink(error)) => {
                 self.broken.get_or_insert((sink, error));
-                Ok(false)
+                Ok(Progress::Idle)
             }
         }
     }

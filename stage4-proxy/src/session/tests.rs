@@ -10,7 +10,7 @@ use stage1_server::{ListenOptions, listen, local_address};
 use stage3_epoll::{Events, Poll, Token};
 
 use crate::connect_error::ConnectError;
-use crate::ingress::{Step, Verdict};
+use crate::ingress::{Handshake, Step, Verdict};
 
 mod deadlines;
 mod handshaking;
@@ -39,8 +39,8 @@ impl Handshake for Lines {
         b"ok\n".to_vec()
     }
 
-    fn failed(&mut self, error: &ConnectError) -> Vec<u8> {
-        format!("error: {error}\n").into_bytes()
+    fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8> {
+        format!("error: {failure}\n").into_bytes()
     }
 }
 
@@ -55,6 +55,9 @@ fn step(consumed: usize, reply: &[u8], verdict: Verdict) -> Step {
 fn target() -> Arc<Target> {
     Arc::new("example:80".parse().unwrap())
 }
+
+/// The bound of the handshakes here.
+const MAX_HANDSHAKE: usize = 1000;
 
 /// A session with real sockets, driven as a worker drives it.
 struct Rig {
@@ -80,12 +83,9 @@ impl Rig {
         let (near, client) = connection(connect);
         let near = Endpoint::accepted(near, client.local());
         let limits = Limits::default();
+        let conversation = Conversation::new(Box::new(handshake), MAX_HANDSHAKE);
         let mut rig = Self {
-            session: Session::new(
-                near,
-                Phase::Handshake(Box::new(handshake), 0),
-                Instant::now(),
-            ),
+            session: Session::new(near, Some(conversation), Instant::now()),
             client: Some(client),
             upstream: None,
             scratch: Scratch::new(&limits),
@@ -105,7 +105,7 @@ impl Rig {
 
     fn relaying_with(connect: &Connect) -> Self {
         let mut rig = Self::with_handshake(Lines, connect);
-        rig.session.phase = Phase::Resolving(None);
+        rig.forget_handshake();
         rig.reach_upstream();
         rig
     }
@@ -118,24 +118,35 @@ impl Rig {
             .unwrap();
     }
 
-    /// Puts the session into the phase in which a connect(2) is under way.
+    /// Makes the session one whose ingress has no handshake.
+    fn forget_handshake(&mut self) {
+        self.session.handshake = None;
+        self.session.phase = Phase::Resolving;
+    }
+
+    /// Puts the session into the phase in which a connect(2) is in progress.
     fn begin_connecting(&mut self) {
         let rest = Vec::new().into_iter();
         let since = self.now;
-        let answer = self.session.take_answer();
-        let phase = Phase::Connecting(answer, Attempt { rest, since });
+        let phase = Phase::Connecting(Attempt { rest, since });
         self.session.enter(phase, self.now);
     }
 
     /// Begins to look a name up.
     fn begin_resolving(&mut self) {
-        let answer = self.session.take_answer();
-        self.session.enter(Phase::Resolving(answer), self.now);
+        self.session.enter(Phase::Resolving, self.now);
     }
 
-    /// Begins to see the client off, for `reason`.
-    fn refuse(&mut self, reason: &Reason) {
-        assert!(self.session.refused(reason, self.now), "somebody can tell");
+    /// Refuses the client as a handshake does that has just sent `reply`.
+    fn refuse(&mut self, reply: &[u8]) {
+        self.session.down.half.keep(reply);
+        self.fail(&Reason::Refused("as the test wants it".to_owned()));
+    }
+
+    /// Refuses the client for `reason`.
+    fn fail(&mut self, reason: &Reason) {
+        let told = self.session.refused(reason, self.now);
+        assert!(told, "the handshake has words for it");
     }
 
     /// Does what a worker does once the upstream is connected.
@@ -290,6 +301,7 @@ fn word(next: &Next) -> &'static str {
         Next::Close(Reason::Reset(Side::Client, _)) => "client reset",
         Next::Close(Reason::Reset(Side::Upstream, _)) => "upstream reset",
         Next::Close(Reason::Refused(_)) => "refused",
+        Next::Close(Reason::TooLong) => "too long",
         Next::Close(Reason::Unreached(_)) => "unreached",
         Next::Close(Reason::TimedOut(_)) => "timed out",
         Next::Close(Reason::Stopped) => "stopped",

@@ -1,4 +1,4 @@
-//! The way to the upstream: from a target to a socket that can be relayed.
+//! The way to the upstream: from a target to a connected socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,138 +9,125 @@ use stage2_client::{Host, Target, finish_connect, start_connect};
 
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
-use crate::session::{Attempt, Phase, Reason};
+use crate::session::{Attempt, Next, Phase};
 use crate::token::{Side, Token};
 use crate::worker::Worker;
 
 impl Worker {
-    /// Reaches for a target: looks its name up first, where it has one.
-    pub(super) fn connect(&mut self, row: u32, target: &Arc<Target>, now: Instant) {
+    /// Begins to reach a target: resolves its name first, if it has one.
+    pub(super) fn connect(&mut self, row: u32, target: &Arc<Target>, now: Instant) -> Next {
         let token = self.table.token(row, Side::Client);
         let (Some(session), Some(token)) = (self.table.row_mut(row), token) else {
-            return;
+            return Next::Wait;
         };
         session.target = Some(Arc::clone(target));
         match target.host {
             Host::Address(address) => {
-                self.begin_attempt(row, vec![(address, target.port).into()], now);
+                self.begin_attempt(row, vec![(address, target.port).into()], now)
             }
             Host::Name(_) => {
-                let answer = session.take_answer();
-                session.enter(Phase::Resolving(answer), now);
-                let (resolver, reply_to) = &self.resolver;
-                match resolver.ask(target, token, reply_to) {
-                    Ok(()) => self.set_timer(row),
-                    Err(error) => self.refuse(row, &error.into(), now),
+                session.enter(Phase::Resolving, now);
+                match self.resolver.ask(target, token, self.inbox.mailbox()) {
+                    Ok(()) => Next::Wait,
+                    Err(error) => Next::Refuse(error.into()),
                 }
             }
         }
     }
 
-    /// Takes a resolver's answer for the client that the token means, if it is still there.
+    /// Takes a resolver's answer for the client that the token names; returns `None` if that client
+    /// is gone or no longer waits for it.
     pub(super) fn on_resolved(
         &mut self,
         token: Token,
         addresses: Result<Vec<SocketAddr>, ConnectError>,
         now: Instant,
-    ) {
+    ) -> Option<Next> {
         let session = self.table.get_mut(token);
-        if !session.is_some_and(|session| matches!(session.phase, Phase::Resolving(_))) {
-            return self.reporter.stale_event();
+        if !session.is_some_and(|session| matches!(session.phase, Phase::Resolving)) {
+            self.reporter.stale_event();
+            return None;
         }
         match addresses {
-            Ok(addresses) => self.begin_attempt(token.row(), addresses, now),
-            Err(error) => self.refuse(token.row(), &error.into(), now),
+            Ok(addresses) => Some(self.begin_attempt(token.row(), addresses, now)),
+            Err(error) => Some(Next::Refuse(error.into())),
         }
     }
 
-    fn begin_attempt(&mut self, row: u32, addresses: Vec<SocketAddr>, now: Instant) {
+    fn begin_attempt(&mut self, row: u32, addresses: Vec<SocketAddr>, now: Instant) -> Next {
         if let Some(session) = self.table.row_mut(row) {
-            let answer = session.take_answer();
             let rest = addresses.into_iter();
-            session.enter(Phase::Connecting(answer, Attempt { rest, since: now }), now);
-            let nothing = ConnectError::Resolve(io::Error::other("the name has no address"));
-            self.try_next_address(row, nothing, now);
+            session.enter(Phase::Connecting(Attempt { rest, since: now }), now);
         }
+        let nothing = ConnectError::Resolve(io::Error::other("the name has no address"));
+        self.try_next_address(row, nothing, now)
     }
 
     /// Begins to connect to the next address; without one, refuses with the last `error`.
-    fn try_next_address(&mut self, row: u32, mut error: ConnectError, now: Instant) {
+    fn try_next_address(&mut self, row: u32, mut error: ConnectError, now: Instant) -> Next {
+        // An event of the last address's socket must not be taken for one of the next.
         self.table.vacate(row, Side::Upstream);
-        while let Some(session) = self.table.row_mut(row) {
-            session.upstream = None;
-            let Phase::Connecting(_, attempt) = &mut session.phase else {
-                return;
-            };
-            attempt.since = now;
-            let Some(address) = attempt.rest.next() else {
-                return self.refuse(row, &error.into(), now);
-            };
+        let Some(session) = self.table.row_mut(row) else {
+            return Next::Wait;
+        };
+        session.upstream = None;
+        let Phase::Connecting(attempt) = &mut session.phase else {
+            return Next::Wait;
+        };
+        attempt.since = now;
+        for address in attempt.rest.by_ref() {
             match begin_connect(address) {
                 Ok(upstream) => {
                     session.upstream = Some(upstream);
-                    return self.watch(row, Side::Upstream, now);
+                    let watched = self.watch(row, Side::Upstream);
+                    return watched.map_or_else(Next::Close, |()| Next::Wait);
                 }
                 Err(failure) => error = failure.into(),
             }
         }
-    }
-
-    /// Mints the token of a socket that was put into a cell of the table, and registers it.
-    pub(super) fn watch(&mut self, row: u32, side: Side, now: Instant) {
-        let token = stage3_epoll::Token(self.table.mint(row, side).pack());
-        let session = self.table.row_mut(row);
-        let Some(endpoint) = session.and_then(|session| session.endpoint_mut(side)) else {
-            return;
-        };
-        match self.poll.register(&*endpoint, token, endpoint.interest()) {
-            Ok(()) => self.set_timer(row),
-            Err(error) => self.close(row, &Reason::Reset(side, error), now),
-        }
+        Next::Refuse(error.into())
     }
 
     /// Asks the kernel how a connect(2) has ended, now that an event hints that it has.
-    pub(super) fn conclude_connect(&mut self, row: u32, now: Instant) {
+    pub(super) fn conclude_connect(&mut self, row: u32, now: Instant) -> Next {
         let Some(session) = self.table.row_mut(row) else {
-            return;
+            return Next::Wait;
         };
-        let (Phase::Connecting(_, attempt), Some(upstream)) = (&session.phase, &session.upstream)
+        let (Phase::Connecting(attempt), Some(upstream)) = (&session.phase, &session.upstream)
         else {
-            return;
+            return Next::Wait;
         };
         if !upstream.writable {
-            return;
+            return Next::Wait;
         }
         match finish_connect(upstream.socket()) {
             Ok(()) => {
                 self.reporter.connected(now - attempt.since);
                 session.connected(now);
-                self.drive(row, now);
+                session.advance(&mut self.scratch, &self.limits, now)
             }
             Err(error) => self.try_next_address(row, error.into(), now),
         }
     }
 
     /// Ends the wait for a resolver or for one address: its time limit has passed.
-    pub(super) fn give_up_waiting(&mut self, row: u32, now: Instant) {
+    pub(super) fn give_up_waiting(&mut self, row: u32, now: Instant) -> Next {
         match self.table.row_mut(row).map(|session| &session.phase) {
-            Some(Phase::Connecting(..)) => {
-                self.try_next_address(row, ConnectError::TimedOut, now);
-            }
-            Some(Phase::Resolving(_)) => {
+            Some(Phase::Connecting(_)) => self.try_next_address(row, ConnectError::TimedOut, now),
+            Some(Phase::Resolving) => {
                 let error = io::Error::from(io::ErrorKind::TimedOut);
-                self.refuse(row, &ConnectError::Resolve(error).into(), now);
+                Next::Refuse(ConnectError::Resolve(error).into())
             }
-            Some(Phase::Handshake(..) | Phase::Relay | Phase::Farewell | Phase::Parting(..))
-            | None => {}
+            Some(Phase::Handshake | Phase::Relay | Phase::Lingering | Phase::Aborting(_))
+            | None => Next::Wait,
         }
     }
 }
 
 /// Begins a non-blocking connect(2).
 ///
-/// `TCP_NODELAY` is on, as on the client's side: a relay passes on at once what it was given at
-/// once, and must not wait for an acknowledgement to do it (`tcp(7)`).
+/// `TCP_NODELAY` is on, as on the client's side, because a relay passes small messages on at once
+/// and must not wait for an acknowledgement of the one before (`tcp(7)`).
 fn begin_connect(address: SocketAddr) -> io::Result<Endpoint> {
     let socket = start_connect(address)?;
     socket.set_tcp_nodelay(true)?;

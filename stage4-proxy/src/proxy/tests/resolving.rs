@@ -59,7 +59,7 @@ impl Ingress for Asking {
         "asking"
     }
 
-    fn open(&self) -> Opening {
+    fn open(&self, _: &Client<'_>) -> Opening {
         Opening::Handshake(Box::new(Self))
     }
 }
@@ -81,7 +81,7 @@ impl Handshake for Asking {
         b"connected".to_vec()
     }
 
-    fn failed(&mut self, error: &ConnectError) -> Vec<u8> {
+    fn failed(&mut self, error: &Failure<'_>) -> Vec<u8> {
         error.to_string().into_bytes()
     }
 }

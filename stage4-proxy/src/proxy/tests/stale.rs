@@ -21,7 +21,7 @@ impl Ingress for Stopping {
         "stopping"
     }
 
-    fn open(&self) -> Opening {
+    fn open(&self, _: &Client<'_>) -> Opening {
         let mut clients = self.clients.lock().unwrap();
         *clients += 1;
         if *clients == 2 {

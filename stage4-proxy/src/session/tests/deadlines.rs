@@ -11,6 +11,7 @@ fn limits() -> Limits {
         connect_timeout: 5 * SECOND,
         idle_timeout: Some(70 * SECOND),
         half_close_timeout: 11 * SECOND,
+        linger_timeout: 4 * SECOND,
         ..Limits::default()
     }
 }
@@ -118,13 +119,13 @@ fn the_shorter_limit_counts_in_a_half_closed_relay() {
 }
 
 #[test]
-fn a_farewell_is_bounded_whatever_the_client_still_sends() {
+fn a_lingering_close_is_bounded_whatever_the_client_still_sends() {
     let mut rig = Rig::new().with_limits();
     rig.pass(SECOND);
-    rig.refuse(&Reason::Refused("as the test wants it".to_owned()));
-    assert_eq!(rig.left(), Some((3 * SECOND, Timeout::Handshake)));
+    rig.refuse(b"no\n");
+    assert_eq!(rig.left(), Some((4 * SECOND, Timeout::Linger)));
     rig.pass(SECOND);
-    rig.client().send(b"what nobody wants to hear");
+    rig.client().send(b"bytes that are dropped");
     assert_eq!(word(&rig.next()), "wait");
-    assert_eq!(rig.left(), Some((2 * SECOND, Timeout::Handshake)));
+    assert_eq!(rig.left(), Some((3 * SECOND, Timeout::Linger)));
 }

@@ -88,7 +88,7 @@ fn a_refusal_is_delivered_although_the_client_goes_on_sending() {
         panic!("a refusal was asked for");
     };
     rig.client().send(&[b'x'; 100_000]);
-    rig.refuse(&reason);
+    rig.fail(&reason);
     assert_eq!(word(&rig.advance()), "wait");
     assert_eq!(rig.client().read_to_end(), b"no\n");
     rig.client().send(&[b'x'; 100_000]);
@@ -104,7 +104,7 @@ fn a_client_hears_why_its_target_was_not_reached() {
     rig.client().send(b"go\n");
     assert_eq!(word(&rig.next()), "connect");
     rig.begin_connecting();
-    rig.refuse(&Reason::Unreached(ConnectError::Refused));
+    rig.fail(&Reason::Unreached(ConnectError::Refused));
     assert_eq!(word(&rig.advance()), "wait");
     assert_eq!(rig.client().read_to_end(), b"error: connection refused\n");
 }
@@ -112,32 +112,53 @@ fn a_client_hears_why_its_target_was_not_reached() {
 #[test]
 fn a_client_that_has_asked_nothing_is_told_nothing() {
     let mut rig = Rig::relaying();
-    rig.session.phase = Phase::Resolving(None);
+    rig.forget_handshake();
     let reason = Reason::Unreached(ConnectError::Refused);
     assert!(!rig.session.refused(&reason, rig.now));
     rig.close(false).iter().for_each(Peer::expect_reset);
 }
 
+/// Follows a refusal of the session itself, and returns what the client is told.
+fn told(mut rig: Rig) -> Vec<u8> {
+    let Next::Refuse(reason) = rig.outcome() else {
+        panic!("a refusal was expected");
+    };
+    rig.fail(&reason);
+    assert_eq!(word(&rig.advance()), "wait");
+    rig.client().read_to_end()
+}
+
 #[test]
-fn a_handshake_without_end_is_cut_off() {
-    let mut rig = Rig::new();
-    rig.limits.max_handshake = 1000;
-    rig.client().send(&[b'x'; 5000]);
-    assert_eq!(word(&rig.outcome()), "refused");
+fn a_handshake_without_end_is_cut_off_and_told_so() {
+    let rig = Rig::new();
+    rig.client().send(&[b'x'; 5 * MAX_HANDSHAKE]);
+    assert_eq!(told(rig), b"error: the handshake is too long\n");
 }
 
 #[test]
 fn a_handshake_that_takes_everything_is_cut_off_too() {
     let mut rig = Rig::new();
-    rig.limits.max_handshake = 1000;
     for _ in 0..100 {
         rig.client().send(b"a line without meaning\n");
         match rig.next() {
             Next::Wait | Next::Again => {}
             next @ (Next::Connect(_) | Next::Refuse(_) | Next::Close(_)) => {
-                return assert_eq!(word(&next), "refused");
+                return assert_eq!(word(&next), "refuse");
             }
         }
     }
     panic!("2,300 bytes were taken");
+}
+
+#[test]
+fn a_client_that_is_too_slow_is_told_so() {
+    let mut rig = Rig::new();
+    rig.client().send(b"hel");
+    assert_eq!(word(&rig.next()), "wait");
+    rig.fail(&Reason::TimedOut(Timeout::Handshake));
+    assert_eq!(word(&rig.advance()), "wait");
+    assert_eq!(
+        rig.client().read_to_end(),
+        b"error: the handshake timed out\n"
+    );
 }

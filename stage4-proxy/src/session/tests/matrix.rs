@@ -8,7 +8,7 @@ enum At {
     Resolving,
     Connecting,
     Relay,
-    Farewell,
+    Lingering,
 }
 
 impl At {
@@ -19,7 +19,7 @@ impl At {
             Self::Resolving => rig.begin_resolving(),
             Self::Connecting => rig.begin_connecting(),
             Self::Relay => rig.reach_upstream(),
-            Self::Farewell => rig.refuse(&Reason::Refused("as the table wants it".to_owned())),
+            Self::Lingering => rig.refuse(b"no\n"),
         }
         // What was owed to the client from before does not belong to the answer.
         assert_eq!(word(&rig.advance()), "wait");
@@ -66,7 +66,7 @@ fn every_phase_and_what_the_client_does() {
         (At::Resolving, ["wait", "wait", "gone"]),
         (At::Connecting, ["wait", "wait", "gone"]),
         (At::Relay, ["wait", "wait", "client reset"]),
-        (At::Farewell, ["wait", "finished", "gone"]),
+        (At::Lingering, ["wait", "finished", "gone"]),
     ];
     for (phase, expected) in table {
         for (act, expected) in ACTS.into_iter().zip(expected) {

@@ -77,7 +77,7 @@ fn answered(connect: &Connect, end: impl FnOnce(Peer)) -> (Rig, Vec<u8>) {
 fn what_a_broken_upstream_has_said_is_delivered_before_the_reset() {
     for connect in [Connect::new(), Connect::new().receive_buffer(4096)] {
         let (mut rig, answer) = answered(&connect, Peer::reset);
-        rig.run_until(|session| matches!(session.phase, Phase::Parting(Side::Client, _)));
+        rig.run_until(|session| matches!(session.phase, Phase::Aborting(Side::Client)));
         assert_eq!(rig.session.down.half.moved(), ANSWER as u64);
         rig.client().expect(&answer);
         assert_eq!(word(&rig.outcome()), "upstream reset");
@@ -90,12 +90,12 @@ fn what_a_broken_upstream_has_said_is_delivered_before_the_reset() {
 fn a_reset_waits_for_a_client_that_does_not_read() {
     let slow = Connect::new().receive_buffer(4096);
     let (mut rig, _) = answered(&slow, Peer::reset);
-    rig.run_until(|session| matches!(session.phase, Phase::Parting(Side::Client, _)));
+    rig.run_until(|session| matches!(session.phase, Phase::Aborting(Side::Client)));
     rig.note_events();
     assert_eq!(word(&rig.advance()), "wait");
     let (deadline, timeout) = rig.session.deadline(&rig.limits).unwrap();
-    assert_eq!(deadline - rig.now, rig.limits.handshake_timeout);
-    assert_eq!(timeout, Timeout::HalfClose);
+    assert_eq!(deadline - rig.now, rig.limits.linger_timeout);
+    assert_eq!(timeout, Timeout::Linger);
 }
 
 /// A server that refuses a large upload: it answers, ends in order, and reads no further.
@@ -106,7 +106,7 @@ fn an_answer_that_had_ended_reaches_a_slow_client_although_the_upstream_broke_th
         upstream.half_close();
         upstream.reset();
     });
-    rig.run_until(|session| matches!(session.phase, Phase::Farewell));
+    rig.run_until(|session| matches!(session.phase, Phase::Lingering));
     assert_eq!(word(&rig.advance()), "wait");
     rig.client().expect(&answer);
     rig.client().expect_eof();

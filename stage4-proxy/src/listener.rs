@@ -1,4 +1,4 @@
-//! The listening socket of a worker: accepting, and pausing when there is no room.
+//! The listening socket of a worker: accepts clients, and pauses while there is no room.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,17 +11,17 @@ use stage3_epoll::{Interest, Poll};
 
 use crate::token::Token;
 
-/// How long accepting rests when the machine has no descriptor or memory left.
+/// How long accepting pauses if the machine has no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A listening socket that can be told to let clients wait in its backlog.
+/// A listening socket that can be paused, so that clients wait in its backlog.
 ///
 /// ```text
-///              no row left                         a session has ended
-///   Open  ----------------------> Full     ---------------------------> Open
-///     |   no descriptor, memory            a session has ended, or
-///     +-------------------------> Starved  ---------------------------> Open
-///                                          the pause is over
+///          no row left                     a session has ended
+///   Open ──────────────────────► Full    ─────────────────────────► Open
+///     │    no descriptor, memory           a session has ended, or
+///     └────────────────────────► Starved ─────────────────────────► Open
+///                                          PAUSE is over
 /// ```
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -31,33 +31,33 @@ pub(crate) struct Listener {
     ready: bool,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
     Full,
     Starved { until: Instant },
 }
 
-/// What one attempt to accept has brought.
+/// What one accept(2) has brought.
 #[derive(Debug)]
 pub(crate) enum Accepted {
     /// A client, non-blocking.
     Client(Socket, SocketAddr),
-    /// Nothing, but the next attempt may bring one: this client has gone already.
+    /// Nothing, but the next accept(2) may bring one: this client has gone already.
     Gone,
-    /// Nobody waits.
-    Nobody,
+    /// Nothing: the backlog is empty.
+    Empty,
     /// Nothing, for want of descriptors or memory.
     Starved(io::Error),
 }
 
 impl Listener {
-    /// Registers a listening socket, level-triggered: who is left in the backlog is reported
-    /// again in the next turn.
+    /// Registers a listening socket, level-triggered, because a turn accepts a bounded number of
+    /// clients: the rest of the backlog is reported again in the next turn.
     ///
     /// # Errors
     ///
-    /// When the poller does not take it.
+    /// Fails if the poller does not take it.
     pub(crate) fn new(socket: Socket, poll: &Poll) -> io::Result<Self> {
         poll.register(&socket, token(), Interest::READABLE)?;
         Ok(Self {
@@ -72,13 +72,13 @@ impl Listener {
         self.ready = true;
     }
 
-    /// Says whether an attempt to accept makes sense now.
+    /// Returns whether accept(2) may bring a client now.
     #[must_use]
     pub(crate) fn is_ready(&self) -> bool {
         self.ready && self.state == State::Open
     }
 
-    /// Accepts one client (`accept4(2)`), which comes non-blocking and close-on-exec.
+    /// Accepts one client (`accept4(2)`), non-blocking and close-on-exec.
     pub(crate) fn accept(&mut self) -> Accepted {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         match self.socket.accept4(flags.bits()) {
@@ -88,27 +88,28 @@ impl Listener {
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.ready = false;
-                Accepted::Nobody
+                Accepted::Empty
             }
             Err(error) => match AcceptFailure::of(&error) {
                 AcceptFailure::Retry => Accepted::Gone,
-                // A broken listener ends nothing here: the sessions that are open go on.
+                // Not even a broken listener ends the worker, because the open sessions go on.
                 AcceptFailure::Pause | AcceptFailure::Fatal => Accepted::Starved(error),
             },
         }
     }
 
-    /// Lets clients wait in the backlog until a session ends.
+    /// Pauses until a session ends; clients wait in the backlog.
     pub(crate) fn pause_full(&mut self, poll: &Poll) {
         self.enter(State::Full, poll);
     }
 
-    /// Lets clients wait in the backlog until a session ends or a short time has passed.
+    /// Pauses until a session ends or [`PAUSE`] is over, because descriptors may also be freed
+    /// elsewhere on the machine; clients wait in the backlog.
     pub(crate) fn pause_starved(&mut self, now: Instant, poll: &Poll) {
         self.enter(State::Starved { until: now + PAUSE }, poll);
     }
 
-    /// Accepts again, if it was paused: a session has ended.
+    /// Resumes accepting after a session has ended.
     pub(crate) fn resume(&mut self, poll: &Poll) {
         match self.state {
             State::Open => {}
@@ -116,14 +117,14 @@ impl Listener {
         }
     }
 
-    /// Accepts again if the pause is over.
+    /// Resumes accepting if the pause is over.
     pub(crate) fn tick(&mut self, now: Instant, poll: &Poll) {
         if self.deadline().is_some_and(|until| until <= now) {
             self.enter(State::Open, poll);
         }
     }
 
-    /// Returns when the pause is over, if it ends by itself.
+    /// Returns when the pause ends by itself, if it does.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
@@ -134,6 +135,8 @@ impl Listener {
 
     fn enter(&mut self, state: State, poll: &Poll) {
         self.state = state;
+        // A paused listener has no interest at all: a level-triggered one with clients in its
+        // backlog would end every wait at once.
         let interest = match state {
             State::Open => Interest::READABLE,
             State::Full | State::Starved { .. } => Interest::NONE,

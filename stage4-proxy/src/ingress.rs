@@ -1,0 +1,128 @@
+//! Ways in: how a new client says where it wants to go.
+//!
+//! An [`Ingress`] is configured once; a [`Handshake`] serves one client, from its first byte to the
+//! reply that says whether the target was reached. Both are free of I/O: the session reads, writes,
+//! resolves, connects and keeps the time. A [`Conversation`] is the bookkeeping between the two.
+
+pub mod conversation;
+mod fixed;
+
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use socket2::SockRef;
+use stage2_client::Target;
+
+use crate::connect_error::ConnectError;
+
+pub use conversation::Conversation;
+pub use fixed::Fixed;
+
+/// A way in: decides where a new client's session begins.
+pub trait Ingress: Debug + Send + Sync {
+    /// Returns the name that descriptions of sessions begin with, such as `fixed`.
+    fn name(&self) -> &'static str;
+
+    /// Begins the session of a client that was just accepted.
+    fn open(&self, client: &Client<'_>) -> Opening;
+}
+
+/// A client that was just accepted, as its ingress sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'a> {
+    peer_addr: SocketAddr,
+    socket: BorrowedFd<'a>,
+}
+
+impl<'a> Client<'a> {
+    /// Describes the client at the other end of `socket`.
+    #[must_use]
+    pub fn new(peer_addr: SocketAddr, socket: BorrowedFd<'a>) -> Self {
+        Self { peer_addr, socket }
+    }
+
+    /// Returns the client's address; accept(2) has told it.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer_addr
+    }
+
+    /// Returns the address that the client has connected to. Each call is a system call
+    /// (`getsockname(2)`), so an ingress that does not need it should not ask.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        SockRef::from(&self.socket).local_addr().ok()?.as_socket()
+    }
+}
+
+/// How a session begins.
+#[derive(Debug)]
+pub enum Opening {
+    /// The target is known without asking the client.
+    Target(Arc<Target>),
+    /// The client's first bytes name it.
+    Handshake(Box<dyn Handshake>),
+}
+
+/// The protocol of one client before its bytes are relayed.
+pub trait Handshake: Debug + Send {
+    /// Reads all bytes that the client has sent and that were not consumed yet.
+    fn advance(&mut self, input: &[u8]) -> Step;
+
+    /// Encodes the reply to a client whose target is connected; `local` is the address of the
+    /// proxy's end of that connection.
+    fn connected(&mut self, local: Option<SocketAddr>) -> Vec<u8>;
+
+    /// Encodes the reply to a client that gets no connection. If it is empty, the client is reset.
+    fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8>;
+}
+
+/// Why a client gets no connection: what a [`Handshake`] puts into its protocol's words.
+///
+/// Its `Display` is one sentence without an address, fit for a client's eyes.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum Failure<'a> {
+    /// The target could not be reached, or must not be ([`ConnectError::Denied`]).
+    #[error("{0}")]
+    Unreached(&'a ConnectError),
+    /// The handshake was not complete within its time limit.
+    #[error("the handshake timed out")]
+    TooSlow,
+    /// The handshake has more bytes than it may have.
+    #[error("the handshake is too long")]
+    TooLong,
+}
+
+/// What a handshake makes of the bytes it was shown.
+#[derive(Debug)]
+pub struct Step {
+    /// Bytes at the front that are done with; the rest is shown again, or belongs to the target.
+    pub consumed: usize,
+    /// Bytes for the client.
+    pub reply: Vec<u8>,
+    /// What comes next.
+    pub verdict: Verdict,
+}
+
+/// What a handshake asks for.
+#[derive(Debug)]
+pub enum Verdict {
+    /// More of the client's bytes.
+    More,
+    /// A connection to this target.
+    Connect(Arc<Target>),
+    /// The end, for the reason given; the reply is still delivered.
+    Refuse(String),
+    /// The end, because there are too many bytes: [`Handshake::failed`] is asked for the reply.
+    TooLong,
+}
+
+impl Verdict {
+    /// Returns whether the handshake goes on.
+    #[must_use]
+    pub fn is_more(&self) -> bool {
+        matches!(self, Self::More)
+    }
+}

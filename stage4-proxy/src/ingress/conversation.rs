@@ -1,0 +1,66 @@
+//! A handshake and its bookkeeping: the bytes used, the bound, the verdict, the rest.
+
+use std::net::SocketAddr;
+
+use crate::ingress::{Failure, Handshake, Step, Verdict};
+
+/// The handshake of one client, driven without I/O.
+///
+/// The owner of the socket calls [`Conversation::advance`] first without bytes, because some
+/// protocols let the server speak first, and then after every read with all bytes that were not
+/// consumed yet. It sends each reply, and drops the consumed bytes. After
+/// [`Verdict::Connect`], the rest belongs to the target, and [`Conversation::connected`] or
+/// [`Conversation::failed`] encodes the last reply.
+#[derive(Debug)]
+pub struct Conversation {
+    handshake: Box<dyn Handshake>,
+    consumed: usize,
+    max_bytes: usize,
+}
+
+impl Conversation {
+    /// Begins a handshake that must be complete before the client has sent `max_bytes`.
+    #[must_use]
+    pub fn new(handshake: Box<dyn Handshake>, max_bytes: usize) -> Self {
+        Self {
+            handshake,
+            consumed: 0,
+            max_bytes,
+        }
+    }
+
+    /// Shows the handshake the `pending` bytes, as often as it gets on with them.
+    ///
+    /// Returns the sum of its steps: all consumed bytes, all replies, and the last verdict.
+    pub fn advance(&mut self, pending: &[u8]) -> Step {
+        let mut sum = self.handshake.advance(pending);
+        let mut last = sum.consumed;
+        while sum.verdict.is_more() && last > 0 && sum.consumed < pending.len() {
+            let step = self.handshake.advance(&pending[sum.consumed..]);
+            last = step.consumed;
+            sum.consumed += step.consumed;
+            sum.reply.extend_from_slice(&step.reply);
+            sum.verdict = step.verdict;
+        }
+        // Consumed bytes count, too, because a handshake that takes everything and never decides
+        // would otherwise keep its client forever.
+        if sum.verdict.is_more() && self.consumed + pending.len() >= self.max_bytes {
+            sum.verdict = Verdict::TooLong;
+        }
+        self.consumed += sum.consumed;
+        sum
+    }
+
+    /// Encodes the reply to a client whose target is connected; see [`Handshake::connected`].
+    pub fn connected(&mut self, local: Option<SocketAddr>) -> Vec<u8> {
+        self.handshake.connected(local)
+    }
+
+    /// Encodes the reply to a client that gets no connection; see [`Handshake::failed`].
+    pub fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8> {
+        self.handshake.failed(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! From accept(2) to close(2): new clients, time limits, refusals, the end of a session.
+
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use crate::endpoint::Endpoint;
+use crate::ingress::{Client, Conversation, Opening};
+use crate::listener::Accepted;
+use crate::session::{Next, Reason, Session, Timeout};
+use crate::token::Side;
+use crate::worker::Worker;
+
+impl Worker {
+    /// Accepts pending clients, up to the free rows and `accepts_per_turn`.
+    pub(super) fn accept(&mut self, now: Instant) {
+        let Some(mut listener) = self.listener.take() else {
+            return;
+        };
+        listener.tick(now, &self.poll);
+        for _ in 0..self.limits.accepts_per_turn {
+            if !listener.is_ready() {
+                break;
+            }
+            if self.table.is_full() {
+                self.reporter.accept_pause();
+                listener.pause_full(&self.poll);
+                break;
+            }
+            match listener.accept() {
+                Accepted::Client(socket, peer_addr) => {
+                    self.admit(Endpoint::accepted(socket, peer_addr), now);
+                }
+                Accepted::Gone | Accepted::Empty => {}
+                Accepted::Starved(error) => {
+                    tracing::warn!(%error, "cannot accept, clients wait in the backlog");
+                    self.reporter.accept_pause();
+                    listener.pause_starved(now, &self.poll);
+                }
+            }
+        }
+        self.listener = Some(listener);
+    }
+
+    /// Accepts every client that is in the backlog now, up to the free rows.
+    pub(super) fn accept_backlog(&mut self, now: Instant) {
+        if let Some(listener) = &mut self.listener {
+            // Without an event, too: a client may have come after the last poll.
+            listener.note();
+        }
+        while self.listener.as_ref().is_some_and(|it| it.is_ready()) {
+            self.accept(now);
+        }
+    }
+
+    /// Opens the session of a new client: ingress, row, registration, first step.
+    fn admit(&mut self, client: Endpoint, now: Instant) {
+        let opening = self
+            .ingress
+            .open(&Client::new(client.peer_addr(), client.as_fd()));
+        let (handshake, target) = match opening {
+            Opening::Target(target) => (None, Some(target)),
+            Opening::Handshake(handshake) => {
+                let max_bytes = self.limits.max_handshake;
+                (Some(Conversation::new(handshake, max_bytes)), None)
+            }
+        };
+        // The table has room, because `accept` has checked it.
+        let Ok(row) = self.table.insert(Session::new(client, handshake, now)) else {
+            return;
+        };
+        self.reporter.session_begins();
+        let next = match (self.watch(row, Side::Client), target) {
+            (Err(reason), _) => Next::Close(reason),
+            (Ok(()), Some(target)) => Next::Connect(target),
+            (Ok(()), None) => self.advance(row, now),
+        };
+        self.follow(row, next, now);
+    }
+
+    /// Ends or moves on the sessions whose deadline has passed.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some(row) = self.timers.expire(now) {
+            let Some(session) = self.table.row_mut(row) else {
+                continue;
+            };
+            let timeout = match session.deadline(&self.limits) {
+                // Bytes have moved since the timer was set.
+                Some((deadline, _)) if deadline > now => {
+                    self.timers.set(row, Some(deadline));
+                    continue;
+                }
+                Some((_, timeout)) => timeout,
+                None => continue,
+            };
+            let next = match timeout {
+                Timeout::Connect => self.give_up_waiting(row, now),
+                // The handshake can say so in its protocol's words.
+                Timeout::Handshake => Next::Refuse(Reason::TimedOut(timeout)),
+                Timeout::Idle | Timeout::HalfClose | Timeout::Linger => {
+                    Next::Close(Reason::TimedOut(timeout))
+                }
+            };
+            self.follow(row, next, now);
+        }
+    }
+
+    /// Begins the end of a session that gets no upstream: a lingering close for a client that can
+    /// be told why, a reset for any other.
+    pub(super) fn refuse(&mut self, row: u32, reason: Reason, now: Instant) -> Next {
+        let Some(session) = self.table.row_mut(row) else {
+            return Next::Wait;
+        };
+        if !session.refused(&reason, now) {
+            return Next::Close(reason);
+        }
+        // Reported now, because the close that comes later is only the end of the lingering.
+        self.reporter.session_ends(session, &reason, now);
+        session.advance(&mut self.scratch, &self.limits, now)
+    }
+
+    /// Ends a session and frees its row; both sockets are closed with it.
+    pub(super) fn close(&mut self, row: u32, reason: &Reason, now: Instant) {
+        self.timers.set(row, None);
+        if let Some(session) = self.table.remove(row) {
+            self.reporter.session_ends(&session, reason, now);
+            self.reporter.session_gone(&session);
+            let finished = matches!(reason, Reason::Finished);
+            session.close(finished, &mut self.scratch.pipes);
+        }
+        // A row and two descriptors are free again.
+        if let Some(listener) = &mut self.listener {
+            listener.resume(&self.poll);
+        }
+    }
+}

@@ -334,7 +334,7 @@ mod tests {
         };
         let (one, two) = (plain(&totals(100)), plain(&totals(1000)));
         let expected: Vec<_> = one.iter().zip(two).map(|(one, two)| one + two).collect();
-        assert_eq!(expected.len(), 17);
+        assert_eq!(expected.len(), 18);
         assert_eq!(plain(&sum.totals), expected);
         assert_eq!(
             sum.totals.connect_latency.sum(),

@@ -311,6 +311,7 @@ fn gone(pid: u32, error: &std::io::Error) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process;
 
     #[test]
     fn a_spin_is_told_from_short_turns_on_a_busy_machine() {
@@ -329,7 +330,6 @@ mod tests {
         assert!(!idle(8, 480), "spins on a very busy machine");
         assert!(!idle(30, 60), "polls");
     }
-    use std::process;
 
     #[test]
     fn this_process_can_be_read() {

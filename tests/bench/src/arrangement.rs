@@ -11,7 +11,7 @@ use crate::upstream::Upstream;
 use crate::wait;
 use crate::window::Window;
 
-/// What one measurement has started. The proxy ends first when this is dropped.
+/// The processes and threads of one measurement. Dropping it ends the proxy first.
 #[derive(Debug)]
 pub(crate) struct Arrangement {
     proxy: Option<Process>,
@@ -21,7 +21,7 @@ pub(crate) struct Arrangement {
 }
 
 impl Arrangement {
-    /// Puts the parts together; without a proxy the load goes to the upstream itself.
+    /// Creates it from its parts; without a proxy the load goes to the upstream itself.
     pub(crate) fn new(
         proxy: Option<(Process, SocketAddr)>,
         upstream: Upstream,
@@ -37,12 +37,12 @@ impl Arrangement {
         }
     }
 
-    /// Where the load connects to.
+    /// Returns the address that the load connects to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The server at the end.
+    /// Returns the upstream.
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.upstream
     }
@@ -52,7 +52,7 @@ impl Arrangement {
         Window::open(self.proxy.as_ref(), self.cores)
     }
 
-    /// What the proxy uses; nothing when there is none.
+    /// Returns the resources that the proxy uses; none without a proxy.
     pub(crate) fn usage(&self) -> io::Result<Usage> {
         self.proxy
             .as_ref()

@@ -17,7 +17,7 @@ The answer is the same each time, so that only the way to it and back makes a di
 
 const HEAD_END: &[u8; 4] = b"\r\n\r\n";
 
-/// The length of the message at the start of `bytes`, once all of it is there.
+/// Returns the length of the message at the start of `bytes`, if it is complete.
 ///
 /// Knows Content-Length and no body, which is what a server says to so short a request.
 pub(crate) fn message_length(bytes: &[u8]) -> Option<usize> {

@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::results::{Results, Verdict};
 use crate::rows::{Better, Row};
 
-/// The document that `--json` writes.
+/// Returns the document that `--json` writes.
 pub(crate) fn render(results: &Results, machine: &Machine) -> String {
     let rows: Vec<Value> = results
         .rows

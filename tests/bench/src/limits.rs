@@ -20,7 +20,7 @@ pub(crate) fn raise_fd_limit() -> io::Result<()> {
     Ok(())
 }
 
-/// How many sessions a proxy must be set up for.
+/// Returns the number of sessions that a proxy must be configured for.
 ///
 /// Two and a half fds each: HAProxy, when it splices, keeps room for half a fd of pipes.
 pub(crate) fn session_capacity() -> usize {
@@ -32,7 +32,7 @@ pub(crate) fn session_capacity() -> usize {
         .min(WANTED_CAPACITY)
 }
 
-/// How many idle sessions are opened.
+/// Returns the number of idle sessions to open.
 pub(crate) fn idle_sessions() -> usize {
     session_capacity() * WANTED_IDLE / WANTED_CAPACITY
 }

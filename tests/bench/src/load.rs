@@ -51,7 +51,7 @@ impl Poll {
         }
     }
 
-    /// The token of one event of the last wait.
+    /// Returns the token of one event of the last wait.
     pub(crate) fn token(&self, index: usize) -> u64 {
         self.events[index].data()
     }

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine on which the figures were measured.
 
 use std::fs;
 use std::thread;
@@ -16,12 +16,12 @@ pub(crate) struct Machine {
     processor: String,
     core_count: usize,
     cores: Cores,
-    /// What the programs call themselves.
+    /// The version of each program, in its own words.
     pub(crate) versions: Vec<String>,
 }
 
 impl Machine {
-    /// Looks around.
+    /// Reads the description of this machine.
     pub(crate) fn look(plan: &Plan) -> Self {
         let mut versions: Vec<String> = plan.subjects.iter().filter_map(Subject::version).collect();
         versions.dedup();
@@ -35,7 +35,7 @@ impl Machine {
         }
     }
 
-    /// One sentence about it.
+    /// Returns one sentence about it.
     pub(crate) fn sentence(&self) -> String {
         let Self {
             kernel,
@@ -66,7 +66,7 @@ fn processor() -> String {
         .map_or("unknown processor".into(), |(_, name)| name.trim().into())
 }
 
-/// All cores of the machine: this thread is pinned and would be told of one only.
+/// Returns the number of all cores of the machine, because a pinned thread is told of its own one only.
 fn online_cores() -> usize {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let listed = text

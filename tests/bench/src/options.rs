@@ -62,7 +62,7 @@ pub(crate) struct Options {
     pub(crate) list: bool,
 }
 
-/// What will be measured.
+/// The rows, scenarios and subjects of a run.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) rounds: u32,
@@ -76,7 +76,7 @@ pub(crate) struct Plan {
 }
 
 impl Options {
-    /// Looks for the peers, builds ours, and raises the fd limit.
+    /// Finds the peers, builds ours, and raises the fd limit.
     pub(crate) fn plan(&self) -> io::Result<Plan> {
         let rows = self.rows();
         let has_row = |scenario: &Scenario| scenario.rows().iter().any(|row| rows.contains(row));
@@ -101,7 +101,7 @@ impl Options {
         Row::ALL.into_iter().filter(is_wanted).collect()
     }
 
-    /// The columns that will be measured, and a sentence about each that cannot be.
+    /// Returns the columns that will be measured, and a sentence about each that cannot be.
     fn subjects(&self, scenarios: &[Scenario]) -> io::Result<(Vec<Subject>, Vec<String>)> {
         let mut subjects = vec![Subject::direct()];
         subjects.extend(Subject::peers());
@@ -123,7 +123,7 @@ impl Options {
         Ok((subjects, missing))
     }
 
-    /// The column of an older build, if one is given.
+    /// Returns the column of an older build, if one is given.
     fn beside(&self) -> io::Result<Option<Subject>> {
         let find = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
         let (relay, queue) = (find(&self.beside)?, find(&self.beside_queue)?);
@@ -131,7 +131,7 @@ impl Options {
         Ok(is_given.then(|| Subject::beside(Programs { relay, queue })))
     }
 
-    /// Our programs, as far as they are measured.
+    /// Returns our programs, as far as they are measured.
     fn programs(&self, scenarios: &[Scenario]) -> io::Result<Programs> {
         let program = |job, given: Option<&Path>| {
             let is_needed = scenarios.iter().any(|scenario| scenario.job() == job);

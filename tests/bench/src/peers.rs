@@ -20,7 +20,7 @@ use crate::wait;
 
 pub(crate) use ours::Programs;
 
-/// What a subject has to do.
+/// The work of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
     /// Pass bytes on, one upstream connection for each client.
@@ -53,7 +53,7 @@ enum Kind {
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     job: Job,
-    /// Where to listen; port 0 for a proxy that announces its port.
+    /// The address to listen on; port 0 for a proxy that announces its port.
     listen: SocketAddr,
     upstream: SocketAddr,
     /// For its configuration.
@@ -68,7 +68,7 @@ pub(crate) struct Launch {
 }
 
 impl Subject {
-    /// Load straight to the upstream.
+    /// Creates the column without a proxy: the load connects to the upstream itself.
     pub(crate) fn direct() -> Self {
         Self {
             name: "direct".into(),
@@ -76,7 +76,7 @@ impl Subject {
         }
     }
 
-    /// Ours.
+    /// Creates the column of our programs.
     pub(crate) fn ours(programs: Programs) -> Self {
         Self {
             name: "ours".into(),
@@ -84,7 +84,7 @@ impl Subject {
         }
     }
 
-    /// An older build of ours, in a column of its own.
+    /// Creates the column of an older build of ours.
     pub(crate) fn beside(programs: Programs) -> Self {
         Self {
             name: "beside".into(),
@@ -92,7 +92,7 @@ impl Subject {
         }
     }
 
-    /// Any other proxy, by a command with `{listen}`, or `{port}` alone, and `{upstream}` in it.
+    /// Creates the column of any other proxy, from a command with `{listen}`, or `{port}` alone, and `{upstream}` in it.
     pub(crate) fn custom(name: &str, command: &str) -> Self {
         let words = command.split_whitespace().map(String::from).collect();
         Self {
@@ -101,7 +101,7 @@ impl Subject {
         }
     }
 
-    /// The peers that this program knows, in the order of the table.
+    /// Returns the peers that this program knows, in the order of the table.
     pub(crate) fn peers() -> Vec<Self> {
         let peer = |name: &str, kind| Self {
             name: name.into(),
@@ -143,7 +143,7 @@ impl Subject {
         matches!(self.kind, Kind::Ours(_) | Kind::Beside(_))
     }
 
-    /// Where its program is; an error that says how to install it.
+    /// Checks that its program is installed; the error says how to install it.
     pub(crate) fn find(&self) -> Result<(), String> {
         match &self.kind {
             Kind::HaproxyCopy | Kind::HaproxySplice => program::find("haproxy", "haproxy"),
@@ -155,7 +155,7 @@ impl Subject {
         }
     }
 
-    /// What its program calls itself.
+    /// Returns the version that its program reports.
     pub(crate) fn version(&self) -> Option<String> {
         match &self.kind {
             Kind::HaproxyCopy | Kind::HaproxySplice => program::version("haproxy", "-v"),
@@ -166,7 +166,7 @@ impl Subject {
         }
     }
 
-    /// How many sessions at once are sensible: a process for each is dear.
+    /// Returns the largest sensible number of sessions, because a process for each is expensive.
     pub(crate) fn session_limit(&self) -> usize {
         if matches!(self.kind, Kind::Socat) {
             200

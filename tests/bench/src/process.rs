@@ -26,7 +26,7 @@ pub(crate) struct Process {
     errors: PathBuf,
 }
 
-/// What a process, with its children, uses.
+/// The resources of a process and its children.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) private_bytes: u64,
@@ -60,12 +60,12 @@ impl Process {
         })
     }
 
-    /// What the process has printed to stdout so far.
+    /// Returns the stdout of the process so far.
     pub(crate) fn output(&self) -> io::Result<String> {
         std::fs::read_to_string(&self.output)
     }
 
-    /// Fails, with the process's last words, when it has ended.
+    /// Fails with the process's last line on stderr if it has ended.
     pub(crate) fn check_alive(&mut self) -> io::Result<()> {
         let Some(status) = self.child.try_wait()? else {
             return Ok(());
@@ -77,7 +77,7 @@ impl Process {
         )))
     }
 
-    /// CPU time used so far, by it and by its children.
+    /// Returns the CPU time used so far, by it and by its children.
     pub(crate) fn cpu_time(&self) -> io::Result<Duration> {
         if !self.forks {
             return readings::cpu_time(self.group);
@@ -91,7 +91,7 @@ impl Process {
         Ok(total)
     }
 
-    /// Memory and fds of the process and its children.
+    /// Returns the memory and the fds of the process and its children.
     pub(crate) fn usage(&self) -> io::Result<Usage> {
         let mut usage = Usage::default();
         for pid in self.members()? {
@@ -114,7 +114,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nothing useful can be done about an error here: the group may be gone already.
+        // An error means that the group has already ended, and then there is nothing to do.
         let _ = killpg(self.group, Signal::SIGKILL);
         let _ = self.child.wait();
         while waitpid(Pid::from_raw(-self.group.as_raw()), None).is_ok() {}

@@ -1,4 +1,4 @@
-//! What the kernel says about processes and cores: `proc(5)`.
+//! Readings of processes and cores from the kernel: `proc(5)`.
 
 use std::fs;
 use std::io;
@@ -26,7 +26,7 @@ pub(crate) fn memory(pid: Pid) -> io::Result<Memory> {
     })
 }
 
-/// The number in a line such as `Rss:    1234 kB`.
+/// Returns the number in a line such as `Rss:    1234 kB`.
 fn kib_field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
@@ -38,13 +38,13 @@ pub(crate) fn open_fds(pid: Pid) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
 
-/// The CPU time of a process in nanoseconds, all threads, also those that ended:
+/// Returns the CPU time of a process in nanoseconds, for all threads, even those that ended:
 /// `clock_getcpuclockid(3)`.
 pub(crate) fn cpu_time(pid: Pid) -> io::Result<Duration> {
     Ok(clock_gettime(clock_getcpuclockid(pid)?)?.into())
 }
 
-/// The CPU time of a process's children that have ended and were waited for, in clock ticks.
+/// Returns the CPU time of a process's children that have ended and were waited for, in clock ticks.
 pub(crate) fn ended_children_cpu_time(pid: Pid) -> io::Result<Duration> {
     let fields = stat_fields(pid)?;
     let ticks = |index: usize| {
@@ -56,7 +56,7 @@ pub(crate) fn ended_children_cpu_time(pid: Pid) -> io::Result<Duration> {
     Ok(ticks_to_time(ticks(CUTIME) + ticks(CSTIME)))
 }
 
-/// The processes of one process group, by a look at all processes.
+/// Returns the processes of one process group, found among all processes.
 pub(crate) fn group_members(group: Pid) -> io::Result<Vec<Pid>> {
     let mut members = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -91,7 +91,7 @@ fn stat_fields(pid: Pid) -> io::Result<Vec<String>> {
     Ok(rest.split_whitespace().map(String::from).collect())
 }
 
-/// How long a core was busy since boot, with the work of all processes and the hypervisor's share.
+/// Returns how long a core was busy since boot, with the work of all processes and the hypervisor's share.
 pub(crate) fn core_busy_time(core: usize) -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/stat")?;
     let label = format!("cpu{core}");

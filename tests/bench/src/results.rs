@@ -1,4 +1,4 @@
-//! The figures of all rounds, and what they say together.
+//! The figures of all rounds, their medians and comparisons.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +8,7 @@ use crate::options::Plan;
 use crate::rows::{Better, Row};
 use crate::scenario::{Outcome, Scenario};
 
-/// Everything that was measured.
+/// All figures of a run.
 #[derive(Debug)]
 pub(crate) struct Results {
     pub(crate) columns: Vec<Column>,
@@ -30,7 +30,7 @@ pub(crate) struct Column {
     pub(crate) role: Role,
 }
 
-/// What a column counts as in the comparison.
+/// The part of a column in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Direct,
@@ -48,13 +48,13 @@ struct Figure {
 /// Ours beside the best peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Comparison {
-    /// Ours divided by the best peer; none when that says nothing.
+    /// Ours divided by the best peer; `None` if the ratio has no meaning.
     pub(crate) ratio: Option<f64>,
     pub(crate) verdict: Verdict,
     pub(crate) best_peer: String,
 }
 
-/// How ours does.
+/// The result of a comparison with the best peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Ahead,
@@ -111,7 +111,7 @@ impl Results {
         }
     }
 
-    /// The figures of all rounds, in their order.
+    /// Returns the figures of all rounds, in their order.
     pub(crate) fn values(&self, row: Row, column: usize) -> Vec<f64> {
         let figures = self
             .figures
@@ -120,12 +120,12 @@ impl Results {
         figures.iter().map(|figure| figure.value).collect()
     }
 
-    /// The median over the rounds.
+    /// Returns the median over the rounds.
     pub(crate) fn median(&self, row: Row, column: usize) -> Option<f64> {
         median(self.values(row, column))
     }
 
-    /// Whether the load held the figure down in most rounds.
+    /// Returns whether the load held the figure down in most rounds.
     pub(crate) fn is_held_down(&self, row: Row, column: usize) -> bool {
         let figures = self
             .figures
@@ -135,13 +135,13 @@ impl Results {
         self.columns[column].role != Role::Direct && 2 * full > figures.len()
     }
 
-    /// Whether the measurement behind a cell has failed, at least once.
+    /// Returns whether the measurement behind a cell has failed at least once.
     pub(crate) fn has_failed(&self, row: Row, column: usize) -> bool {
         let mut failed = self.failures.keys();
         failed.any(|(other, scenario)| *other == column && scenario.rows().contains(&row))
     }
 
-    /// What went wrong, one sentence for each column and scenario.
+    /// Returns the errors, one sentence for each column and scenario.
     pub(crate) fn failures(&self) -> Vec<String> {
         let sentence =
             |(&(column, scenario), (count, reason)): (&(usize, Scenario), &(u32, String))| {
@@ -151,12 +151,12 @@ impl Results {
         self.failures.iter().map(sentence).collect()
     }
 
-    /// The share of the two cores that other processes used while we measured.
+    /// Returns the share of the two cores that other processes used while we measured.
     pub(crate) fn foreign_share(&self) -> Option<f64> {
         median(self.foreign_shares.clone())
     }
 
-    /// Ours beside the best peer in one row.
+    /// Compares ours with the best peer in one row.
     pub(crate) fn compare(&self, row: Row) -> Option<Comparison> {
         let with_role = |role| {
             let columns = self.columns.iter().enumerate();
@@ -181,7 +181,7 @@ impl Results {
     }
 }
 
-/// Differences of 2 % or below the grain of the row are level.
+/// Compares two figures; a difference below 2 % or below the grain of the row is level.
 fn judge(row: Row, ours: f64, peer: f64) -> (Option<f64>, Verdict) {
     const LEVEL: f64 = 0.02;
     let spec = row.spec();

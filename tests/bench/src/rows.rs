@@ -32,7 +32,7 @@ pub(crate) enum Better {
     Less,
 }
 
-/// What a line says and how it is read.
+/// The title of a line and how to read it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spec {
     /// The name for `--only` and for JSON.
@@ -68,7 +68,7 @@ impl Row {
         Self::QueueTail,
     ];
 
-    /// What the line says.
+    /// Returns the properties of the line.
     pub(crate) fn spec(self) -> Spec {
         match self {
             Self::Bulk1 => more("bulk-1", "bulk, 1 connection, GB/s"),
@@ -105,12 +105,12 @@ impl Row {
         }
     }
 
-    /// Whether a word of `--only` means this line: its key or the beginning of it.
+    /// Returns whether a word of `--only` means this line: its key or the beginning of it.
     pub(crate) fn is_named_by(self, word: &str) -> bool {
         self.spec().key.starts_with(word)
     }
 
-    /// Whether a full load core would hold this figure down.
+    /// Returns whether a full load core would hold this figure down.
     pub(crate) fn is_bound_by_load(self) -> bool {
         matches!(
             self,

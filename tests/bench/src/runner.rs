@@ -40,13 +40,13 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Results> {
     Ok(results)
 }
 
-/// Each round begins with another subject, so that no subject always follows the same one.
+/// Returns the order of one round: each begins with another subject, so that no subject always follows the same one.
 fn order(count: usize, round: u32) -> impl Iterator<Item = usize> {
     let first = usize::try_from(round).unwrap_or(0);
     (0..count).map(move |index| (first + index) % count)
 }
 
-/// One line of progress.
+/// Prints one line of progress.
 fn report(
     round: u32,
     rounds: u32,

@@ -1,4 +1,4 @@
-//! The measurements: what is started, what is done, which rows come out.
+//! The measurements: the programs they start, the traffic they send, the rows they fill.
 
 mod rest;
 mod traffic;
@@ -14,7 +14,7 @@ use crate::rows::Row;
 use crate::upstream::{Service, Upstream};
 use crate::window::Spent;
 
-/// What is needed to measure one subject.
+/// The subject of a measurement and its surroundings.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
     pub(crate) subject: &'a Subject,
@@ -64,7 +64,7 @@ impl Scenario {
         Self::Queue,
     ];
 
-    /// The rows that come out.
+    /// Returns the rows that it measures.
     pub(crate) fn rows(self) -> &'static [Row] {
         match self {
             Self::Bulk1 => &[Row::Bulk1],
@@ -84,7 +84,7 @@ impl Scenario {
         }
     }
 
-    /// What the subject has to do.
+    /// Returns the work of the subject.
     pub(crate) fn job(self) -> Job {
         match self {
             Self::Queue => Job::Queue,

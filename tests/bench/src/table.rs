@@ -5,10 +5,10 @@ use crate::peers::Subject;
 use crate::results::{Comparison, Results, Role, Verdict};
 use crate::rows::{Better, Row};
 
-/// Below this share of foreign work the figures are worth something.
+/// Below this share of other programs the figures can be trusted.
 const QUIET: f64 = 0.05;
 
-/// The whole output of a run.
+/// Returns the whole output of a run.
 pub(crate) fn render(results: &Results, machine: &Machine) -> String {
     let mut text = header(results);
     for &row in &results.rows {
@@ -21,7 +21,7 @@ pub(crate) fn render(results: &Results, machine: &Machine) -> String {
     text
 }
 
-/// What can be measured, for `--list`.
+/// Returns the rows and columns that can be measured, for `--list`.
 pub(crate) fn list() -> String {
     let mut text = String::from("Rows:\n");
     for row in Row::ALL {
@@ -84,7 +84,7 @@ fn cell(results: &Results, row: Row, column: usize) -> String {
     match results.median(row, column) {
         Some(value) => number(value) + star,
         None if results.has_failed(row, column) => "failed".into(),
-        // It says nothing about this subject.
+        // The row has no meaning for this subject.
         None => "–".into(),
     }
 }
@@ -100,7 +100,7 @@ fn words(comparison: &Comparison) -> String {
     }
 }
 
-/// Three digits are as much as such a figure is worth; thousands are set apart.
+/// Formats a figure with three digits, because more would be noise; thousands are separated.
 fn number(value: f64) -> String {
     if value >= 999.5 {
         let digits = format!("{value:.0}");

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::http::{HeadCounter, RESPONSE};
 use crate::load::Poll;
 
-/// What the upstream does with its clients.
+/// The behaviour of the upstream towards its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     /// Sends back what it gets.
@@ -66,22 +66,22 @@ impl Upstream {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Bytes that the sink has read so far.
+    /// Returns the number of bytes that the sink has read so far.
     pub(crate) fn received(&self) -> u64 {
         self.counters.received.load(Ordering::Relaxed)
     }
 
-    /// Connections accepted so far.
+    /// Returns the number of connections accepted so far.
     pub(crate) fn accepted(&self) -> u64 {
         self.counters.accepted.load(Ordering::Relaxed)
     }
 
-    /// Connections that are open now.
+    /// Returns the number of connections that are open now.
     pub(crate) fn open(&self) -> u64 {
         let ended = self.counters.ended.load(Ordering::Acquire);
         self.accepted().saturating_sub(ended)
@@ -90,13 +90,13 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        // An error of the thread has shown itself as a failed measurement already.
+        // An error of the thread has already appeared as a failed measurement.
         let _ = self.stop.write(1);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// A listener that never makes a proxy wait, with `TCP_NODELAY` for all that it accepts.
+/// Creates a listener that never makes a proxy wait, with `TCP_NODELAY` for all that it accepts.
 fn listen(service: Service) -> io::Result<Socket> {
     const BACKLOG: i32 = 4096;
     const SMALL_BUFFER: usize = 64 * 1024;
@@ -107,7 +107,7 @@ fn listen(service: Service) -> io::Result<Socket> {
     )?;
     socket.set_tcp_nodelay(true)?;
     if service == Service::Ignore {
-        // Else the kernel takes megabytes for each stalled session before anything stalls.
+        // Otherwise the kernel buffers megabytes for each session before it stalls.
         socket.set_recv_buffer_size(SMALL_BUFFER)?;
     }
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -170,7 +170,7 @@ impl Server {
         }
     }
 
-    /// Takes what waits in the backlog: `accept4(2)`.
+    /// Accepts all pending connections: `accept4(2)`.
     fn accept(&mut self) -> io::Result<()> {
         loop {
             match self
@@ -204,7 +204,7 @@ impl Server {
         Ok(())
     }
 
-    /// Does one read and its answer; forgets the client at its end or its first error.
+    /// Reads once and answers; drops the client at its end or its first error.
     fn serve(&mut self, slot: usize) {
         let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) else {
             return;
@@ -224,11 +224,11 @@ impl Server {
     }
 }
 
-/// Each service: true as long as the client is there.
+/// Serves a client once; returns whether it is still connected.
 impl Client {
     fn echo(&self, buffer: &mut [u8]) -> io::Result<bool> {
         let count = (&self.socket).read(buffer)?;
-        // Fits the socket's buffer: the clients wait for each answer before they go on.
+        // The answer fits into the socket's buffer, because a client sends its next request only after it.
         (&self.socket).write_all(&buffer[..count])?;
         Ok(count > 0)
     }

@@ -11,7 +11,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 const POLL_PAUSE: Duration = Duration::from_millis(2);
 
-/// Waits until the condition holds; the error sentence names what did not come.
+/// Waits until the condition holds; the error names the condition that did not.
 pub(crate) fn until(
     what: &str,
     limit: Duration,
@@ -24,7 +24,7 @@ pub(crate) fn until(
             let sentence = format!("waited {} s for {what}", limit.as_secs());
             return Err(io::Error::new(io::ErrorKind::TimedOut, sentence));
         }
-        // Between two looks at a condition that has a deadline.
+        // Between two checks of a condition that has a deadline.
         thread::sleep(POLL_PAUSE);
     }
     Ok(())
@@ -39,7 +39,7 @@ pub(crate) fn pass(time: Duration) -> io::Result<()> {
         if left.is_zero() {
             return Ok(());
         }
-        // To let time pass is the purpose; in pieces, so that Ctrl-C is heard.
+        // Sleeps in pieces, so that Ctrl-C takes effect soon.
         thread::sleep(left.min(TICK));
     }
 }

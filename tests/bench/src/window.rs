@@ -18,7 +18,7 @@ pub(crate) struct Window<'a> {
     before: Clocks,
 }
 
-/// What a stretch of time cost.
+/// The costs of a stretch of time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
     pub(crate) time: Duration,
@@ -31,7 +31,7 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
-    /// Two stretches taken together.
+    /// Returns two stretches added together.
     pub(crate) fn plus(&self, other: &Self) -> Self {
         let time = self.time + other.time;
         let part = self.time.div_duration_f64(time);

@@ -7,11 +7,11 @@ use std::time::Instant;
 use nix::sys::epoll::EpollFlags;
 use socket2::Socket;
 
-use super::{PATIENCE, Poll, connect};
+use crate::load::{PATIENCE, Poll, connect};
 use crate::stop;
 use crate::wait::TICK;
 
-/// Connections that are made and closed, a fixed number of them under way at any time.
+/// Connections that are opened and closed, a fixed number of them in flight at any time.
 #[derive(Debug)]
 pub(crate) struct Churn {
     poll: Poll,
@@ -31,7 +31,7 @@ impl Churn {
         })
     }
 
-    /// Makes connections until `count` are done or the time is over, then lets the rest finish.
+    /// Opens connections until `count` are done or the time is over, then lets the rest finish.
     ///
     /// Returns how many were completed.
     pub(crate) fn run(&mut self, count: usize, end: Instant) -> io::Result<usize> {

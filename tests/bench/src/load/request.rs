@@ -1,4 +1,4 @@
-//! Requests and responses on connections that stay open; each has one request under way.
+//! Requests and responses on connections that stay open; each has one request in flight.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::EpollFlags;
 use socket2::Socket;
 
-use super::{PATIENCE, Poll, connect};
 use crate::http::{REQUEST, message_length};
+use crate::load::{PATIENCE, Poll, connect};
 use crate::stop;
 use crate::wait::TICK;
 
 const RESPONSE_LIMIT: usize = 4096;
 
-/// A set of clients that ask again as soon as they are answered.
+/// A set of clients; each sends its next request as soon as the response arrives.
 #[derive(Debug)]
 pub(crate) struct Clients {
     poll: Poll,
@@ -30,7 +30,7 @@ struct Client {
     received: Vec<u8>,
 }
 
-/// How long the answers took.
+/// The time between each request and its response.
 #[derive(Debug)]
 pub(crate) struct Latencies {
     sorted_nanoseconds: Vec<u32>,
@@ -63,7 +63,7 @@ impl Clients {
         })
     }
 
-    /// Asks and listens for a while; a proxy that stops answering is an error.
+    /// Sends requests and reads responses for a while; fails if the proxy stops answering.
     pub(crate) fn run_for(&mut self, time: Duration) -> io::Result<()> {
         self.last_answer = Instant::now();
         let end = self.last_answer + time;
@@ -83,7 +83,7 @@ impl Clients {
         }
     }
 
-    /// The answers since the last call.
+    /// Returns the latencies since the last call.
     pub(crate) fn take_latencies(&mut self) -> Latencies {
         let room = self.latencies.capacity();
         let mut taken = std::mem::replace(&mut self.latencies, Vec::with_capacity(room));
@@ -128,12 +128,12 @@ impl Client {
 }
 
 impl Latencies {
-    /// How many answers there were.
+    /// Returns the number of responses.
     pub(crate) fn count(&self) -> usize {
         self.sorted_nanoseconds.len()
     }
 
-    /// The time within which a share of the answers came, in microseconds.
+    /// Returns the time within which a share of the responses arrived, in microseconds.
     pub(crate) fn quantile_us(&self, numerator: usize, denominator: usize) -> f64 {
         let last = self.sorted_nanoseconds.len().saturating_sub(1);
         let nanoseconds = self.sorted_nanoseconds.get(last * numerator / denominator);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::EpollFlags;
 use socket2::Socket;
 
-use super::{Poll, connect};
+use crate::load::{Poll, connect};
 use crate::stop;
 use crate::wait::TICK;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::{Launch, Place};
+use crate::peers::{Launch, Place};
 
 /// Fills `{listen}`, `{port}` and `{upstream}` in; such a program must stay in the foreground.
 pub(super) fn launch(place: &Place<'_>, words: &[String]) -> io::Result<Launch> {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io;
 
-use super::{Job, Launch, Place, program};
 use crate::limits::session_capacity;
+use crate::peers::{Job, Launch, Place, program};
 
 /// How it moves bytes.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ const QUEUE: Setup = Setup {
     server: "maxconn 1",
 };
 
-/// What differs between the jobs.
+/// The parts of the configuration that differ between the jobs.
 struct Setup {
     mode: &'static str,
     options: &'static str,
@@ -56,7 +56,7 @@ fn relay(mode: Mode) -> Setup {
     }
 }
 
-/// TCP_NODELAY is its default.
+/// Returns its configuration; TCP_NODELAY is its default.
 fn config(place: &Place<'_>, setup: &Setup) -> String {
     let Setup {
         mode,

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Launch, Place, program};
 use crate::limits::session_capacity;
+use crate::peers::{Launch, Place, program};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
@@ -27,7 +27,7 @@ pub(super) fn launch(place: &Place<'_>, buffer_size: &str) -> io::Result<Launch>
     })
 }
 
-/// Two connections for each session, and some for itself; TCP_NODELAY is its default.
+/// Returns its configuration, with two connections for each session and some for itself; TCP_NODELAY is its default.
 fn config(place: &Place<'_>, buffer_size: &str) -> String {
     // Where the module is compiled in, there is no file to load.
     let load = if Path::new(MODULE).exists() {

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Job, Launch, Place, program};
+use crate::peers::{Job, Launch, Place, program};
 use crate::process::Process;
 use crate::wait;
 
-/// Where our programs are; one that is not measured need not be there.
+/// The paths of our programs; one that is not measured may be missing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs {
     pub(crate) relay: Option<PathBuf>,
@@ -28,7 +28,7 @@ impl Programs {
         }
     }
 
-    /// What they call themselves.
+    /// Returns the versions that they report.
     pub(super) fn version(&self) -> Option<String> {
         let paths = [&self.relay, &self.queue].into_iter().flatten();
         let versions: Vec<String> = paths
@@ -40,7 +40,7 @@ impl Programs {
 
 pub(super) fn launch(place: &Place<'_>, programs: &Programs) -> io::Result<Launch> {
     let path = programs.path(place.job);
-    let path = path.ok_or_else(|| io::Error::other("our program is not there"))?;
+    let path = path.ok_or_else(|| io::Error::other("this column has no program for this job"))?;
     let mut command = Command::new(path);
     if place.job == Job::Queue {
         command.args(["queue", "--framing", "http1"]);
@@ -55,7 +55,7 @@ pub(super) fn launch(place: &Place<'_>, programs: &Programs) -> io::Result<Launc
     })
 }
 
-/// The package that does a job, which is also the name of its program.
+/// Returns the package that does a job, which is also the name of its program.
 fn package(job: Job) -> &'static str {
     match job {
         Job::Relay => "stage4-proxy",
@@ -102,7 +102,7 @@ pub(crate) fn build(job: Job) -> io::Result<PathBuf> {
     path.ok_or_else(|| io::Error::other(format!("cargo did not say where {package} is")))
 }
 
-/// The path in cargo's message about a finished binary.
+/// Returns the path in cargo's message about a finished binary.
 fn executable(message: &str, package: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     let is_ours = message["target"]["name"] == package;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// Where servers are installed, although many PATHs lack it.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
 
-/// Looks for a program; the error says how to install it.
+/// Searches for a program; the error says how to install it.
 pub(super) fn find(program: &str, packages: &str) -> Result<(), String> {
     match locate(program) {
         Some(_) => Ok(()),
@@ -17,7 +17,7 @@ pub(super) fn find(program: &str, packages: &str) -> Result<(), String> {
     }
 }
 
-/// A command that runs a program from wherever it is.
+/// Creates a command that runs a program from the folder in which it was found.
 pub(super) fn command(program: &str) -> Command {
     Command::new(locate(program).unwrap_or_else(|| program.into()))
 }
@@ -31,12 +31,12 @@ fn locate(program: &str) -> Option<PathBuf> {
     places.find(|place| place.is_file())
 }
 
-/// The line in which a program names its version, wherever it prints it.
+/// Returns the line in which a program names its version, on stdout or stderr.
 pub(super) fn version(program: &str, flag: &str) -> Option<String> {
     version_line(command(program).arg(flag))
 }
 
-/// The same, for a program at a path.
+/// Returns the same line of a program at a path.
 pub(super) fn version_at(path: &Path, flag: &str) -> Option<String> {
     version_line(Command::new(path).arg(flag))
 }

@@ -1,6 +1,6 @@
 //! socat: a process for each session.
 
-use super::{Launch, Place, program};
+use crate::peers::{Launch, Place, program};
 
 pub(super) fn launch(place: &Place<'_>) -> Launch {
     let mut command = program::command("socat");

@@ -2,16 +2,16 @@
 
 use std::io;
 
-use super::{Bench, Outcome, WARM_UP};
 use crate::limits::idle_sessions;
 use crate::load::sessions;
 use crate::rows::Row;
+use crate::scenario::{Bench, Outcome, WARM_UP};
 use crate::upstream::Service;
 use crate::wait;
 use crate::window::Spent;
 
 impl Bench<'_> {
-    /// Memory and fds of sessions that do nothing, and what watching them costs.
+    /// Measures memory and fds of idle sessions, and the CPU time that they cost.
     pub(super) fn idle(&self) -> io::Result<Outcome> {
         const WATCHED: usize = 1_000;
         const WARM_UP_SESSIONS: usize = 8;
@@ -19,7 +19,7 @@ impl Bench<'_> {
         let address = arrangement.address();
         drop(sessions::open_idle(address, WARM_UP_SESSIONS)?);
         arrangement.wait_for_ends()?;
-        // The proxy gives back what it needed to start, or to close, a little later.
+        // The proxy frees the memory of starting and closing a little later.
         wait::pass(WARM_UP)?;
         let before = arrangement.usage()?;
 
@@ -47,13 +47,13 @@ impl Bench<'_> {
         })
     }
 
-    /// Memory of sessions with a stalled reader, and what waiting for it costs.
+    /// Measures the memory of sessions with a stalled reader, and the CPU time that they cost.
     pub(super) fn stalled(&self) -> io::Result<Outcome> {
         const SESSIONS: usize = 20;
         const WARM_UP_SESSIONS: usize = 4;
         let arrangement = self.arrange(Service::Ignore)?;
         let address = arrangement.address();
-        // They stay: what the proxy sets up once shall not be counted to the twenty.
+        // These stay open, so that one-time allocations of the proxy are not counted for the twenty.
         let first = sessions::open_stalled(address, WARM_UP_SESSIONS)?;
         let before = arrangement.usage()?;
         let held = sessions::open_stalled(address, SESSIONS)?;
@@ -76,7 +76,7 @@ impl Bench<'_> {
         })
     }
 
-    /// What the process takes before it has work.
+    /// Measures the memory of the process before it has work.
     pub(super) fn empty(&self) -> io::Result<Outcome> {
         const MIB: f64 = 1024.0 * 1024.0;
         let usage = self.arrange(Service::Echo)?.usage()?;

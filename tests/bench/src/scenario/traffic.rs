@@ -4,20 +4,20 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Bench, Outcome, WARM_UP};
 use crate::arrangement::Arrangement;
 use crate::load::bulk::Pump;
 use crate::load::connect::Churn;
 use crate::load::request::{Clients, Latencies};
 use crate::peers::Job;
 use crate::rows::Row;
+use crate::scenario::{Bench, Outcome, WARM_UP};
 use crate::upstream::Service;
 use crate::window::Spent;
 
 const GIGABYTE: f64 = 1e9;
 
 impl Bench<'_> {
-    /// As many bytes as go through some connections.
+    /// Measures the bytes that pass through some connections.
     pub(super) fn bulk(&self, connections: usize, rate: Row) -> io::Result<Outcome> {
         let arrangement = self.arrange(Service::Sink)?;
         let mut pump = Pump::connect(arrangement.address(), connections)?;
@@ -37,7 +37,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Requests on many connections that stay open.
+    /// Measures requests on many connections that stay open.
     pub(super) fn http(&self) -> io::Result<Outcome> {
         const CONNECTIONS: usize = 64;
         let arrangement = self.arrange(Service::Http)?;
@@ -55,7 +55,7 @@ impl Bench<'_> {
         })
     }
 
-    /// One request at a time, on one connection.
+    /// Measures one request at a time, on one connection.
     pub(super) fn round_trip(&self) -> io::Result<Outcome> {
         let arrangement = self.arrange(Service::Http)?;
         let (latencies, spent) = self.requests(&arrangement, 1)?;
@@ -66,9 +66,9 @@ impl Bench<'_> {
         })
     }
 
-    /// Requests of many clients that share one upstream connection.
+    /// Measures requests of many clients that share one upstream connection.
     ///
-    /// A proxy that opened a second one has not queued, and its figures would say nothing.
+    /// A proxy that opens a second one does not queue, and its figures would mean nothing.
     pub(super) fn queue(&self) -> io::Result<Outcome> {
         const CLIENTS: usize = 32;
         let arrangement = self.arrange_for(Job::Queue, Service::Http)?;
@@ -105,7 +105,7 @@ impl Bench<'_> {
         Ok((clients.take_latencies(), spent))
     }
 
-    /// Makes connections in episodes.
+    /// Measures new connections, in episodes.
     ///
     /// The side that closes first keeps its port in TIME-WAIT for a minute: the client towards the
     /// proxy, the proxy towards the upstream. Each episode therefore has a fresh proxy and a fresh
@@ -150,13 +150,13 @@ impl Bench<'_> {
     }
 }
 
-/// CPU time of the proxy for each unit of work, in seconds times `scale`.
+/// Returns the CPU time of the proxy for each unit of work, in seconds times `scale`.
 fn cpu_figure(row: Row, spent: &Spent, work: f64, scale: f64) -> Option<(Row, f64)> {
     let cpu = spent.proxy_cpu?.as_secs_f64();
     (work > 0.0).then_some((row, cpu * scale / work))
 }
 
-/// How many connections may follow each other between the same two addresses.
+/// Returns how many connections may follow each other between the same two addresses.
 ///
 /// `connect(2)` takes even ports first and looks at every one of them before it takes an odd one,
 /// so this stays below half of `ip_local_port_range` in `ip(7)`.

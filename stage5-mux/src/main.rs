@@ -1,4 +1,4 @@
-//! The stage5-mux program: options, queue, signals.
+//! The stage5-mux program: parses options, starts the queue, handles signals.
 
 use std::io;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ fn run_queue(options: options::QueueOptions) -> io::Result<()> {
     queue.wait()
 }
 
-/// Drains the queue at the first signal and ends it at the second.
+/// Drains the queue on the first signal and stops it on the second.
 fn stop_on_signals(control: Control) -> io::Result<()> {
     cli::on_signals(move |_, earlier| match earlier {
         0 => control.drain(),

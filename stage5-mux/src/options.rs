@@ -20,21 +20,21 @@ pub(crate) struct Options {
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// The command to run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Put many clients in a queue in front of one upstream connection: one request, one response,
-    /// the next
+    /// Queue the requests of many clients for one upstream connection: one exchange at a time
     ///
-    /// Prints `listening on ADDR:PORT` once it accepts. The first SIGTERM or SIGINT lets requests
-    /// that wait be answered (see --drain-timeout), the second ends everything at once.
+    /// Prints `listening on ADDR:PORT` once it accepts. After the first SIGTERM or SIGINT it stops
+    /// accepting and answers the requests that it has got (see --drain-timeout); the second one
+    /// closes everything at once.
     Queue(QueueOptions),
 }
 
 /// The options of `stage5-mux queue`.
 #[derive(Debug, Args)]
 pub(crate) struct QueueOptions {
-    /// Where clients come in; port 0 takes a free one
+    /// Address to accept clients on; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
@@ -42,7 +42,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
     upstream: Target,
 
-    /// How a request and a response are told apart from the next
+    /// Protocol that tells where requests and responses end
     #[arg(long, value_enum, default_value_t = FramingName::Http1)]
     framing: FramingName,
 
@@ -50,7 +50,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_enum, default_value_t = Prefer::Ipv6)]
     prefer: Prefer,
 
-    /// Requests that may wait; a further one is refused with 503
+    /// Requests in the queue; further ones are refused with 503
     #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
     max_queue: u32,
 
@@ -58,7 +58,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "SIZE", default_value = "64KiB")]
     max_head: Size,
 
-    /// Bytes of a request's body that are held; a larger one streams when its turn has come
+    /// Bytes of a request's body that are held; a larger body streams once the upstream is free
     #[arg(long, value_name = "SIZE", default_value = "1MiB")]
     max_body: Size,
 
@@ -66,12 +66,12 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "SIZE", default_value = "1MiB")]
     max_buffered: Size,
 
-    /// Time for a client to send a request, to ask again, and to go on while the upstream waits
-    /// for it
+    /// Time for a client to send a request, to send the next one, and to make progress while the
+    /// upstream waits for it
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time_limit)]
     client_timeout: Duration,
 
-    /// Time without a byte from or to the upstream while it owes a response; then 504
+    /// Time without a byte from or to the upstream during an exchange; then the client gets 504
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
     upstream_timeout: Duration,
 
@@ -79,7 +79,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
     connect_timeout: Duration,
 
-    /// Clients at the same time; further ones wait in the backlog
+    /// Clients at the same time; further ones wait in the listen backlog
     /// [default: what the limit of open files allows, at most 65536]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     max_connections: Option<u32>,
@@ -99,7 +99,7 @@ impl QueueOptions {
     ///
     /// # Errors
     ///
-    /// When the limit of open files cannot be read or raised.
+    /// Fails if the limit of open files cannot be read or raised.
     pub(crate) fn into_config(self) -> io::Result<Config> {
         let defaults = Limits::default();
         let limits = Limits {
@@ -126,7 +126,7 @@ impl QueueOptions {
 }
 
 /// A number of bytes such as `64KiB` or `1MiB`, above zero.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(usize);
 
 impl FromStr for Size {
@@ -152,7 +152,7 @@ impl FromStr for Size {
         match number.checked_mul(unit) {
             Some(0) => Err("a size must be above zero".to_owned()),
             Some(size) => Ok(Self(size)),
-            None => Err("this is more than the machine can address".to_owned()),
+            None => Err("the size does not fit into the address space".to_owned()),
         }
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_read_like_people_write_them() {
+    fn sizes_have_units() {
         let table = [
             ("1", 1),
             ("512B", 512),

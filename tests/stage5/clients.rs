@@ -1,4 +1,4 @@
-//! All kinds of clients: old ones, careful ones, real ones, and the one who watches.
+//! Clients of many kinds: HTTP/1.0, `Expect: 100-continue`, reqwest, curl, and the inspector's view of them.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use crate::support::{Mux, Site, ask, field, get, reply};
 
 #[test]
 fn e55_an_http_1_0_client_gets_no_chunks() {
-    let _test = Test::begin("HTTP/1.0 has no chunks: the end of the connection delimits.");
+    let _test = Test::begin("HTTP/1.0 has no chunks: the end of the connection delimits the body.");
     let site = Site::start(|peer, _| {
         peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;x\r\n!\r\n0\r\nT: 1\r\n\r\n");
         crate::support::Then::Next
@@ -30,7 +30,7 @@ fn e55_an_http_1_0_client_gets_no_chunks() {
 
 #[test]
 fn e55_a_client_that_asks_first_may_send_its_body() {
-    let _test = Test::begin("100-continue: the body is held here, so the answer is given here.");
+    let _test = Test::begin("The queue holds the body, so the queue answers Expect: 100-continue.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--max-body", "10"]);
     let client = mux.client();
@@ -58,7 +58,7 @@ fn e55_a_client_that_asks_first_may_send_its_body() {
 
 #[test]
 fn e55_reqwest_is_served() {
-    let _test = Test::begin("A real client, with its own connection pool.");
+    let _test = Test::begin("reqwest is a real client, with a connection pool of its own.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let url = format!("http://{}", mux.addr());
@@ -84,7 +84,7 @@ fn e55_reqwest_is_served() {
 
 #[test]
 fn e55_curl_is_served() {
-    let test = Test::begin("A real client from another family.");
+    let test = Test::begin("curl is a real client, with another HTTP implementation.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let url = format!("http://{}", mux.addr());
@@ -123,7 +123,7 @@ fn e55_curl_is_served() {
 
 #[test]
 fn e55_the_inspector_shows_who_waits_and_who_is_in_flight() {
-    let _test = Test::begin("One row for each client, the same upstream socket in all of them.");
+    let _test = Test::begin("One row for each client, and the same upstream socket in all rows.");
     let hand = harness::Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let clients: Vec<_> = (0..3).map(|_| mux.client()).collect();
@@ -153,9 +153,8 @@ fn e55_the_inspector_shows_who_waits_and_who_is_in_flight() {
 
 #[test]
 fn e55_more_clients_than_rows_wait_in_the_backlog() {
-    let _test = Test::begin(
-        "A full table leaves clients in the backlog and takes them when there is room.",
-    );
+    let _test =
+        Test::begin("A full table leaves clients in the backlog; accept them when a row is free.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--max-connections", "4"]);
     let first: Vec<_> = (0..4).map(|_| mux.client()).collect();
@@ -170,7 +169,11 @@ fn e55_more_clients_than_rows_wait_in_the_backlog() {
         assert_eq!(ask(client, &get("/again")).status(), "200");
     }
     let pauses = mux.routes()["totals"]["accept_pauses"].as_u64();
-    assert_eq!(pauses, Some(1), "one pause, however many turns it lasts");
+    assert_eq!(
+        pauses,
+        Some(1),
+        "one pause, however many turns of the loop it lasts"
+    );
     drop(first);
     assert_eq!(reply(&late).text(), "/late ");
 }

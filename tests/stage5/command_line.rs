@@ -1,4 +1,4 @@
-//! The command line: help, what is refused, and what the program says when it cannot start.
+//! The command line: help, invalid options, and the error of a program that cannot start.
 
 use harness::command_line::{self, FOREIGN};
 use harness::{Client, ClosedPort, Program, Test};
@@ -37,7 +37,7 @@ fn e53_help_is_complete() {
 
 #[test]
 fn e53_malformed_arguments_end_with_2() {
-    let _test = Test::begin("clap checks every argument before anything else happens.");
+    let _test = Test::begin("clap checks every option before the program does anything else.");
     command_line::refuses(
         &queue(),
         &[
@@ -59,7 +59,7 @@ fn e53_malformed_arguments_end_with_2() {
 
 #[test]
 fn e53_an_address_that_cannot_be_had_is_one_clear_sentence() {
-    let _test = Test::begin("The error of listen names the address; main ends with 1.");
+    let _test = Test::begin("The error of `listen` names the address; the exit code is 1.");
     let mux = Mux::start(Site::echo().addr(), &[]);
     let taken = mux.addr_text();
     let finished = command_line::cannot_start(&queue(), &["--listen", &taken], &[]);
@@ -86,7 +86,7 @@ fn e55_one_line_on_stdout_says_where() {
 
 #[test]
 fn e55_it_serves_on_ipv6() {
-    let _test = Test::begin("An address family is a detail.");
+    let _test = Test::begin("The queue works on IPv6 as on IPv4.");
     if ClosedPort::ipv6().is_none() {
         return;
     }

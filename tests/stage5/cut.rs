@@ -1,4 +1,4 @@
-//! Messages that come in pieces: every response and every request cut at every byte, a second one behind it.
+//! Messages that arrive in pieces: each response and each request is cut at every byte, with another one after it.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ fn e55_a_response_cut_anywhere_leaves_the_next_one_intact() {
 
 #[test]
 fn e55_a_request_cut_anywhere_leaves_the_next_one_intact() {
-    let _test = Test::begin("Keep what a read has brought until the request is complete.");
+    let _test = Test::begin("Keep the bytes of a read until the request is complete.");
     let requests = [
         ("GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "/a "),
         (
@@ -131,7 +131,7 @@ fn e55_what_has_no_length_ends_with_the_connection() {
     }
 }
 
-/// Leaves the queue time to read a piece alone. Nothing depends on it: pieces that come together must work as well.
+/// Gives the queue time to read one piece alone. No test depends on it: pieces that arrive together must work as well.
 fn a_moment() {
     be_busy(Duration::from_micros(200));
 }

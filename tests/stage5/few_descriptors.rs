@@ -1,4 +1,4 @@
-//! Too few file descriptors are a reason to wait, never to end or to spin.
+//! Too few file descriptors: the queue pauses accepting, and neither exits nor spins.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::{Mux, Site, ask, get, program, reply};
 #[test]
 fn e56_descriptors_that_run_out_are_waited_for() {
     let _test =
-        Test::begin("EMFILE leaves the client in the backlog: look again later, do not spin.");
+        Test::begin("EMFILE leaves the client in the backlog: try again later, do not spin.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let first: Vec<_> = (0..3).map(|_| mux.client()).collect();
@@ -37,7 +37,9 @@ fn e56_descriptors_that_run_out_are_waited_for() {
 
 #[test]
 fn e56_who_finds_no_descriptor_gets_that_of_the_next_who_goes() {
-    let _test = Test::begin("The bound follows the limit of open files, and a free row is used.");
+    let _test = Test::begin(
+        "The bound on clients follows the limit of open files, and a free row is used again.",
+    );
     let site = Site::echo();
     let program = Program::new(program())
         .args(["queue", "--listen", "127.0.0.1:0"])

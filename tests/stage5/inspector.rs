@@ -1,4 +1,4 @@
-//! What the queue says of itself: `/routes.json` and `/metrics`.
+//! The queue's own figures: `/routes.json` and `/metrics`.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
     }
     assert_eq!(view(&mux)["length"], 2);
     assert_eq!(in_flight(&mux), clients[0].local().to_string());
-    // A queue that does not move makes its first request wait longer and longer.
+    // While the exchange lasts, the first request in the queue waits longer and longer.
     let waited = || view(&mux)["longest_wait_ms"].as_u64() > Some(2);
     eventually_equal("the longest wait grows", &true, waited);
     let upstream = hand.next();
     for (number, client) in clients.iter().enumerate() {
-        eventually_equal("who is in flight", &client.local().to_string(), || {
+        eventually_equal("the client in flight", &client.local().to_string(), || {
             in_flight(&mux)
         });
         answer(&upstream, b"answer");
@@ -41,16 +41,13 @@ fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
     let after = view(&mux);
     assert_eq!(after["in_flight"], Value::Null);
     assert_eq!(after["longest_wait_ms"], 0);
-    assert_eq!(
-        after["wait"]["count"], 3,
-        "each turn is a wait that has ended"
-    );
+    assert_eq!(after["wait"]["count"], 3, "each exchange ends one wait");
     assert!(after["wait"]["sum_us"].as_u64() > Some(2000), "{after}");
 }
 
 #[test]
 fn e55_metrics_count_what_the_queue_has_served() {
-    let _test = Test::begin("The queue's numbers belong to the snapshot's totals.");
+    let _test = Test::begin("The queue's counters belong to the snapshot's totals.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     for number in 0..4 {

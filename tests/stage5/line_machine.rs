@@ -8,7 +8,7 @@ use stage5_mux::queue::line::{Line, LineRequests, LineResponses, Terminated};
 
 const MAX_LINE: usize = 20;
 
-/// Offers bytes to a reader as a client's connection does, and returns the requests that were found.
+/// Feeds bytes to a reader as a client's connection does, and returns the requests that it finds.
 fn requests_in(reader: &mut LineRequests, pieces: &[&[u8]]) -> Vec<String> {
     let (mut input, mut found) = (Vec::new(), Vec::new());
     for piece in pieces {
@@ -49,7 +49,7 @@ fn e51_a_request_is_a_line_however_it_was_cut() {
 
 #[test]
 fn e51_what_is_not_complete_is_not_taken() {
-    let _test = Test::begin("A partial line stays where it is, and nothing of it leaves.");
+    let _test = Test::begin("A partial line stays in the input, and no byte of it is sent.");
     let mut reader = Line::new(MAX_LINE).requests();
     assert!(!reader.is_inside());
     let mut request = Vec::new();
@@ -96,7 +96,7 @@ fn e51_a_line_has_a_bound() {
     assert_eq!(
         take(&too_long[..=MAX_LINE]),
         refused,
-        "no newline can help any more"
+        "a newline cannot make it shorter"
     );
 }
 
@@ -112,14 +112,17 @@ fn e51_the_last_line_needs_no_newline() {
     let summary = summary.expect("a request").expect("a request");
     expect_bytes("The request", b"last\n", &request);
     assert_eq!(summary.details, Terminated::No);
-    assert!(!summary.persistent, "nothing follows the end");
+    assert!(
+        !summary.persistent,
+        "no request follows the end of the input"
+    );
     let passage = answer(&summary, b"tsal\n");
     assert_eq!(
         passage.verbatim,
         0..4,
-        "no newline was asked, none is answered"
+        "a request without a newline gets a response without one"
     );
-    assert_eq!(passage.used, 5, "but the newline belongs to the response");
+    assert_eq!(passage.used, 5, "but the newline is a part of the response");
 }
 
 fn responses(summary: &Summary<Terminated>) -> LineResponses {
@@ -139,7 +142,7 @@ const WITH_NEWLINE: Summary<Terminated> = Summary {
 
 #[test]
 fn e51_a_response_is_one_line_and_no_more() {
-    let _test = Test::begin("What comes behind the newline is not this client's.");
+    let _test = Test::begin("Bytes after the newline are not for this client.");
     let keep = |client| Keep {
         upstream: true,
         client,
@@ -167,8 +170,9 @@ fn passage(used: usize, end: Option<Keep>) -> Passage {
 
 #[test]
 fn e51_a_response_that_broke_off_is_never_a_whole_one() {
-    let _test =
-        Test::begin("Who asked with a newline sees that it is missing; the other does not.");
+    let _test = Test::begin(
+        "A client that sent a newline sees that none came back; without one it cannot see it.",
+    );
     let last = Summary {
         persistent: false,
         details: Terminated::No,

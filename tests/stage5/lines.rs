@@ -1,4 +1,4 @@
-//! The circle closes: many clients in front of stage 1's server, which serves one connection at a time.
+//! The queue in front of stage 1's server: many clients share the one connection that it serves at a time.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -8,7 +8,7 @@ use stage1_server::{ListenOptions, listen, local_address, serve};
 
 use crate::support::Mux;
 
-/// Stage 1's server on a thread of its own, which ends with the test's process.
+/// Starts stage 1's server on a thread of its own, which ends with the test's process.
 fn stage1() -> SocketAddr {
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let listener = listen(any, &ListenOptions::default()).expect("a listener");
@@ -23,7 +23,7 @@ fn line_mux() -> Mux {
 
 #[test]
 fn e53_ten_clients_at_once_in_front_of_the_one_client_server() {
-    let _test = Test::begin("The server serves one connection at a time: so have one.");
+    let _test = Test::begin("The server serves one connection at a time, so open only one.");
     let mux = line_mux();
     let clients: Vec<_> = (0..10).map(|_| mux.client()).collect();
     let mut rng = Rng::for_test();
@@ -43,7 +43,7 @@ fn e53_ten_clients_at_once_in_front_of_the_one_client_server() {
 
 #[test]
 fn e53_the_conversations_of_stage_1_work_through_the_queue() {
-    let _test = Test::begin("A client should not notice the queue.");
+    let _test = Test::begin("A client must not see a difference between the queue and the server.");
     let mux = line_mux();
     for conversation in [
         lines::served,
@@ -59,7 +59,7 @@ fn e53_the_conversations_of_stage_1_work_through_the_queue() {
 
 #[test]
 fn e56_a_reset_in_the_middle_and_then_another_client() {
-    let _test = Test::begin("Who resets takes its request along, or its answer is dropped.");
+    let _test = Test::begin("If a client resets, forget its request, or drop the response to it.");
     lines::a_reset_and_then_another(line_mux().addr());
 }
 
@@ -102,7 +102,8 @@ fn e53_a_line_that_is_too_long_ends_its_client_only() {
 
 #[test]
 fn e56_a_lost_answer_ends_the_client_that_waits_for_it() {
-    let _test = Test::begin("Lines have no words for an error: only the end of the connection.");
+    let _test =
+        Test::begin("The line protocol has no error reply: only the end of the connection.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--framing", "line"]);
     let (first, second) = (mux.client(), mux.client());
@@ -121,8 +122,7 @@ fn e56_a_lost_answer_ends_the_client_that_waits_for_it() {
 
 #[test]
 fn e56_a_person_who_types_has_all_the_time_and_half_a_line_has_not() {
-    let _test =
-        Test::begin("An idle client of lines asks nothing; half a request waits for its end.");
+    let _test = Test::begin("An idle client is not closed; half a request has a deadline.");
     let mux = Mux::start(stage1(), &["--framing", "line", "--client-timeout", "1s"]);
     let (fresh, idle) = (mux.client(), mux.client());
     idle.send(b"ab\n");

@@ -1,4 +1,4 @@
-//! Exercises 5.4 and 5.5 through the library: what the fields of a head decide, and where a body ends.
+//! Exercises 5.4 and 5.5 through the library: the fields of a head, and the end of a body.
 
 use harness::Test;
 use stage5_mux::queue::framing::{
@@ -10,7 +10,7 @@ fn http1() -> Http1 {
     Http1::new("upstream.test".to_owned(), 64 * 1024, 1024 * 1024)
 }
 
-/// A request without a body, as the upstream gets it, and whether its client's connection goes on.
+/// Returns a request without a body as the upstream gets it, and whether its client's connection is kept.
 #[track_caller]
 fn rewritten(request: &str) -> (String, bool) {
     let mut out = Vec::new();
@@ -22,7 +22,7 @@ fn rewritten(request: &str) -> (String, bool) {
     (String::from_utf8(out).expect("text"), summary.persistent)
 }
 
-/// What becomes of a request with these field lines.
+/// Reads a request with these field lines.
 fn with_fields(fields: &str) -> Result<(), Refusal> {
     let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
     let taken = http1().requests().take(head.as_bytes(), &mut Vec::new());
@@ -41,7 +41,7 @@ fn e54_what_concerns_one_connection_ends_here() {
     let expected =
         "GET /a HTTP/1.1\r\nHost: x\r\nX-First: 1\r\nX-Last: 4\r\nVia: 1.1 stage5-mux\r\n\r\n";
     assert_eq!(request, expected);
-    assert!(persistent, "nobody said close");
+    assert!(persistent, "no option says close");
     let (request, _) = rewritten(
         "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Own: 1\r\nConnection: , ,x-own\r\n\r\n",
     );
@@ -56,7 +56,9 @@ fn e54_what_concerns_one_connection_ends_here() {
 
 #[test]
 fn e54_whether_a_client_s_connection_goes_on() {
-    let _test = Test::begin("HTTP/1.1 goes on unless told to close, HTTP/1.0 closes unless told.");
+    let _test = Test::begin(
+        "HTTP/1.1 keeps the connection unless told to close, HTTP/1.0 closes unless told to keep.",
+    );
     for (version, fields, goes_on) in [
         ("1.1", "", true),
         ("1.1", "Connection: close\r\n", false),
@@ -82,7 +84,7 @@ fn e54_whether_a_client_s_connection_goes_on() {
 
 #[test]
 fn e54_a_length_is_one_plain_number() {
-    let _test = Test::begin("Whatever another parser could read differently is refused.");
+    let _test = Test::begin("Refuse every length that another parser could read differently.");
     let bad = |fields: &str| {
         let refused = matches!(with_fields(fields), Err(Refusal::BadRequest(_)));
         assert!(refused, "{fields:?}: {:?}", with_fields(fields));
@@ -91,7 +93,7 @@ fn e54_a_length_is_one_plain_number() {
         assert_eq!(with_fields(&format!("Content-Length: {good}\r\n")), Ok(()));
     }
     let huge = with_fields("Content-Length: 18446744073709551616\r\n");
-    assert_eq!(huge, Err(Refusal::TooLarge), "more than can be counted");
+    assert_eq!(huge, Err(Refusal::TooLarge), "more than 64 bits");
     for value in ["", "+6", "-6", "6 6", "6,6", "6, 6", "0x6", "6.0", "six"] {
         bad(&format!("Content-Length: {value}\r\n"));
     }
@@ -146,7 +148,7 @@ fn responses_to(method: &str) -> Http1Responses {
     framing.responses(summary)
 }
 
-/// Offers a response byte by byte; returns how many bytes it has and what is kept, once it is complete.
+/// Feeds a response byte by byte; once it is complete, returns its length and the connections that are kept.
 fn end_of(method: &str, bytes: &[u8]) -> Result<Option<(usize, Keep)>, InvalidResponse> {
     let mut reader = responses_to(method);
     let (mut used, mut out) = (0, Vec::new());
@@ -162,7 +164,9 @@ fn end_of(method: &str, bytes: &[u8]) -> Result<Option<(usize, Keep)>, InvalidRe
 
 #[test]
 fn e55_how_long_a_response_is() {
-    let _test = Test::begin("HEAD, 204 and 304, chunks, a length, the end of the connection.");
+    let _test = Test::begin(
+        "In this order: HEAD, 204 and 304, chunks, a length, the end of the connection.",
+    );
     let chunked = "Transfer-Encoding: chunked\r\n";
     let five = "Content-Length: 5\r\n";
     let none = Some(0);
@@ -191,7 +195,7 @@ fn e55_how_long_a_response_is() {
 
 #[test]
 fn e55_what_has_no_length_ends_with_the_connection_and_only_cleanly() {
-    let _test = Test::begin("The end of the connection delimits; a break does not.");
+    let _test = Test::begin("A FIN delimits the body; a reset does not.");
     let mut reader = responses_to("GET");
     let taken = reader.take(b"HTTP/1.1 200 OK\r\n\r\nall of it", false, &mut Vec::new());
     assert_eq!(taken.map(|passage| passage.end), Ok(None));
@@ -203,7 +207,8 @@ const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 #[test]
 fn e55_chunks_end_where_they_say() {
-    let _test = Test::begin("Size, data, size, data, a size of 0, trailers, an empty line.");
+    let _test =
+        Test::begin("Chunks: size, data, size, data, a size of 0, trailers, an empty line.");
     for body in [
         "0\r\n\r\n",
         "5\r\nhello\r\n0\r\n\r\n",
@@ -228,7 +233,9 @@ fn e55_chunks_end_where_they_say() {
 
 #[test]
 fn e55_chunks_that_two_parsers_could_read_differently_are_refused() {
-    let _test = Test::begin("One parser is here, the other at the upstream: they must agree.");
+    let _test = Test::begin(
+        "Two parsers read the chunks, ours and the upstream's: refuse what they could read differently.",
+    );
     for body in [
         "\r\n",
         "g\r\n",

@@ -12,13 +12,14 @@ use crate::support::{Mux, Site, Then, get, ok, reply};
 
 /// How many messages are exchanged; the kernel acknowledges the first few at once in any case (`TCP_QUICKACK`, `tcp(7)`).
 const MESSAGES: usize = 40;
-/// Less than a delayed acknowledgement, and far more than the work.
+/// Shorter than a delayed acknowledgement, and far longer than the work takes.
 const LIMIT: Duration = Duration::from_millis(25);
 
 #[test]
 fn e55_an_upstream_that_writes_its_head_first_is_not_kept_waiting() {
-    let _test =
-        Test::begin("While the rest of a response is awaited, acknowledge at once what has come.");
+    let _test = Test::begin(
+        "Acknowledge the first piece of a response at once, or the second piece is delayed.",
+    );
     let site = Site::start(|peer, _| {
         peer.stream().set_nodelay(false).expect("an option");
         let response = ok(b"a body of its own segment");
@@ -33,8 +34,9 @@ fn e55_an_upstream_that_writes_its_head_first_is_not_kept_waiting() {
 
 #[test]
 fn e55_a_client_that_writes_its_head_first_is_not_kept_waiting() {
-    let _test =
-        Test::begin("While the rest of a request is awaited, acknowledge at once what has come.");
+    let _test = Test::begin(
+        "Acknowledge the first piece of a request at once, or the second piece is delayed.",
+    );
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();

@@ -1,4 +1,4 @@
-//! The way to the upstream: its name, its addresses, and the time that each of them may take.
+//! Connecting to the upstream: its name, its addresses, and the time limit of each address.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::{Mux, Site, Then, ask, get, ok, post, reply};
 
 #[test]
 fn e56_an_upstream_with_a_name_is_found_again_after_each_end() {
-    let _test = Test::begin("Look the name up on another thread, and go on with what it says.");
+    let _test = Test::begin("Look the name up on another thread, then try its addresses.");
     let site = Site::start(|peer, asked| {
         peer.send(&ok(asked.path().as_bytes()));
         Then::Close
@@ -24,7 +24,8 @@ fn e56_an_upstream_with_a_name_is_found_again_after_each_end() {
 
 #[test]
 fn e56_an_upstream_that_takes_no_connection_is_a_504_in_the_time_for_a_connect() {
-    let _test = Test::begin("A connect has a time limit of its own, and its end is no connection.");
+    let _test =
+        Test::begin("A connect has a time limit of its own; after it, try the next address.");
     let hole = BlackHole::start();
     let patient = Mux::start(hole.addr(), &["--connect-timeout", "1h"]);
     let prompt = Mux::start(hole.addr(), &["--connect-timeout", "1s"]);
@@ -45,7 +46,7 @@ fn e56_an_upstream_that_takes_no_connection_is_a_504_in_the_time_for_a_connect()
 
 #[test]
 fn e56_an_upstream_that_cannot_even_be_tried_is_a_502_for_everybody() {
-    let _test = Test::begin("A connect may fail at once, and then no event comes.");
+    let _test = Test::begin("If connect(2) fails at once, no event follows.");
     // To a broadcast address, connect(2) says ENETUNREACH itself.
     let mux = Mux::start("255.255.255.255:9", &[]);
     let clients = [mux.client(), mux.client()];
@@ -61,7 +62,9 @@ fn e56_an_upstream_that_cannot_even_be_tried_is_a_502_for_everybody() {
 
 #[test]
 fn e56_an_end_behind_an_answer_is_seen_before_the_next_request_leaves() {
-    let _test = Test::begin("The answer and the end come at once, and somebody waits already.");
+    let _test = Test::begin(
+        "The response and the FIN arrive together while another request is in the queue.",
+    );
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let (first, second) = (mux.client(), mux.client());

@@ -1,4 +1,4 @@
-//! Real upstreams: what a client gets through the queue is what it gets directly.
+//! Real upstreams: a client gets the same response through the queue and directly.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use harness::{Client, Rng, Test, Upstream};
 
 use crate::support::Mux;
 
-/// One request on a connection of its own; the answer's status line, fields and body.
+/// Sends one request on a new connection; returns the status line, the fields and the body of the response.
 fn answer(address: SocketAddr, request: &str) -> (String, BTreeMap<String, String>, Vec<u8>) {
     let client = Client::connect(address);
     client.send(request.as_bytes());
@@ -22,7 +22,7 @@ fn answer(address: SocketAddr, request: &str) -> (String, BTreeMap<String, Strin
     let fields = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        // Each connection has its own, and time passes.
+        // `Connection` differs for each connection, and `Date` for each second.
         .filter(|(name, _)| name != "connection" && name != "date")
         .collect();
     (status.unwrap_or_default(), fields, bytes[end..].to_vec())
@@ -67,7 +67,8 @@ fn compare_with_python(protocol: &str) {
 
 #[test]
 fn e55_python_with_http_1_1_answers_the_same_through_the_queue() {
-    let _test = Test::begin("Nobody should notice the queue.");
+    let _test =
+        Test::begin("A client must not see a difference between the queue and the upstream.");
     compare_with_python("HTTP/1.1");
 }
 
@@ -80,7 +81,7 @@ fn e55_python_with_http_1_0_closes_each_time_and_answers_the_same() {
 
 #[test]
 fn e55_clients_keep_their_connections_in_front_of_http_1_0() {
-    let _test = Test::begin("Each connection has its own persistence.");
+    let _test = Test::begin("Each connection has a persistence of its own.");
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("a.txt"), "content of a").expect("a file");
     let python = Upstream::python(folder.path());

@@ -1,4 +1,4 @@
-//! The one connection to the upstream: when it is used again, when not, and which requests may be sent once more.
+//! The connection to the upstream: when it is used again, and which requests may be sent a second time.
 
 use harness::{Hand, PATIENCE, Test, ensure, eventually, eventually_equal, sockets};
 
@@ -8,10 +8,10 @@ use crate::support::{
 
 #[test]
 fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
-    let _test = Test::begin("Look at a kept connection before you use it.");
+    let _test = Test::begin("Check a kept connection before you use it.");
     let site = Site::start(|peer, asked| {
         peer.send(&ok(asked.path().as_bytes()));
-        // It says nothing of closing, and closes.
+        // It closes without announcing it.
         Then::Close
     });
     let mux = Mux::start(site.addr(), &[]);
@@ -34,13 +34,14 @@ fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
 
 #[test]
 fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
-    let _test = Test::begin("No event has told of the end yet: one read before the request does.");
+    let _test =
+        Test::begin("The FIN may arrive before its event: one read before the request finds it.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let client = mux.client();
     let upstream = expect_served_by(&hand, &client, "/first");
     mux.stop();
-    // Both are there when the queue looks, the request first.
+    // Both have arrived when the queue polls, the request first.
     client.send(&post("/order", b"must not be lost"));
     let ours = upstream.remote();
     upstream.close();
@@ -54,7 +55,7 @@ fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
     assert_eq!(reply(&client).text(), "ordered");
 }
 
-/// An upstream that answers the first request of a connection and dies at the second, without a byte.
+/// An upstream that answers the first request of a connection and closes it at the second, without a byte.
 fn dies_at_the_second() -> Site {
     Site::start(|peer, asked| {
         if asked.number == 1 {
@@ -67,7 +68,7 @@ fn dies_at_the_second() -> Site {
 
 #[test]
 fn e56_a_post_is_never_sent_twice() {
-    let _test = Test::begin("Nobody knows whether the upstream has acted on it: do not repeat it.");
+    let _test = Test::begin("The upstream may have acted on the request: do not repeat it.");
     let site = dies_at_the_second();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
@@ -79,7 +80,7 @@ fn e56_a_post_is_never_sent_twice() {
 
 #[test]
 fn e56_an_idempotent_request_without_an_answer_is_sent_once_more() {
-    let _test = Test::begin("The connection died as the request left: try once more.");
+    let _test = Test::begin("The connection was lost as the request left: try once more.");
     let site = dies_at_the_second();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
@@ -91,12 +92,16 @@ fn e56_an_idempotent_request_without_an_answer_is_sent_once_more() {
     let never = Site::start(|_, _| Then::Close);
     let mux = Mux::start(never.addr(), &[]);
     assert_eq!(ask(&mux.client(), &get("/")).status(), "502");
-    assert_eq!(never.asked().len(), 2, "once more, and not for ever");
+    assert_eq!(
+        never.asked().len(),
+        2,
+        "one second attempt, and no third one"
+    );
 }
 
 #[test]
 fn e56_nothing_is_repeated_after_the_first_byte_of_an_answer() {
-    let _test = Test::begin("An answer had begun: the upstream has seen the request.");
+    let _test = Test::begin("A response has begun, so the upstream has got the request.");
     let site = Site::start(|peer, _| {
         peer.send(b"HTTP/1.1 2");
         Then::Close
@@ -108,7 +113,7 @@ fn e56_nothing_is_repeated_after_the_first_byte_of_an_answer() {
 
 #[test]
 fn e56_bytes_on_an_idle_connection_close_it() {
-    let _test = Test::begin("Watch the connection also while nobody uses it.");
+    let _test = Test::begin("Watch the connection while it is idle, too.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let client = mux.client();
@@ -120,7 +125,8 @@ fn e56_bytes_on_an_idle_connection_close_it() {
 
 #[test]
 fn e55_one_clients_close_never_closes_the_shared_connection() {
-    let _test = Test::begin("Connection is about one connection; each side has its own.");
+    let _test =
+        Test::begin("Connection concerns one connection, and the two sides have different ones.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     for (version, field_line, closes) in [
@@ -162,7 +168,7 @@ fn e55_one_clients_close_never_closes_the_shared_connection() {
 
 #[test]
 fn e55_an_upstream_that_says_close_is_reached_again() {
-    let _test = Test::begin("The upstream's own close ends this connection, not the client's.");
+    let _test = Test::begin("The upstream's `close` ends its own connection, not the client's.");
     let site = Site::start(|peer, asked| {
         let body = asked.path().as_bytes();
         let head = format!(
@@ -170,7 +176,7 @@ fn e55_an_upstream_that_says_close_is_reached_again() {
             body.len()
         );
         peer.send(&[head.as_bytes(), body].concat());
-        // It leaves the closing to us.
+        // It announces the close and leaves it to the queue.
         Then::Next
     });
     let mux = Mux::start(site.addr(), &[]);

@@ -1,4 +1,4 @@
-//! An HTTP upstream that watches the queue's promise: one request at a time.
+//! An HTTP upstream that checks the queue's promise: one request at a time.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -26,7 +26,7 @@ impl Asked {
     }
 }
 
-/// What the upstream does after a response.
+/// The next step of the upstream after a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Then {
     Next,
@@ -68,7 +68,7 @@ impl Site {
         })
     }
 
-    /// Returns what was asked so far.
+    /// Returns the requests so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         let asked = self.log.asked.lock();
         asked.unwrap_or_else(PoisonError::into_inner).clone()
@@ -102,7 +102,7 @@ fn serve(peer: &Peer, log: &Log, respond: &dyn Fn(&Peer, &Asked) -> Then) {
         guard
             .unwrap_or_else(PoisonError::into_inner)
             .push(asked.clone());
-        // Before the answer: once it has left, the next request may come at once.
+        // Before the response, because the next request may arrive as soon as it has left.
         expect_nothing_yet(peer.stream());
         log.in_flight.fetch_sub(1, Ordering::SeqCst);
         if respond(peer, &asked) == Then::Close {
@@ -165,7 +165,7 @@ fn read_chunks(stream: &TcpStream, kept: &mut Vec<u8>) -> Option<Vec<u8>> {
 fn read_more(stream: &TcpStream, kept: &mut Vec<u8>) -> Option<()> {
     let mut chunk = [0; 65_536];
     let mut stream = stream;
-    // Whatever ends the connection ends the script: the test sees it from the other side.
+    // Any end of the connection ends the script: the test sees it from the other side.
     let count = stream.read(&mut chunk).ok()?;
     kept.extend_from_slice(&chunk[..count]);
     (count > 0).then_some(())

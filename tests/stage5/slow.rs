@@ -1,4 +1,4 @@
-//! Slow clients: they wait for themselves, within bounds, and nobody waits for them longer than promised.
+//! Slow clients: each delays only itself, within a bound of memory and of time.
 
 use std::io::Read as _;
 use std::net::TcpStream;
@@ -30,8 +30,7 @@ fn large_site(large: &[u8]) -> Site {
 
 #[test]
 fn e56_a_slow_reader_with_room_for_its_response_holds_nobody() {
-    let _test =
-        Test::begin("Take the response from the upstream as fast as it comes, and keep it.");
+    let _test = Test::begin("Read the response as fast as the upstream sends it, and buffer it.");
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
     let mux = Mux::start(site.addr(), &["--max-buffered", "16MiB"]);
@@ -54,7 +53,8 @@ fn e56_a_slow_reader_with_room_for_its_response_holds_nobody() {
 
 #[test]
 fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
-    let _test = Test::begin("Memory has a bound, and so has everybody else's patience.");
+    let _test =
+        Test::begin("Buffered bytes have a bound; at the bound, the slow reader gets a deadline.");
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
@@ -62,7 +62,7 @@ fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
     let slow = Connect::new().receive_buffer(4096).to(mux.addr());
     slow.send(&get("/large"));
     let mut seen = slow.read_until(b"\r\n\r\n").len();
-    // One byte at a time is progress, but no pace.
+    // One byte at a time is progress, but too slow to catch up.
     let others = std::thread::scope(|scope| {
         let others = scope.spawn(|| {
             for _ in 0..10 {
@@ -79,9 +79,12 @@ fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
     assert!(others.is_ok(), "the others are served");
     let grown = proc::private_kib(mux.pid()).saturating_sub(before);
     ensure(grown < 4096, format!("The queue has grown by {grown} KiB."));
-    // A reset drops what was on its way, and a read may have swallowed the error itself.
+    // A reset drops the bytes in transit, and an earlier read may have consumed the error.
     let rest = slow.drain();
-    ensure(rest.end != End::TimedOut, "The slow reader is sent away.");
+    ensure(
+        rest.end != End::TimedOut,
+        "The slow reader must be disconnected.",
+    );
     ensure(
         seen as u64 + rest.digest.bytes < large.len() as u64,
         "It was not slow.",
@@ -90,7 +93,7 @@ fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
 
 #[test]
 fn e56_a_slow_reader_that_keeps_the_pace_gets_everything() {
-    let _test = Test::begin("Whoever takes its response steadily is not sent away.");
+    let _test = Test::begin("A client that reads its response steadily is not disconnected.");
     let large = Rng::for_test().bytes(10 * MIB);
     let site = large_site(&large);
     // Even on a busy machine a steady reader moves more in this time than all buffers hold.
@@ -104,13 +107,16 @@ fn e56_a_slow_reader_that_keeps_the_pace_gets_everything() {
     assert_eq!(Digest::of(&reply(&client).body), Digest::of(&large));
 }
 
-/// A response that is taken in parts: so many, of so many bytes. The queue holds more than one part, so it never catches up.
+/// A response that is read in parts: their number and their size. The queue holds more than one part, so the client
+/// never catches up.
 const PARTS: u32 = 200;
 const PART: usize = 24 * 1024;
 
 #[test]
 fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
-    let _test = Test::begin("A buffer's worth of bytes within the time limit buys the same again.");
+    let _test = Test::begin(
+        "A client that reads a buffer's worth of bytes in time gets the time limit again.",
+    );
     let large = Rng::for_test().bytes(20 * MIB);
     let site = large_site(&large);
     let limit = Duration::from_secs(2);
@@ -128,7 +134,7 @@ fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
     drop(client.read_until(b"\r\n\r\n"));
     let (begin, time) = (Instant::now(), scaled(limit).mul_f64(1.5));
     for part in 0..PARTS {
-        // Evenly, and longer than the limit.
+        // At even intervals, and for longer than the limit.
         eventually("the next part is due", PATIENCE, || {
             begin.elapsed() >= time * part / PARTS
         });
@@ -141,7 +147,7 @@ fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
 
 #[test]
 fn e56_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
-    let _test = Test::begin("Every wait has a deadline.");
+    let _test = Test::begin("Every wait for a client has a deadline.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
     let half = mux.client();
@@ -156,7 +162,7 @@ fn e56_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
 
 #[test]
 fn e56_idle_clients_cost_no_processor_time() {
-    let _test = Test::begin("Wait for events; do not ask again and again.");
+    let _test = Test::begin("Wait for events; do not poll in a loop.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let clients: Vec<_> = (0..20).map(|_| mux.client()).collect();
@@ -173,7 +179,7 @@ fn e56_idle_clients_cost_no_processor_time() {
 #[test]
 fn e56_2000_clients_leave_nothing_behind() {
     let _test =
-        Test::begin("Whoever goes takes its socket, its row and its place in the queue with it.");
+        Test::begin("When a client goes, free its socket, its row and its place in the queue.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     expect_service(&mux);
@@ -196,7 +202,9 @@ fn e56_2000_clients_leave_nothing_behind() {
 
 #[test]
 fn e56_whoever_takes_no_answers_is_not_asked_for_its_next_request() {
-    let _test = Test::begin("A client with an answer to take waits for itself, not in the queue.");
+    let _test = Test::begin(
+        "A client must read its last response before its next request joins the queue.",
+    );
     let site = large_site(&Rng::for_test().bytes(4 * MIB));
     let mux = Mux::start(
         site.addr(),
@@ -210,12 +218,15 @@ fn e56_whoever_takes_no_answers_is_not_asked_for_its_next_request() {
     }
     let asked = site.paths();
     let asked = asked.iter().filter(|path| *path == "/large").count();
-    ensure(asked < 10, format!("{asked} answers for nobody."));
+    ensure(
+        asked < 10,
+        format!("{asked} requests were sent whose responses are not read."),
+    );
 }
 
 #[test]
 fn e56_whoever_never_takes_its_answer_is_sent_away() {
-    let _test = Test::begin("An answer that is kept for a client needs an end, too.");
+    let _test = Test::begin("A response that is buffered for a client needs a deadline, too.");
     let site = large_site(&Rng::for_test().bytes(10 * MIB));
     let mux = Mux::start(
         site.addr(),
@@ -223,30 +234,30 @@ fn e56_whoever_never_takes_its_answer_is_sent_away() {
     );
     let never = Connect::new().receive_buffer(4096).to(mux.addr());
     never.send(&get("/large"));
-    eventually_equal("clients sent away", &Some(1), || {
+    eventually_equal("clients that timed out", &Some(1), || {
         mux.routes()["totals"]["timeouts"]["idle"].as_u64()
     });
     mux.wait_for("reading", 0);
     let seen = never.drain();
-    ensure(seen.end != End::TimedOut, "The connection has ended.");
+    ensure(seen.end != End::TimedOut, "The connection must end.");
     expect_service(&mux);
 }
 
 #[test]
 fn e56_a_head_that_comes_byte_by_byte_has_its_time_from_its_first_byte() {
-    let _test = Test::begin("A byte now and then must not hold a row for ever.");
+    let _test = Test::begin("A byte now and then must not keep a row forever.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
     let slow = mux.client();
     slow.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ");
-    eventually("the queue has had enough", PATIENCE, || {
+    eventually("the queue gives up", PATIENCE, || {
         slow.send(b"x");
         matches!(soon(&slow).peek(&mut [0]), Ok(1))
     });
     assert_eq!(reply(&slow).status(), "408");
 }
 
-/// Returns the stream for a look at what comes within a millisecond.
+/// Limits the next read to a millisecond and returns the stream.
 fn soon(client: &harness::Client) -> &TcpStream {
     let limit = Some(Duration::from_millis(1));
     let stream = &**client.stream();

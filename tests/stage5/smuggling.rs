@@ -15,7 +15,7 @@ fn status_of(client: &Client, bytes: &[u8]) -> String {
 
 #[test]
 fn e54_ambiguous_requests_are_refused_before_the_upstream_sees_them() {
-    let _test = Test::begin("When in doubt about where a request ends, refuse it.");
+    let _test = Test::begin("If it is not clear where a request ends, refuse it.");
     let fields = [
         "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 6\r\n",
@@ -124,7 +124,7 @@ fn e54_heads_have_a_bound() {
     assert_eq!(
         status_of(&mux.client(), &long[..64 * 1024]),
         "431",
-        "without waiting for its end"
+        "before the head ends"
     );
     let many = format!(
         "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
@@ -139,7 +139,8 @@ fn e54_heads_have_a_bound() {
 
 #[test]
 fn e54_what_needs_a_tunnel_cannot_share_the_queue() {
-    let _test = Test::begin("A tunnel would take the one connection away from everybody else.");
+    let _test =
+        Test::begin("A tunnel would take the shared connection away from all other clients.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let websocket = "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n\r\n";

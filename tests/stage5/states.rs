@@ -11,7 +11,7 @@ const UNREPEATABLE: Event = Event::Turn { repeatable: false };
 const KEPT: Event = Event::End { keep: true };
 const GONE: Event = Event::Abandoned { whole: true };
 
-/// Tells a new machine a story and returns its last action and its state.
+/// Feeds a list of events to a new machine; returns its last action and its state.
 fn after(story: &[Event]) -> (Action, State) {
     let (upstream, action) = played(story);
     (action, upstream.state())
@@ -41,7 +41,7 @@ const EXCHANGE: [Event; 6] = [
 
 #[test]
 fn e53_a_request_goes_through_all_states() {
-    let _test = Test::begin("Connect, send, wait for the head, relay, and be idle again.");
+    let _test = Test::begin("One exchange: connect, send, await the head, relay, be idle again.");
     let expected = [
         (Action::Connect, State::Connecting),
         (Action::Send, State::Sending),
@@ -77,7 +77,9 @@ fn e53_two_requests_are_never_in_flight() {
 
 #[test]
 fn e53_a_connection_is_kept_when_both_sides_are_through() {
-    let _test = Test::begin("Kept by the upstream is one thing, sent to the end another.");
+    let _test = Test::begin(
+        "Keep the connection only if the upstream keeps it and the whole request has left.",
+    );
     let closed = (Action::Close, State::Dead);
     let not_kept = Event::End { keep: false };
     let story = [&EXCHANGE[..5], &[not_kept]].concat();
@@ -94,7 +96,8 @@ fn e53_a_connection_is_kept_when_both_sides_are_through() {
 
 #[test]
 fn e53_bytes_that_nobody_asked_for_close_the_connection() {
-    let _test = Test::begin("Whatever comes while it is idle is not the next answer.");
+    let _test =
+        Test::begin("Bytes that arrive on an idle connection do not belong to the next response.");
     let story = [&EXCHANGE[..], &[Event::Bytes]].concat();
     assert_eq!(after(&story), (Action::Close, State::Dead));
     let next = [&story[..], &[TURN]].concat();
@@ -105,7 +108,9 @@ const CLOSED: Action = Action::Refuse(Refusal::BadGateway("the upstream closed t
 
 #[test]
 fn e56_a_lost_request_is_sent_once_more_if_that_does_no_harm() {
-    let _test = Test::begin("Nothing came back, it is idempotent, and it is the first attempt.");
+    let _test = Test::begin(
+        "Repeat a request if nothing came back, it is idempotent, and it is the first attempt.",
+    );
     let reuse = [&EXCHANGE[..], &[TURN]].concat();
     for (way, story) in [
         ("while it leaves", &reuse[..]),
@@ -129,13 +134,15 @@ fn e56_a_lost_request_is_sent_once_more_if_that_does_no_harm() {
     assert_eq!(
         after(&story),
         (Action::Close, State::Dead),
-        "nobody waits for it"
+        "its client has gone"
     );
 }
 
 #[test]
 fn e56_every_end_has_its_own_words() {
-    let _test = Test::begin("Lost, late, or in the middle of the answer: different things to say.");
+    let _test = Test::begin(
+        "Before the head: 502 or 504; after it: abort, so that the client sees the break.",
+    );
     let late = Action::Refuse(Refusal::UpstreamTimeout);
     let table = [
         (
@@ -165,7 +172,9 @@ fn e56_every_end_has_its_own_words() {
 
 #[test]
 fn e56_the_answer_for_a_client_that_has_gone_is_read_and_dropped() {
-    let _test = Test::begin("Its bytes must not meet the next client: read to the end, or close.");
+    let _test = Test::begin(
+        "An abandoned response must not reach the next client: read it to its end, or close.",
+    );
     for count in 2..6 {
         let gone = [&EXCHANGE[..count], &[GONE]].concat();
         let (upstream, action) = played(&gone);
@@ -174,20 +183,25 @@ fn e56_the_answer_for_a_client_that_has_gone_is_read_and_dropped() {
         let end = [&gone[..], &EXCHANGE[count..]].concat();
         assert_eq!(after(&end), (Action::Nothing, State::Idle), "{end:?}");
         let late = [&gone[..], &[Event::Expired]].concat();
-        assert_eq!(after(&late), (Action::Close, State::Dead), "nobody to tell");
+        assert_eq!(
+            after(&late),
+            (Action::Close, State::Dead),
+            "no client is left to tell"
+        );
         let partial = Event::Abandoned { whole: false };
         let cut = [&EXCHANGE[..count], &[partial]].concat();
         assert_eq!(
             after(&cut),
             (Action::Close, State::Dead),
-            "the rest of the request never comes"
+            "the rest of the request never arrives"
         );
     }
 }
 
 #[test]
 fn e56_a_connection_begun_for_somebody_who_has_gone_serves_the_next() {
-    let _test = Test::begin("Nothing has left yet: only the connection remains.");
+    let _test =
+        Test::begin("No byte has been sent, so the new connection can serve the next request.");
     let gone = [TURN, GONE];
     assert_eq!(after(&gone), (Action::Nothing, State::Connecting));
     assert!(played(&gone).0.is_free());

@@ -1,4 +1,4 @@
-//! How the queue ends.
+//! Shutdown: draining after the first signal, stopping after the second.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::support::{Mux, Site, answer, ask, field, get, reply};
 
 #[test]
 fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
-    let _test = Test::begin("SIGTERM: accept nobody more, answer who waits, then end.");
+    let _test =
+        Test::begin("SIGTERM: stop accepting, answer the requests in the queue, then exit.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let (idle, first, second) = (mux.client(), mux.client(), mux.client());
@@ -53,7 +54,7 @@ fn e56_clients_in_the_backlog_at_the_signal_are_served() {
 
 #[test]
 fn e56_a_second_signal_ends_it_at_once() {
-    let _test = Test::begin("Who asks twice does not want to wait.");
+    let _test = Test::begin("The second signal stops the queue at once.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--drain-timeout", "1h"]);
     let client = mux.client();
@@ -68,7 +69,7 @@ fn e56_a_second_signal_ends_it_at_once() {
 
 #[test]
 fn e56_the_drain_has_a_limit() {
-    let _test = Test::begin("Nobody waits for ever, not even to end.");
+    let _test = Test::begin("Draining has a deadline, too.");
     let hand = Hand::start();
     let [patient, prompt] = ["1h", "200ms"].map(|limit| {
         let mux = Mux::start(hand.addr(), &["--drain-timeout", limit]);
@@ -86,7 +87,7 @@ fn e56_the_drain_has_a_limit() {
 
 #[test]
 fn e56_a_pause_of_the_process_ends_nothing() {
-    let _test = Test::begin("epoll_wait says EINTR after SIGSTOP and SIGCONT: wait again.");
+    let _test = Test::begin("epoll_wait fails with EINTR after SIGSTOP and SIGCONT: wait again.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();

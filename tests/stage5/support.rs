@@ -1,4 +1,4 @@
-//! What the tests of stage 5 share: the queue, and HTTP by hand.
+//! Shared by the tests of stage 5: the running queue, and HTTP by hand.
 
 use std::fmt::Display;
 use std::ops::Deref;
@@ -16,7 +16,7 @@ pub(crate) fn program() -> PathBuf {
     harness::bin!("stage5-mux")
 }
 
-/// A running queue whose inspector can be asked.
+/// A running queue with its inspector.
 #[derive(Debug)]
 pub(crate) struct Mux {
     server: Server,
@@ -41,7 +41,7 @@ impl Mux {
         self.inspector
     }
 
-    /// Returns what `/routes.json` says.
+    /// Returns the content of `/routes.json`.
     #[track_caller]
     pub(crate) fn routes(&self) -> serde_json::Value {
         let body = self.inspector.body("/routes.json");
@@ -82,7 +82,7 @@ pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Plays the upstream's part of one exchange without a body: reads the head, answers with `body`, returns the head.
+/// Plays the upstream's part of one exchange: reads a head without a body, answers with `body`, returns the head.
 #[track_caller]
 pub(crate) fn answer(upstream: &Peer, body: &[u8]) -> Vec<u8> {
     let head = upstream.read_until(b"\r\n\r\n");
@@ -90,7 +90,7 @@ pub(crate) fn answer(upstream: &Peer, body: &[u8]) -> Vec<u8> {
     head
 }
 
-/// Lets a new connection of the upstream serve a client with `path` as the body, and returns the connection.
+/// Serves a client on a new connection of the upstream, with `path` as the body; returns the connection.
 #[track_caller]
 pub(crate) fn expect_served_by(hand: &Hand, client: &Client, path: &str) -> Peer {
     client.send(&get(path));

@@ -1,4 +1,4 @@
-//! Whose turn it is: one connection, one request at a time, first come, first served.
+//! The order of the queue: one connection, one request in flight, first come, first served.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::support::{
 
 #[test]
 fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
-    let _test = Test::begin("Take the next request only when the response before it is complete.");
+    let _test = Test::begin("Send the next request only when the response before it is complete.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     thread::scope(|scope| {
@@ -28,7 +28,7 @@ fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
                     let reply = ask(&client, &post(&path, &nonce));
                     assert_eq!(reply.status(), "200");
                     let expected = [path.as_bytes(), b" ", &nonce].concat();
-                    assert!(reply.body == expected, "{path} got the answer of another");
+                    assert!(reply.body == expected, "{path} got the response of another");
                 }
             });
         }
@@ -40,7 +40,7 @@ fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
 
 #[test]
 fn e55_50_clients_get_their_own_nonces_after_random_delays_and_of_random_sizes() {
-    let _test = Test::begin("Whoever is in flight gets the response, and nobody else.");
+    let _test = Test::begin("Only the client whose request is in flight gets the response.");
     let rng = Arc::new(Mutex::new(Rng::for_test()));
     let site = Site::start(move |peer, asked| {
         let (delay, size, cut) = {
@@ -69,7 +69,7 @@ fn e55_50_clients_get_their_own_nonces_after_random_delays_and_of_random_sizes()
                     let own = reply.body.chunks(32).all(|chunk| chunk == nonce);
                     assert!(
                         own && !reply.body.is_empty(),
-                        "client {number} got another's bytes"
+                        "client {number} got the bytes of another"
                     );
                 }
             });
@@ -80,7 +80,7 @@ fn e55_50_clients_get_their_own_nonces_after_random_delays_and_of_random_sizes()
 
 #[test]
 fn e55_requests_are_served_in_the_order_of_their_arrival() {
-    let _test = Test::begin("A queue: first come, first served.");
+    let _test = Test::begin("Requests leave the queue in the order in which they arrived.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let clients: Vec<_> = (0..6)
@@ -109,8 +109,9 @@ fn e55_requests_are_served_in_the_order_of_their_arrival() {
 
 #[test]
 fn e55_ten_pipelined_requests_keep_their_order_and_nobody_else_starves() {
-    let _test =
-        Test::begin("Bytes behind a request are the next request; one turn for each client.");
+    let _test = Test::begin(
+        "Bytes after a request are the next request; it joins at the end of the queue.",
+    );
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let (many, one) = (mux.client(), mux.client());
@@ -132,7 +133,7 @@ fn e55_ten_pipelined_requests_keep_their_order_and_nobody_else_starves() {
     assert_eq!(
         order[..3],
         ["/many/0", "/one", "/many/1"],
-        "one turn, then the next client"
+        "one exchange, then the next client"
     );
     assert_eq!(reply(&one).text(), "/one");
     for number in 0..10 {
@@ -142,7 +143,7 @@ fn e55_ten_pipelined_requests_keep_their_order_and_nobody_else_starves() {
 
 #[test]
 fn e55_a_client_that_goes_while_it_waits_is_forgotten() {
-    let _test = Test::begin("Nobody waits for the answer: do not ask.");
+    let _test = Test::begin("The client has gone before its request was sent: do not send it.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
     let (first, gone, last) = (mux.client(), mux.client(), mux.client());
@@ -192,7 +193,7 @@ fn e56_the_late_answer_of_a_client_that_has_gone_reaches_nobody() {
 
 #[test]
 fn e56_an_endless_answer_for_nobody_is_cut_off() {
-    let _test = Test::begin("What is drained for nobody needs a bound, too.");
+    let _test = Test::begin("A response that is read and dropped needs a bound, too.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-buffered", "100KiB"]);
     let (gone, next) = (mux.client(), mux.client());
@@ -210,7 +211,7 @@ fn e56_an_endless_answer_for_nobody_is_cut_off() {
         sent += 65_536;
         ensure(
             sent < 256 * MIB,
-            format!("{sent} bytes were read for nobody."),
+            format!("{sent} bytes were read and dropped."),
         );
     }
     let upstream = hand.next();
@@ -220,7 +221,9 @@ fn e56_an_endless_answer_for_nobody_is_cut_off() {
 
 #[test]
 fn e55_a_client_that_ends_its_output_still_gets_all_its_answers() {
-    let _test = Test::begin("A FIN says that no request follows, not that no answer is wanted.");
+    let _test = Test::begin(
+        "A FIN means that no further request follows; the client still wants its response.",
+    );
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();

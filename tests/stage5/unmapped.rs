@@ -1,4 +1,4 @@
-//! Why a queue: without one, responses on a shared connection belong to nobody in particular.
+//! Why a queue is needed: without one, a response on a shared connection cannot be assigned to a client.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,8 +8,8 @@ use harness::{Client, Gate, Scripted, Test};
 
 use crate::support::{Mux, Site, ask, get, ok};
 
-/// A multiplexer as the source document draws it: everybody's bytes go into one upstream connection, and whatever
-/// comes back goes to whoever has spoken last, because nothing in the bytes says better. For two clients.
+/// A multiplexer without a queue, for two clients: the bytes of both go into one upstream connection, and a response
+/// goes to the client that has sent last, because no byte of it names a client.
 fn naive_multiplexer(upstream: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -22,7 +22,7 @@ fn naive_multiplexer(upstream: SocketAddr) -> SocketAddr {
             let count = client.read(&mut chunk).expect("a request");
             shared.write_all(&chunk[..count]).expect("room");
             if let Some(earlier) = last.replace(client) {
-                // It keeps the earlier client's connection open and waits for an answer to send there.
+                // It keeps the earlier client's connection open, because a response for it may arrive.
                 std::mem::forget(earlier);
             }
         }
@@ -37,14 +37,16 @@ fn naive_multiplexer(upstream: SocketAddr) -> SocketAddr {
 
 #[test]
 fn e53_without_a_queue_a_response_reaches_the_wrong_client() {
-    let _test = Test::begin("HTTP/1.1 has no ids: only the order says whose response it is.");
-    let asked = Gate::new("the second request has come");
+    let _test = Test::begin(
+        "HTTP/1.1 has no ids: only the order tells which request a response belongs to.",
+    );
+    let asked = Gate::new("the second request has arrived");
     let waiting = asked.clone();
     let slow = Scripted::start("upstream", move |peer| {
         let first = peer.read_until(b"\r\n\r\n");
         drop(peer.read_until(b"\r\n\r\n"));
         waiting.open();
-        // The answer to the first request, and to that one only.
+        // It answers the first request only.
         let secret = if first.starts_with(b"GET /alice ") {
             "for alice"
         } else {
@@ -64,14 +66,13 @@ fn e53_without_a_queue_a_response_reaches_the_wrong_client() {
     assert_eq!(
         reply.text(),
         "for alice",
-        "bob reads what was meant for alice"
+        "bob reads the response for alice"
     );
 }
 
 #[test]
 fn e55_with_the_queue_each_response_reaches_its_client() {
-    let _test =
-        Test::begin("One request in flight: then the next response can only be its response.");
+    let _test = Test::begin("With one request in flight, the next response can only belong to it.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let (alice, bob) = (mux.client(), mux.client());

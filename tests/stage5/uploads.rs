@@ -1,4 +1,4 @@
-//! Requests that are too large to be held, or that stop half way.
+//! Uploads: requests that are too large to be held, or that stop halfway.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use harness::{Client, Digest, Hand, PATIENCE, Rng, Test, ensure, eventually, pro
 
 use crate::support::{MIB, Mux, Site, Then, expect_served_by, expect_service, get, ok, reply};
 
-/// Begins an upload of which only the first `sent` bytes come.
+/// Begins an upload of which only the first `sent` bytes are sent.
 fn begin_upload(mux: &Mux, length: usize, sent: usize) -> Client {
     let client = mux.client();
     let head = format!("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
@@ -20,7 +20,7 @@ fn e56_an_upload_that_stops_half_way_holds_nobody() {
     let _test = Test::begin("Queue a request when it is complete, not when it begins.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
-    // The second one will be too large to be held, but is not yet.
+    // The second one is too large to be held, but the bytes sent so far are not.
     let stuck = [100_000, 100_000_000].map(|length| {
         let stuck = mux.client();
         let head = format!("POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
@@ -43,7 +43,7 @@ fn e56_an_upload_that_stops_half_way_holds_nobody() {
 #[test]
 fn e56_a_large_upload_that_stops_half_way_has_a_deadline() {
     let _test =
-        Test::begin("What streams holds the upstream: give it a deadline, then close both.");
+        Test::begin("A streaming upload holds the upstream: give it a deadline, then close both.");
     let hand = Hand::start();
     let mux = Mux::start(
         hand.addr(),
@@ -66,7 +66,7 @@ fn e56_a_large_upload_that_stops_half_way_has_a_deadline() {
 #[test]
 fn e56_a_large_upload_streams_and_arrives_whole() {
     let _test =
-        Test::begin("What is too large to be held streams through, when its turn has come.");
+        Test::begin("A body that is too large to be held streams once its request is in flight.");
     let site = Site::start(|peer, asked| {
         peer.send(&ok(format!("{:?}", Digest::of(&asked.body)).as_bytes()));
         Then::Next
@@ -99,7 +99,7 @@ fn e56_a_large_upload_streams_and_arrives_whole() {
 
 #[test]
 fn e56_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
-    let _test = Test::begin("An upload and its answer may overlap; each has its own end.");
+    let _test = Test::begin("An upload and its response may overlap; each has an end of its own.");
     let hand = Hand::start();
     let mux = Mux::start(
         hand.addr(),
@@ -116,7 +116,7 @@ fn e56_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
 
 #[test]
 fn e56_an_upload_and_its_answer_may_overlap() {
-    let _test = Test::begin("Read from the upstream while you send to it.");
+    let _test = Test::begin("Read from the upstream while you send to it, or both sides block.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
     let client = begin_upload(&mux, 400_000, 2000);
@@ -140,8 +140,7 @@ fn e56_an_upload_and_its_answer_may_overlap() {
 
 #[test]
 fn e56_an_upload_whose_client_dies_closes_the_upstream_connection() {
-    let _test =
-        Test::begin("The upstream must not take the next request for the rest of this one.");
+    let _test = Test::begin("The upstream must not read the next request as the rest of this one.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
     let dying = begin_upload(&mux, 100_000, 5000);
@@ -154,7 +153,7 @@ fn e56_an_upload_whose_client_dies_closes_the_upstream_connection() {
 
 #[test]
 fn e56_an_upload_that_stalls_is_not_the_upstreams_fault() {
-    let _test = Test::begin("While the client owes bytes, the upstream is not late.");
+    let _test = Test::begin("While the client owes bytes of its upload, the upstream is not late.");
     let hand = Hand::start();
     let mux = Mux::start(
         hand.addr(),
@@ -175,7 +174,9 @@ fn e56_an_upload_that_stalls_is_not_the_upstreams_fault() {
 
 #[test]
 fn e56_an_upstream_that_takes_nothing_is_late_and_not_its_client() {
-    let _test = Test::begin("While the upstream takes nothing, the client cannot go on.");
+    let _test = Test::begin(
+        "While the upstream reads nothing, the client cannot go on, so it is not late.",
+    );
     let hand = Hand::start();
     let [client_limit, upstream_limit] =
         [1, 3].map(|seconds| harness::option(Duration::from_secs(seconds)));
@@ -199,12 +200,14 @@ fn e56_an_upstream_that_takes_nothing_is_late_and_not_its_client() {
 
 #[test]
 fn e56_a_broken_upload_is_a_400_and_ends_both_connections() {
-    let _test = Test::begin("What streams may turn out to be no request.");
+    let _test = Test::begin(
+        "A streaming body may turn out to be invalid: refuse it, and close the upstream.",
+    );
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-body", "1KiB"]);
     let broken = mux.client();
     let head = b"POST /broken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n";
-    // The bound is reached where the chunk ends, and what is wrong comes behind it.
+    // The bound is reached where the chunk ends, and the error follows it.
     broken.send(&[&head[..], &[b'x'; 1024], b"\r\nnot a size\r\n"].concat());
     assert_eq!(reply(&broken).status(), "400");
     broken.expect_eof();
@@ -228,7 +231,7 @@ fn e56_a_refusal_reaches_a_client_that_is_still_sending() {
 
 #[test]
 fn e56_an_upload_that_has_waited_for_its_turn_still_has_a_deadline() {
-    let _test = Test::begin("Nobody is late while it waits, and everybody may be late afterwards.");
+    let _test = Test::begin("A client's time limit pauses while its request is in the queue.");
     let hand = Hand::start();
     let mux = Mux::start(
         hand.addr(),
@@ -241,7 +244,7 @@ fn e56_an_upload_that_has_waited_for_its_turn_still_has_a_deadline() {
     stuck.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
     stuck.send(&[b'x'; 5000]);
     mux.wait_for("waiting", 1);
-    // It has come later, so the time of the others has passed when its own has.
+    // It came later than the others, so their time has passed when its own has.
     mux.client().expect_eof();
     upstream.send(&ok(b"first"));
     assert_eq!(reply(&first).text(), "first");
@@ -253,7 +256,9 @@ fn e56_an_upload_that_has_waited_for_its_turn_still_has_a_deadline() {
 
 #[test]
 fn e56_a_body_that_comes_steadily_is_not_late() {
-    let _test = Test::begin("A head has its time from its first byte, a body from its last one.");
+    let _test = Test::begin(
+        "The time limit of a head starts at its first byte, that of a body at its latest byte.",
+    );
     let site = Site::echo();
     let mux = Mux::start(
         site.addr(),

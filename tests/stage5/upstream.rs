@@ -1,4 +1,4 @@
-//! An upstream that misbehaves: who is told what, and what is never sent twice or to the wrong client.
+//! An upstream that misbehaves: the reply to the client, and what must never reach the wrong client.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use harness::{ClosedPort, Hand, PATIENCE, Test};
 
 use crate::support::{Mux, Site, Then, answer, ask, expect_service, field, get, ok, reply};
 
-/// Long enough for a loaded machine, and short enough to be prompt.
+/// Long enough for a busy machine, and short enough to be prompt.
 const PROMPT: Duration = Duration::from_secs(3);
 
 #[test]
@@ -22,7 +22,7 @@ fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
         assert_eq!(
             field(&reply.head, "connection"),
             None,
-            "the client may go on"
+            "the client's connection is kept"
         );
     }
     assert!(begin.elapsed() < PROMPT, "{:?}", begin.elapsed());
@@ -42,18 +42,18 @@ fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
 #[test]
 fn e56_a_name_without_address_is_a_502() {
     let _test = Test::begin("Resolve on another thread, and tell the client when it fails.");
-    // RFC 6761: nobody ever has a name under "invalid".
+    // RFC 6761 section 6.4: no name under "invalid" ever exists.
     let mux = Mux::start("no-such-host.invalid:80", &["--connect-timeout", "2s"]);
     for _ in 0..2 {
         let status = ask(&mux.client(), &get("/")).status().to_owned();
-        // Without a name server there is no answer at all, in time.
+        // Without a name server, the lookup runs into its time limit.
         assert!(["502", "504"].contains(&status.as_str()), "{status}");
     }
 }
 
 #[test]
 fn e56_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
-    let _test = Test::begin("An answer that comes too late must not meet the next request.");
+    let _test = Test::begin("A response that arrives too late must not answer the next request.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--upstream-timeout", "2s"]);
     let (first, second) = (mux.client(), mux.client());
@@ -70,7 +70,7 @@ fn e56_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
 
 #[test]
 fn e55_surplus_bytes_never_become_the_next_answer() {
-    let _test = Test::begin("Bytes that nobody asked for: close the connection.");
+    let _test = Test::begin("Bytes without a request: close the connection.");
     let site = Site::start(|peer, asked| {
         let twice = [ok(asked.path().as_bytes()), ok(b"poison")].concat();
         peer.send(&twice);
@@ -89,7 +89,7 @@ fn e55_surplus_bytes_never_become_the_next_answer() {
 
 #[test]
 fn e56_what_is_no_response_is_a_502() {
-    let _test = Test::begin("Do not pass on what you do not understand.");
+    let _test = Test::begin("Do not pass on a response that you cannot parse.");
     for response in [
         "SSH-2.0-x\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -129,7 +129,7 @@ fn e56_a_broken_off_response_is_no_complete_one() {
         let seen = client.read_to_end();
         assert!(seen.ends_with(b"half"), "{}", seen.escape_ascii());
     }
-    // An HTTP/1.0 client knows no chunks: only a reset tells it.
+    // An HTTP/1.0 client knows no chunks: only a reset shows that bytes are missing.
     let client = mux.client();
     client.send(b"GET /chunked HTTP/1.0\r\n\r\n");
     client.expect_reset();
@@ -137,7 +137,7 @@ fn e56_a_broken_off_response_is_no_complete_one() {
 
 #[test]
 fn e55_a_full_queue_is_a_503_with_retry_after() {
-    let _test = Test::begin("A queue without a bound only hides the overload.");
+    let _test = Test::begin("A queue without a bound hides the overload: refuse with 503.");
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &["--max-queue", "1"]);
     let (first, second, third) = (mux.client(), mux.client(), mux.client());
@@ -161,10 +161,10 @@ fn e55_a_full_queue_is_a_503_with_retry_after() {
     let head = upstream.read_until(b"\r\n\r\n");
     assert!(
         head.starts_with(b"GET /again "),
-        "what was refused is not asked"
+        "the refused request is not sent"
     );
     upstream.send(&ok(b"again"));
-    assert_eq!(reply(&third).text(), "again", "its connection has gone on");
+    assert_eq!(reply(&third).text(), "again", "its connection was kept");
 }
 
 #[test]

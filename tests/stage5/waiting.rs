@@ -1,4 +1,4 @@
-//! Exercise 5.2 through the library: whose turn it is.
+//! Exercise 5.2 through the library: the request queue.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ fn line_of(queue: &RequestQueue) -> Vec<u32> {
 
 #[test]
 fn e52_first_come_first_served() {
-    let _test = Test::begin("Who joins stands behind all others; the first one leaves first.");
+    let _test = Test::begin("A row joins at the end; the first row leaves first.");
     let (now, second) = (Instant::now(), Duration::from_secs(1));
     let mut queue = RequestQueue::new(10);
     assert_eq!((queue.take_first(), queue.is_empty()), (None, true));
@@ -31,14 +31,16 @@ fn e52_first_come_first_served() {
 
 #[test]
 fn e52_whoever_goes_leaves_no_gap() {
-    let _test = Test::begin("Leaving the first, the last, the middle: the line stays whole.");
+    let _test = Test::begin(
+        "A row may leave from the front, the end, or the middle: the list stays whole.",
+    );
     for gone in 0..5 {
         let mut queue = RequestQueue::new(10);
         for row in 0..5 {
             assert_eq!(queue.join(row, Instant::now()), Ok(()));
         }
         assert!(queue.leave(gone));
-        assert!(!queue.leave(gone), "it is not there any more");
+        assert!(!queue.leave(gone), "it has left already");
         assert_eq!(queue.since(gone), None);
         let rest: Vec<u32> = (0..5).filter(|&row| row != gone).collect();
         assert_eq!((line_of(&queue), queue.len()), (rest.clone(), 4));
@@ -47,12 +49,12 @@ fn e52_whoever_goes_leaves_no_gap() {
             assert_eq!(queue.take_first().map(|(row, _)| row), Some(row));
         }
     }
-    assert!(!RequestQueue::new(1).leave(1000), "nobody was ever there");
+    assert!(!RequestQueue::new(1).leave(1000), "no row has ever joined");
 }
 
 #[test]
 fn e52_a_queue_has_a_bound() {
-    let _test = Test::begin("As many wait as may; who leaves makes room.");
+    let _test = Test::begin("The queue holds `capacity` rows; a row that leaves makes room.");
     let now = Instant::now();
     let mut queue = RequestQueue::new(2);
     assert_eq!(queue.join(1, now), Ok(()));
@@ -66,7 +68,8 @@ fn e52_a_queue_has_a_bound() {
 
 #[test]
 fn e52_it_agrees_with_a_plain_queue() {
-    let _test = Test::begin("A list through an array does what a queue does, only faster.");
+    let _test =
+        Test::begin("A linked list in an array behaves like a VecDeque; only leaving is faster.");
     let (mut rng, now) = (Rng::for_test(), Instant::now());
     let (mut queue, mut model) = (RequestQueue::new(12), VecDeque::new());
     for _ in 0..20_000 {

@@ -1,40 +1,48 @@
-//! Where a message ends: the border between bytes and the queue.
+//! Framing: finds messages in a stream of bytes, and rewrites them for the other side.
 //!
 //! ```text
-//!   client's bytes ---> Requests::take  ---> the request as the upstream shall get it
-//!   upstream's bytes -> Responses::take ---> the response as the client shall get it
+//!   bytes of a client ────────> Requests::take  ──> the request for the upstream
+//!   bytes of the upstream ────> Responses::take ──> the response for the client
 //! ```
 //!
-//! A framing is free of I/O and of clocks. It is fed bytes in whatever pieces they come, and how
-//! they were cut never changes what comes out.
+//! A framing is free of I/O and of clocks. Its caller reads bytes in pieces of any size, and the
+//! cuts between the pieces never change the result.
 
 use std::fmt::Debug;
 use std::ops::Range;
 
-/// A way to find messages in a stream of bytes.
+/// A protocol whose requests and responses can be told apart.
+///
+/// The caller keeps one reader of requests for each client, and creates one reader of responses
+/// for each exchange:
+///
+/// 1. `requests()`, then [`Requests::take`] until a request is complete or the memory is full;
+/// 2. `responses(summary)` with the summary of that request, then [`Responses::take`] until
+///    [`Passage::end`] is set.
 pub trait Framing: Debug + Send + 'static {
-    /// What the response's reader must know of the request, beyond [`Summary`].
+    /// The properties of a request that the reader of its response needs, beyond [`Summary`].
     type Details: Copy + Debug + PartialEq + Send;
-    /// Finds requests, one reader for each client.
+    /// The reader of one client's requests.
     type Requests: Requests<Self::Details>;
-    /// Finds the end of a response, one reader for each request.
+    /// The reader of one response.
     type Responses: Responses;
 
     /// The name in logs and in the inspector.
     const NAME: &'static str;
-    /// Says whether a client may be sent away only because it asks nothing.
+    /// Whether idle clients are closed after a time limit.
     const CLOSES_IDLE: bool;
 
-    /// Makes the reader of a new client.
+    /// Creates the reader of a new client's requests.
     fn requests(&self) -> Self::Requests;
 
-    /// Makes the reader of the response to one request.
+    /// Creates the reader of the response to one request.
     fn responses(&self, summary: Summary<Self::Details>) -> Self::Responses;
 
-    /// Writes the reply that tells a client why it gets no response, in the protocol's own words.
+    /// Appends to `out` the reply that tells a client why it gets no response.
     ///
-    /// `summary` is absent when the request was not understood. Nothing is written when the
-    /// protocol has no words for it: then the client can only be reset.
+    /// `summary` is `None` if the request was not understood, and `closing` tells that the client's
+    /// connection ends after the reply. A protocol without such replies appends nothing: then
+    /// the caller can only reset the client.
     fn refuse(
         refusal: Refusal,
         summary: Option<Summary<Self::Details>>,
@@ -43,68 +51,71 @@ pub trait Framing: Debug + Send + 'static {
     );
 }
 
-/// What the reader of a response must know of its request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The properties of a request that matter until its response is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary<D> {
-    /// The request may be sent a second time when the first attempt had no answer at all.
+    /// The request may be sent again if no byte of a response has arrived.
     pub repeatable: bool,
-    /// The client's connection goes on after the response.
+    /// The client's connection is kept after the response.
     pub persistent: bool,
-    /// What only the framing understands.
+    /// Properties that only the framing understands.
     pub details: D,
 }
 
-/// Finds the requests in one client's bytes.
+/// Finds requests in one client's bytes.
 pub trait Requests<D>: Debug + Send {
-    /// Takes bytes from the front of `input` and appends to `request` what the upstream shall get.
+    /// Takes bytes from the front of `input` and appends the request for the upstream to `request`.
     ///
-    /// Bytes that were not taken are offered again, with more behind them.
+    /// The caller keeps the bytes that were not taken and passes them again, with more after them.
     ///
     /// # Errors
     ///
-    /// When the bytes are no request that can be served; nothing of them must reach the upstream.
+    /// Fails if the bytes are not a request that can be served. Then the caller must not send any
+    /// part of `request` to the upstream.
     fn take(&mut self, input: &[u8], request: &mut Vec<u8>) -> Result<Taken<D>, Refusal>;
 
-    /// Notes that the client sends nothing more; `rest` is what was not taken.
+    /// Notes that the client has sent FIN; `rest` holds the bytes that were not taken.
     ///
-    /// Returns the last request, when the end has completed one.
+    /// Returns the last request, if the end of the input has completed one.
     ///
     /// # Errors
     ///
-    /// When the input has ended in the middle of a request.
+    /// Fails if the input has ended in the middle of a request.
     fn end_of_input(
         &mut self,
         rest: &[u8],
         request: &mut Vec<u8>,
     ) -> Result<Option<Summary<D>>, Refusal>;
 
-    /// Says whether a request has begun that is not complete.
+    /// Returns whether a request has begun that is not complete.
     fn is_inside(&self) -> bool;
 
-    /// Goes on without a bound after [`Status::Full`]: from here on, somebody empties `request`.
+    /// Continues without a bound after [`Status::Full`], because from now on the caller empties
+    /// `request` after each call of `take`.
     fn stream(&mut self, request: &mut Vec<u8>);
 
-    /// Returns what to tell a client that waits for permission to send its body; once at most.
+    /// Returns the interim response for a client that waits for permission to send its body; at
+    /// most once for each request.
     fn take_interim(&mut self) -> Option<&'static [u8]>;
 }
 
-/// What [`Requests::take`] has done.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The result of [`Requests::take`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken<D> {
     /// The number of bytes that were taken from the front of the input.
     pub used: usize,
-    /// How far the request is.
+    /// The progress of the request.
     pub status: Status<D>,
 }
 
-/// How far a request is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The progress of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status<D> {
     /// More bytes are needed.
     Partial,
-    /// As much of it is held as may be; the rest has to stream.
+    /// As many bytes are held as allowed; the rest has to stream.
     Full(Summary<D>),
-    /// It is complete; the next byte belongs to the next request.
+    /// The request is complete; the next byte belongs to the next request.
     Complete(Summary<D>),
 }
 
@@ -112,12 +123,14 @@ pub enum Status<D> {
 pub trait Responses: Debug + Send {
     /// Takes bytes from the front of `input`.
     ///
-    /// What the client shall get is what was appended to `out`, and after it
-    /// `input[passage.verbatim]`. `closing` says that the client's connection will not go on.
+    /// The client gets the bytes that were appended to `out`, and after them
+    /// `input[passage.verbatim]`: a body that passes unchanged is not copied. `closing` tells that
+    /// the client's connection ends after the response.
     ///
     /// # Errors
     ///
-    /// When the bytes are no response: the connection they came on cannot be trusted any more.
+    /// Fails if the bytes are not a valid response. Then the caller closes the connection, because
+    /// the end of the response cannot be found.
     fn take(
         &mut self,
         input: &[u8],
@@ -125,26 +138,28 @@ pub trait Responses: Debug + Send {
         out: &mut Vec<u8>,
     ) -> Result<Passage, InvalidResponse>;
 
-    /// Says whether anything of the final response was handed out.
+    /// Returns whether a part of the final response was passed on.
     fn has_begun(&self) -> bool;
 
-    /// Notes that the upstream sends nothing more; `clean` says that it ended without an error.
+    /// Returns what the end of the connection means for the response.
+    ///
+    /// `clean` tells a FIN from an error.
     fn end_of_input(&self, clean: bool) -> Ending;
 }
 
-/// What [`Responses::take`] has done.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// The result of [`Responses::take`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passage {
     /// The number of bytes that were taken from the front of the input.
     pub used: usize,
-    /// The part of the input that goes to the client as it is.
+    /// The part of the input that goes to the client unchanged.
     pub verbatim: Range<usize>,
-    /// Set when the response is complete.
+    /// Set if the response is complete.
     pub end: Option<Keep>,
 }
 
-/// Which connections go on after a response.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The connections that are kept after a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// The upstream takes a further request on the same connection.
     pub upstream: bool,
@@ -152,53 +167,53 @@ pub struct Keep {
     pub client: bool,
 }
 
-/// What the end of the upstream's output means for a response.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The meaning of the end of the upstream's connection for a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The response was delimited by the end: it is complete.
+    /// The end of the connection delimits the response, so it is complete.
     Complete,
-    /// Bytes are missing, and the client can tell by itself.
+    /// Bytes are missing, and the client can see it.
     Truncated,
-    /// Bytes are missing, and the client would take the end for a good one.
+    /// Bytes are missing, but to the client an orderly close would look like a complete response.
     Hidden,
 }
 
-/// Why a client does not get what it has asked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+/// Why a client gets a reply of ours instead of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The request breaks the rules of the protocol.
+    /// The request breaks a rule of the protocol, or is ambiguous.
     #[error("bad request: {0}")]
     BadRequest(&'static str),
     /// The request did not arrive in time.
     #[error("the request took too long")]
     TooSlow,
-    /// The request has more bytes than can be counted.
+    /// The length of the request does not fit into 64 bits.
     #[error("the request is too large")]
     TooLarge,
-    /// The client has an expectation that is not known here.
+    /// The client has sent an `Expect` other than `100-continue`.
     #[error("the expectation is not known")]
     UnknownExpectation,
-    /// The head, or the line, is longer than it may be.
+    /// The head, or the line, is longer than its bound.
     #[error("the request's head is too large")]
     HeadTooLarge,
-    /// The request asks for what a shared connection cannot give.
+    /// The request needs a feature that a shared connection cannot offer.
     #[error("not possible: {0}")]
     NotPossible(&'static str),
-    /// The upstream cannot be reached, or its response is no response.
+    /// The upstream cannot be reached, or its response is not valid.
     #[error("bad gateway: {0}")]
     BadGateway(&'static str),
-    /// As many requests wait as may.
+    /// The queue holds `max_queue` requests already.
     #[error("the queue is full")]
     QueueFull,
     /// The upstream did not answer in time.
     #[error("the upstream took too long")]
     UpstreamTimeout,
-    /// The client speaks another version of the protocol.
+    /// The client speaks an unsupported version of the protocol.
     #[error("the version is not supported")]
     UnknownVersion,
 }
 
-/// The upstream has sent what is no response.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+/// The upstream has sent bytes that are not a valid response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the upstream's response is invalid: {0}")]
 pub struct InvalidResponse(pub &'static str);

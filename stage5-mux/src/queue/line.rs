@@ -1,12 +1,17 @@
-//! One line is a request, one line is the response: the service of stage 1.
+//! The framing of lines: one line is a request, one line is its response, as in stage 1.
 //!
-//! A last line without its newline is a request, too, when the client ends its input. The
-//! upstream must get a newline, because its input does not end; the client gets its answer
-//! without one, as it would from the server itself.
+//! ```text
+//!   request  = *( any byte but LF ) ( LF | end of the client's input )
+//!   response = *( any byte but LF ) LF
+//! ```
+//!
+//! A last line without its newline is a request, too, if the client ends its input. The upstream
+//! must get a newline, because its input goes on; the client gets the response without one, as
+//! stage 1's server would send it.
 
 use std::ops::Range;
 
-use super::framing::{
+use crate::queue::framing::{
     Ending, Framing, InvalidResponse, Keep, Passage, Refusal, Requests, Responses, Status, Summary,
     Taken,
 };
@@ -18,19 +23,19 @@ pub struct Line {
 }
 
 impl Line {
-    /// Makes a framing whose requests have at most `max_line` bytes before the newline.
+    /// Creates a framing whose requests have at most `max_line` bytes before the newline.
     #[must_use]
     pub fn new(max_line: usize) -> Self {
         Self { max_line }
     }
 }
 
-/// How a line has ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The end of a request line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terminated {
-    /// With a newline.
+    /// It ends with a newline.
     Yes,
-    /// With the end of the client's input.
+    /// It ends with the client's input.
     No,
 }
 
@@ -40,7 +45,7 @@ impl Framing for Line {
     type Responses = LineResponses;
 
     const NAME: &'static str = "line";
-    // A person may be typing.
+    // Because the client may be a human at a keyboard.
     const CLOSES_IDLE: bool = false;
 
     fn requests(&self) -> LineRequests {
@@ -57,6 +62,7 @@ impl Framing for Line {
         }
     }
 
+    /// Appends nothing: to the client, any line would look like the response.
     fn refuse(_: Refusal, _: Option<Summary<Terminated>>, _: bool, _: &mut Vec<u8>) {}
 }
 
@@ -64,7 +70,7 @@ impl Framing for Line {
 #[derive(Debug)]
 pub struct LineRequests {
     max_line: usize,
-    /// There is no newline before this place.
+    /// How far the input was searched: there is no newline before here.
     searched: usize,
 }
 
@@ -114,7 +120,7 @@ impl Requests<Terminated> for LineRequests {
     }
 }
 
-/// Whoever repeats a line must know what it means: nobody here does.
+/// A line is never sent again, because we cannot know whether that is safe.
 fn summary(terminated: Terminated) -> Summary<Terminated> {
     Summary {
         repeatable: false,
@@ -123,7 +129,7 @@ fn summary(terminated: Terminated) -> Summary<Terminated> {
     }
 }
 
-/// Passes one line on to a client.
+/// Finds the end of one response line.
 #[derive(Debug)]
 pub struct LineResponses {
     summary: Summary<Terminated>,

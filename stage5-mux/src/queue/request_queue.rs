@@ -1,19 +1,19 @@
-//! Whose turn it is: clients with a request, in the order in which their requests arrived.
+//! The request queue: clients with a request, in the order in which their requests arrived.
 //!
 //! ```text
-//!   first -> row 7 -> row 2 -> row 9 <- last        each at most once
+//!   first ──> row 7 <──> row 2 <──> row 9 <── last        each row at most once
 //! ```
 //!
-//! A list that runs through an array indexed by rows of the route table: joining, leaving from
-//! the middle and taking the first are a few assignments, and no memory is taken once every row
-//! was used.
+//! A doubly linked list inside an array that is indexed by rows of the route table. Joining,
+//! leaving from the middle and taking the first row are a few assignments each, and once every
+//! row was used, the queue allocates no memory.
 
 use std::time::Instant;
 
-/// A bounded line of rows, first come, first served.
+/// A bounded queue of rows, first come, first served.
 ///
-/// A row stands in it at most once, so a client has one turn and then joins again at the end: ten
-/// requests sent at once do not keep others waiting.
+/// A row is in it at most once, so a client joins again at the end after each exchange. Otherwise
+/// a client that sends ten requests at once would delay all others by ten exchanges.
 #[derive(Debug)]
 pub struct RequestQueue {
     places: Vec<Option<Place>>,
@@ -23,6 +23,7 @@ pub struct RequestQueue {
     capacity: usize,
 }
 
+/// The neighbours of a row in the queue.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     since: Instant,
@@ -30,12 +31,12 @@ struct Place {
     after: Option<u32>,
 }
 
-/// As many rows wait as may.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The error of [`RequestQueue::join`]: `capacity` rows wait already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
 
 impl RequestQueue {
-    /// Makes an empty queue for at most `capacity` rows.
+    /// Creates an empty queue for at most `capacity` rows.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
@@ -47,38 +48,38 @@ impl RequestQueue {
         }
     }
 
-    /// Returns how many rows wait.
+    /// Returns the number of rows in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Says whether nobody waits.
+    /// Returns whether the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Returns since when a row waits.
+    /// Returns when a row has joined, if it is in the queue.
     #[must_use]
     pub fn since(&self, row: u32) -> Option<Instant> {
         Some(self.place(row)?.since)
     }
 
-    /// Lists the rows, the next one first.
+    /// Iterates over the rows, from the first to the last.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         std::iter::successors(self.first, |&row| self.place(row)?.after)
     }
 
-    /// Puts a row at the end.
+    /// Appends a row.
     ///
     /// # Errors
     ///
-    /// When the queue is full.
+    /// Fails if the queue is full.
     ///
     /// # Panics
     ///
-    /// When the row waits already: a client has one turn only.
+    /// Panics if the row is in the queue already, because a client has one exchange at a time.
     pub fn join(&mut self, row: u32, now: Instant) -> Result<(), QueueFull> {
         assert!(self.place(row).is_none(), "row {row} waits already");
         if self.len == self.capacity {
@@ -99,7 +100,7 @@ impl RequestQueue {
         Ok(())
     }
 
-    /// Takes the first row out, and since when it has waited.
+    /// Removes the first row; returns it and when it has joined.
     pub fn take_first(&mut self) -> Option<(u32, Instant)> {
         let row = self.first?;
         let since = self.since(row)?;
@@ -107,7 +108,7 @@ impl RequestQueue {
         Some((row, since))
     }
 
-    /// Takes a row out, wherever it stands; says whether it was there.
+    /// Removes a row from any place; returns whether it was in the queue.
     pub fn leave(&mut self, row: u32) -> bool {
         let Some(place) = self.places.get_mut(row as usize).and_then(Option::take) else {
             return false;
@@ -129,7 +130,7 @@ impl RequestQueue {
         self.places.get(row as usize)?.as_ref()
     }
 
-    /// Makes `after` the successor of `before`, or the first.
+    /// Makes `after` the successor of `before`; without `before` it becomes the first row.
     fn link(&mut self, before: Option<u32>, after: Option<u32>) {
         match before {
             Some(before) => {
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "waits already")]
-    fn two_turns_at_once_are_a_bug() {
+    fn a_row_that_joins_twice_is_a_bug() {
         let mut queue = RequestQueue::new(8);
         for _ in 0..2 {
             let _ = queue.join(3, Instant::now());

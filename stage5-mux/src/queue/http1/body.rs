@@ -1,22 +1,26 @@
-//! Where the body of a message ends (RFC 9112 section 6).
+//! The body of a message: where it ends (RFC 9112 section 6).
 //!
 //! ```text
-//!   chunked:  size [;extension] CRLF data CRLF ... 0 [;extension] CRLF [trailer CRLF ...] CRLF
+//!   chunked-body = *chunk last-chunk *( field-line CRLF ) CRLF     RFC 9112 section 7.1
+//!   chunk        = size [ extension ] CRLF data CRLF
+//!   last-chunk   = 1*"0" [ extension ] CRLF
 //! ```
 //!
-//! The machine is told bytes and says what they are; it copies nothing. It is strict: what two
-//! parsers could read in two ways (a bare LF, white space in a size) is an error, because one
-//! parser is here and the other is the upstream.
+//! The machine is given bytes and returns what they are; it copies nothing. It is strict: anything
+//! that two parsers could read in two ways (a bare LF, white space in a size) is an error, because
+//! we are one of these parsers and the upstream is the other.
 
-/// The bytes of one line's extension, or of all trailers, that are tolerated.
+/// The most bytes of one chunk's extension.
 const MAX_EXTENSION: usize = 1024;
+
+/// The most bytes of all trailers.
 const MAX_TRAILERS: usize = 16 * 1024;
 
-/// More digits than a size has that fits into 63 bits.
+/// The most digits of a size: 60 bits, so that a size never overflows.
 const MAX_DIGITS: u8 = 15;
 
-/// The rest of a body.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The part of a body that has not arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     /// This many bytes.
     Length(u64),
@@ -26,19 +30,19 @@ pub(super) enum Body {
     UntilClose,
 }
 
-/// What the next bytes of a message are.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The meaning of the next bytes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     /// This many bytes of content.
     Content(usize),
-    /// This many bytes that only delimit.
+    /// This many bytes that only delimit the content.
     Framing(usize),
     /// The message has ended before the next byte.
     End,
 }
 
-/// What is wrong with a chunked body.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Why a chunked body is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkError {
     /// The size is no plain hexadecimal number.
     Size,
@@ -51,7 +55,7 @@ pub(super) enum ChunkError {
 }
 
 impl ChunkError {
-    /// Says the error in a few words.
+    /// Returns the error in a few words.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Size => "a chunk size is not a hexadecimal number",
@@ -63,7 +67,11 @@ impl ChunkError {
 }
 
 impl Body {
-    /// Says what the first bytes are; `None` when there are none and more have to come.
+    /// Returns the meaning of the first bytes, or `None` if there are none and the body goes on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not a valid chunked body.
     pub(super) fn step(&mut self, bytes: &[u8]) -> Result<Option<Piece>, ChunkError> {
         match self {
             Self::Length(0) | Self::Chunked(Chunks::Done) => Ok(Some(Piece::End)),
@@ -75,7 +83,7 @@ impl Body {
     }
 }
 
-/// Counts as many of `bytes` as `rest` still has room for.
+/// Subtracts from `rest` as many bytes as there are, and returns their number.
 fn take(rest: &mut u64, bytes: &[u8]) -> usize {
     let count = usize::try_from(*rest).map_or(bytes.len(), |rest| rest.min(bytes.len()));
     *rest -= count as u64;
@@ -85,17 +93,17 @@ fn take(rest: &mut u64, bytes: &[u8]) -> usize {
 /// A place in a chunked body.
 ///
 /// ```text
-///  Size -> Extension -> SizeEnd -> Data -> DataCr -> DataLf -> Size ...
-///                          | size 0
-///                          v
-///                   TrailerStart -> Trailer -> TrailerEnd -> TrailerStart
-///                          +------> LastLf -> Done
+///   Size ──> Extension ──> SizeEnd ──> Data ──> DataCr ──> DataLf ──> Size ...
+///                             │ size 0
+///                             ▼
+///                       TrailerStart ──> Trailer ──> TrailerEnd ──> TrailerStart
+///                             └────────> LastLf ──> Done
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunks {
     /// In the digits of a size.
     Size { digits: u8, size: u64 },
-    /// In what follows the size; `semicolon` says that it is an extension and not only space.
+    /// Between the size and its line end; `semicolon` tells an extension from white space.
     Extension {
         size: u64,
         length: usize,
@@ -109,7 +117,7 @@ pub(super) enum Chunks {
     DataCr,
     /// Before the LF after the data.
     DataLf,
-    /// At the beginning of a trailer, or of the last line.
+    /// At the beginning of a trailer or of the last line.
     TrailerStart { length: usize },
     /// In a trailer.
     Trailer { length: usize },
@@ -117,7 +125,7 @@ pub(super) enum Chunks {
     TrailerEnd { length: usize },
     /// Before the very last LF.
     LastLf,
-    /// Behind it.
+    /// After the last LF.
     Done,
 }
 
@@ -125,6 +133,7 @@ impl Chunks {
     /// The beginning of a chunked body.
     pub(super) const START: Self = Self::Size { digits: 0, size: 0 };
 
+    /// Returns the meaning of the first bytes, of which there is at least one.
     fn step(&mut self, bytes: &[u8]) -> Result<Piece, ChunkError> {
         if let Self::Data { rest } = self {
             let count = take(rest, bytes);
@@ -141,11 +150,11 @@ impl Chunks {
         Ok(Piece::Framing(used))
     }
 
-    /// Goes one byte of framing further, along the arrows of the picture.
+    /// Advances by one byte of framing, along the arrows of the picture.
     ///
     /// # Errors
     ///
-    /// When the byte is on no arrow. In the data and behind the end there is no framing.
+    /// Fails if no arrow leads on with this byte. Data and the end have no framing.
     fn next(self, byte: u8) -> Result<Self, ChunkError> {
         match self {
             Self::Size { digits, size } => in_size(digits, size, byte),

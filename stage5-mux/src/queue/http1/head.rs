@@ -1,44 +1,46 @@
-//! Where a head ends, and what its fields say about framing and connections.
+//! The head of a message: where it ends, and what its fields say about framing and connections.
 
 use std::mem::MaybeUninit;
 
 use httparse::Header;
 
-/// The most fields that a head may have.
+use crate::queue::http1::details::Version;
+
+/// The most fields of a head.
 pub(super) const MAX_FIELDS: usize = 128;
 
 /// Room for the fields of one head.
 pub(super) type Room<'a> = [MaybeUninit<Header<'a>>; MAX_FIELDS];
 
-/// Looks for the empty line that ends a head, in bytes that grow at the end.
+/// Finds the empty line that ends a head, in bytes that grow at the end.
 ///
-/// Every line must end in CR LF. A bare LF, which RFC 9112 section 2.2 lets a recipient accept,
+/// Every line must end in CR LF. RFC 9112 section 2.2 lets a recipient accept a bare LF, but that
 /// is where two parsers begin to disagree.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadFinder {
-    /// Where the head begins, after empty lines (RFC 9112 section 2.2 says to ignore them).
+    /// Where the head begins, after the empty lines that RFC 9112 section 2.2 says to ignore.
     begin: usize,
     /// Where the current line begins.
     line: usize,
-    /// There is no LF between the line's begin and here.
+    /// How far the bytes were searched: the current line has no LF before here.
     searched: usize,
 }
 
 /// Why no head is found.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoHead {
     /// A line ends in LF without CR.
     BareLineFeed,
-    /// It is longer than it may be.
+    /// The head is longer than `max` bytes.
     TooLarge,
 }
 
 impl HeadFinder {
-    /// Finds the head in `bytes`: its begin, and the end behind the empty line.
+    /// Finds the head in `bytes` and returns its begin and its end, after the empty line.
     ///
     /// # Errors
     ///
-    /// As soon as the bytes cannot become a head of at most `max` bytes.
+    /// Fails as soon as the bytes cannot become a head of at most `max` bytes.
     pub(super) fn find(
         &mut self,
         bytes: &[u8],
@@ -61,6 +63,7 @@ impl HeadFinder {
                 return Ok(Some((self.begin, next)));
             }
             if empty {
+                // An empty line before the head: skipped, but counted against `max`.
                 self.begin = next;
             }
             (self.line, self.searched) = (next, next);
@@ -72,52 +75,52 @@ impl HeadFinder {
         Ok(None)
     }
 
-    /// Says whether anything but empty lines is in `bytes`.
+    /// Returns whether anything but empty lines has arrived.
     pub(super) fn has_begun(&self) -> bool {
         self.searched > self.begin
     }
 }
 
-/// What the fields of a head say about framing and connections.
+/// The fields of a head that decide about framing and connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'a> {
     /// The number of bytes in the body.
     pub(super) content_length: Option<u64>,
     /// The body comes in chunks.
     pub(super) chunked: bool,
-    /// Where the client wants to go.
+    /// The value of `Host`.
     pub(super) host: Option<&'a [u8]>,
     /// `Connection: close`
     pub(super) close: bool,
     /// `Connection: keep-alive`
     pub(super) keep_alive: bool,
-    /// `Connection` names other fields, which concern this connection only.
+    /// `Connection` names other fields, which therefore concern this connection only.
     pub(super) nominates: bool,
-    /// Another protocol is asked for.
+    /// There is an `Upgrade` field, which asks for another protocol.
     pub(super) upgrade: bool,
     /// The value of `Expect`.
     pub(super) expect: Option<&'a [u8]>,
 }
 
 /// Why the fields of a head cannot be trusted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// They break the rules, or two parsers could understand them differently.
+    /// They break a rule, or two parsers could understand them differently.
     Bad(&'static str),
-    /// The body has a transfer coding that is not known here.
+    /// The body has a transfer coding other than `chunked`.
     UnknownCoding,
-    /// The body has more bytes than can be counted.
+    /// The length does not fit into 64 bits.
     TooLarge,
 }
 
-/// The fields that need attention.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The fields that a proxy treats in a special way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Connection,
     ContentLength,
     Expect,
     Host,
-    /// Concerns this connection only (RFC 9110 section 7.6.1) and is never passed on.
+    /// A field that concerns one connection only (RFC 9110 section 7.6.1) and is never passed on.
     HopByHop,
     Trailer,
     TransferEncoding,
@@ -126,7 +129,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// Recognises a field's name.
+    /// Recognises the name of a field, in upper or lower case.
     pub(super) fn of(name: &str) -> Self {
         let known: &[(&str, Self)] = match name.len() {
             2 => &[("te", Self::HopByHop)],
@@ -150,11 +153,11 @@ impl Name {
 }
 
 impl<'a> Fields<'a> {
-    /// Collects what the fields say.
+    /// Reads the fields of a head.
     ///
     /// # Errors
     ///
-    /// When they contradict each other, or repeat what must stand once.
+    /// Fails if two fields contradict each other, or if a field is repeated that must occur once.
     pub(super) fn collect(headers: &[Header<'a>]) -> Result<Self, Flaw> {
         let mut fields = Self::default();
         for header in headers {
@@ -170,13 +173,23 @@ impl<'a> Fields<'a> {
                 Name::Host | Name::HopByHop | Name::Trailer | Name::Other => {}
             }
         }
+        // RFC 9112 section 6.3 warns of request smuggling here.
         if fields.chunked && fields.content_length.is_some() {
             return Err(Flaw::Bad("both Content-Length and Transfer-Encoding"));
         }
         Ok(fields)
     }
 
-    /// Takes note of the options in a `Connection` field, in any case and in any order.
+    /// Returns whether the sender of these fields keeps its connection (RFC 9112 section 9.3).
+    pub(super) fn persist(&self, version: Version) -> bool {
+        match version {
+            _ if self.close => false,
+            Version::Http10 => self.keep_alive,
+            Version::Http11 => true,
+        }
+    }
+
+    /// Reads the options of a `Connection` field, in any order and in upper or lower case.
     fn connection(&mut self, value: &[u8]) {
         for option in options(value) {
             if option.eq_ignore_ascii_case(b"close") {
@@ -191,8 +204,8 @@ impl<'a> Fields<'a> {
 
     /// Accepts one number, in digits only.
     ///
-    /// RFC 9112 section 6.3 lets a recipient accept a repeated value that is the same; refusing
-    /// it harms nobody who is honest.
+    /// RFC 9112 section 6.3 lets a recipient accept the same value twice. We refuse it, because an
+    /// honest client does not repeat it.
     fn content_length(&mut self, value: &[u8]) -> Result<(), Flaw> {
         if self.content_length.is_some() {
             return Err(Flaw::Bad("more than one Content-Length"));
@@ -207,8 +220,8 @@ impl<'a> Fields<'a> {
 
     /// Accepts `chunked`, once and alone.
     ///
-    /// Where chunks are not the last coding, nobody can say where the body ends (RFC 9112 section
-    /// 6.3); where something comes before them, the body could not be understood.
+    /// If chunks are not the last coding, the body has no end that a recipient can find (RFC 9112
+    /// section 6.3); a coding before them is one that we cannot decode.
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Flaw> {
         if self.chunked {
             return Err(Flaw::Bad("more than one Transfer-Encoding"));
@@ -225,7 +238,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Copies a field to the next connection, unless a `Connection` field names it.
+/// Appends a field to `out`, unless a `Connection` field in `nominating` names it.
 pub(super) fn pass_on(header: &Header<'_>, nominating: Option<&[Header<'_>]>, out: &mut Vec<u8>) {
     if nominating.is_some_and(|headers| is_nominated(header.name, headers)) {
         return;
@@ -236,7 +249,7 @@ pub(super) fn pass_on(header: &Header<'_>, nominating: Option<&[Header<'_>]>, ou
     out.extend_from_slice(b"\r\n");
 }
 
-/// Says whether a `Connection` field names this one (RFC 9110 section 7.6.1).
+/// Returns whether a `Connection` field names this one (RFC 9110 section 7.6.1).
 fn is_nominated(name: &str, headers: &[Header<'_>]) -> bool {
     headers
         .iter()
@@ -245,6 +258,7 @@ fn is_nominated(name: &str, headers: &[Header<'_>]) -> bool {
         .any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
 }
 
+/// Splits a field that is a list (RFC 9110 section 5.6.1); empty elements are ignored.
 fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|&byte| byte == b',')

@@ -1,33 +1,46 @@
-//! The replies that we make ourselves (RFC 9110 section 15).
+//! The replies that the queue writes itself (RFC 9110 section 15).
 
 use std::io::Write as _;
 
-use super::Details;
 use crate::queue::framing::Refusal;
+use crate::queue::http1::details::{Details, Version};
 
-/// Writes the whole reply to `out`.
+/// Appends the whole reply to `out`.
+///
+/// A reply to a HEAD request announces the length of its text, but does not carry the text (RFC
+/// 9110 section 9.3.2).
 pub(super) fn write(refusal: Refusal, details: Option<Details>, closing: bool, out: &mut Vec<u8>) {
     let text = format!("{refusal}\n");
-    let connection = match details {
-        _ if closing => "Connection: close\r\n",
-        Some(details) if details.http10 => "Connection: keep-alive\r\n",
-        Some(_) | None => "",
-    };
-    let extra = if refusal == Refusal::QueueFull {
-        "Retry-After: 1\r\n"
-    } else {
-        ""
-    };
     let head_only = details.is_some_and(|details| details.head_only);
     let body = if head_only { "" } else { &text };
     // Writing to a Vec never fails.
     let _ = write!(
         out,
         "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-         {extra}{connection}\r\n{body}",
+         {}{}\r\n{body}",
         status(refusal),
         text.len(),
+        retry_after(refusal),
+        connection(details, closing),
     );
+}
+
+/// Returns the `Retry-After` field of a refusal that may be over in a second.
+fn retry_after(refusal: Refusal) -> &'static str {
+    if refusal == Refusal::QueueFull {
+        "Retry-After: 1\r\n"
+    } else {
+        ""
+    }
+}
+
+/// Returns the `Connection` field, if the client's version needs one.
+fn connection(details: Option<Details>, closing: bool) -> &'static str {
+    match details.map(|details| details.version) {
+        _ if closing => "Connection: close\r\n",
+        Some(Version::Http10) => "Connection: keep-alive\r\n",
+        Some(Version::Http11) | None => "",
+    }
 }
 
 fn status(refusal: Refusal) -> &'static str {

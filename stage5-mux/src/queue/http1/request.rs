@@ -1,21 +1,25 @@
 //! One client's requests: found, checked, rewritten, held.
 //!
 //! ```text
-//!            head complete              body complete
-//!   Head -----------------> Body -----------------------> Head
-//!     \________________________________________________/
-//!                      no body
+//!            head complete
+//!   Head ────────────────────> Body
+//!    ▲                          │
+//!    └──────────────────────────┘
+//!           body complete (at once if it has 0 bytes)
 //! ```
 
 use std::io::Write as _;
+use std::mem;
 use std::sync::Arc;
 
-use super::body::{Body, ChunkError, Piece};
-use super::head::{HeadFinder, NoHead};
-use super::rewrite::{announces_empty_body, rewrite};
-use super::{Details, Settings};
 use crate::queue::framing::{Refusal, Requests, Status, Summary, Taken};
+use crate::queue::http1::body::{Body, ChunkError, Piece};
+use crate::queue::http1::details::Details;
+use crate::queue::http1::head::{HeadFinder, NoHead};
+use crate::queue::http1::rewrite::{announces_empty_body, rewrite};
+use crate::queue::http1::settings::Settings;
 
+/// The interim response that lets a client send its body (RFC 9110 section 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Finds requests in a client's bytes.
@@ -25,35 +29,47 @@ pub struct Http1Requests {
     state: State,
 }
 
+/// The part of a request that comes next.
 #[derive(Debug)]
 enum State {
     Head(HeadFinder),
-    Body(Inside),
+    Body(BodyState),
 }
 
-/// The body of a request under way.
+/// A request whose head is complete and whose body is arriving.
 #[derive(Debug)]
-struct Inside {
+struct BodyState {
     summary: Summary<Details>,
+    /// The part of the body that has not arrived.
     rest: Body,
     form: Form,
-    /// Bytes of the body that were taken while nobody emptied `request`.
-    held: usize,
-    /// Somebody empties `request`: there is no bound any more.
-    streaming: bool,
-    /// The client waits for permission to send the body.
+    storage: Storage,
+    /// The client sent `Expect: 100-continue` and has not been told to continue.
     continue_due: bool,
 }
 
 /// How the body is sent to the upstream.
 #[derive(Debug)]
 enum Form {
-    /// As it comes; the head has its length.
+    /// As it arrives; the head has its length.
     Plain,
-    /// The head is not finished, because the length of these chunks is not known yet.
+    /// Collected here: the head is not finished, because the length of these chunks is not known.
     Gathering(Vec<u8>),
     /// In chunks of our own.
     Chunks,
+}
+
+/// Where the body goes while it arrives.
+///
+/// ```text
+///   Held ──── the request goes to the upstream ────> Streaming
+/// ```
+#[derive(Debug)]
+enum Storage {
+    /// It is held here, up to `max_body` bytes; the number counts the bytes held so far.
+    Held(usize),
+    /// It streams: the caller empties `request`, so `max_body` no longer applies.
+    Streaming,
 }
 
 impl Http1Requests {
@@ -64,8 +80,8 @@ impl Http1Requests {
         }
     }
 
-    /// Begins the body, once the head is complete.
-    fn begin(&mut self, head: &[u8], request: &mut Vec<u8>) -> Result<(), Refusal> {
+    /// Rewrites a complete head and begins with the body.
+    fn begin_body(&mut self, head: &[u8], request: &mut Vec<u8>) -> Result<(), Refusal> {
         let head = rewrite(head, &self.settings, request)?;
         let form = match head.body {
             Body::Chunked(_) => Form::Gathering(Vec::new()),
@@ -79,13 +95,12 @@ impl Http1Requests {
             }
             Body::UntilClose => return Err(Refusal::BadRequest("the body has no end")),
         };
-        self.state = State::Body(Inside {
+        self.state = State::Body(BodyState {
             summary: head.summary,
-            continue_due: head.expects_continue,
             rest: head.body,
             form,
-            held: 0,
-            streaming: false,
+            storage: Storage::Held(0),
+            continue_due: head.expects_continue,
         });
         Ok(())
     }
@@ -101,13 +116,13 @@ impl Requests<Details> for Http1Requests {
                     status: Status::Partial,
                 });
             };
-            self.begin(&input[begin..end], request)?;
+            self.begin_body(&input[begin..end], request)?;
             used = end;
         }
-        let State::Body(inside) = &mut self.state else {
+        let State::Body(body) = &mut self.state else {
             return Err(Refusal::BadRequest("the head is not complete"));
         };
-        let (count, status) = inside.take(&input[used..], self.settings.max_body, request)?;
+        let (count, status) = body.take(&input[used..], self.settings.max_body, request)?;
         if matches!(status, Status::Complete(_)) {
             self.state = State::Head(HeadFinder::default());
         }
@@ -136,35 +151,36 @@ impl Requests<Details> for Http1Requests {
     }
 
     fn stream(&mut self, request: &mut Vec<u8>) {
-        let State::Body(inside) = &mut self.state else {
+        let State::Body(body) = &mut self.state else {
             return;
         };
-        inside.streaming = true;
-        if let Form::Gathering(content) = &mut inside.form {
-            let content = std::mem::take(content);
+        body.storage = Storage::Streaming;
+        if let Form::Gathering(content) = &mut body.form {
+            let content = mem::take(content);
+            // The length of the rest is unknown, so the head announces chunks of our own.
             request.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
-            inside.form = Form::Chunks;
-            inside.append(&content, request);
+            body.form = Form::Chunks;
+            body.append(&content, request);
         }
     }
 
     fn take_interim(&mut self) -> Option<&'static [u8]> {
         match &mut self.state {
-            State::Body(inside) => std::mem::take(&mut inside.continue_due).then_some(CONTINUE),
+            State::Body(body) => mem::take(&mut body.continue_due).then_some(CONTINUE),
             State::Head(_) => None,
         }
     }
 }
 
-impl Inside {
-    /// Takes as much of the body as is there and may be held.
+impl BodyState {
+    /// Takes as much of the body as has arrived and may be held.
     fn take(
         &mut self,
         input: &[u8],
         max_body: usize,
         request: &mut Vec<u8>,
     ) -> Result<(usize, Status<Details>), Refusal> {
-        if self.waits_for_its_turn(max_body) {
+        if self.defers_permission(max_body) {
             return Ok((0, Status::Full(self.summary)));
         }
         let mut used = 0;
@@ -179,11 +195,9 @@ impl Inside {
                 }
                 Some(Piece::Framing(count)) => used += count,
                 Some(Piece::Content(count)) => {
-                    self.append(&next[..count], request);
+                    self.take_content(&next[..count], request);
                     used += count;
-                    self.held += count;
-                    self.continue_due = false;
-                    if !self.streaming && self.held >= max_body && self.rest != Body::Length(0) {
+                    if self.is_full(max_body) {
                         return Ok((used, Status::Full(self.summary)));
                     }
                 }
@@ -191,24 +205,43 @@ impl Inside {
         }
     }
 
-    /// Says whether the body is known to be too large to be held and its client waits for
-    /// permission: then the permission is given when the request's turn comes.
-    fn waits_for_its_turn(&self, max_body: usize) -> bool {
-        match self.rest {
-            Body::Length(length) => {
-                !self.streaming && self.continue_due && length > max_body as u64
+    fn take_content(&mut self, content: &[u8], request: &mut Vec<u8>) {
+        self.append(content, request);
+        if let Storage::Held(held) = &mut self.storage {
+            *held += content.len();
+        }
+        // A client that sends its body without waiting needs no permission (RFC 9110 section 10.1.1).
+        self.continue_due = false;
+    }
+
+    /// Returns whether the client asks for permission to send a body that cannot be held.
+    ///
+    /// The permission is then deferred until the request goes to the upstream: given now, it would
+    /// fill the memory with a part of a body whose rest cannot be read for a long time.
+    fn defers_permission(&self, max_body: usize) -> bool {
+        match (&self.storage, self.rest) {
+            (Storage::Held(_), Body::Length(length)) => {
+                self.continue_due && length > max_body as u64
             }
-            Body::Chunked(_) | Body::UntilClose => false,
+            (Storage::Streaming, _) | (_, Body::Chunked(_) | Body::UntilClose) => false,
         }
     }
 
-    /// Returns how many bytes to look at, so that the bound is exact; never none, because the end
-    /// of a body may still follow.
+    /// Returns how many bytes to look at, so that the bound is exact.
+    ///
+    /// The result is never 0, because the end of a body may follow its last byte.
     fn room(&self, max_body: usize) -> usize {
-        if self.streaming {
-            usize::MAX
-        } else {
-            max_body.saturating_sub(self.held).max(1)
+        match self.storage {
+            Storage::Streaming => usize::MAX,
+            Storage::Held(held) => max_body.saturating_sub(held).max(1),
+        }
+    }
+
+    /// Returns whether all of `max_body` is in use and the body goes on.
+    fn is_full(&self, max_body: usize) -> bool {
+        match self.storage {
+            Storage::Streaming => false,
+            Storage::Held(held) => held >= max_body && self.rest != Body::Length(0),
         }
     }
 
@@ -216,6 +249,7 @@ impl Inside {
         match &mut self.form {
             Form::Plain => request.extend_from_slice(content),
             Form::Gathering(gathered) => gathered.extend_from_slice(content),
+            // A chunk of size 0 would end the body.
             Form::Chunks if content.is_empty() => {}
             Form::Chunks => {
                 // Writing to a Vec never fails.
@@ -238,6 +272,7 @@ impl Inside {
     }
 }
 
+/// Appends the field that frames the body, and the empty line.
 fn end_head(length: u64, request: &mut Vec<u8>) {
     // Writing to a Vec never fails.
     let _ = write!(request, "Content-Length: {length}\r\n\r\n");

@@ -1,13 +1,21 @@
 //! The response to one request: its head rewritten, its body passed on, its end found.
+//!
+//! ```text
+//!            final head                       interim head (1xx)
+//!   Head ───────────────> Body         Head ────────────────────> Head
+//! ```
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use httparse::{Header, Response};
+use httparse::{Header, ParserConfig, Response};
 
-use super::Details;
-use super::body::{Body, ChunkError, Chunks, Piece};
-use super::head::{Fields, Flaw, HeadFinder, MAX_FIELDS, Name, NoHead, Room, pass_on};
 use crate::queue::framing::{Ending, InvalidResponse, Keep, Passage, Responses, Summary};
+use crate::queue::http1::body::{Body, ChunkError, Chunks, Piece};
+use crate::queue::http1::details::{Details, Version};
+use crate::queue::http1::head::{
+    Fields, Flaw, HeadFinder, MAX_FIELDS, Name, NoHead, Room, pass_on,
+};
 
 /// Finds the end of one response.
 #[derive(Debug)]
@@ -17,19 +25,29 @@ pub struct Http1Responses {
     state: State,
 }
 
+/// The part of a response that comes next.
 #[derive(Clone, Copy, Debug)]
 enum State {
     Head(HeadFinder),
-    Body(Inside),
+    Body(BodyState),
 }
 
-/// The body of a response under way.
+/// A response whose final head is complete and whose body is arriving.
 #[derive(Clone, Copy, Debug)]
-struct Inside {
+struct BodyState {
+    /// The part of the body that has not arrived.
     rest: Body,
+    form: Form,
     keep: Keep,
-    /// The chunks are taken apart, because the client does not know them.
-    unchunked: bool,
+}
+
+/// How the body is passed on to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Unchanged.
+    Verbatim,
+    /// Without its chunks, because an HTTP/1.0 client does not know them.
+    Unchunked,
 }
 
 impl Http1Responses {
@@ -41,17 +59,17 @@ impl Http1Responses {
         }
     }
 
-    /// Reads heads up to the final one; `None` while that one is not complete.
+    /// Reads heads up to the final one; returns no body while the final head is not complete.
     fn take_heads(
         &mut self,
         input: &[u8],
         closing: bool,
         out: &mut Vec<u8>,
-    ) -> Result<(usize, Option<Inside>), InvalidResponse> {
+    ) -> Result<(usize, Option<BodyState>), InvalidResponse> {
         let mut used = 0;
         loop {
             let finder = match &mut self.state {
-                State::Body(inside) => return Ok((used, Some(*inside))),
+                State::Body(body) => return Ok((used, Some(*body))),
                 State::Head(finder) => finder,
             };
             let Some((begin, end)) = finder.find(&input[used..], self.max_head)? else {
@@ -60,100 +78,90 @@ impl Http1Responses {
             let head = &input[used + begin..used + end];
             used += end;
             self.state = match self.read_head(head, closing, out)? {
-                Some(inside) => State::Body(inside),
+                Some(body) => State::Body(body),
                 None => State::Head(HeadFinder::default()),
             };
         }
     }
 
-    /// Rewrites one complete head; `None` when it was an interim one.
+    /// Rewrites one complete head; returns `None` if it was an interim one.
     fn read_head(
         &self,
         head: &[u8],
         closing: bool,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Inside>, InvalidResponse> {
-        let mut room: Room<'_> = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
+    ) -> Result<Option<BodyState>, InvalidResponse> {
+        let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut response = Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            head,
-            &mut room,
-        );
-        let (Ok(httparse::Status::Complete(_)), Some(code), Some(minor)) =
-            (parsed, response.code, response.version)
-        else {
-            return Err(InvalidResponse("the head is not valid"));
-        };
+        let (code, version) = parse(head, &mut room, &mut response)?;
         let fields = Fields::collect(response.headers)?;
         if code == 101 {
+            // RFC 9110 section 7.8: a server switches only if it got `Upgrade`, which we remove.
             return Err(InvalidResponse(
-                "it switches protocols, which nobody asked for",
+                "it switches protocols, although the request did not ask for it",
             ));
         }
         if code < 200 {
-            self.pass_interim(code, head, &response, out);
+            self.write_interim(head, code, response.headers, out);
             return Ok(None);
         }
-        let inside = self.plan(code, minor, &fields, closing)?;
+        let body = self.plan(code, version, &fields, closing)?;
         let nominating = fields.nominates.then_some(&*response.headers);
         write_status(head, out);
-        for header in &*response.headers {
-            match fate(header, code, inside.unchunked) {
-                Fate::Drop => {}
-                Fate::Pass => pass_on(header, None, out),
-                Fate::PassUnlessNamed => pass_on(header, nominating, out),
-            }
-        }
-        let connection: &[u8] = match inside.keep.client {
-            false => b"Connection: close\r\n\r\n",
-            true if self.summary.details.http10 => b"Connection: keep-alive\r\n\r\n",
-            true => b"\r\n",
-        };
-        out.extend_from_slice(connection);
-        Ok(Some(inside))
+        write_fields(response.headers, nominating, code, body.form, out);
+        out.extend_from_slice(self.connection(body.keep));
+        out.extend_from_slice(b"\r\n");
+        Ok(Some(body))
     }
 
-    /// Passes an interim response on (RFC 9110 section 15.2), except for the permission to go on:
-    /// the client has it from us.
-    fn pass_interim(&self, code: u16, head: &[u8], response: &Response<'_, '_>, out: &mut Vec<u8>) {
-        if code != 100 && !self.summary.details.http10 {
-            write_status(head, out);
-            for header in &*response.headers {
-                if fate(header, code, false) != Fate::Drop {
-                    pass_on(header, Some(&*response.headers), out);
-                }
-            }
-            out.extend_from_slice(b"\r\n");
+    /// Passes an interim response on (RFC 9110 section 15.2).
+    ///
+    /// Two are dropped: `100 Continue`, which the client has got from us, and everything for an
+    /// HTTP/1.0 client, because that version has no interim responses.
+    fn write_interim(&self, head: &[u8], code: u16, headers: &[Header<'_>], out: &mut Vec<u8>) {
+        if code == 100 || self.summary.details.version == Version::Http10 {
+            return;
         }
+        write_status(head, out);
+        write_fields(headers, Some(headers), code, Form::Verbatim, out);
+        out.extend_from_slice(b"\r\n");
     }
 
-    /// Decides on the body and on both connections (RFC 9112 section 9.3).
+    /// Decides how the body is delimited and which connections are kept (RFC 9112 section 9.3).
     fn plan(
         &self,
         code: u16,
-        minor: u8,
+        version: Version,
         fields: &Fields<'_>,
         closing: bool,
-    ) -> Result<Inside, InvalidResponse> {
-        let Details { head_only, http10 } = self.summary.details;
-        if fields.chunked && minor == 0 {
+    ) -> Result<BodyState, InvalidResponse> {
+        let details = self.summary.details;
+        // RFC 9112 section 6.1.
+        if fields.chunked && version == Version::Http10 {
             return Err(InvalidResponse("HTTP/1.0 has no Transfer-Encoding"));
         }
-        let rest = body(head_only, code, fields);
+        let rest = body(details.head_only, code, fields);
+        let form = match details.version {
+            Version::Http10 if fields.chunked => Form::Unchunked,
+            Version::Http10 | Version::Http11 => Form::Verbatim,
+        };
         let delimited = rest != Body::UntilClose;
-        let unchunked = http10 && fields.chunked;
-        // What has lost its chunks can only be delimited by the end.
-        let client_sees_end = delimited && (head_only || !unchunked);
+        // Without its chunks, only the end of the connection delimits the body for the client.
+        let client_sees_end = delimited && (details.head_only || form == Form::Verbatim);
         let keep = Keep {
-            upstream: delimited && !fields.close && (minor > 0 || fields.keep_alive),
+            upstream: delimited && fields.persist(version),
             client: client_sees_end && self.summary.persistent && !closing,
         };
-        Ok(Inside {
-            rest,
-            keep,
-            unchunked,
-        })
+        Ok(BodyState { rest, form, keep })
+    }
+
+    /// Returns the `Connection` field for the client, if its version needs one.
+    fn connection(&self, keep: Keep) -> &'static [u8] {
+        match self.summary.details.version {
+            _ if !keep.client => b"Connection: close\r\n",
+            Version::Http10 => b"Connection: keep-alive\r\n",
+            Version::Http11 => b"",
+        }
     }
 }
 
@@ -164,31 +172,19 @@ impl Responses for Http1Responses {
         closing: bool,
         out: &mut Vec<u8>,
     ) -> Result<Passage, InvalidResponse> {
-        let (mut used, inside) = self.take_heads(input, closing, out)?;
-        let Some(mut inside) = inside else {
+        let (begin, body) = self.take_heads(input, closing, out)?;
+        let Some(mut body) = body else {
             return Ok(Passage {
-                used,
+                used: begin,
                 ..Passage::default()
             });
         };
-        let begin = used;
-        let end = loop {
-            match inside.rest.step(&input[used..])? {
-                None => break None,
-                Some(Piece::End) => break Some(inside.keep),
-                Some(Piece::Framing(count)) => used += count,
-                Some(Piece::Content(count)) => {
-                    if inside.unchunked {
-                        out.extend_from_slice(&input[used..used + count]);
-                    }
-                    used += count;
-                }
-            }
-        };
-        self.state = State::Body(inside);
+        let (count, end) = body.take(&input[begin..], out)?;
+        self.state = State::Body(body);
+        let used = begin + count;
         Ok(Passage {
             used,
-            verbatim: verbatim(inside.unchunked, begin..used),
+            verbatim: body.verbatim(begin..used),
             end,
         })
     }
@@ -200,21 +196,79 @@ impl Responses for Http1Responses {
     fn end_of_input(&self, clean: bool) -> Ending {
         match &self.state {
             State::Head(_) => Ending::Truncated,
-            State::Body(inside) => match inside.rest {
+            // RFC 9112 section 8: only a body that the close delimits may end here.
+            State::Body(body) => match body.rest {
                 Body::UntilClose if clean => Ending::Complete,
                 Body::UntilClose => Ending::Hidden,
-                Body::Length(_) | Body::Chunked(_) if inside.unchunked => Ending::Hidden,
-                Body::Length(_) | Body::Chunked(_) => Ending::Truncated,
+                Body::Length(_) | Body::Chunked(_) => body.form.truncated(),
             },
         }
     }
 }
 
-/// Says how long the body of a final response is: RFC 9112 section 6.3, for responses.
+impl BodyState {
+    /// Takes the bytes that belong to the body; content without its chunks is appended to `out`.
+    fn take(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(usize, Option<Keep>), InvalidResponse> {
+        let mut used = 0;
+        loop {
+            match self.rest.step(&input[used..])? {
+                None => return Ok((used, None)),
+                Some(Piece::End) => return Ok((used, Some(self.keep))),
+                Some(Piece::Framing(count)) => used += count,
+                Some(Piece::Content(count)) => {
+                    if self.form == Form::Unchunked {
+                        out.extend_from_slice(&input[used..used + count]);
+                    }
+                    used += count;
+                }
+            }
+        }
+    }
+
+    /// Returns the part of the taken bytes that goes to the client as it is.
+    fn verbatim(&self, taken: Range<usize>) -> Range<usize> {
+        match self.form {
+            Form::Verbatim => taken,
+            Form::Unchunked => taken.end..taken.end,
+        }
+    }
+}
+
+impl Form {
+    /// Returns the ending of a body whose last bytes are missing.
+    fn truncated(self) -> Ending {
+        match self {
+            Self::Verbatim => Ending::Truncated,
+            // For this client the end of the connection delimits the body.
+            Self::Unchunked => Ending::Hidden,
+        }
+    }
+}
+
+/// Parses the status line and the fields into `response`; returns the status code and the version.
+fn parse<'head>(
+    head: &'head [u8],
+    room: &'head mut Room<'head>,
+    response: &mut Response<'head, 'head>,
+) -> Result<(u16, Version), InvalidResponse> {
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(response, head, room);
+    match (parsed, response.code, response.version) {
+        (Ok(httparse::Status::Complete(_)), Some(code), Some(minor)) => {
+            Ok((code, Version::from_minor(minor)))
+        }
+        _ => Err(InvalidResponse("the head is not valid")),
+    }
+}
+
+/// Returns how the body of a final response is delimited (RFC 9112 section 6.3, for responses).
 ///
-/// `head_only` says that the request was a HEAD. Its response, and those with the codes 204 and
-/// 304, have no body, whatever the fields announce. Without any announcement the body is
-/// everything up to the end of the connection.
+/// `head_only` tells that the request was a HEAD. Its response, and those with the codes 204 and
+/// 304, have no body, whatever the fields announce. A body that no field announces ends with the
+/// connection.
 fn body(head_only: bool, code: u16, fields: &Fields<'_>) -> Body {
     match fields.content_length {
         _ if head_only || code == 204 || code == 304 => Body::Length(0),
@@ -224,15 +278,7 @@ fn body(head_only: bool, code: u16, fields: &Fields<'_>) -> Body {
     }
 }
 
-fn verbatim(unchunked: bool, range: Range<usize>) -> Range<usize> {
-    if unchunked {
-        range.end..range.end
-    } else {
-        range
-    }
-}
-
-/// Writes the status line, with our version.
+/// Writes the status line with our version.
 fn write_status(head: &[u8], out: &mut Vec<u8>) {
     let version = b"HTTP/1.1";
     let line = head.iter().position(|&byte| byte == b'\r');
@@ -241,23 +287,41 @@ fn write_status(head: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Writes the fields that the client gets; `nominating` are the fields that may name others.
+fn write_fields(
+    headers: &[Header<'_>],
+    nominating: Option<&[Header<'_>]>,
+    code: u16,
+    form: Form,
+    out: &mut Vec<u8>,
+) {
+    for header in headers {
+        match fate(header, code, form) {
+            Fate::Drop => {}
+            Fate::Pass => pass_on(header, None, out),
+            Fate::PassUnlessNamed => pass_on(header, nominating, out),
+        }
+    }
+}
+
 /// What becomes of a field.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It ends here.
+    /// It is removed.
     Drop,
-    /// It is passed on, whatever `Connection` says: the body needs it.
+    /// It is passed on even if `Connection` names it, because it delimits the body.
     Pass,
     /// It is passed on, unless `Connection` names it.
     PassUnlessNamed,
 }
 
-fn fate(header: &Header<'_>, code: u16, unchunked: bool) -> Fate {
-    // RFC 9112 section 6.1 and RFC 9110 section 8.6: these have no body and announce none.
-    let silent = code < 200 || code == 204;
+fn fate(header: &Header<'_>, code: u16, form: Form) -> Fate {
+    // RFC 9112 section 6.1 and RFC 9110 section 8.6: these have no body and must announce none.
+    let bodiless = code < 200 || code == 204;
+    let unchunked = form == Form::Unchunked;
     match Name::of(header.name) {
         Name::Connection | Name::HopByHop | Name::Upgrade => Fate::Drop,
-        Name::ContentLength | Name::TransferEncoding if silent => Fate::Drop,
+        Name::ContentLength | Name::TransferEncoding if bodiless => Fate::Drop,
         Name::TransferEncoding | Name::Trailer if unchunked => Fate::Drop,
         Name::ContentLength | Name::TransferEncoding => Fate::Pass,
         Name::Expect | Name::Host | Name::Trailer | Name::Other => Fate::PassUnlessNamed,

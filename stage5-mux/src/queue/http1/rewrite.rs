@@ -1,22 +1,25 @@
-//! From a client's request head to the one that the upstream gets.
+//! Rewrites a client's request head into the one that the upstream gets.
+
+use std::mem::MaybeUninit;
 
 use httparse::Request;
 
-use super::body::{Body, Chunks};
-use super::head::{Fields, Flaw, MAX_FIELDS, Name, Room, pass_on};
-use super::{Details, Settings};
 use crate::queue::framing::{Refusal, Summary};
+use crate::queue::http1::body::{Body, Chunks};
+use crate::queue::http1::details::{Details, Version};
+use crate::queue::http1::head::{Fields, Flaw, MAX_FIELDS, Name, Room, pass_on};
+use crate::queue::http1::settings::Settings;
 
 /// Our name in `Via`.
 const VIA: &[u8] = b"Via: 1.1 stage5-mux\r\n";
 
-/// About as many bytes as a head may grow.
+/// The bytes that a head grows by, roughly.
 const ADDED: usize = 64;
 
 const NO_TUNNEL: &str =
     "the upstream connection is shared by all clients, so it cannot become a tunnel for one";
 
-/// What a request head says.
+/// The facts of a request head that the body and the response depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestHead {
     pub(super) summary: Summary<Details>,
@@ -25,16 +28,50 @@ pub(super) struct RequestHead {
     pub(super) expects_continue: bool,
 }
 
-/// Parses a complete head and appends the upstream's version of it to `out`, all but the fields
-/// that frame the body and the empty line.
+/// The request line of a client, taken apart.
+#[derive(Clone, Copy, Debug)]
+struct RequestLine<'head> {
+    method: &'head str,
+    target: &'head str,
+    version: Version,
+}
+
+/// Parses a complete head and appends the upstream's version of it to `out`, up to the fields that
+/// frame the body and the empty line.
+///
+/// # Errors
+///
+/// Fails if the head is not valid, is ambiguous, or asks for what the queue cannot do.
 pub(super) fn rewrite(
     head: &[u8],
     settings: &Settings,
     out: &mut Vec<u8>,
 ) -> Result<RequestHead, Refusal> {
-    let mut room: Room<'_> = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = Request::new(&mut []);
-    match request.parse_with_uninit_headers(head, &mut room) {
+    let line = parse(head, &mut room, &mut request)?;
+    let fields = Fields::collect(request.headers)?;
+    check(line, &fields)?;
+    let (path, host) = split_target(line, &fields)?;
+    let host = host.unwrap_or(settings.host.as_bytes());
+    out.reserve(head.len() + host.len() + ADDED);
+    write_line(line.method, path, host, out);
+    write_fields(&request, &fields, out);
+    out.extend_from_slice(VIA);
+    Ok(RequestHead {
+        summary: summary(line, &fields),
+        body: body(&fields),
+        expects_continue: fields.expect.is_some() && line.version == Version::Http11,
+    })
+}
+
+/// Parses the request line and the fields into `request`.
+fn parse<'head>(
+    head: &'head [u8],
+    room: &'head mut Room<'head>,
+    request: &mut Request<'head, 'head>,
+) -> Result<RequestLine<'head>, Refusal> {
+    match request.parse_with_uninit_headers(head, room) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => {
             return Err(Refusal::BadRequest("the head is not complete"));
@@ -45,12 +82,15 @@ pub(super) fn rewrite(
     else {
         return Err(Refusal::BadRequest("the request line is not complete"));
     };
-    let fields = Fields::collect(request.headers)?;
-    let http10 = minor == 0;
-    check(method, &fields, http10)?;
-    let (path, host) = split_target(method, target, &fields, http10)?;
-    let host = host.unwrap_or(settings.host.as_bytes());
-    out.reserve(head.len() + host.len() + ADDED);
+    Ok(RequestLine {
+        method,
+        target,
+        version: Version::from_minor(minor),
+    })
+}
+
+/// Writes the request line with our version, and the host (RFC 9112 section 3.2: the first field).
+fn write_line(method: &str, path: &[u8], host: &[u8], out: &mut Vec<u8>) {
     for part in [
         method.as_bytes(),
         b" ",
@@ -61,13 +101,6 @@ pub(super) fn rewrite(
     ] {
         out.extend_from_slice(part);
     }
-    write_fields(&request, &fields, out);
-    out.extend_from_slice(VIA);
-    Ok(RequestHead {
-        summary: summary(method, &fields, http10),
-        body: body(&fields),
-        expects_continue: fields.expect.is_some() && !http10,
-    })
 }
 
 fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
@@ -83,7 +116,7 @@ fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     }
 }
 
-/// Says whether the request line has three parts and the last one is a version of HTTP.
+/// Returns whether the request line has three parts, the last of which is a version of HTTP.
 fn names_a_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next();
     let mut parts = line.unwrap_or_default().split(|&byte| byte == b' ').skip(2);
@@ -102,34 +135,44 @@ impl From<Flaw> for Refusal {
     }
 }
 
-fn check(method: &str, fields: &Fields<'_>, http10: bool) -> Result<(), Refusal> {
-    if method == "CONNECT" {
+/// Refuses requests that the queue cannot serve.
+fn check(line: RequestLine<'_>, fields: &Fields<'_>) -> Result<(), Refusal> {
+    if line.method == "CONNECT" {
         return Err(Refusal::NotPossible(NO_TUNNEL));
     }
-    if http10 && fields.chunked {
-        return Err(Refusal::BadRequest("HTTP/1.0 has no Transfer-Encoding"));
+    match line.version {
+        // RFC 9112 section 6.1. `Upgrade` and `Expect` mean nothing in HTTP/1.0 (RFC 9110 sections
+        // 7.8 and 10.1.1).
+        Version::Http10 if fields.chunked => {
+            Err(Refusal::BadRequest("HTTP/1.0 has no Transfer-Encoding"))
+        }
+        Version::Http10 => Ok(()),
+        Version::Http11 if fields.upgrade => Err(Refusal::NotPossible(NO_TUNNEL)),
+        Version::Http11 => check_expectation(fields.expect),
     }
-    // RFC 9110 section 7.8: in HTTP/1.0 the field means nothing.
-    if fields.upgrade && !http10 {
-        return Err(Refusal::NotPossible(NO_TUNNEL));
-    }
-    match fields.expect {
-        Some(expect) if !http10 && !expect.eq_ignore_ascii_case(b"100-continue") => {
+}
+
+/// Refuses every expectation but the one of RFC 9110 section 10.1.1.
+fn check_expectation(expect: Option<&[u8]>) -> Result<(), Refusal> {
+    match expect {
+        Some(expect) if !expect.eq_ignore_ascii_case(b"100-continue") => {
             Err(Refusal::UnknownExpectation)
         }
         Some(_) | None => Ok(()),
     }
 }
 
-/// Takes the target apart into what the request line says and the host (RFC 9112 section 3.2).
-fn split_target<'a>(
-    method: &str,
-    target: &'a str,
-    fields: &Fields<'a>,
-    http10: bool,
-) -> Result<(&'a [u8], Option<&'a [u8]>), Refusal> {
+/// Returns the path for the request line, and the host if the request names one (RFC 9112 section
+/// 3.2).
+fn split_target<'head>(
+    line: RequestLine<'head>,
+    fields: &Fields<'head>,
+) -> Result<(&'head [u8], Option<&'head [u8]>), Refusal> {
+    let RequestLine { method, target, .. } = line;
     match fields.host {
-        None if !http10 => return Err(Refusal::BadRequest("the Host is missing")),
+        None if line.version == Version::Http11 => {
+            return Err(Refusal::BadRequest("the Host is missing"));
+        }
         Some(host) if !is_host(host) => return Err(Refusal::BadRequest("the Host is not valid")),
         Some(_) | None => {}
     }
@@ -137,13 +180,22 @@ fn split_target<'a>(
     if bytes.starts_with(b"/") || (target == "*" && method == "OPTIONS") {
         return Ok((bytes, fields.host.filter(|host| !host.is_empty())));
     }
+    split_absolute(method, bytes)
+}
+
+/// Splits a target in absolute form into the path and the authority (RFC 9112 section 3.2.2).
+fn split_absolute<'head>(
+    method: &str,
+    target: &'head [u8],
+) -> Result<(&'head [u8], Option<&'head [u8]>), Refusal> {
     let scheme = b"http://";
-    let Some((given, rest)) = bytes.split_at_checked(scheme.len()) else {
+    let Some((given, rest)) = target.split_at_checked(scheme.len()) else {
         return Err(Refusal::BadRequest("the target is not valid"));
     };
     let end = rest.iter().position(|byte| b"/?#".contains(byte));
     let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
     let path: &[u8] = match path.first() {
+        // RFC 9112 section 3.2.4.
         None if method == "OPTIONS" => b"*",
         None => b"/",
         Some(b'/') => path,
@@ -155,7 +207,7 @@ fn split_target<'a>(
     Ok((path, Some(authority)))
 }
 
-/// Says whether this can be a host and a port (RFC 3986 section 3.2): no white space, no list, no
+/// Returns whether this can be a host and a port (RFC 3986 section 3.2): no white space, no list, no
 /// user name, no path.
 fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host.iter().rposition(|&byte| byte == b':') {
@@ -174,12 +226,13 @@ fn is_host(host: &[u8]) -> bool {
     port_is_good && name_is_good && (!name.is_empty() || port.is_empty())
 }
 
+/// Writes the fields that the upstream gets from the client.
 fn write_fields(request: &Request<'_, '_>, fields: &Fields<'_>, out: &mut Vec<u8>) {
     let nominating = fields.nominates.then_some(&*request.headers);
     for header in &*request.headers {
         match Name::of(header.name) {
             Name::Other => pass_on(header, nominating, out),
-            // Written anew, or ended here.
+            // Replaced by fields of our own, or removed.
             Name::Connection
             | Name::ContentLength
             | Name::Expect
@@ -192,23 +245,22 @@ fn write_fields(request: &Request<'_, '_>, fields: &Fields<'_>, out: &mut Vec<u8
     }
 }
 
-fn summary(method: &str, fields: &Fields<'_>, http10: bool) -> Summary<Details> {
+fn summary(line: RequestLine<'_>, fields: &Fields<'_>) -> Summary<Details> {
     Summary {
-        // RFC 9110 section 9.2.2.
+        // The idempotent methods of RFC 9110 section 9.2.2.
         repeatable: matches!(
-            method,
+            line.method,
             "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
         ),
-        // RFC 9112 section 9.3.
-        persistent: !fields.close && (!http10 || fields.keep_alive),
+        persistent: fields.persist(line.version),
         details: Details {
-            head_only: method == "HEAD",
-            http10,
+            head_only: line.method == "HEAD",
+            version: line.version,
         },
     }
 }
 
-/// RFC 9112 section 6.3, for requests.
+/// Returns how the body of a request is delimited (RFC 9112 section 6.3, for requests).
 fn body(fields: &Fields<'_>) -> Body {
     if fields.chunked {
         Body::Chunked(Chunks::START)
@@ -217,8 +269,8 @@ fn body(fields: &Fields<'_>) -> Body {
     }
 }
 
-/// Says whether a request of this method is sent with a `Content-Length` even if it has no body
-/// (RFC 9110 section 8.6).
+/// Returns whether a request of this method has a `Content-Length` even if its body is empty (RFC
+/// 9110 section 8.6).
 pub(super) fn announces_empty_body(request: &[u8]) -> bool {
     [&b"POST "[..], b"PUT ", b"PATCH "]
         .iter()

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::{Details, Http1};
 use crate::queue::framing::{Framing as _, Refusal, Requests as _, Status, Summary};
+use crate::queue::http1::Http1;
+use crate::queue::http1::details::Details;
 
 const MAX_HEAD: usize = 1024;
 const MAX_BODY: usize = 64;

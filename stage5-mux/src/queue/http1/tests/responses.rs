@@ -1,19 +1,20 @@
 //! Responses: what the client gets, and where they end.
 
-use super::super::{Details, Http1};
 use crate::queue::framing::{Ending, Framing as _, InvalidResponse, Keep, Responses as _, Summary};
+use crate::queue::http1::Http1;
+use crate::queue::http1::details::{Details, Version};
 
 /// What a client asked for.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     head_only: bool,
-    http10: bool,
+    version: Version,
     persistent: bool,
 }
 
 const GET: Asked = Asked {
     head_only: false,
-    http10: false,
+    version: Version::Http11,
     persistent: true,
 };
 const HEAD: Asked = Asked {
@@ -21,7 +22,7 @@ const HEAD: Asked = Asked {
     ..GET
 };
 const OLD: Asked = Asked {
-    http10: true,
+    version: Version::Http10,
     ..GET
 };
 
@@ -40,7 +41,7 @@ fn read(asked: Asked, input: &[u8], cuts: &[usize]) -> Result<Got, InvalidRespon
         persistent: asked.persistent,
         details: Details {
             head_only: asked.head_only,
-            http10: asked.http10,
+            version: asked.version,
         },
     };
     let mut reader = Http1::new("upstream".to_owned(), 1024, 64).responses(summary);

@@ -149,7 +149,7 @@ fn e46_when_no_address_answers_the_last_reason_counts() {
 
 #[test]
 fn e46_a_name_without_addresses() {
-    let _test = Test::begin("No address is no success.");
+    let _test = Test::begin("A name without an address is a failure.");
     let proxy = with_addresses(&[]);
     connect_and_be_closed(proxy.proxy().local_addr());
     eventually_equal("failures", &("resolve", 1), || proxy.failures()[0]);

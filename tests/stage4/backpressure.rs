@@ -97,7 +97,7 @@ fn pouring(seed: u64, total: u64) -> (Scripted, Arc<AtomicU64>) {
 #[test]
 fn e44_a_gigabyte_towards_a_reader_that_sleeps() {
     const TOTAL: u64 = 1 << 30;
-    let test = Test::begin("While bytes wait for a slow sink, do not read its source.");
+    let test = Test::begin("While bytes are pending for a slow sink, do not read its source.");
     let seed = test.transcript().seed();
     let (upstream, taken) = pouring(seed, TOTAL);
     let proxy = Proxy::to(upstream.addr());

@@ -30,7 +30,7 @@ fn open(proxy: &Proxy, hand: &Hand, count: usize, sessions: &mut Vec<(Client, Pe
 #[test]
 fn e43_an_idle_session_needs_less_than_a_kibibyte() {
     const SESSIONS: usize = 5000;
-    let _test = Test::begin("A buffer is borrowed while bytes wait, not owned for life.");
+    let _test = Test::begin("A buffer is borrowed while bytes are pending, not owned for life.");
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit can be read");
     if hard < 16_000 {
         eprintln!("skipped: the limit of open files is {hard}, below 16,000");

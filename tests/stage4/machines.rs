@@ -152,7 +152,7 @@ fn e43_a_half_without_bytes_owes_its_fin_at_once() {
 
 #[test]
 fn e43_bytes_in_a_pipe_are_bytes_that_wait() {
-    let _test = Test::begin("Count what is in the pipe as pending, or the FIN overtakes it.");
+    let _test = Test::begin("Bytes in the pipe are pending, too: the FIN must not overtake them.");
     let mut half = Half::new();
     half.entered_pipe(100);
     assert_eq!((half.wants_read(), half.wants_write()), (false, true));

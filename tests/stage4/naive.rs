@@ -119,7 +119,7 @@ fn naive_milestone_2_two_clients_each_get_the_file_they_asked_for() {
 
 #[test]
 fn naive_milestone_2_with_curl() {
-    let _test = Test::begin("What curl gets through the proxy equals what it gets directly.");
+    let _test = Test::begin("curl gets the same bytes through the proxy as directly.");
     if Command::new("curl").arg("--version").output().is_err() {
         return; // the test before this one shows the same without curl
     }

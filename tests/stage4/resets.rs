@@ -33,7 +33,8 @@ fn e45_a_reset_of_one_side_is_a_reset_at_the_other() {
 
 #[test]
 fn e45_a_reset_after_a_half_close_is_still_a_reset() {
-    let _test = Test::begin("One direction has ended well, the other has not: say so.");
+    let _test =
+        Test::begin("One direction has ended in order, the other breaks: pass the reset on.");
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
     client.half_close();

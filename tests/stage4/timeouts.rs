@@ -97,7 +97,7 @@ fn e48_the_half_close_limit_begins_with_the_end() {
 #[test]
 fn e48_a_slow_reader_keeps_what_was_sent_before_the_limit() {
     let _test = Test::begin(
-        "The end was passed on, but its bytes still lie in the kernel: close(2) delivers them, a reset would not.",
+        "The end was passed on, but its bytes are still in the kernel: close(2) delivers them, a reset would not.",
     );
     let (proxy, hand) = limited(HALF_CLOSE);
     let client = Connect::new().receive_buffer(16 * 1024).to(proxy.addr());
@@ -175,8 +175,7 @@ fn e48_a_byte_in_either_direction_keeps_a_session_alive() {
 
 #[test]
 fn e48_many_deadlines_pass_together() {
-    let _test =
-        Test::begin("Each row has its own deadline; all that are due are dealt with in one turn.");
+    let _test = Test::begin("Each row has its own deadline; all that are due expire in one turn.");
     let (proxy, hand) = limited(IDLE);
     let sessions: Vec<_> = (0..50).map(|_| session(&proxy, &hand)).collect();
     for (client, _) in &sessions {
@@ -223,7 +222,7 @@ fn e48_a_reader_that_stalls_after_the_end_is_over_too() {
 
 #[test]
 fn e48_a_transfer_that_flows_is_never_idle() {
-    let _test = Test::begin("Bytes that move put the limit off, in bulk as one by one.");
+    let _test = Test::begin("Each byte that moves postpones the deadline, in bulk and one by one.");
     // The kernel's buffers take some MiB: only bytes that the proxy moves count, so each piece is larger than that.
     const PIECE: usize = 6 * MIB;
     // The transfer takes longer than the limit.

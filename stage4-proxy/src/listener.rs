@@ -18,9 +18,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// ```text
 ///          no row left                     a session has ended
-///   Open ──────────────────────► Full    ─────────────────────────► Open
+///   Open ──────────────────────▶ Full    ─────────────────────────▶ Open
 ///     │    no descriptor, memory           a session has ended, or
-///     └────────────────────────► Starved ─────────────────────────► Open
+///     └────────────────────────▶ Starved ─────────────────────────▶ Open
 ///                                          PAUSE is over
 /// ```
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!                                                           a side broke
-//!   Handshake ────► Resolving ────► Connecting ────► Relay ─────────────► Aborting
+//!   Handshake ────▶ Resolving ────▶ Connecting ────▶ Relay ─────────────▶ Aborting
 //!       │               │               │              │                     │
 //!       └───────────────┴───────────────┤              │ both halves closed  │ the last byte
 //!                                       │              ▼                     ▼ was sent
-//!                                       └► Lingering ► closed              reset
+//!                                       └▶ Lingering ▶ closed              reset
 //!                               refused, and the
 //!                               handshake says why
 //! ```

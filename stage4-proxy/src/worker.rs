@@ -15,11 +15,11 @@
 //! ```text
 //!   event, answer, deadline, new client
 //!             │
-//!             ▼            Wait    ► register again, set the timer      done
-//!   advance, conclude_ ──► Again   ► queue for another turn             done
-//!   connect, ... : Next    Connect ► connect                  ► Next ─┐
-//!             ▲            Refuse  ► refuse                   ► Next ─┤
-//!             │            Close   ► close, free the row              │ done
+//!             ▼            Wait    ▶ register again, set the timer      done
+//!   advance, conclude_ ──▶ Again   ▶ queue for another turn             done
+//!   connect, ... : Next    Connect ▶ connect                  ▶ Next ─┐
+//!             ▲            Refuse  ▶ refuse                   ▶ Next ─┤
+//!             │            Close   ▶ close, free the row              │ done
 //!             └───────────────────────────────────────────────────────┘
 //! ```
 

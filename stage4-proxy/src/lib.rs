@@ -21,7 +21,7 @@
 //! 5. [`ingress`], `session`: the phases from the first byte to the last.
 //! 6. [`timers`], `listener`, `mailbox`, [`resolve`]: time, room, other threads.
 //! 7. `worker`: the event loop that ties it together; [`proxy`]: several of them.
-//! 8. `report`, [`inspect`]: what an operator sees.
+//! 8. `report`, [`inspect`], [`control`]: what an operator sees, and can ask for.
 //!
 //! # Invariants
 //!
@@ -36,6 +36,7 @@
 pub mod buffer;
 mod bulk;
 pub mod connect_error;
+pub mod control;
 mod endpoint;
 pub mod half;
 pub mod ingress;
@@ -56,5 +57,6 @@ pub mod timers;
 pub mod token;
 mod worker;
 
+pub use control::Control;
 pub use limits::{Limits, raise_fd_limit};
-pub use proxy::{Config, Control, Proxy};
+pub use proxy::{Config, Proxy};

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use stage3_epoll::{Poll, Waker};
 
 use crate::connect_error::ConnectError;
-use crate::inspect::Snapshot;
+use crate::control::{Command, CommandSender};
 use crate::token::Token;
 
 /// What other threads tell a worker.
@@ -19,12 +19,8 @@ use crate::token::Token;
 pub(crate) enum Message {
     /// A resolver's answer for the client that the token names, if it is still there.
     Resolved(Token, Result<Vec<SocketAddr>, ConnectError>),
-    /// The inspector asks for a snapshot; it goes into the channel.
-    Inspect(Sender<Snapshot>),
-    /// Stop accepting, and end with the last session or when the drain limit is over.
-    Drain,
-    /// End now.
-    Stop,
+    /// A command for every worker: send a snapshot, or end.
+    Command(Command),
 }
 
 /// The sending end: a clone for each thread.
@@ -49,6 +45,12 @@ impl Mailbox {
         {
             tracing::error!(%error, "cannot wake a worker");
         }
+    }
+}
+
+impl CommandSender for Mailbox {
+    fn send_command(&self, command: Command) {
+        self.send(Message::Command(command));
     }
 }
 

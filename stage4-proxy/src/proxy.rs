@@ -3,22 +3,17 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use stage1_server::{ListenOptions, listen, local_address};
 
+use crate::control::Control;
 use crate::ingress::Ingress;
-use crate::inspect::{Inspector, Snapshot};
+use crate::inspect::Inspector;
 use crate::limits::Limits;
-use crate::mailbox::{Mailbox, Message};
 use crate::resolve::{Lookup, Resolver};
 use crate::worker::Worker;
-
-/// How long the inspector waits for a worker that is busy.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a proxy is to do.
 #[derive(Clone, Debug)]
@@ -47,12 +42,6 @@ pub struct Proxy {
     inspector: Option<Inspector>,
 }
 
-/// A handle to a running proxy for other threads.
-#[derive(Clone, Debug)]
-pub struct Control {
-    mailboxes: Vec<Mailbox>,
-}
-
 impl Proxy {
     /// Listens and starts to serve.
     ///
@@ -66,9 +55,7 @@ impl Proxy {
         let resolver = Resolver::start(&config.limits, &config.lookup)?;
         let mut proxy = Self {
             address,
-            control: Control {
-                mailboxes: Vec::new(),
-            },
+            control: Control::default(),
             workers: Vec::new(),
             inspector: None,
         };
@@ -91,11 +78,9 @@ impl Proxy {
             let (worker, mailbox) = Worker::new(listener, ingress, limits, resolver.clone())?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             self.workers.push(thread.spawn(move || worker.run())?);
-            self.control.mailboxes.push(mailbox);
+            self.control.add(mailbox);
         }
-        if let Some(address) = config.inspect {
-            self.inspector = Some(start_inspector(address, self.control.clone())?);
-        }
+        self.inspector = self.control.start_inspector(config.inspect)?;
         Ok(())
     }
 
@@ -137,42 +122,6 @@ impl Proxy {
     }
 }
 
-impl Control {
-    /// Accepts nobody more; the proxy ends with its last session or after the drain limit.
-    pub fn drain(&self) {
-        self.tell(|| Message::Drain);
-    }
-
-    /// Ends the proxy at once; open sessions are reset.
-    pub fn stop(&self) {
-        self.tell(|| Message::Stop);
-    }
-
-    /// Asks every worker for its sessions; one that does not answer in time is left out.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let (sender, answers): (Sender<Snapshot>, _) = channel();
-        self.tell(|| Message::Inspect(sender.clone()));
-        drop(sender);
-        let until = Instant::now() + SNAPSHOT_PATIENCE;
-        let mut all = Snapshot::default();
-        for _ in &self.mailboxes {
-            let patience = until.saturating_duration_since(Instant::now());
-            let Ok(snapshot) = answers.recv_timeout(patience) else {
-                break;
-            };
-            all.merge(snapshot);
-        }
-        all
-    }
-
-    fn tell(&self, message: impl Fn() -> Message) {
-        for mailbox in &self.mailboxes {
-            mailbox.send(message());
-        }
-    }
-}
-
 /// Gives worker `number` its part of the sessions that all may have together, at least one.
 fn share(limits: &Limits, threads: usize, number: usize) -> Limits {
     let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
@@ -202,12 +151,6 @@ fn listen_all(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
     let address = local_address(&first)?;
     let others = (1..count).map(|_| listen(address, &options));
     std::iter::once(Ok(first)).chain(others).collect()
-}
-
-fn start_inspector(address: SocketAddr, control: Control) -> io::Result<Inspector> {
-    let inspector = Inspector::start(address, move || control.snapshot())?;
-    tracing::info!("inspector on http://{}/", inspector.local_addr());
-    Ok(inspector)
 }
 
 #[cfg(test)]

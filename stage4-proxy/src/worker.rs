@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use stage3_epoll::{Event, Events, Poll};
 
+use crate::control::Command;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
 use crate::listener::Listener;
@@ -286,11 +287,11 @@ impl Worker {
                     }
                 }
                 // The inspector may have stopped waiting for the snapshot; that is no error.
-                Message::Inspect(reply) => {
+                Message::Command(Command::Inspect(reply)) => {
                     drop(reply.send(self.reporter.snapshot(&self.table, now)));
                 }
-                Message::Drain => self.drain(now),
-                Message::Stop => self.ends_at = Some(now),
+                Message::Command(Command::Drain) => self.drain(now),
+                Message::Command(Command::Stop) => self.ends_at = Some(now),
             }
         }
     }

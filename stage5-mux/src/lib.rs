@@ -16,7 +16,7 @@
 //! 4. `endpoint`: a socket under mio, and what edge-triggered means.
 //! 5. `queue::client`, `queue::flight`, `queue::link`: a client, a request in flight, the connection.
 //! 6. `queue::worker`: the event loop that ties it together.
-//! 7. `queue::report`: what the inspector shows; `queue::server`: the thread around the worker.
+//! 7. `queue::report`: what the inspector shows; `queue::service`: the thread around the worker.
 //!
 //! # Where to look
 //!

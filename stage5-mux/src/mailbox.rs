@@ -1,10 +1,12 @@
 //! How other threads reach a worker: a channel of messages, and a waker that ends its wait.
 
+use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use mio::{Poll, Waker};
+use stage4_proxy::control::{Command, CommandSender};
 use stage4_proxy::token::Token;
 
 use crate::tokens;
@@ -56,6 +58,12 @@ impl<M> Clone for Mailbox<M> {
             messages: self.messages.clone(),
             waker: Arc::clone(&self.waker),
         }
+    }
+}
+
+impl<M: Debug + From<Command> + Send> CommandSender for Mailbox<M> {
+    fn send_command(&self, command: Command) {
+        self.send(command.into());
     }
 }
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use stage1_server::cli;
-use stage5_mux::queue::{Control, Queue};
+use stage4_proxy::Control;
+use stage5_mux::queue::Queue;
 
 mod options;
 

@@ -10,9 +10,9 @@ mod link;
 mod message;
 mod report;
 pub mod request_queue;
-mod server;
+mod service;
 pub mod upstream;
 mod worker;
 
 pub use limits::Limits;
-pub use server::{Config, Control, FramingName, Queue};
+pub use service::{Config, FramingName, Queue};

@@ -3,6 +3,7 @@ use super::*;
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use harness::End;
 use harness::connect::Connect;

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll};
 use stage2_client::Target;
+use stage4_proxy::control::Command;
 use stage4_proxy::inspect::{QueueView, Snapshot, Totals};
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::route_table::RouteTable;
@@ -282,9 +283,9 @@ impl<F: Framing> Worker<F> {
             match message {
                 Message::Resolved(addresses) => self.on_resolved(addresses, now),
                 // The inspector may have stopped waiting; then nobody misses the answer.
-                Message::Inspect(reply) => drop(reply.send(self.snapshot(now))),
-                Message::Drain => self.drain(now),
-                Message::Stop => self.ends_at = Some(now),
+                Message::Command(Command::Inspect(reply)) => drop(reply.send(self.snapshot(now))),
+                Message::Command(Command::Drain) => self.drain(now),
+                Message::Command(Command::Stop) => self.ends_at = Some(now),
             }
         }
     }

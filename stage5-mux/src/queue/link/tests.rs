@@ -55,7 +55,7 @@ impl Bench {
         match message {
             Message::Resolved(Ok(addresses)) => self.link.found(addresses, until),
             Message::Resolved(Err(_)) => self.link.found_nothing(),
-            Message::Inspect(_) | Message::Drain | Message::Stop => panic!("no answer"),
+            Message::Command(_) => panic!("no answer"),
         }
     }
 

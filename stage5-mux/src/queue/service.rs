@@ -3,14 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use socket2::Socket;
 use stage1_server::{ListenOptions, listen, local_address};
 use stage2_client::Target;
-use stage4_proxy::inspect::{Inspector, Snapshot};
+use stage4_proxy::control::Control;
+use stage4_proxy::inspect::Inspector;
 use stage4_proxy::resolve::Lookup;
 
 use crate::mailbox::Mailbox;
@@ -20,9 +19,6 @@ use crate::queue::limits::Limits;
 use crate::queue::line::Line;
 use crate::queue::message::Message;
 use crate::queue::worker::Worker;
-
-/// How long the inspector waits for a worker that is busy.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The protocols whose messages the queue can tell apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -59,12 +55,6 @@ pub struct Queue {
     inspector: Option<Inspector>,
 }
 
-/// A handle to a running queue for other threads.
-#[derive(Clone, Debug)]
-pub struct Control {
-    mailbox: Mailbox<Message>,
-}
-
 impl Queue {
     /// Listens and starts to serve.
     ///
@@ -89,11 +79,9 @@ impl Queue {
             }
             FramingName::Line => spawn(Line::new(limits.max_head), listener, config)?,
         };
-        let control = Control { mailbox };
-        let inspector = match config.inspect {
-            Some(address) => Some(start_inspector(address, control.clone())?),
-            None => None,
-        };
+        let mut control = Control::default();
+        control.add(mailbox);
+        let inspector = control.start_inspector(config.inspect)?;
         Ok(Self {
             address,
             control,
@@ -132,26 +120,6 @@ impl Queue {
     }
 }
 
-impl Control {
-    /// Accepts nobody more; the queue ends with its last request or after the drain limit.
-    pub fn drain(&self) {
-        self.mailbox.send(Message::Drain);
-    }
-
-    /// Ends the queue at once; clients are reset.
-    pub fn stop(&self) {
-        self.mailbox.send(Message::Stop);
-    }
-
-    /// Asks the worker for its clients; nothing when it does not answer in time.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let (sender, answer) = channel();
-        self.mailbox.send(Message::Inspect(sender));
-        answer.recv_timeout(SNAPSHOT_PATIENCE).unwrap_or_default()
-    }
-}
-
 type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
 
 fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Result<Running> {
@@ -161,10 +129,4 @@ fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Resul
         .name("worker".to_owned())
         .spawn(move || worker.run())?;
     Ok((thread, mailbox))
-}
-
-fn start_inspector(address: SocketAddr, control: Control) -> io::Result<Inspector> {
-    let inspector = Inspector::start(address, move || control.snapshot())?;
-    tracing::info!("inspector on http://{}/", inspector.local_addr());
-    Ok(inspector)
 }

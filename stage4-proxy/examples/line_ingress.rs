@@ -233,6 +233,14 @@ mod tests {
     }
 
     #[test]
+    fn the_proxy_itself_is_no_target() {
+        let running = Running::start(Limits::default());
+        let proxy = running.proxy.as_ref().unwrap().local_addr();
+        let client = running.client(format!("{proxy}\n"));
+        assert_eq!(client.read_to_end(), b"error: not allowed\n");
+    }
+
+    #[test]
     fn garbage_is_an_error() {
         assert_refused(b"\xff\x00\n", "error: the line is not text\n");
         let no_port = "error: the target \"GET / HTTP/1.1\" has no port: \

@@ -3,15 +3,18 @@
 
 use std::io;
 
+use crate::access::Rule;
+
 /// The reason why a connection to a target was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The name has no address, or the resolver could not be asked.
     #[error("name resolution failed")]
     Resolve(#[source] io::Error),
-    /// The proxy's own access rules refuse the target, before a byte leaves.
+    /// The proxy's own access rules refuse the target, before a byte leaves. The rule is a source, so
+    /// that the log has it and the client does not.
     #[error("not allowed")]
-    Denied,
+    Denied(#[source] Rule),
     /// No program listens there.
     #[error("connection refused")]
     Refused,

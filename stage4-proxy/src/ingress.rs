@@ -84,7 +84,7 @@ pub trait Handshake: Debug + Send {
 /// Its `Display` is one sentence without an address, fit for a client's eyes.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum Failure<'a> {
-    /// The target could not be reached, or must not be ([`ConnectError::Denied`]).
+    /// The target could not be reached, or must not be ([`ConnectError::Denied`], without the rule: that is the operator's).
     #[error("{0}")]
     Unreached(&'a ConnectError),
     /// The handshake was not complete within its time limit.

@@ -33,10 +33,12 @@
 //! 6. The loop never blocks: no name is resolved, no lock is waited for in it.
 //! 7. Every bound stands in [`Limits`].
 
+pub mod access;
 pub mod buffer;
 mod bulk;
 pub mod connect_error;
 pub mod control;
+mod egress;
 mod endpoint;
 pub mod half;
 pub mod ingress;

@@ -29,9 +29,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
+use stage1_server::local_address;
 use stage3_epoll::{Event, Events, Poll};
 
+use crate::access::Access;
 use crate::control::Command;
+use crate::egress::Egress;
+use crate::egress::direct::Direct;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
 use crate::listener::Listener;
@@ -61,7 +65,7 @@ pub(crate) struct Worker {
     unfinished: VecDeque<Token>,
     scratch: Scratch,
     inbox: Inbox,
-    resolver: Resolver,
+    egress: Egress,
     reporter: Reporter,
     /// When the worker ends at the latest, once it drains.
     ends_at: Option<Instant>,
@@ -82,6 +86,7 @@ impl Worker {
         let poll = Poll::new()?;
         let inbox = Inbox::new(&poll)?;
         let mailbox = inbox.mailbox().clone();
+        let access = Access::new(local_address(&listener)?);
         let worker = Self {
             listener: Some(Listener::new(listener, &poll)?),
             poll,
@@ -90,7 +95,7 @@ impl Worker {
             unfinished: VecDeque::new(),
             scratch: Scratch::new(&limits),
             inbox,
-            resolver,
+            egress: Egress::Direct(Direct::new(resolver, access)),
             reporter: Reporter::new(ingress.name()),
             ends_at: None,
             ingress,

@@ -73,6 +73,38 @@ fn e46_any_other_failure_closes_the_client() {
     fails("[fe80::1]:80", "other", "connection failed");
 }
 
+/// An address that a proxy can listen on and no other program gets: bound here, but not listening.
+fn reserved_address() -> std::io::Result<(Socket, SocketAddr)> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    let address = socket.local_addr()?.as_socket();
+    Ok((socket, address.ok_or(std::io::ErrorKind::Other)?))
+}
+
+#[test]
+fn e46_a_proxy_does_not_connect_to_itself() {
+    let _test = Test::begin(
+        "With --listen and --upstream the same, each session would open the next one: check before dialling.",
+    );
+    let (_reserved, address) = reserved_address().unwrap();
+    let text = address.to_string();
+    let arguments = ["--listen", &text, "--upstream", &text, "--inspect", "0"];
+    let proxy = Program::new(program()).args(arguments).serve();
+    let begun = Instant::now();
+    connect_and_be_closed(address);
+    let took = begun.elapsed();
+    harness::ensure(took < scaled(PATIENCE / 2), format!("It took {took:?}."));
+    proxy.wait_for_stderr("not allowed: the proxy would connect to itself");
+    let warnings = proxy.stderr().matches("not allowed").count();
+    harness::ensure(
+        warnings == 1,
+        format!("{warnings} warnings for one client."),
+    );
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+    proxy.expect_alive();
+}
+
 #[test]
 fn e46_the_time_limit_is_not_shorter_than_it_says() {
     let _test = Test::begin("The deadline is counted from the start of the attempt.");

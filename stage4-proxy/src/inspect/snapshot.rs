@@ -123,7 +123,7 @@ impl Failures {
     pub fn count(&mut self, error: &ConnectError) {
         let counter = match error {
             ConnectError::Resolve(_) => &mut self.resolve,
-            ConnectError::Denied => &mut self.denied,
+            ConnectError::Denied(_) => &mut self.denied,
             ConnectError::Refused => &mut self.refused,
             ConnectError::TimedOut => &mut self.timed_out,
             ConnectError::Unreachable => &mut self.unreachable,
@@ -197,6 +197,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::access::Rule;
 
     fn session(fd: i32) -> SessionView {
         SessionView {
@@ -239,7 +240,7 @@ mod tests {
                 idle: first + 13,
                 half_close: first + 14,
                 linger: first + 15,
-                drain: first + 16,
+                drain: first + 17,
             },
             connect_latency,
             queue: None,
@@ -286,7 +287,7 @@ mod tests {
         let kernel = || std::io::Error::other("from the kernel");
         let table = [
             (ConnectError::Resolve(kernel()), "resolve"),
-            (ConnectError::Denied, "denied"),
+            (ConnectError::Denied(Rule::OwnListener), "denied"),
             (ConnectError::Refused, "refused"),
             (ConnectError::TimedOut, "timed_out"),
             (ConnectError::Unreachable, "unreachable"),

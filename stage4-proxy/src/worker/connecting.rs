@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use stage2_client::{Host, Target, finish_connect, start_connect};
+use stage2_client::{Host, Target, finish_connect};
 
 use crate::connect_error::ConnectError;
-use crate::endpoint::Endpoint;
 use crate::session::{Attempt, Next, Phase};
 use crate::token::{Side, Token};
 use crate::worker::Worker;
@@ -27,7 +26,7 @@ impl Worker {
             }
             Host::Name(_) => {
                 session.enter(Phase::Resolving, now);
-                match self.resolver.ask(target, token, self.inbox.mailbox()) {
+                match self.egress.resolve(target, token, self.inbox.mailbox()) {
                     Ok(()) => Next::Wait,
                     Err(error) => Next::Refuse(error.into()),
                 }
@@ -76,13 +75,13 @@ impl Worker {
         };
         attempt.since = now;
         for address in attempt.rest.by_ref() {
-            match begin_connect(address) {
+            match self.egress.dial(address) {
                 Ok(upstream) => {
                     session.upstream = Some(upstream);
                     let watched = self.watch(row, Side::Upstream);
                     return watched.map_or_else(Next::Close, |()| Next::Wait);
                 }
-                Err(failure) => error = failure.into(),
+                Err(failure) => error = failure,
             }
         }
         Next::Refuse(error.into())
@@ -122,14 +121,4 @@ impl Worker {
             | None => Next::Wait,
         }
     }
-}
-
-/// Begins a non-blocking connect(2).
-///
-/// `TCP_NODELAY` is on, as on the client's side, because a relay passes small messages on at once
-/// and must not wait for an acknowledgement of the one before (`tcp(7)`).
-fn begin_connect(address: SocketAddr) -> io::Result<Endpoint> {
-    let socket = start_connect(address)?;
-    socket.set_tcp_nodelay(true)?;
-    Ok(Endpoint::connecting(socket, address))
 }

@@ -2,6 +2,9 @@ use super::*;
 
 use std::sync::Arc;
 
+use crate::access::Rule;
+use crate::connect_error::ConnectError;
+
 /// A protocol of lines: `go` connects, `no` is refused, `hello` is greeted, anything else ignored.
 #[derive(Debug)]
 struct Lines;
@@ -109,7 +112,8 @@ fn a_failure_is_told_in_the_protocol_s_words() {
     let told = |failure: &Failure<'_>| String::from_utf8(conversation.failed(failure)).unwrap();
     assert_eq!(
         [
-            Failure::Unreached(&crate::connect_error::ConnectError::Refused),
+            Failure::Unreached(&ConnectError::Refused),
+            Failure::Unreached(&ConnectError::Denied(Rule::OwnListener)),
             Failure::TooSlow,
             Failure::TooLong,
         ]
@@ -117,6 +121,7 @@ fn a_failure_is_told_in_the_protocol_s_words() {
         .map(told),
         [
             "error: connection refused\n",
+            "error: not allowed\n",
             "error: the handshake timed out\n",
             "error: the handshake is too long\n",
         ]

@@ -1,0 +1,80 @@
+//! Ways out: how a session reaches its target.
+//!
+//! An ingress ends with a [`Target`]; an egress begins with one. Like the ingress, it is chosen once
+//! for a worker, and the worker calls it at fixed steps:
+//!
+//! ```text
+//!              target          addresses           a socket         (first bytes)
+//!   connect ──────────► resolve ──────────► dial ────────────► connected ──────────► Relay
+//!                       on a thread    access.rs first,
+//!                                      then connect(2)
+//! ```
+//!
+//! | egress | resolves | dials | between `connected` and the relay |
+//! |---|---|---|---|
+//! | [`Direct`] | the target | each of its addresses in turn | nothing |
+//! | a chain of hops (to come) | the first hop | each address of the first hop | request headers out, responses in |
+//! | a stream of a link (stage 5) | nothing: the far end does | nothing: it opens a stream | nothing: the SYN goes out at once |
+//!
+//! **A chain** is a variant that holds its hops. `resolve` asks for the first hop, `dial` stays as it
+//! is. It needs one phase between `Connecting` and `Relay`: when the first hop is connected, the
+//! session writes the request headers for all further hops and for the target in one write, and then
+//! reads one response for each of them, in the order of the hops. A response that refuses becomes
+//! `Next::Refuse` with a [`ConnectError`], so that the client's handshake can put it into its own
+//! protocol's words; bytes behind the last response already belong to the client. The headers and
+//! responses are a machine without I/O, as
+//! [`Conversation`](crate::ingress::conversation::Conversation) is on the other side.
+//!
+//! **A stream of a link** is no socket, so it is not dialled here: stage 5's worker owns the link and
+//! opens a stream where this worker calls `resolve`. It shares the ingress side, with
+//! [`Conversation`](crate::ingress::conversation::Conversation) and
+//! [`Failure`](crate::ingress::Failure), and its far end is again a proxy with a `Direct` egress.
+
+pub(crate) mod direct;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use stage2_client::Target;
+
+use crate::connect_error::ConnectError;
+use crate::egress::direct::Direct;
+use crate::endpoint::Endpoint;
+use crate::mailbox::Mailbox;
+use crate::token::Token;
+
+/// A way out.
+#[derive(Debug)]
+pub(crate) enum Egress {
+    /// Straight to the target.
+    Direct(Direct),
+}
+
+impl Egress {
+    /// Asks for the addresses to dial for `target`; the answer comes as a message, with `token`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if too many names are being resolved.
+    pub(crate) fn resolve(
+        &self,
+        target: &Arc<Target>,
+        token: Token,
+        reply_to: &Mailbox,
+    ) -> Result<(), ConnectError> {
+        match self {
+            Self::Direct(direct) => direct.resolve(target, token, reply_to),
+        }
+    }
+
+    /// Begins to connect to one address.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address must not be dialled, or if connect(2) fails at once.
+    pub(crate) fn dial(&self, address: SocketAddr) -> Result<Endpoint, ConnectError> {
+        match self {
+            Self::Direct(direct) => direct.dial(address),
+        }
+    }
+}

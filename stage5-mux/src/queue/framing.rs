@@ -1,8 +1,8 @@
 //! Framing: finds messages in a stream of bytes, and rewrites them for the other side.
 //!
 //! ```text
-//!   bytes of a client ────────> Requests::take  ──> the request for the upstream
-//!   bytes of the upstream ────> Responses::take ──> the response for the client
+//!   bytes of a client ────────▶ Requests::take  ──▶ the request for the upstream
+//!   bytes of the upstream ────▶ Responses::take ──▶ the response for the client
 //! ```
 //!
 //! A framing is free of I/O and of clocks. Its caller reads bytes in pieces of any size, and the

@@ -1,7 +1,7 @@
 //! The request queue: clients with a request, in the order in which their requests arrived.
 //!
 //! ```text
-//!   first ──> row 7 <──> row 2 <──> row 9 <── last        each row at most once
+//!   first ──▶ row 7 ◀──▶ row 2 ◀──▶ row 9 ◀── last        each row at most once
 //! ```
 //!
 //! A doubly linked list inside an array that is indexed by rows of the route table. Joining,

@@ -93,11 +93,11 @@ fn take(rest: &mut u64, bytes: &[u8]) -> usize {
 /// A place in a chunked body.
 ///
 /// ```text
-///   Size ──> Extension ──> SizeEnd ──> Data ──> DataCr ──> DataLf ──> Size ...
+///   Size ──▶ Extension ──▶ SizeEnd ──▶ Data ──▶ DataCr ──▶ DataLf ──▶ Size ...
 ///                             │ size 0
 ///                             ▼
-///                       TrailerStart ──> Trailer ──> TrailerEnd ──> TrailerStart
-///                             └────────> LastLf ──> Done
+///                       TrailerStart ──▶ Trailer ──▶ TrailerEnd ──▶ TrailerStart
+///                             └────────▶ LastLf ──▶ Done
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunks {

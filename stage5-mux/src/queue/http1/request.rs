@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            head complete
-//!   Head ────────────────────> Body
+//!   Head ────────────────────▶ Body
 //!    ▲                          │
 //!    └──────────────────────────┘
 //!           body complete (at once if it has 0 bytes)
@@ -62,7 +62,7 @@ enum Form {
 /// Where the body goes while it arrives.
 ///
 /// ```text
-///   Held ──── the request goes to the upstream ────> Streaming
+///   Held ──── the request goes to the upstream ────▶ Streaming
 /// ```
 #[derive(Debug)]
 enum Storage {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            final head                       interim head (1xx)
-//!   Head ───────────────> Body         Head ────────────────────> Head
+//!   Head ───────────────▶ Body         Head ────────────────────▶ Head
 //! ```
 
 use std::mem::MaybeUninit;

@@ -47,7 +47,7 @@ impl Endpoint {
     }
 
     /// Returns the address at the other end.
-    pub(crate) fn peer(&self) -> SocketAddr {
+    pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.peer
     }
 
@@ -82,7 +82,7 @@ impl Endpoint {
     /// Says whether the kernel knows that the connection is broken or closed in both directions.
     ///
     /// A peer that has only ended its output is not gone: it may be waiting for its answer.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn ending(&self) -> bool {
         self.ending
             && (!matches!(self.socket.take_error(), Ok(None)) || self.socket.peer_addr().is_err())
     }

@@ -1,6 +1,8 @@
 //! The queue: many clients take turns on one upstream connection.
 
 mod client;
+mod clients;
+mod exchange;
 mod flight;
 pub mod framing;
 pub mod http1;
@@ -10,6 +12,7 @@ mod link;
 mod message;
 mod report;
 pub mod request_queue;
+mod scratch;
 mod service;
 pub mod upstream;
 mod worker;

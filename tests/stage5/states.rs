@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use harness::Test;
 use stage5_mux::queue::framing::Refusal;
-use stage5_mux::queue::upstream::{Action, Event, Patience, State, Upstream};
+use stage5_mux::queue::upstream::{Action, Event, State, Timeouts, Upstream};
 
-const TURN: Event = Event::Turn { repeatable: true };
-const UNREPEATABLE: Event = Event::Turn { repeatable: false };
+const BEGIN: Event = Event::Begin { repeatable: true };
+const UNREPEATABLE: Event = Event::Begin { repeatable: false };
 const KEPT: Event = Event::End { keep: true };
 const GONE: Event = Event::Abandoned { whole: true };
 
@@ -19,11 +19,11 @@ fn after(story: &[Event]) -> (Action, State) {
 
 fn played(story: &[Event]) -> (Upstream, Action) {
     let now = Instant::now();
-    let patience = Patience {
+    let timeouts = Timeouts {
         connect: Duration::from_secs(5),
         response: Duration::from_secs(60),
     };
-    let mut upstream = Upstream::new(patience, now);
+    let mut upstream = Upstream::new(timeouts, now);
     let actions = story.iter().map(|&event| upstream.on(event, now));
     let last = actions.last().unwrap_or(Action::Nothing);
     (upstream, last)
@@ -31,7 +31,7 @@ fn played(story: &[Event]) -> (Upstream, Action) {
 
 /// A whole exchange, after which the connection is idle.
 const EXCHANGE: [Event; 6] = [
-    TURN,
+    BEGIN,
     Event::Connected,
     Event::Sent,
     Event::Bytes,
@@ -44,7 +44,7 @@ fn e53_a_request_goes_through_all_states() {
     let _test = Test::begin("One exchange: connect, send, await the head, relay, be idle again.");
     let expected = [
         (Action::Connect, State::Connecting),
-        (Action::Send, State::Sending),
+        (Action::Nothing, State::Sending),
         (Action::Nothing, State::AwaitingHead),
         (Action::Nothing, State::AwaitingHead),
         (Action::Nothing, State::Relaying),
@@ -55,10 +55,10 @@ fn e53_a_request_goes_through_all_states() {
         assert_eq!(after(story), expected, "{story:?}");
         assert_eq!(played(story).0.is_free(), count == 6, "{story:?}");
     }
-    let again = [&EXCHANGE[..], &[TURN]].concat();
+    let again = [&EXCHANGE[..], &[BEGIN]].concat();
     assert_eq!(
         after(&again),
-        (Action::Send, State::Sending),
+        (Action::Nothing, State::Sending),
         "an idle connection takes the next request at once"
     );
     let late = [&again[..], &[Event::Connected]].concat();
@@ -69,7 +69,7 @@ fn e53_a_request_goes_through_all_states() {
 fn e53_two_requests_are_never_in_flight() {
     let _test = Test::begin("The promise of the queue: a turn during a turn is a bug, so panic.");
     for count in 1..6 {
-        let story = [&EXCHANGE[..count], &[TURN]].concat();
+        let story = [&EXCHANGE[..count], &[BEGIN]].concat();
         let outcome = std::panic::catch_unwind(|| after(&story));
         assert!(outcome.is_err(), "{story:?} ends in {outcome:?}");
     }
@@ -84,9 +84,9 @@ fn e53_a_connection_is_kept_when_both_sides_are_through() {
     let not_kept = Event::End { keep: false };
     let story = [&EXCHANGE[..5], &[not_kept]].concat();
     assert_eq!(after(&story), closed, "the upstream closes it");
-    let story = [TURN, Event::Connected, Event::Head, KEPT];
+    let story = [BEGIN, Event::Connected, Event::Head, KEPT];
     assert_eq!(after(&story), closed, "half a request has left");
-    let story = [TURN, Event::Connected, Event::Head, Event::Sent, KEPT];
+    let story = [BEGIN, Event::Connected, Event::Head, Event::Sent, KEPT];
     assert_eq!(
         after(&story),
         (Action::Nothing, State::Idle),
@@ -100,7 +100,7 @@ fn e53_bytes_that_nobody_asked_for_close_the_connection() {
         Test::begin("Bytes that arrive on an idle connection do not belong to the next response.");
     let story = [&EXCHANGE[..], &[Event::Bytes]].concat();
     assert_eq!(after(&story), (Action::Close, State::Dead));
-    let next = [&story[..], &[TURN]].concat();
+    let next = [&story[..], &[BEGIN]].concat();
     assert_eq!(after(&next), (Action::Connect, State::Connecting));
 }
 
@@ -111,7 +111,7 @@ fn e56_a_lost_request_is_sent_once_more_if_that_does_no_harm() {
     let _test = Test::begin(
         "Repeat a request if nothing came back, it is idempotent, and it is the first attempt.",
     );
-    let reuse = [&EXCHANGE[..], &[TURN]].concat();
+    let reuse = [&EXCHANGE[..], &[BEGIN]].concat();
     for (way, story) in [
         ("while it leaves", &reuse[..]),
         ("while it waits", &EXCHANGE[..3]),
@@ -202,13 +202,13 @@ fn e56_the_answer_for_a_client_that_has_gone_is_read_and_dropped() {
 fn e56_a_connection_begun_for_somebody_who_has_gone_serves_the_next() {
     let _test =
         Test::begin("No byte has been sent, so the new connection can serve the next request.");
-    let gone = [TURN, GONE];
+    let gone = [BEGIN, GONE];
     assert_eq!(after(&gone), (Action::Nothing, State::Connecting));
     assert!(played(&gone).0.is_free());
-    let idle = [TURN, GONE, Event::Connected];
+    let idle = [BEGIN, GONE, Event::Connected];
     assert_eq!(after(&idle), (Action::Nothing, State::Idle));
-    let next = [TURN, GONE, TURN];
+    let next = [BEGIN, GONE, BEGIN];
     assert_eq!(after(&next), (Action::Nothing, State::Connecting));
-    let next = [TURN, GONE, TURN, Event::Connected];
-    assert_eq!(after(&next), (Action::Send, State::Sending));
+    let next = [BEGIN, GONE, BEGIN, Event::Connected];
+    assert_eq!(after(&next), (Action::Nothing, State::Sending));
 }

@@ -1,55 +1,87 @@
 //! One client: its requests on the way in, its responses on the way out.
 //!
 //! ```text
-//!             request held         its turn            response complete
-//!   Reading --------------> Waiting ------> InFlight --------------------> Reading
-//!      |                       |                |     (or it does not persist)
-//!      +-----------------------+----------------+---> Farewell ----> (closed)
-//!            refused, ended                           the last reply is delivered
+//!             request held         its exchange      response complete
+//!   Reading ──────────────▶ Waiting ──────▶ InFlight ────────────────────▶ Reading
+//!      │                       │                │     (or no connection kept)
+//!      └───────────────────────┴────────────────┴───▶ Lingering ────▶ (closed)
+//!            refused, ended                           after the last reply
 //! ```
 //!
-//! A client never touches the queue or the upstream: it says what its bytes have come to as a
-//! [`Collected`], and the worker does the rest. While its request waits or is in flight, nothing
-//! is read from it: what it sends meanwhile stays in the kernel, and TCP tells it to wait.
+//! A client never touches the queue or the upstream: it returns what its bytes amount to as a
+//! [`Collected`], and the worker acts on it. While its request waits or is in flight, nothing
+//! is read from it: further bytes stay in the kernel, and TCP makes the client wait.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `client.rs` | phases, and what is known of a client |
+//! | `client/input.rs` | reads requests |
+//! | `client/output.rs` | writes responses, and closes |
+//! | `client/time.rs` | knows when a client has taken too long |
 
+mod input;
+mod output;
 mod time;
 
-use std::io;
 use std::time::Instant;
 
 use stage4_proxy::buffer::Buffer;
 
 use crate::endpoint::Endpoint;
 use crate::pace::Pace;
-use crate::queue::framing::{Framing, Refusal, Requests, Status, Summary};
+use crate::queue::framing::{Framing, Refusal, Requests as _, Summary};
 
 /// How far a client is with its present request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase<D> {
-    /// It is idle or sends a request.
+    /// Idle, or sending a request.
     Reading,
     /// Its request is in the queue.
     Waiting(Summary<D>),
     /// Its request is with the upstream.
-    InFlight,
-    /// It gets what is left of its last reply, and time to read it.
-    Farewell {
+    InFlight(Summary<D>),
+    /// Its last reply is being sent, and then it has time to read it (a lingering close).
+    Lingering {
         /// The FIN was sent.
         fin_sent: bool,
     },
 }
 
-/// What a client's bytes have come to.
+/// What a client's bytes amount to.
 #[derive(Debug)]
 pub(super) enum Collected<D> {
-    /// Nothing yet.
+    /// No request yet.
     Nothing,
-    /// A request, complete or as much of it as may be held.
+    /// A request: complete, or as much of it as may be held.
     Request(Summary<D>),
-    /// It has asked everything it wanted to.
+    /// The end of the client's output.
     Ended,
-    /// What it sent cannot be served.
+    /// A request that cannot be served.
     Refused(Refusal),
+}
+
+/// What reading on from a streaming request has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upload {
+    /// No bytes yet.
+    Nothing,
+    /// A part.
+    Part,
+    /// The end of the request.
+    Whole,
+    /// A request that turns out to be invalid.
+    Refused(Refusal),
+}
+
+/// How far a lingering close is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lingering {
+    /// The client has closed, too.
+    Done,
+    /// It continues with the client's next event.
+    Waiting,
+    /// There is more to read, but other clients come first.
+    Unfinished,
 }
 
 /// A client.
@@ -59,19 +91,19 @@ pub(super) struct Client<F: Framing> {
     pub(super) endpoint: Endpoint,
     /// How far it is.
     pub(super) phase: Phase<F::Details>,
-    /// Set while the client waits for another turn of the worker.
-    pub(super) again: bool,
+    /// It is in the list of clients that are driven again without an event.
+    pub(super) queued: bool,
     /// The deadline that the timers know; the real one may be later.
     pub(super) timer: Option<Instant>,
-    /// What it has moved.
+    /// The bytes that it has moved.
     pub(super) traffic: Traffic,
     /// When it was accepted.
     pub(super) opened: Instant,
     requests: F::Requests,
-    /// Bytes that were read and belong to a later request, or to one that is not complete.
+    /// Bytes that were read and belong to a later request, or to an incomplete one.
     input: Buffer,
     input_ended: bool,
-    /// The request, as the upstream shall get it.
+    /// The request, as it goes to the upstream.
     request: Vec<u8>,
     output: Buffer,
     clock: Clock,
@@ -94,19 +126,19 @@ impl Traffic {
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     active: Instant,
-    /// A request began to arrive.
+    /// When the first byte of a request arrived.
     request_since: Option<Instant>,
-    /// The upstream may be waiting for this client.
+    /// The speed of the client while the upstream waits for it.
     pace: Pace,
 }
 
 impl<F: Framing> Client<F> {
-    /// Begins with a client that was just accepted.
+    /// Creates a client that was just accepted.
     pub(super) fn new(endpoint: Endpoint, requests: F::Requests, now: Instant) -> Self {
         Self {
             endpoint,
             phase: Phase::Reading,
-            again: false,
+            queued: false,
             timer: None,
             traffic: Traffic::default(),
             opened: now,
@@ -123,7 +155,7 @@ impl<F: Framing> Client<F> {
         }
     }
 
-    /// Says whether it is between two requests, with nothing owed to it.
+    /// Returns whether it is between two requests and has read its last response.
     pub(super) fn is_idle(&self) -> bool {
         self.phase == Phase::Reading
             && self.output.is_empty()
@@ -131,12 +163,22 @@ impl<F: Framing> Client<F> {
             && !self.requests.is_inside()
     }
 
-    /// Says whether it may have sent something that was not looked at.
+    /// Returns whether its request is in flight.
+    pub(super) fn is_in_flight(&self) -> bool {
+        matches!(self.phase, Phase::InFlight(_))
+    }
+
+    /// Returns whether its connection is being closed.
+    pub(super) fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering { .. })
+    }
+
+    /// Returns whether it may have sent bytes that were not looked at.
     pub(super) fn has_more(&self) -> bool {
         !self.input.is_empty() || self.endpoint.is_readable() || self.input_ended
     }
 
-    /// Says whether a request has begun to arrive.
+    /// Returns whether a request has begun to arrive.
     pub(super) fn is_inside_request(&self) -> bool {
         self.requests.is_inside()
     }
@@ -145,160 +187,23 @@ impl<F: Framing> Client<F> {
     pub(super) fn buffered(&self) -> usize {
         self.output.len()
     }
-}
 
-/// The way in.
-impl<F: Framing> Client<F> {
-    /// Reads until there is a request, or nothing more to read.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is broken.
-    pub(super) fn collect(
-        &mut self,
-        scratch: &mut [u8],
-        now: Instant,
-    ) -> io::Result<Collected<F::Details>> {
-        let mut parsed = self.parse(&[], now);
-        loop {
-            match parsed {
-                Ok(Status::Partial) => {}
-                Ok(Status::Full(exchange) | Status::Complete(exchange)) => {
-                    return Ok(Collected::Request(exchange));
-                }
-                Err(refusal) => return Ok(Collected::Refused(refusal)),
-            }
-            self.tell_to_continue()?;
-            if self.input_ended {
-                return Ok(self.finish());
-            }
-            match self.endpoint.read_some(scratch)? {
-                None => return Ok(Collected::Nothing),
-                Some(0) => {
-                    self.input_ended = true;
-                    parsed = Ok(Status::Partial);
-                }
-                Some(count) => {
-                    parsed = self.parse(&scratch[..count], now);
-                    if parsed == Ok(Status::Partial) && !self.endpoint.is_readable() {
-                        self.endpoint.acknowledge();
-                    }
-                }
-            }
+    /// Returns what is remembered of the request that waits or is in flight.
+    pub(super) fn summary(&self) -> Option<Summary<F::Details>> {
+        match self.phase {
+            Phase::Waiting(summary) | Phase::InFlight(summary) => Some(summary),
+            Phase::Reading | Phase::Lingering { .. } => None,
         }
     }
 
-    /// Reads once into the request that is in flight, for the part that was not held, and puts
-    /// what came into `request`; `None` when nothing is there.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is broken.
-    pub(super) fn upload(
-        &mut self,
-        scratch: &mut [u8],
-        request: &mut Vec<u8>,
-        now: Instant,
-    ) -> io::Result<Option<Result<Status<F::Details>, Refusal>>> {
-        std::mem::swap(&mut self.request, request);
-        let outcome = self.upload_into_own(scratch, now);
-        std::mem::swap(&mut self.request, request);
-        outcome
-    }
-
-    fn upload_into_own(
-        &mut self,
-        scratch: &mut [u8],
-        now: Instant,
-    ) -> io::Result<Option<Result<Status<F::Details>, Refusal>>> {
-        let kept = self.parse(&[], now);
-        if !self.request.is_empty() || kept != Ok(Status::Partial) {
-            return Ok(Some(kept));
-        }
-        match self.endpoint.read_some(scratch)? {
-            None => Ok(None),
-            Some(0) => {
-                self.input_ended = true;
-                Ok(Some(Err(Refusal::BadRequest(
-                    "the request is not complete",
-                ))))
-            }
-            Some(count) => Ok(Some(self.parse(&scratch[..count], now))),
-        }
-    }
-
-    /// Looks at bytes that were kept and at those that have just come; what is not taken is kept.
-    fn parse(&mut self, fresh: &[u8], now: Instant) -> Result<Status<F::Details>, Refusal> {
-        self.traffic.up += fresh.len() as u64;
-        if !fresh.is_empty() {
-            self.clock.active = now;
-            self.clock.request_since.get_or_insert(now);
-        }
-        if self.input.is_empty() {
-            let taken = self.requests.take(fresh, &mut self.request)?;
-            self.input.append(&fresh[taken.used..]);
-            return Ok(taken.status);
-        }
-        self.input.append(fresh);
-        let taken = self
-            .requests
-            .take(self.input.pending(), &mut self.request)?;
-        self.input.consume(taken.used);
-        Ok(taken.status)
-    }
-
-    fn finish(&mut self) -> Collected<F::Details> {
-        let ended = self
-            .requests
-            .end_of_input(self.input.pending(), &mut self.request);
-        self.input.clear();
-        match ended {
-            Ok(Some(exchange)) => Collected::Request(exchange),
-            Ok(None) => Collected::Ended,
-            Err(refusal) => Collected::Refused(refusal),
-        }
-    }
-
-    /// Gives its permission to a client that waits with its body.
-    fn tell_to_continue(&mut self) -> io::Result<()> {
-        match self.requests.take_interim() {
-            Some(interim) => self.write(interim, &[]),
-            None => Ok(()),
-        }
-    }
-
-    /// Hands the request out, because its turn has come; `false` says that the rest of it has to
-    /// stream.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is broken.
-    pub(super) fn begin_turn(&mut self, now: Instant) -> io::Result<(Vec<u8>, bool)> {
-        let whole = !matches!(self.phase, Phase::Waiting(_)) || !self.requests.is_inside();
-        self.phase = Phase::InFlight;
-        self.clock.active = now;
-        let mut request = std::mem::take(&mut self.request);
-        if !whole {
-            self.requests.stream(&mut request);
-            self.tell_to_continue()?;
-            self.clock.pace.begin(now, self.traffic.total());
-        }
-        Ok((request, whole))
-    }
-
-    /// Drops what is left of a request that is not served.
-    pub(super) fn discard_request(&mut self) {
-        self.request = Vec::new();
-    }
-
-    /// Notes that its request waits.
-    pub(super) fn wait(&mut self, exchange: Summary<F::Details>) {
-        self.phase = Phase::Waiting(exchange);
+    /// Notes that its request is in the queue.
+    pub(super) fn wait(&mut self, summary: Summary<F::Details>) {
+        self.phase = Phase::Waiting(summary);
         self.clock.request_since = None;
     }
 
-    /// Begins with the next request, or with the end of the connection.
-    pub(super) fn end_turn(&mut self, persistent: bool, now: Instant) {
+    /// Ends its exchange: the next request may begin, or the connection is closed.
+    pub(super) fn end_exchange(&mut self, persistent: bool, now: Instant) {
         self.clock = Clock {
             active: now,
             request_since: (!self.input.is_empty()).then_some(now),
@@ -307,92 +212,7 @@ impl<F: Framing> Client<F> {
         if persistent {
             self.phase = Phase::Reading;
         } else {
-            self.say_farewell(now);
+            self.begin_lingering(now);
         }
-    }
-}
-
-/// The way out.
-impl<F: Framing> Client<F> {
-    /// Writes what can be written and keeps the rest.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is broken.
-    pub(super) fn write(&mut self, first: &[u8], second: &[u8]) -> io::Result<()> {
-        if !self.output.is_empty() {
-            self.output.append(first);
-            self.output.append(second);
-            return Ok(());
-        }
-        let count = self.endpoint.write_some(first, second)?;
-        self.traffic.down += count as u64;
-        self.output.append(&first[count.min(first.len())..]);
-        self.output
-            .append(&second[count.saturating_sub(first.len())..]);
-        Ok(())
-    }
-
-    /// Writes what was kept.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is broken.
-    pub(super) fn flush(&mut self, now: Instant) -> io::Result<()> {
-        while !self.output.is_empty() {
-            let count = self.endpoint.write_some(self.output.pending(), &[])?;
-            if count == 0 {
-                break;
-            }
-            self.output.consume(count);
-            self.traffic.down += count as u64;
-            self.clock.active = now;
-        }
-        Ok(())
-    }
-
-    /// Notes whether the upstream waits for this client now.
-    pub(super) fn hold(&mut self, holds: bool, now: Instant) {
-        if holds {
-            self.clock.pace.begin(now, self.traffic.total());
-        } else if self.output.is_empty() && !self.requests.is_inside() {
-            // A moment without a full buffer proves nothing: only having caught up does.
-            self.clock.pace.end();
-        }
-    }
-
-    /// Begins to end the connection: what is kept is still written, then a FIN is sent, and what
-    /// still comes is dropped for a while. A close(2) with unread bytes would send a reset, and
-    /// the reset would overtake the reply (RFC 9112 section 9.6).
-    pub(super) fn say_farewell(&mut self, now: Instant) {
-        self.phase = Phase::Farewell { fin_sent: false };
-        self.clock.active = now;
-        self.input.clear();
-        self.request = Vec::new();
-    }
-
-    /// Goes on with the farewell; `true` when it is over.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is broken.
-    pub(super) fn see_off(&mut self, scratch: &mut [u8], steps: usize) -> io::Result<Option<bool>> {
-        if !self.output.is_empty() {
-            return Ok(Some(false));
-        }
-        if self.phase == (Phase::Farewell { fin_sent: false }) {
-            self.endpoint.send_fin()?;
-            self.phase = Phase::Farewell { fin_sent: true };
-        }
-        for _ in 0..steps {
-            if self.input_ended {
-                return Ok(Some(true));
-            }
-            match self.endpoint.read_some(scratch)? {
-                None => return Ok(Some(false)),
-                Some(count) => self.input_ended = count == 0,
-            }
-        }
-        Ok(None)
     }
 }

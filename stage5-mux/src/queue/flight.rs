@@ -1,4 +1,4 @@
-//! The request in flight and the response to it: never more than one.
+//! The request in flight and the reader of its response: never more than one.
 
 use std::time::Instant;
 
@@ -7,35 +7,93 @@ use stage4_proxy::token::Token;
 
 use crate::queue::framing::{Framing, Summary};
 
-/// One exchange with the upstream.
+/// A request that its client hands out when its exchange begins.
+#[derive(Debug)]
+pub(super) struct Outgoing<D> {
+    /// What the reader of its response must know.
+    pub(super) summary: Summary<D>,
+    /// The request, or the part of it that was held.
+    pub(super) bytes: Vec<u8>,
+    /// Whether `bytes` is all of it; otherwise the rest streams.
+    pub(super) whole: bool,
+}
+
+/// A request in flight.
 #[derive(Debug)]
 pub(super) struct Flight<F: Framing> {
-    /// Who gets the response; nobody, when the client has gone.
+    /// The client that gets the response; `None` once it has closed.
     pub(super) client: Option<Token>,
-    /// What is remembered of the request.
-    pub(super) exchange: Summary<F::Details>,
+    /// The request may be sent a second time.
+    pub(super) repeatable: bool,
     /// The request, or the part of it that is at hand.
     pub(super) request: Vec<u8>,
-    /// How much of `request` has left.
+    /// How many bytes of `request` have left.
     pub(super) sent: usize,
     /// `request` is the whole request, or its end.
     pub(super) whole: bool,
-    /// The upstream takes nothing more; what it has said may still be read.
+    /// A write has failed: nothing more is sent, but a response may still be read.
     pub(super) broken: bool,
     /// Finds the end of the response.
     pub(super) responses: F::Responses,
     /// The beginning of a head that is not complete.
     pub(super) carry: Buffer,
-    /// Bytes that came for a client that has gone.
+    /// How many bytes were dropped because the client has closed.
     pub(super) dropped: usize,
-    /// When its turn began.
+    /// When the exchange began.
     pub(super) since: Instant,
 }
 
+/// How far the request is on its way from the client to the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// All of it has left.
+    Complete,
+    /// Bytes at hand have to leave.
+    Leaving,
+    /// Nothing is at hand: the client has to send more.
+    Awaited,
+}
+
 impl<F: Framing> Flight<F> {
-    /// Says what is still to be sent.
+    /// Begins with a request of which nothing has left.
+    pub(super) fn new(
+        client: Token,
+        outgoing: Outgoing<F::Details>,
+        responses: F::Responses,
+        now: Instant,
+    ) -> Self {
+        let Outgoing {
+            summary,
+            bytes,
+            whole,
+        } = outgoing;
+        Self {
+            client: Some(client),
+            // Of a request that streams, the beginning is gone when it would have to be repeated.
+            repeatable: summary.repeatable && whole,
+            request: bytes,
+            sent: 0,
+            whole,
+            broken: false,
+            responses,
+            carry: Buffer::new(),
+            dropped: 0,
+            since: now,
+        }
+    }
+
+    /// Returns the bytes at hand that have not left.
     pub(super) fn unsent(&self) -> &[u8] {
         &self.request[self.sent..]
+    }
+
+    /// Returns how far the request is.
+    pub(super) fn sending(&self) -> Sending {
+        match (self.unsent().is_empty(), self.whole) {
+            (false, _) => Sending::Leaving,
+            (true, false) => Sending::Awaited,
+            (true, true) => Sending::Complete,
+        }
     }
 
     /// Goes back to the beginning, for a second attempt.

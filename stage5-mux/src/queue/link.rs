@@ -1,7 +1,7 @@
-//! The one socket to the upstream, from its name to its end.
+//! The one socket to the upstream: the name, the addresses, the connection.
 //!
-//! The link is opened when a request needs it and kept as long as the upstream likes. There is
-//! never a second one: a new one is begun only after the old one was closed.
+//! The link is opened when a request needs it and kept until the upstream closes it. There is
+//! never a second one: the old socket is closed before a new one is connected.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,21 +28,31 @@ pub(super) struct Link {
     target: Arc<Target>,
     lookup: Lookup,
     mailbox: Mailbox<Message>,
-    /// The addresses, the one that worked last first, and until when they are good.
+    /// The addresses, with the one that worked last in front, and the time at which they are too
+    /// old.
     known: Option<(Vec<SocketAddr>, Instant)>,
-    /// A thread is looking the name up.
+    /// A thread is resolving the name.
     asking: bool,
-    /// The addresses that are still to be tried.
+    /// The addresses that were not tried yet.
     rest: VecDeque<SocketAddr>,
     endpoint: Option<Endpoint>,
-    /// Guards against events of an earlier socket.
+    /// The number of the socket, because events of an earlier one may still be in the batch.
     generation: u32,
-    /// When the present attempt was begun.
+    /// When the present connect was begun.
     since: Instant,
 }
 
+/// Whether the upstream's addresses are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Addresses {
+    /// They are, and [`Link::try_next`] tries them.
+    Known,
+    /// A thread resolves the name and sends the answer into the mailbox.
+    Asked,
+}
+
 impl Link {
-    /// Describes a link that is not open.
+    /// Creates a link that is not open.
     pub(super) fn new(
         target: Arc<Target>,
         lookup: Lookup,
@@ -62,7 +72,7 @@ impl Link {
         }
     }
 
-    /// Returns where it goes.
+    /// Returns the upstream's name.
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
@@ -77,7 +87,7 @@ impl Link {
         self.endpoint.as_mut()
     }
 
-    /// Says whether an event with this token is about the present socket.
+    /// Returns whether an event with this token is about the present socket.
     pub(super) fn owns(&self, token: Token) -> bool {
         self.endpoint.is_some() && token == self.token()
     }
@@ -87,31 +97,31 @@ impl Link {
         self.endpoint = None;
     }
 
-    /// Begins to look for addresses; `true` when they are known already.
+    /// Closes the socket, and finds the addresses or asks for them.
     ///
     /// # Errors
     ///
-    /// When no thread can be started.
-    pub(super) fn find_addresses(&mut self, now: Instant) -> io::Result<bool> {
+    /// Fails if no thread can be started.
+    pub(super) fn find_addresses(&mut self, now: Instant) -> io::Result<Addresses> {
         self.close();
         if let Host::Address(address) = self.target.host {
             self.rest = [(address, self.target.port).into()].into();
-            return Ok(true);
+            return Ok(Addresses::Known);
         }
         if let Some((addresses, until)) = &self.known
             && now < *until
         {
             self.rest = addresses.iter().copied().collect();
-            return Ok(true);
+            return Ok(Addresses::Known);
         }
         if !self.asking {
             self.ask()?;
         }
-        Ok(false)
+        Ok(Addresses::Asked)
     }
 
-    /// Looks the name up on a thread of its own, because getaddrinfo(3) blocks. There is at most
-    /// one such thread: a slow answer is waited for, not asked for again.
+    /// Resolves the name on a thread of its own, because getaddrinfo(3) blocks. There is at most
+    /// one such thread: while the answer is pending, the link does not ask again.
     fn ask(&mut self) -> io::Result<()> {
         let (target, lookup) = (Arc::clone(&self.target), self.lookup.clone());
         let mailbox = self.mailbox.clone();
@@ -126,20 +136,20 @@ impl Link {
         Ok(())
     }
 
-    /// Takes the addresses that a thread has found.
+    /// Takes the addresses that the resolver has found.
     pub(super) fn found(&mut self, addresses: Vec<SocketAddr>, until: Instant) {
         self.asking = false;
         self.rest = addresses.iter().copied().collect();
         self.known = Some((addresses, until));
     }
 
-    /// Notes that a thread has found nothing.
+    /// Notes that the resolver has found nothing.
     pub(super) fn found_nothing(&mut self) {
         self.asking = false;
         self.known = None;
     }
 
-    /// Begins to connect to the next address; `false` when there is none left.
+    /// Begins to connect to the next address; returns whether there was one.
     pub(super) fn try_next(&mut self, registry: &Registry, now: Instant) -> bool {
         self.close();
         self.since = now;
@@ -170,21 +180,21 @@ impl Link {
         Ok(())
     }
 
-    /// Notes that the connection is open, and returns how long that took.
+    /// Notes that the connection is open, and returns how long the connect took.
     pub(super) fn connected(&mut self, now: Instant) -> Duration {
         self.rest.clear();
         if let (Some((addresses, _)), Some(endpoint)) = (&mut self.known, &self.endpoint) {
-            let peer = endpoint.peer();
+            let peer = endpoint.peer_addr();
             addresses.sort_by_key(|&address| address != peer);
         }
         now - self.since
     }
 
-    /// Says whether a connection that was kept is still open and silent.
+    /// Returns whether a connection that was kept is still open and silent.
     ///
-    /// An end, or bytes that nobody asked for, may have arrived since the last event: one read
-    /// before each request finds them, so that the request does not leave on a connection that
-    /// is dead already, and its response is not taken for somebody else's.
+    /// An end, or bytes that answer no request, may have arrived since the last event. One read
+    /// before each request finds them; otherwise the request could leave on a connection that the
+    /// upstream has closed, or stray bytes could be taken for its response.
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         self.endpoint

@@ -57,7 +57,7 @@ fn queue_view<F: Framing>(
         let wanted = flight.client?.row();
         let (_, client) = table.iter().find(|&(row, _)| row == wanted)?;
         Some(InFlight {
-            client: client.endpoint.peer(),
+            client: client.endpoint.peer_addr(),
             for_ms: millis(flight.since, now),
         })
     });
@@ -75,12 +75,12 @@ fn view<F: Framing>(
     shared: &SharedView<'_, F>,
     now: Instant,
 ) -> SessionView {
-    let peer = client.endpoint.peer();
+    let peer = client.endpoint.peer_addr();
     let mut description = format!("{}[{peer} -> {}]", F::NAME, shared.target);
     let turn = match client.phase {
         Phase::Waiting(_) => shared.queue.since(row).map(|since| ("waits", since)),
-        Phase::InFlight => shared.flight.map(|flight| ("in flight for", flight.since)),
-        Phase::Reading | Phase::Farewell { .. } => None,
+        Phase::InFlight(_) => shared.flight.map(|flight| ("in flight for", flight.since)),
+        Phase::Reading | Phase::Lingering { .. } => None,
     };
     if let Some((what, since)) = turn {
         let millis = millis(since, now);
@@ -94,8 +94,8 @@ fn view<F: Framing>(
             Phase::Reading if client.is_idle() => "idle",
             Phase::Reading => "reading",
             Phase::Waiting(_) => "waiting",
-            Phase::InFlight => "in flight",
-            Phase::Farewell { .. } => "farewell",
+            Phase::InFlight(_) => "in flight",
+            Phase::Lingering { .. } => "farewell",
         },
         description,
         bytes_up: client.traffic.up,

@@ -18,7 +18,7 @@ use crate::queue::http1::Http1;
 use crate::queue::limits::Limits;
 use crate::queue::line::Line;
 use crate::queue::message::Message;
-use crate::queue::worker::Worker;
+use crate::queue::worker::{Route, Worker};
 
 /// The protocols whose messages the queue can tell apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -123,8 +123,11 @@ impl Queue {
 type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
 
 fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Result<Running> {
-    let upstream = (Arc::new(config.upstream.clone()), config.lookup.clone());
-    let (worker, mailbox) = Worker::new(framing, listener, config.limits.clone(), upstream)?;
+    let route = Route {
+        target: Arc::new(config.upstream.clone()),
+        lookup: config.lookup.clone(),
+    };
+    let (worker, mailbox) = Worker::new(framing, listener, config.limits.clone(), route)?;
     let thread = thread::Builder::new()
         .name("worker".to_owned())
         .spawn(move || worker.run())?;

@@ -1,98 +1,99 @@
 //! The upstream connection as a state machine: one request at a time, and what every event means.
 //!
 //! ```text
-//!            turn               connected            sent             head
-//!   Dead ----------> Connecting ---------> Sending ------> AwaitingHead ------> Relaying
-//!    ^                   |                   ^  |                                  |
-//!    |                   | (client gone)     |  | head (before all was sent)       |
-//!    |                   v             turn  |  +--------------------------------->|
-//!    |                  Idle ----------------+                                     |
-//!    |                   ^                                        end, kept        |
-//!    |                   +---------------------------------------------------------+
-//!    +-- from everywhere: lost, invalid, expired; end, not kept
+//!            begin              connected            sent             head
+//!   Dead ──────────▶ Connecting ─────────▶ Sending ──────▶ AwaitingHead ──────▶ Relaying
+//!    ▲                   │                   ▲  │                                  │
+//!    │                   │ (client closed)   │  │ head (before all was sent)       │
+//!    │                   ▼             begin │  └─────────────────────────────────▶│
+//!    │                  Idle ────────────────┘                                     │
+//!    │                   ▲                                        end, kept        │
+//!    │                   └─────────────────────────────────────────────────────────┘
+//!    └── from every state: lost, invalid, expired; end, not kept
 //! ```
 //!
-//! Free of I/O and of clocks: [`Upstream::on`] is told what happened and when, and says what has
-//! to be done. It is the one place that knows that two requests are never in flight.
+//! Free of I/O and of clocks: [`Upstream::on`] takes what happened and when, and returns what has
+//! to be done. It is the one place that keeps two requests from being in flight.
 
 use std::time::{Duration, Instant};
 
 use crate::queue::framing::Refusal;
 
-/// What a client is told whose request was lost with the connection.
+/// The refusal for a request that was lost with the connection.
 const CLOSED: Refusal = Refusal::BadGateway("the upstream closed the connection");
 
-/// How far the upstream connection is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The state of the upstream connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// There is none; the next request opens one.
+    /// No connection; the next request opens one.
     Dead,
-    /// A name is looked up, or a connect(2) is under way.
+    /// The name is being resolved, or connect(2) is in progress.
     Connecting,
-    /// It is open and nobody's.
+    /// Open, no request in flight.
     Idle,
-    /// A request is leaving.
+    /// The request is being sent.
     Sending,
-    /// The request has left, and the head of the response is not complete.
+    /// The request was sent, and the head of the response is not complete.
     AwaitingHead,
     /// The response is passed on.
     Relaying,
 }
 
 /// What has happened.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The next request has been taken from the queue.
-    Turn {
-        /// It may be sent a second time.
+    /// The next request was taken from the queue.
+    Begin {
+        /// Whether it may be sent a second time.
         repeatable: bool,
     },
-    /// The next address is tried.
+    /// A connect to the next address has begun.
     Attempt,
     /// The connection is open.
     Connected,
-    /// No address is left that could be tried.
+    /// Every address has failed.
     Unreached(Refusal),
-    /// A part of the request has left.
+    /// A part of the request was sent.
     Progress,
-    /// The whole request has left.
+    /// The whole request was sent.
     Sent,
-    /// Bytes have come from the upstream.
+    /// Bytes have arrived from the upstream.
     Bytes,
     /// The final head of the response is complete.
     Head,
-    /// The response is complete; `keep` says whether the upstream takes another request.
+    /// The response is complete.
     End {
-        /// The connection may be used again.
+        /// Whether the upstream takes another request on this connection.
         keep: bool,
     },
     /// The upstream has closed the connection, or it broke.
     Lost,
-    /// What came is no response.
+    /// The bytes that have arrived are no response.
     Invalid(Refusal),
     /// The deadline has passed.
     Expired,
-    /// The client whose turn it is has gone; `whole` says that its request is complete.
+    /// The client of the request in flight has closed.
     Abandoned {
-        /// The upstream can still get the rest of the request.
+        /// Whether the rest of the request can still be sent.
         whole: bool,
     },
-    /// The response of a client that has gone is too long to be waited for.
+    /// The response for a client that has closed is too long to be read to its end.
     Flooded,
 }
 
 /// What has to be done.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// To send or to read is no action: the exchange sees from the state which of the two is possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing.
+    /// Nothing more than the state says.
     Nothing,
-    /// Open a connection, after closing what there is, and send the request from its beginning.
+    /// Close the connection, if there is one, open a new one, and send the request from its
+    /// beginning.
     Connect,
-    /// Try the next address.
+    /// Connect to the next address.
     NextAddress,
-    /// Send the request.
-    Send,
-    /// Close the connection; nobody waits for anything.
+    /// Close the connection; no client has to be told.
     Close,
     /// Close the connection and tell the client why it gets no response.
     Refuse(Refusal),
@@ -102,8 +103,8 @@ pub enum Action {
 
 /// The time limits of the upstream.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// For looking its name up, and for each address.
+pub struct Timeouts {
+    /// For resolving its name, and for each address.
     pub connect: Duration,
     /// Without a byte in either direction while a request is in flight.
     pub response: Duration,
@@ -113,26 +114,26 @@ pub struct Patience {
 #[derive(Debug)]
 pub struct Upstream {
     state: State,
-    patience: Patience,
-    turn: Option<Turn>,
+    timeouts: Timeouts,
+    request: Option<Request>,
     /// When something last happened.
     active: Instant,
 }
 
 /// The request in flight.
 #[derive(Clone, Copy, Debug)]
-struct Turn {
-    /// It may be sent again if nothing came back.
+struct Request {
+    /// It may be sent again if no byte of a response arrives.
     repeatable: bool,
-    /// All of it has left.
+    /// All of it was sent.
     sent: bool,
-    /// Its client has gone; the response is read and dropped.
+    /// Its client has closed; the response is read and dropped.
     abandoned: bool,
 }
 
-impl Turn {
-    /// Describes a request of which nothing has left.
-    fn begin(repeatable: bool) -> Self {
+impl Request {
+    /// Describes a request of which nothing was sent.
+    fn new(repeatable: bool) -> Self {
         Self {
             repeatable,
             sent: false,
@@ -142,33 +143,33 @@ impl Turn {
 }
 
 impl Upstream {
-    /// Describes an upstream that was not reached for yet.
+    /// Describes an upstream without a connection.
     #[must_use]
-    pub fn new(patience: Patience, now: Instant) -> Self {
+    pub fn new(timeouts: Timeouts, now: Instant) -> Self {
         Self {
             state: State::Dead,
-            patience,
-            turn: None,
+            timeouts,
+            request: None,
             active: now,
         }
     }
 
-    /// Returns how far the connection is.
+    /// Returns the state of the connection.
     #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// Says whether the next request may have its turn.
+    /// Returns whether the next request may begin.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        self.turn.is_none()
+        self.request.is_none()
     }
 
-    /// Says whether the request has left completely.
+    /// Returns whether the request in flight was sent completely.
     #[must_use]
     pub fn has_sent(&self) -> bool {
-        self.turn.is_some_and(|turn| turn.sent)
+        self.request.is_some_and(|request| request.sent)
     }
 
     /// Returns when [`Event::Expired`] is due.
@@ -176,21 +177,21 @@ impl Upstream {
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Dead | State::Idle => None,
-            State::Connecting => Some(self.active + self.patience.connect),
+            State::Connecting => Some(self.active + self.timeouts.connect),
             State::Sending | State::AwaitingHead | State::Relaying => {
-                Some(self.active + self.patience.response)
+                Some(self.active + self.timeouts.response)
             }
         }
     }
 
-    /// Takes notice of what has happened and says what has to be done.
+    /// Takes what has happened and returns what has to be done.
     ///
     /// # Panics
     ///
-    /// When a turn begins while another one lasts: the promise of the queue.
+    /// Panics if a request begins while another one is in flight: that is the promise of the queue.
     pub fn on(&mut self, event: Event, now: Instant) -> Action {
         let (state, action) = match event {
-            Event::Turn { repeatable } => self.on_turn(repeatable),
+            Event::Begin { repeatable } => self.on_begin(repeatable),
             Event::Attempt | Event::Progress => (self.state, Action::Nothing),
             Event::Connected => self.on_connected(),
             Event::Unreached(refusal) => self.on_unreached(refusal),
@@ -207,35 +208,35 @@ impl Upstream {
         self.state = state;
         self.active = now;
         match state {
-            State::Dead | State::Idle => self.turn = None,
+            State::Dead | State::Idle => self.request = None,
             State::Connecting | State::Sending | State::AwaitingHead | State::Relaying => {}
         }
         action
     }
 
-    /// A request has its turn: it is the one in flight from now on.
+    /// The next request begins: it is the one in flight from now on.
     ///
-    /// An idle connection takes it at once; without a connection, one is opened first. A connection
-    /// may be on its way already, begun for a client that has gone.
-    fn on_turn(&mut self, repeatable: bool) -> (State, Action) {
-        assert!(self.turn.is_none(), "two requests in flight");
-        self.turn = Some(Turn::begin(repeatable));
+    /// An idle connection takes it at once; without a connection, one is opened first. A connect may
+    /// be in progress already, for a client that has closed meanwhile.
+    fn on_begin(&mut self, repeatable: bool) -> (State, Action) {
+        assert!(self.request.is_none(), "two requests in flight");
+        self.request = Some(Request::new(repeatable));
         match self.state {
             State::Dead => (State::Connecting, Action::Connect),
-            // It was begun for a client that has gone.
+            // This connect was for a client that has closed.
             State::Connecting => (State::Connecting, Action::Nothing),
-            State::Idle => (State::Sending, Action::Send),
+            State::Idle => (State::Sending, Action::Nothing),
             State::Sending | State::AwaitingHead | State::Relaying => {
-                unreachable!("in these states a turn lasts")
+                unreachable!("in these states a request is in flight")
             }
         }
     }
 
-    /// The connection is open: the request in flight leaves, or, when its client has gone meanwhile,
-    /// the connection is nobody's.
+    /// The connection is open: the request in flight is sent. If its client has closed meanwhile, the
+    /// connection is idle.
     fn on_connected(&self) -> (State, Action) {
-        match (self.state, self.turn) {
-            (State::Connecting, Some(_)) => (State::Sending, Action::Send),
+        match (self.state, self.request) {
+            (State::Connecting, Some(_)) => (State::Sending, Action::Nothing),
             (State::Connecting, None) => (State::Idle, Action::Nothing),
             (state, _) => (state, Action::Nothing),
         }
@@ -250,10 +251,10 @@ impl Upstream {
         }
     }
 
-    /// The whole request has left, perhaps after the response has begun.
+    /// The whole request was sent, perhaps after the response has begun.
     fn on_sent(&mut self) -> (State, Action) {
-        if let Some(turn) = &mut self.turn {
-            turn.sent = matches!(self.state, State::Sending | State::Relaying) || turn.sent;
+        if let Some(request) = &mut self.request {
+            request.sent = matches!(self.state, State::Sending | State::Relaying) || request.sent;
         }
         match self.state {
             State::Sending => (State::AwaitingHead, Action::Nothing),
@@ -265,14 +266,14 @@ impl Upstream {
         }
     }
 
-    /// Bytes have come. A request that has got any back is never sent again, and bytes that nobody
-    /// has asked for make the connection useless.
+    /// Bytes have arrived. After the first byte of a response its request is never sent again, and
+    /// bytes that answer no request make the connection useless.
     fn on_bytes(&mut self) -> (State, Action) {
         match self.state {
             State::Idle => (State::Dead, Action::Close),
             State::Sending | State::AwaitingHead => {
-                if let Some(turn) = &mut self.turn {
-                    turn.repeatable = false;
+                if let Some(request) = &mut self.request {
+                    request.repeatable = false;
                 }
                 (self.state, Action::Nothing)
             }
@@ -290,7 +291,7 @@ impl Upstream {
     }
 
     /// The response is complete. The connection is kept only if the upstream keeps it, and if all of
-    /// the request has left: the rest would be taken for the beginning of the next one.
+    /// the request was sent: the upstream would take the next request for the missing rest.
     fn on_end(&self, keep: bool) -> (State, Action) {
         match self.state {
             State::Relaying if keep && self.has_sent() => (State::Idle, Action::Nothing),
@@ -303,7 +304,7 @@ impl Upstream {
         }
     }
 
-    /// The connection has ended while it was kept, while a request was leaving or waited for its
+    /// The connection has ended: while it was idle, while a request was being sent or waited for its
     /// response, or in the middle of the response.
     fn on_lost(&mut self) -> (State, Action) {
         match self.state {
@@ -317,16 +318,16 @@ impl Upstream {
         }
     }
 
-    /// Says whether the request in flight may be sent again: nothing came back, doing it twice
-    /// does no harm, and somebody still waits for the response.
+    /// Returns whether the request in flight may be sent again: no byte has come back, doing it twice
+    /// does no harm, and its client still waits for the response.
     fn may_repeat(&self) -> bool {
-        self.turn
-            .is_some_and(|turn| turn.repeatable && !turn.abandoned)
+        self.request
+            .is_some_and(|request| request.repeatable && !request.abandoned)
     }
 
     /// Sends the request in flight again, over a new connection, and never a third time.
     fn repeat(&mut self) -> (State, Action) {
-        self.turn = Some(Turn::begin(false));
+        self.request = Some(Request::new(false));
         (State::Connecting, Action::Connect)
     }
 
@@ -341,8 +342,8 @@ impl Upstream {
         }
     }
 
-    /// Nothing has happened for too long: another address may still answer, a request gets no other
-    /// chance, and a client that has a part of its response gets no more.
+    /// Nothing has happened for too long. Another address may still answer; a request that was sent
+    /// gets no second chance, and a client that has a part of its response gets no more.
     fn on_expired(&self) -> (State, Action) {
         let refuse = self.answer(Action::Refuse(Refusal::UpstreamTimeout));
         match self.state {
@@ -353,18 +354,18 @@ impl Upstream {
         }
     }
 
-    /// The client has gone. Its response, if one comes, is read to its end and dropped, so that the
-    /// next one is nobody else's; but a request whose rest will never come makes the connection useless.
+    /// The client has closed. Its response is read to its end and dropped, so that the next client
+    /// cannot get it; but a request whose rest will never come makes the connection useless.
     fn on_abandoned(&mut self, whole: bool) -> (State, Action) {
         match self.state {
             State::Dead | State::Idle => (self.state, Action::Nothing),
             State::Connecting => {
-                self.turn = None;
+                self.request = None;
                 (State::Connecting, Action::Nothing)
             }
             State::Sending | State::AwaitingHead | State::Relaying if whole => {
-                if let Some(turn) = &mut self.turn {
-                    turn.abandoned = true;
+                if let Some(request) = &mut self.request {
+                    request.abandoned = true;
                 }
                 (self.state, Action::Nothing)
             }
@@ -379,10 +380,10 @@ impl Upstream {
         }
     }
 
-    /// Returns the action for the client, or what is left of it when the client has gone.
+    /// Returns the action for the client, or what remains of it if the client has closed.
     fn answer(&self, action: Action) -> Action {
-        match self.turn {
-            Some(turn) if !turn.abandoned => action,
+        match self.request {
+            Some(request) if !request.abandoned => action,
             Some(_) | None => Action::Close,
         }
     }

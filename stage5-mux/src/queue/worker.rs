@@ -2,31 +2,35 @@
 //!
 //! A turn of the loop:
 //!
-//! 1. wait for events, no longer than to the next deadline;
-//! 2. give each socket its event, and the mailbox its turn;
-//! 3. act on what has waited too long;
-//! 4. give those that have more to do another turn, and the next request its own;
-//! 5. accept last, so that a row that was freed in this turn meets no event of this turn.
+//! 1. wait for events, at most until the next deadline;
+//! 2. handle each event: a client's, the upstream's, the listener's, the mailbox's;
+//! 3. act on the deadlines that have passed;
+//! 4. drive the clients that have more to do, and the exchange;
+//! 5. accept last, because a row that was freed in this turn must not meet an old event of it.
 //!
-//! No function here calls itself by a detour: whoever has more to do says so (`again`,
-//! `unfinished`) and gets another turn. That bounds the stack, and the time of one event.
+//! No function here calls itself by a detour. A client with more to do is queued for the next
+//! turn, and the exchange returns a [`Step`](crate::queue::exchange::Step) instead of calling the
+//! worker back. That bounds the stack, and the time for one event.
+//!
+//! ```text
+//!   run ──▶ dispatch, expire, drive_queued, accept
+//!                │
+//!                ├──▶ drive_client ──▶ collect ──▶ refuse, linger, forget
+//!                └──▶ drive_exchange ──▶ Exchange::advance
+//!                          └──▶ apply(step) ──▶ begin_next, finish, deliver, refuse, forget
+//! ```
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `worker.rs` | the loop, deadlines, the mailbox |
-//! | `worker/clients.rs` | accepts, reads requests, delivers, says farewell |
-//! | `worker/exchange.rs` | gives the next request its turn, and ends turns that fail |
-//! | `worker/send.rs` | the request on its way out |
-//! | `worker/receive.rs` | the response on its way back |
-//! | `worker/connect.rs` | opens the upstream connection |
+//! | `worker/accepting.rs` | accepts clients |
+//! | `worker/serving.rs` | reads requests, delivers responses, closes clients |
+//! | `worker/exchanging.rs` | drives the exchange and applies its steps |
 
-mod clients;
-mod connect;
-mod exchange;
-mod receive;
-mod send;
+mod accepting;
+mod exchanging;
+mod serving;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,21 +41,19 @@ use stage2_client::Target;
 use stage4_proxy::control::Command;
 use stage4_proxy::inspect::{QueueView, Snapshot, Totals};
 use stage4_proxy::resolve::Lookup;
-use stage4_proxy::route_table::RouteTable;
-use stage4_proxy::timers::Timers;
-use stage4_proxy::token::{Kind, Side, Token};
+use stage4_proxy::token::{Kind, Side};
 
 use crate::listener::Listener;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
-use crate::queue::client::Client;
-use crate::queue::flight::Flight;
+use crate::queue::clients::Clients;
+use crate::queue::exchange::Exchange;
 use crate::queue::framing::Framing;
 use crate::queue::limits::Limits;
 use crate::queue::link::Link;
 use crate::queue::message::Message;
 use crate::queue::report;
-use crate::queue::request_queue::RequestQueue;
-use crate::queue::upstream::{Patience, Upstream};
+use crate::queue::scratch::Scratch;
+use crate::queue::upstream::Timeouts;
 use crate::tokens;
 
 /// One event loop with everything it owns.
@@ -60,118 +62,87 @@ pub(super) struct Worker<F: Framing> {
     framing: F,
     limits: Limits,
     poll: Poll,
-    /// Gone once the worker drains.
-    listener: Option<Listener>,
     clients: Clients<F>,
-    queue: RequestQueue,
-    upstream: Shared<F>,
-    bench: Bench,
+    exchange: Exchange<F>,
+    /// The exchange has more to do, and no event will announce it.
+    exchange_queued: bool,
+    scratch: Scratch,
     inbox: Inbox<Message>,
     totals: Totals,
-    /// What was counted of the turns; who waits now is filled in when somebody looks.
-    turns: QueueView,
+    /// The counters of the queue; its length is filled in when a snapshot is taken.
+    counters: QueueView,
     /// When the worker ends at the latest, once it drains.
     ends_at: Option<Instant>,
 }
 
-/// The clients, and what is to be done for them without an event.
+/// The upstream, and how its name is resolved.
 #[derive(Debug)]
-struct Clients<F: Framing> {
-    table: RouteTable<Client<F>>,
-    timers: Timers,
-    /// Clients that have more to do.
-    unfinished: VecDeque<Token>,
-}
-
-/// The upstream that all clients share.
-#[derive(Debug)]
-struct Shared<F: Framing> {
-    machine: Upstream,
-    link: Link,
-    flight: Option<Flight<F>>,
-    /// There is more to do, and no event will say so.
-    unfinished: bool,
-}
-
-/// Memory for one read, used by everybody in turn.
-#[derive(Debug, Default)]
-struct Bench {
-    /// What was just read.
-    scratch: Vec<u8>,
-    /// The rewritten head of a response.
-    head: Vec<u8>,
+pub(super) struct Route {
+    pub(super) target: Arc<Target>,
+    pub(super) lookup: Lookup,
 }
 
 impl<F: Framing> Worker<F> {
-    /// Makes a worker that serves `listener`.
+    /// Creates a worker that serves `listener`.
     ///
     /// # Errors
     ///
-    /// When the kernel has no descriptor or no memory left.
+    /// Fails if the kernel has no descriptor or no memory left.
     pub(super) fn new(
         framing: F,
         listener: socket2::Socket,
         limits: Limits,
-        upstream: (Arc<Target>, Lookup),
+        route: Route,
     ) -> io::Result<(Self, Mailbox<Message>)> {
         let poll = Poll::new()?;
         let (mailbox, inbox) = mailbox(&poll)?;
         let now = Instant::now();
-        let (target, lookup) = upstream;
-        let patience = Patience {
+        let timeouts = Timeouts {
             connect: limits.connect_timeout,
             response: limits.upstream_timeout,
         };
+        let listener = Listener::new(listener, poll.registry())?;
+        let link = Link::new(route.target, route.lookup, mailbox.clone(), now);
         let worker = Self {
             framing,
-            listener: Some(Listener::new(listener, poll.registry())?),
             poll,
-            clients: Clients {
-                table: RouteTable::new(limits.max_connections),
-                timers: Timers::new(),
-                unfinished: VecDeque::new(),
-            },
-            queue: RequestQueue::new(limits.max_queue),
-            upstream: Shared {
-                machine: Upstream::new(patience, now),
-                link: Link::new(target, lookup, mailbox.clone(), now),
-                flight: None,
-                unfinished: false,
-            },
-            bench: Bench {
-                scratch: vec![0; limits.chunk],
-                head: Vec::new(),
-            },
+            clients: Clients::new(listener, &limits),
+            exchange: Exchange::new(timeouts, link, now),
+            exchange_queued: false,
+            scratch: Scratch::new(limits.chunk),
             inbox,
             totals: Totals::default(),
-            turns: QueueView::default(),
+            counters: QueueView::default(),
             ends_at: None,
             limits,
         };
         Ok((worker, mailbox))
     }
 
-    /// Serves until it is told to end.
+    /// Serves until a message asks it to end.
     ///
     /// # Errors
     ///
-    /// Only when the poller itself is broken.
+    /// Fails only if the poller itself is broken.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(self.limits.events_per_turn);
         while !self.has_ended() {
-            match self.poll.poll(&mut events, self.patience()) {
+            match self.poll.poll(&mut events, self.poll_timeout()) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Ok(()) | Err(_) => {}
             }
+            // One look at the clock for each turn, so that all its decisions agree on the time.
             let now = Instant::now();
             for event in &events {
                 self.dispatch(event, now);
             }
             self.expire(now);
-            self.finish_work(now);
+            self.drive_queued(now);
             self.accept(now);
         }
-        self.close_all();
+        for row in self.clients.rows() {
+            self.clients.reset(row, "the queue stops");
+        }
         Ok(())
     }
 
@@ -180,17 +151,19 @@ impl<F: Framing> Worker<F> {
             .is_some_and(|end| self.clients.table.is_empty() || end <= Instant::now())
     }
 
-    /// Returns how long the poller may wait: not at all while work is left, for ever when
-    /// nothing has a deadline.
-    fn patience(&self) -> Option<Duration> {
-        let accepts = self.listener.as_ref().is_some_and(Listener::is_ready);
-        if self.upstream.unfinished || !self.clients.unfinished.is_empty() || accepts {
+    /// Returns how long the poller may wait: not at all if work is left, forever if there is no
+    /// deadline.
+    fn poll_timeout(&self) -> Option<Duration> {
+        // Edge-triggered: no event will announce again what was left undone.
+        if self.exchange_queued || self.clients.has_work() {
             return Some(Duration::ZERO);
         }
-        let listener = self.listener.as_ref().and_then(Listener::deadline);
-        let upstream = self.upstream_deadline();
-        let next = [self.clients.timers.next(), listener, upstream, self.ends_at];
-        let next = next.into_iter().flatten().min()?;
+        let deadlines = [
+            self.clients.deadline(),
+            self.exchange.deadline(),
+            self.ends_at,
+        ];
+        let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -203,60 +176,34 @@ impl<F: Framing> Worker<F> {
                 };
                 client.endpoint.note(event);
                 self.drive_client(token.row(), now);
-                self.drive_upstream(now);
+                // A client may have brought a request, or made room for the response in flight.
+                self.drive_exchange(now);
             }
-            Some((Kind::Link, token)) => {
-                if !self.upstream.link.owns(token) {
-                    self.totals.stale_events += 1;
-                    return;
-                }
-                if let Some(endpoint) = self.upstream.link.endpoint_mut() {
-                    endpoint.note(event);
-                }
-                self.drive_upstream(now);
+            Some((Kind::Link, token)) if self.exchange.owns(token) => {
+                self.exchange.note(event);
+                self.drive_exchange(now);
             }
             Some((Kind::Listener, _)) => {
-                if let Some(listener) = &mut self.listener {
+                if let Some(listener) = &mut self.clients.listener {
                     listener.note();
                 }
             }
             Some((Kind::Waker, _)) => self.read_mail(now),
-            Some((Kind::Session(Side::Upstream), _)) | None => self.totals.stale_events += 1,
-        }
-    }
-
-    /// Gives those that have more to do one more turn, and the next request its own.
-    fn finish_work(&mut self, now: Instant) {
-        for _ in 0..self.clients.unfinished.len() {
-            let Some(token) = self.clients.unfinished.pop_front() else {
-                break;
-            };
-            if let Some(client) = self.clients.table.get_mut(token) {
-                client.again = false;
-                self.drive_client(token.row(), now);
+            Some((Kind::Session(Side::Upstream) | Kind::Link, _)) | None => {
+                self.totals.stale_events += 1;
             }
         }
-        self.drive_upstream(now);
     }
-}
 
-/// Time.
-impl<F: Framing> Worker<F> {
-    /// Makes sure that the timers know a moment not after the client's deadline.
-    ///
-    /// A deadline that moves on is not told to the timers: when the old one is due, the client is
-    /// asked again. So a busy client costs them nothing.
-    fn set_timer(&mut self, row: u32) {
-        let Some(client) = self.clients.table.row_mut(row) else {
-            return;
-        };
-        let Some(deadline) = client.deadline(&self.limits) else {
-            return;
-        };
-        if client.timer.is_none_or(|known| deadline < known) {
-            client.timer = Some(deadline);
-            self.clients.timers.set(row, Some(deadline));
+    /// Drives the clients that have more to do, and the exchange.
+    fn drive_queued(&mut self, now: Instant) {
+        // Counted before, because a client that is driven may be queued for the next turn.
+        for _ in 0..self.clients.queued() {
+            if let Some(row) = self.clients.next_queued() {
+                self.drive_client(row, now);
+            }
         }
+        self.drive_exchange(now);
     }
 
     fn expire(&mut self, now: Instant) {
@@ -265,13 +212,16 @@ impl<F: Framing> Worker<F> {
                 continue;
             };
             client.timer = None;
+            // The timers know an early deadline, see `Clients::set_timer`: ask for the real one.
             if client.deadline(&self.limits).is_some_and(|due| due <= now) {
                 self.on_timeout(row, now);
             }
-            self.set_timer(row);
+            self.clients.set_timer(row, &self.limits);
         }
-        if self.upstream_deadline().is_some_and(|due| due <= now) {
-            self.expire_upstream(now);
+        if self.exchange.deadline().is_some_and(|due| due <= now) {
+            let (exchange, lent) = self.lend(now);
+            let step = exchange.expire(lent.reader, now);
+            self.apply(step, now);
         }
     }
 }
@@ -281,8 +231,13 @@ impl<F: Framing> Worker<F> {
     fn read_mail(&mut self, now: Instant) {
         while let Some(message) = self.inbox.take() {
             match message {
-                Message::Resolved(addresses) => self.on_resolved(addresses, now),
-                // The inspector may have stopped waiting; then nobody misses the answer.
+                Message::Resolved(addresses) => {
+                    let (exchange, mut lent) = self.lend(now);
+                    let step = exchange.resolved(addresses, &mut lent);
+                    self.apply(step, now);
+                    self.drive_exchange(now);
+                }
+                // It fails if the inspector has stopped waiting, and does not need the answer.
                 Message::Command(Command::Inspect(reply)) => drop(reply.send(self.snapshot(now))),
                 Message::Command(Command::Drain) => self.drain(now),
                 Message::Command(Command::Stop) => self.ends_at = Some(now),
@@ -292,39 +247,33 @@ impl<F: Framing> Worker<F> {
 
     fn snapshot(&self, now: Instant) -> Snapshot {
         let shared = report::SharedView {
-            target: self.upstream.link.target(),
-            endpoint: self
-                .upstream
-                .link
-                .endpoint()
-                .map(crate::endpoint::Endpoint::view),
-            queue: &self.queue,
-            turns: &self.turns,
-            flight: self.upstream.flight.as_ref(),
+            target: self.exchange.target(),
+            endpoint: self.exchange.view(),
+            queue: &self.clients.queue,
+            turns: &self.counters,
+            flight: self.exchange.flight(),
         };
-        report::snapshot(&self.clients.table, &shared, &self.totals, now)
+        let totals = Totals {
+            bytes_up: self.clients.moved.up,
+            bytes_down: self.clients.moved.down,
+            ..self.totals.clone()
+        };
+        report::snapshot(&self.clients.table, &shared, &totals, now)
     }
 
-    /// Serves the requests that have begun to arrive, and nobody who comes later.
+    /// Starts a graceful shutdown: accepts the current backlog, closes the listener, and serves
+    /// the requests that have begun to arrive.
     fn drain(&mut self, now: Instant) {
         self.accept_backlog(now);
-        self.listener = None;
+        self.clients.listener = None;
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
         tracing::info!(clients = self.clients.table.len(), "draining");
-        let rows: Vec<u32> = self.clients.table.iter().map(|(row, _)| row).collect();
-        for row in rows {
+        for row in self.clients.rows() {
             if let Some(client) = self.clients.table.row_mut(row) {
                 // The event for a request that has just arrived may not have been read yet.
                 client.endpoint.assume_readable();
             }
             self.drive_client(row, now);
-        }
-    }
-
-    fn close_all(&mut self) {
-        let rows: Vec<u32> = self.clients.table.iter().map(|(row, _)| row).collect();
-        for row in rows {
-            self.reset(row, "the queue stops");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! When a client has taken too long.
+//! The deadlines of a client.
 
 use std::time::Instant;
 
@@ -16,21 +16,22 @@ impl<F: Framing> Client<F> {
         } = self.clock;
         let since = match self.phase {
             Phase::Reading if !self.output.is_empty() => Some(pace.since().unwrap_or(active)),
-            // A head has its time from its first byte, a body from its last one.
+            // The limit of a head counts from its first byte, because a client could send one byte
+            // at a time forever; that of a body counts from its last byte.
             Phase::Reading => match request_since {
                 Some(since) if self.request.is_empty() => Some(since),
                 Some(_) => Some(active),
                 None => F::CLOSES_IDLE.then_some(active),
             },
             Phase::Waiting(_) => None,
-            Phase::InFlight => pace.since(),
-            Phase::Farewell { fin_sent: false } => Some(active),
-            Phase::Farewell { fin_sent: true } => return Some(active + limits.linger),
+            Phase::InFlight(_) => pace.since(),
+            Phase::Lingering { fin_sent: false } => Some(active),
+            Phase::Lingering { fin_sent: true } => return Some(active + limits.linger),
         };
         since.map(|since| since + limits.client_timeout)
     }
 
-    /// Says whether the client has kept the pace since the upstream began to wait for it.
+    /// Returns whether the client was fast enough since the upstream began to wait for it.
     pub(in crate::queue) fn has_kept_pace(&mut self, limits: &Limits, now: Instant) -> bool {
         let buffer = if self.requests.is_inside() {
             limits.max_body
@@ -40,8 +41,8 @@ impl<F: Framing> Client<F> {
         self.clock.pace.is_kept(now, self.traffic.total(), buffer)
     }
 
-    /// Forgives what was slow until now: it was not the client.
-    pub(in crate::queue) fn count_anew(&mut self, now: Instant) {
+    /// Measures the pace from now on, because not the client was slow until now.
+    pub(in crate::queue) fn restart_pace(&mut self, now: Instant) {
         self.clock.pace.restart(now, self.traffic.total());
     }
 }

@@ -2,31 +2,31 @@
 
 use super::*;
 
-const PATIENCE: Patience = Patience {
+const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     response: Duration::from_secs(60),
 };
-const GONE: Refusal = Refusal::BadGateway("the upstream closed the connection");
+const LOST: Refusal = Refusal::BadGateway("the upstream closed the connection");
 const NO: Refusal = Refusal::BadGateway("no");
-const TURN: Event = Event::Turn { repeatable: true };
+const BEGIN: Event = Event::Begin { repeatable: true };
 
-/// Brings a machine into a state, with a request that may be repeated.
+/// Creates a machine in a state, with a request that may be repeated.
 fn in_state(state: State) -> Upstream {
     let now = Instant::now();
-    let mut upstream = Upstream::new(PATIENCE, now);
+    let mut upstream = Upstream::new(TIMEOUTS, now);
     let path: &[Event] = match state {
         State::Dead => &[],
-        State::Connecting => &[TURN],
+        State::Connecting => &[BEGIN],
         State::Idle => &[
-            TURN,
+            BEGIN,
             Event::Connected,
             Event::Sent,
             Event::Head,
             Event::End { keep: true },
         ],
-        State::Sending => &[TURN, Event::Connected],
-        State::AwaitingHead => &[TURN, Event::Connected, Event::Sent],
-        State::Relaying => &[TURN, Event::Connected, Event::Sent, Event::Head],
+        State::Sending => &[BEGIN, Event::Connected],
+        State::AwaitingHead => &[BEGIN, Event::Connected, Event::Sent],
+        State::Relaying => &[BEGIN, Event::Connected, Event::Sent, Event::Head],
     };
     for &event in path {
         upstream.on(event, now);
@@ -35,22 +35,22 @@ fn in_state(state: State) -> Upstream {
     upstream
 }
 
-/// An event, and what becomes of each state.
+/// An event, and the next state and the action for each state.
 type Row = (Event, [Option<(State, Action)>; 6]);
 
 #[test]
 fn every_event_in_every_state() {
-    use Action::{Abort, Close, Connect, NextAddress, Nothing, Refuse, Send};
+    use Action::{Abort, Close, Connect, NextAddress, Nothing, Refuse};
     use State::{AwaitingHead, Connecting, Dead, Idle, Relaying, Sending};
     let states = [Dead, Connecting, Idle, Sending, AwaitingHead, Relaying];
     let stay = |action| states.map(|state| Some((state, action)));
     let late = Refusal::UpstreamTimeout;
     #[rustfmt::skip]
     let table: [Row; 16] = [
-        // A turn while another one lasts is a bug: None.
-        (TURN, [Some((Connecting, Connect)), None, Some((Sending, Send)), None, None, None]),
+        // A second request in flight is a bug: None.
+        (BEGIN, [Some((Connecting, Connect)), None, Some((Sending, Nothing)), None, None, None]),
         (Event::Attempt, stay(Nothing)),
-        (Event::Connected, [Some((Dead, Nothing)), Some((Sending, Send)), Some((Idle, Nothing)), Some((Sending, Nothing)), Some((AwaitingHead, Nothing)), Some((Relaying, Nothing))]),
+        (Event::Connected, [Some((Dead, Nothing)), Some((Sending, Nothing)), Some((Idle, Nothing)), Some((Sending, Nothing)), Some((AwaitingHead, Nothing)), Some((Relaying, Nothing))]),
         (Event::Unreached(NO), [Some((Dead, Nothing)), Some((Dead, Refuse(NO))), Some((Idle, Nothing)), Some((Sending, Nothing)), Some((AwaitingHead, Nothing)), Some((Relaying, Nothing))]),
         (Event::Progress, stay(Nothing)),
         (Event::Sent, [Some((Dead, Nothing)), Some((Connecting, Nothing)), Some((Idle, Nothing)), Some((AwaitingHead, Nothing)), Some((AwaitingHead, Nothing)), Some((Relaying, Nothing))]),
@@ -78,24 +78,24 @@ fn every_event_in_every_state() {
 }
 
 #[test]
-fn only_a_repeatable_request_without_an_answer_is_sent_twice() {
+fn only_a_repeatable_request_without_a_response_is_sent_twice() {
     let now = Instant::now();
     let mut upstream = in_state(State::AwaitingHead);
     assert_eq!(upstream.on(Event::Lost, now), Action::Connect);
     upstream.on(Event::Connected, now);
-    assert_eq!(upstream.on(Event::Lost, now), Action::Refuse(GONE), "once");
+    assert_eq!(upstream.on(Event::Lost, now), Action::Refuse(LOST), "once");
 
     let mut upstream = in_state(State::AwaitingHead);
     upstream.on(Event::Bytes, now);
-    assert_eq!(upstream.on(Event::Lost, now), Action::Refuse(GONE));
+    assert_eq!(upstream.on(Event::Lost, now), Action::Refuse(LOST));
 
     let mut upstream = in_state(State::Idle);
-    upstream.on(Event::Turn { repeatable: false }, now);
-    assert_eq!(upstream.on(Event::Lost, now), Action::Refuse(GONE));
+    upstream.on(Event::Begin { repeatable: false }, now);
+    assert_eq!(upstream.on(Event::Lost, now), Action::Refuse(LOST));
 }
 
 #[test]
-fn an_answer_before_the_request_has_left_ends_the_connection() {
+fn a_response_before_the_request_was_sent_ends_the_connection() {
     let now = Instant::now();
     let mut upstream = in_state(State::Sending);
     upstream.on(Event::Head, now);
@@ -107,11 +107,11 @@ fn an_answer_before_the_request_has_left_ends_the_connection() {
     upstream.on(Event::Head, now);
     upstream.on(Event::Sent, now);
     assert_eq!(upstream.on(Event::End { keep: true }, now), Action::Nothing);
-    assert_eq!(upstream.state(), State::Idle, "the rest has left meanwhile");
+    assert_eq!(upstream.state(), State::Idle, "the rest was sent meanwhile");
 }
 
 #[test]
-fn a_client_that_has_gone_is_told_nothing() {
+fn a_client_that_has_closed_is_told_nothing() {
     let now = Instant::now();
     let gone = Event::Abandoned { whole: true };
     for (state, event) in [
@@ -146,13 +146,13 @@ fn a_drained_response_frees_the_connection() {
 }
 
 #[test]
-fn a_connection_begun_for_nobody_serves_the_next() {
+fn a_connect_without_its_client_serves_the_next() {
     let now = Instant::now();
     let mut upstream = in_state(State::Connecting);
     upstream.on(Event::Abandoned { whole: true }, now);
     assert!(upstream.is_free());
-    assert_eq!(upstream.on(TURN, now), Action::Nothing);
-    assert_eq!(upstream.on(Event::Connected, now), Action::Send);
+    assert_eq!(upstream.on(BEGIN, now), Action::Nothing);
+    assert_eq!(upstream.on(Event::Connected, now), Action::Nothing);
 
     let mut upstream = in_state(State::Connecting);
     upstream.on(Event::Abandoned { whole: true }, now);
@@ -164,14 +164,14 @@ fn a_connection_begun_for_nobody_serves_the_next() {
 fn every_event_puts_the_deadline_off() {
     let start = Instant::now();
     let later = start + Duration::from_secs(50);
-    let mut upstream = Upstream::new(PATIENCE, start);
+    let mut upstream = Upstream::new(TIMEOUTS, start);
     assert_eq!(upstream.deadline(), None);
-    upstream.on(TURN, start);
-    assert_eq!(upstream.deadline(), Some(start + PATIENCE.connect));
+    upstream.on(BEGIN, start);
+    assert_eq!(upstream.deadline(), Some(start + TIMEOUTS.connect));
     upstream.on(Event::Connected, start);
-    assert_eq!(upstream.deadline(), Some(start + PATIENCE.response));
+    assert_eq!(upstream.deadline(), Some(start + TIMEOUTS.response));
     upstream.on(Event::Bytes, later);
-    assert_eq!(upstream.deadline(), Some(later + PATIENCE.response));
+    assert_eq!(upstream.deadline(), Some(later + TIMEOUTS.response));
     upstream.on(Event::Lost, later);
     assert_eq!(upstream.deadline(), None);
 }

@@ -1,0 +1,135 @@
+//! Opening the upstream connection: its name, its addresses, a non-blocking connect(2).
+
+use std::net::SocketAddr;
+
+use stage4_proxy::connect_error::ConnectError;
+
+use crate::queue::exchange::{Exchange, Lent, Step};
+use crate::queue::framing::{Framing, Refusal};
+use crate::queue::link::Addresses;
+use crate::queue::upstream::{Event, State};
+
+const NO_ADDRESS: Refusal = Refusal::BadGateway("the upstream's name has no address");
+const REFUSED: Refusal = Refusal::BadGateway("the upstream cannot be reached");
+
+/// What the state `Connecting` does next.
+///
+/// ```text
+///   ┌───────────────┐ known                ┌─────────────┐ connect(2)   ┌─────────┐
+///   │ FindAddresses │─────────────────────▶│ NextAddress │─────────────▶│ Pending │
+///   └───────────────┘                      └─────────────┘◀─────────────└─────────┘
+///           │ asked  ┌───────────┐ answer         ▲        failed, expired
+///           └───────▶│ Resolving │────────────────┘
+///                    └───────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Find the addresses of the upstream's name.
+    FindAddresses,
+    /// Wait for the resolver.
+    Resolving,
+    /// Connect to the next address; without one, the client gets this refusal.
+    NextAddress(Refusal),
+    /// Wait until connect(2) has completed.
+    Pending,
+}
+
+impl<F: Framing> Exchange<F> {
+    /// Closes what there is and begins to connect, for a request that leaves from its beginning.
+    pub(super) fn reconnect(&mut self) -> Step {
+        self.link.close();
+        self.attempt = Attempt::FindAddresses;
+        if let Some(flight) = &mut self.flight {
+            flight.rewind();
+        }
+        Step::Again
+    }
+
+    /// Makes one step towards a connection.
+    pub(super) fn connect(&mut self, lent: &mut Lent<'_>) -> Step {
+        match self.attempt {
+            Attempt::FindAddresses => self.find_addresses(lent),
+            Attempt::Resolving => Step::Wait,
+            Attempt::NextAddress(refusal) => self.try_next_address(refusal, lent),
+            Attempt::Pending => self.conclude_connect(lent),
+        }
+    }
+
+    fn find_addresses(&mut self, lent: &mut Lent<'_>) -> Step {
+        match self.link.find_addresses(lent.now) {
+            Ok(Addresses::Known) => self.attempt = Attempt::NextAddress(REFUSED),
+            Ok(Addresses::Asked) => self.attempt = Attempt::Resolving,
+            Err(error) => return self.unreached(&error.into(), NO_ADDRESS, lent),
+        }
+        Step::Again
+    }
+
+    /// Takes the resolver's answer. It is kept even if no request needs it any more.
+    pub(in crate::queue) fn resolved(
+        &mut self,
+        addresses: Result<Vec<SocketAddr>, ConnectError>,
+        lent: &mut Lent<'_>,
+    ) -> Step {
+        let awaited =
+            self.machine.state() == State::Connecting && self.attempt == Attempt::Resolving;
+        match addresses {
+            Ok(addresses) => {
+                let until = lent.now + lent.limits.name_lifetime;
+                self.link.found(addresses, until);
+                if awaited {
+                    self.attempt = Attempt::NextAddress(NO_ADDRESS);
+                }
+                Step::Again
+            }
+            Err(error) => {
+                self.link.found_nothing();
+                if awaited {
+                    return self.unreached(&error, NO_ADDRESS, lent);
+                }
+                Step::Again
+            }
+        }
+    }
+
+    /// Begins to connect to the next address, or gives up with `refusal`.
+    fn try_next_address(&mut self, refusal: Refusal, lent: &mut Lent<'_>) -> Step {
+        if self.link.try_next(lent.registry, lent.now) {
+            self.attempt = Attempt::Pending;
+            return self.tell(Event::Attempt, lent.now);
+        }
+        let error = if refusal == Refusal::UpstreamTimeout {
+            ConnectError::TimedOut
+        } else {
+            ConnectError::Refused
+        };
+        self.unreached(&error, refusal, lent)
+    }
+
+    /// Asks the kernel how connect(2) has ended, when an event hints that it has.
+    fn conclude_connect(&mut self, lent: &mut Lent<'_>) -> Step {
+        let Some(endpoint) = self.link.endpoint() else {
+            return Step::Wait;
+        };
+        if !endpoint.is_writable() {
+            return Step::Wait;
+        }
+        match endpoint.take_error() {
+            Ok(()) => {
+                let latency = self.link.connected(lent.now);
+                lent.totals.connect_latency.record(latency);
+                self.tell(Event::Connected, lent.now)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot connect to this address");
+                self.attempt = Attempt::NextAddress(REFUSED);
+                Step::Again
+            }
+        }
+    }
+
+    fn unreached(&mut self, error: &ConnectError, refusal: Refusal, lent: &mut Lent<'_>) -> Step {
+        tracing::warn!(upstream = %self.link.target(), "cannot connect: {error}");
+        lent.totals.failures.count(error);
+        self.tell(Event::Unreached(refusal), lent.now)
+    }
+}

@@ -1,0 +1,111 @@
+//! Reading the response.
+
+use crate::queue::exchange::{Exchange, Lent, Reader, Step};
+use crate::queue::framing::{Ending, Framing, InvalidResponse, Keep, Refusal, Responses as _};
+use crate::queue::upstream::{Event, State};
+
+impl<F: Framing> Exchange<F> {
+    /// Reads once, unless the client has no room for more.
+    pub(super) fn receive(&mut self, lent: &mut Lent<'_>) -> Step {
+        // Unread bytes stay in the kernel, so that TCP slows the upstream down.
+        if lent.reader == Reader::Full {
+            return Step::Wait;
+        }
+        let Some(endpoint) = self.link.endpoint_mut() else {
+            return Step::Wait;
+        };
+        match endpoint.read_some(lent.scratch.room()) {
+            Ok(None) => Step::Wait,
+            Ok(Some(0)) => self.on_end_of_input(true, lent),
+            Ok(Some(count)) => self.on_bytes(count, lent),
+            Err(error) => {
+                tracing::debug!(%error, "the upstream connection is broken");
+                self.on_end_of_input(false, lent)
+            }
+        }
+    }
+
+    /// Gives the framing the bytes that were just read.
+    fn on_bytes(&mut self, count: usize, lent: &mut Lent<'_>) -> Step {
+        let told = self.tell(Event::Bytes, lent.now);
+        let closing = lent.draining || !self.machine.has_sent();
+        let Some(flight) = &mut self.flight else {
+            return told;
+        };
+        let (input, head) = lent.scratch.take_in(&mut flight.carry, count);
+        let passage = match flight.responses.take(input, closing, head) {
+            Ok(passage) => passage,
+            Err(InvalidResponse(reason)) => {
+                tracing::warn!("the upstream's response is invalid: {reason}");
+                return self.tell(Event::Invalid(Refusal::BadGateway(reason)), lent.now);
+            }
+        };
+        let rest = &input[passage.used..];
+        let surplus = !rest.is_empty();
+        if passage.end.is_none() {
+            flight.carry.append(rest);
+        }
+        lent.scratch.pass(passage.verbatim);
+        if flight.responses.has_begun() && self.machine.state() != State::Relaying {
+            self.tell(Event::Head, lent.now);
+        }
+        match passage.end {
+            Some(keep) => self.finish(keep, surplus, lent),
+            None => self.pass_part(lent),
+        }
+    }
+
+    /// Passes on a part that is not the end of a response.
+    fn pass_part(&mut self, lent: &mut Lent<'_>) -> Step {
+        if let Some(endpoint) = self.link.endpoint()
+            && !endpoint.is_readable()
+        {
+            // The upstream may hold back the rest until this part is acknowledged.
+            endpoint.acknowledge();
+        }
+        let Some(flight) = &mut self.flight else {
+            return Step::Again;
+        };
+        if let Some(to) = flight.client {
+            return Step::Deliver { to };
+        }
+        flight.dropped += lent.scratch.response_len();
+        // Without a bound, an endless response to a closed client would hold the queue forever.
+        if flight.dropped > lent.limits.max_buffered {
+            return self.tell(Event::Flooded, lent.now);
+        }
+        Step::Again
+    }
+
+    /// Ends the exchange with a complete response.
+    fn finish(&mut self, keep: Keep, surplus: bool, lent: &Lent<'_>) -> Step {
+        if surplus {
+            tracing::warn!("the upstream has sent more than its response");
+        }
+        let to = self.flight.take().and_then(|flight| flight.client);
+        // Surplus bytes answer no request, so the connection cannot be trusted with the next one.
+        let upstream = keep.upstream && !surplus;
+        self.tell(Event::End { keep: upstream }, lent.now);
+        let keep = keep.client;
+        Step::Finished { to, keep }
+    }
+
+    /// Acts on the end of the upstream's output: a FIN if it is clean, an error otherwise.
+    fn on_end_of_input(&mut self, clean: bool, lent: &mut Lent<'_>) -> Step {
+        lent.scratch.pass_nothing();
+        let ending = self
+            .flight
+            .as_ref()
+            .map(|flight| flight.responses.end_of_input(clean && !flight.broken));
+        match ending {
+            Some(Ending::Complete) => {
+                let neither = Keep {
+                    upstream: false,
+                    client: false,
+                };
+                self.finish(neither, false, lent)
+            }
+            Some(Ending::Truncated | Ending::Hidden) | None => self.tell(Event::Lost, lent.now),
+        }
+    }
+}

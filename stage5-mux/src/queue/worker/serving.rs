@@ -1,0 +1,148 @@
+//! Serving clients: reading requests, delivering responses, closing.
+
+use std::time::Instant;
+
+use stage4_proxy::token::Token;
+
+use crate::queue::client::{Collected, Lingering, Phase};
+use crate::queue::framing::{Framing, Refusal};
+use crate::queue::worker::Worker;
+
+impl<F: Framing> Worker<F> {
+    /// Does what a client's socket allows now.
+    pub(super) fn drive_client(&mut self, row: u32, now: Instant) {
+        let Some(client) = self.clients.table.row_mut(row) else {
+            return;
+        };
+        // A lingering client has ended both directions, as it should: that is no failure.
+        let broken = client.endpoint.ending() && !client.is_lingering();
+        if broken || client.flush(now).is_err() {
+            return self.forget(row, now);
+        }
+        match client.phase {
+            // With a response still held, the client gets no further one: that bounds its buffer.
+            Phase::Reading if client.buffered() == 0 => self.collect(row, now),
+            Phase::Reading | Phase::Waiting(_) | Phase::InFlight(_) => {}
+            Phase::Lingering { .. } => self.linger(row, now),
+        }
+        self.clients.set_timer(row, &self.limits);
+    }
+
+    /// Reads up to the next request.
+    fn collect(&mut self, row: u32, now: Instant) {
+        let Some(client) = self.clients.table.row_mut(row) else {
+            return;
+        };
+        match client.collect(self.scratch.room(), now) {
+            Ok(Collected::Nothing) if self.ends_at.is_some() && client.is_idle() => {
+                client.begin_lingering(now);
+                self.linger(row, now);
+            }
+            Ok(Collected::Nothing) => {}
+            Ok(Collected::Request(summary)) => {
+                if self.clients.wait(row, summary, now).is_err() {
+                    self.refuse(row, Refusal::QueueFull, now);
+                }
+            }
+            Ok(Collected::Ended) => {
+                client.begin_lingering(now);
+                self.linger(row, now);
+            }
+            Ok(Collected::Refused(refusal)) => self.refuse(row, refusal, now),
+            Err(_) => self.forget(row, now),
+        }
+    }
+
+    /// Tells a client why it gets no response. The connection persists if the request is complete
+    /// and was understood.
+    pub(super) fn refuse(&mut self, row: u32, refusal: Refusal, now: Instant) {
+        let Some(client) = self.clients.table.row_mut(row) else {
+            return;
+        };
+        tracing::info!(client = %client.endpoint.peer_addr(), "{refusal}");
+        self.totals.refusals += 1;
+        let summary = client.summary();
+        let persistent = summary.is_some_and(|summary| summary.persistent)
+            && !client.is_inside_request()
+            && self.ends_at.is_none();
+        let mut reply = Vec::new();
+        F::refuse(refusal, summary, !persistent, &mut reply);
+        if reply.is_empty() {
+            return self.clients.reset(row, "no reply is possible");
+        }
+        client.discard_request();
+        if client.write(&reply, &[]).is_err() {
+            return self.forget(row, now);
+        }
+        self.clients
+            .end_exchange(row, persistent, &self.limits, now);
+    }
+
+    /// Delivers the part of a response that is in the scratch memory.
+    pub(super) fn deliver(&mut self, to: Token, now: Instant) {
+        let Some(client) = self.clients.table.get_mut(to) else {
+            return;
+        };
+        let (head, body) = self.scratch.response();
+        if client.write(head, body).is_err() {
+            return self.forget(to.row(), now);
+        }
+        let full = client.buffered() >= self.limits.max_buffered;
+        client.hold(full, now);
+        if full {
+            self.clients.set_timer(to.row(), &self.limits);
+        }
+    }
+
+    /// Continues a lingering close.
+    fn linger(&mut self, row: u32, now: Instant) {
+        let Some(client) = self.clients.table.row_mut(row) else {
+            return;
+        };
+        match client.linger(self.scratch.room(), self.limits.steps_per_turn) {
+            Ok(Lingering::Done) => self.clients.remove(row),
+            Ok(Lingering::Waiting) => self.clients.set_timer(row, &self.limits),
+            Ok(Lingering::Unfinished) => self.clients.drive_again(row),
+            Err(_) => self.forget(row, now),
+        }
+    }
+
+    /// Acts on a client that has taken too long.
+    pub(super) fn on_timeout(&mut self, row: u32, now: Instant) {
+        let Some(client) = self.clients.table.row_mut(row) else {
+            return;
+        };
+        match client.phase {
+            Phase::Reading if client.buffered() > 0 => {
+                if !client.has_kept_pace(&self.limits, now) {
+                    self.totals.timeouts.idle += 1;
+                    self.clients.reset(row, "it reads too slowly");
+                }
+            }
+            Phase::Reading if client.is_idle() => {
+                self.totals.timeouts.idle += 1;
+                client.begin_lingering(now);
+                self.linger(row, now);
+            }
+            Phase::Reading => {
+                self.totals.timeouts.handshake += 1;
+                self.refuse(row, Refusal::TooSlow, now);
+            }
+            Phase::InFlight(_) => self.on_slow_client(row, now),
+            Phase::Waiting(_) => {}
+            Phase::Lingering { .. } => self.clients.remove(row),
+        }
+    }
+
+    /// Removes a client that has closed, wherever its request is.
+    pub(super) fn forget(&mut self, row: u32, now: Instant) {
+        let Some(client) = self.clients.table.row_mut(row) else {
+            return;
+        };
+        tracing::debug!(client = %client.endpoint.peer_addr(), "the client has closed");
+        if client.is_in_flight() {
+            self.exchange.abandon(now);
+        }
+        self.clients.remove(row);
+    }
+}

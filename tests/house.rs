@@ -1,4 +1,4 @@
-//! The order of the house, checked: files import each other in one direction only.
+//! The order of the house, checked: files import each other in one direction only, and no method of a worker calls itself by a detour.
 //!
 //! ```text
 //! cargo test -p harness --test house -- --nocapture
@@ -11,6 +11,8 @@
 mod graph;
 #[path = "house/imports.rs"]
 mod imports;
+#[path = "house/methods.rs"]
+mod methods;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +32,16 @@ const PACKAGES: &[&str] = &[
     "tests/demo/src",
 ];
 
+/// The types that wire the parts of a stage, and the most methods of each. They tend to grow, and with more methods a part
+/// of such a type is better an object of its own.
+const WIRING: &[(&str, &str, usize)] = &[
+    ("stage3-epoll/src", "Server", 30),
+    ("stage4-proxy/src", "Session", 30),
+    ("stage4-proxy/src", "Worker", 30),
+    ("stage5-mux/src", "Exchange", 40),
+    ("stage5-mux/src", "Worker", 30),
+];
+
 fn folder_of(package: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
@@ -41,7 +53,7 @@ fn report(name: &str, noun: &str, graph: &Graph) -> (String, bool) {
     let circles = graph.circles();
     let (nodes, arrows) = (graph.nodes(), graph.arrows());
     let mut text = format!(
-        "{name:<18} {nodes:>3} {noun:<7} {arrows:>3} arrows {:>2} circles\n",
+        "{name:<25} {nodes:>3} {noun:<7} {arrows:>3} arrows {:>2} circles\n",
         circles.len()
     );
     for circle in &circles {
@@ -67,5 +79,26 @@ fn files_import_in_one_direction() {
     assert!(
         broken.is_empty(),
         "\nFiles import each other in a circle; move what both need into a file below them:\n{broken}"
+    );
+}
+
+#[test]
+fn no_method_reaches_itself() {
+    let mut broken = String::new();
+    for (package, name, max) in WIRING {
+        let folder = folder_of(package);
+        if !folder.is_dir() {
+            continue;
+        }
+        let calls = methods::of(&folder, name);
+        let (text, is_open) = report(&format!("{package} {name}"), "methods", &calls);
+        print!("{text}");
+        if !is_open || calls.nodes() > *max {
+            broken.push_str(&text);
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "\nA method calls itself by a detour, or a type has more methods than `WIRING` allows; return a value to the caller instead:\n{broken}"
     );
 }

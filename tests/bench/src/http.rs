@@ -19,7 +19,7 @@ const HEAD_END: &[u8; 4] = b"\r\n\r\n";
 
 /// Returns the length of the message at the start of `bytes`, if it is complete.
 ///
-/// Knows Content-Length and no body, which is what a server says to so short a request.
+/// It understands Content-Length and messages without a body; a server answers so short a request in no other form.
 pub(crate) fn message_length(bytes: &[u8]) -> Option<usize> {
     let head = bytes
         .windows(HEAD_END.len())

@@ -7,7 +7,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 const WANTED_IDLE: usize = 5_000;
 const WANTED_CAPACITY: usize = 5_500;
 
-/// Raises the fd limit to what is allowed, and says so when that is not enough.
+/// Raises the fd limit to what is allowed, and prints a warning if that is not enough.
 pub(crate) fn raise_fd_limit() -> io::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

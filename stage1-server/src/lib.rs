@@ -3,7 +3,7 @@
 //! ```text
 //!   socket(2) ─ bind(2) ─ listen(2)                            listen.rs
 //!                            │
-//!            ┌──────── accept(2) ◀──────────────┐              serve.rs, accept.rs
+//!            ┌──────── accept(2) ◀──────────────┐              serve.rs
 //!            ▼                                  │
 //!   client ─ read(2) ▶ LineBuffer ▶ reverse_line ▶ write(2) ─ client
 //!            └───────────── line.rs ────────────┘
@@ -13,7 +13,7 @@
 //! 1. `listen`: how a listening socket is made, option by option.
 //! 2. `line`: lines out of bytes, without any input or output of its own.
 //! 3. `serve`: the loop that accepts, reads and writes.
-//! 4. `accept`: which errors of `accept(2)` matter.
+//! 4. `accept_error`: which errors of `accept(2)` matter.
 //! 5. [`cli`]: what all programs of the course do on the command line; `log`: where its log goes.
 //!
 //! # Invariants
@@ -25,14 +25,14 @@
 //! 5. A client's failure ends that client. Only a broken listener ends the server.
 //! 6. Sockets are closed by dropping them: the client's in `serve`, the listener's in `main`.
 
-mod accept;
+mod accept_error;
 pub mod cli;
 mod line;
 mod listen;
 mod log;
 mod serve;
 
-pub use accept::AcceptFailure;
+pub use accept_error::AcceptFailure;
 pub use line::{LineBuffer, LineTooLong, MAX_LINE, answer_lines, answer_rest, reverse_line};
-pub use listen::{ListenOptions, listen, local_address};
+pub use listen::{ListenOptions, listen, local_addr};
 pub use serve::{read_some, serve, serve_client};

@@ -61,7 +61,7 @@ pub fn listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket
 ///
 /// # Errors
 /// Fails if the socket is not an internet socket.
-pub fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+pub fn local_addr(socket: &Socket) -> io::Result<SocketAddr> {
     let not_internet = || io::Error::other("the socket has no internet address");
     socket.local_addr()?.as_socket().ok_or_else(not_internet)
 }
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn port_zero_becomes_a_real_port() {
         let socket = listen(loopback(), &ListenOptions::default()).unwrap();
-        assert_ne!(local_address(&socket).unwrap().port(), 0);
+        assert_ne!(local_addr(&socket).unwrap().port(), 0);
         assert!(socket.reuse_address().unwrap());
         assert!(!socket.nonblocking().unwrap());
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_one_clear_sentence() {
         let socket = listen(loopback(), &ListenOptions::default()).unwrap();
-        let address = local_address(&socket).unwrap();
+        let address = local_addr(&socket).unwrap();
         let error = listen(address, &ListenOptions::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         let sentence = format!("cannot listen on {address}: another program already listens there");
@@ -168,11 +168,8 @@ mod tests {
             ..ListenOptions::default()
         };
         let first = listen(loopback(), &options).unwrap();
-        let second = listen(local_address(&first).unwrap(), &options).unwrap();
-        assert_eq!(
-            local_address(&first).unwrap(),
-            local_address(&second).unwrap()
-        );
+        let second = listen(local_addr(&first).unwrap(), &options).unwrap();
+        assert_eq!(local_addr(&first).unwrap(), local_addr(&second).unwrap());
     }
 
     #[test]
@@ -182,7 +179,7 @@ mod tests {
             ..ListenOptions::default()
         };
         let listener = listen(loopback(), &options).unwrap();
-        let _client = std::net::TcpStream::connect(local_address(&listener).unwrap()).unwrap();
+        let _client = std::net::TcpStream::connect(local_addr(&listener).unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         assert!(accepted.tcp_nodelay().unwrap());
     }

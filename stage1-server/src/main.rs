@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use stage1_server::{ListenOptions, cli, listen, local_address, serve};
+use stage1_server::{ListenOptions, cli, listen, local_addr, serve};
 
 /// Sends every line back reversed, to one client at a time.
 #[derive(Debug, Parser)]
@@ -32,6 +32,6 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         ..ListenOptions::default()
     };
     let listener = listen(arguments.listen, &options)?;
-    cli::announce(local_address(&listener)?);
+    cli::announce(local_addr(&listener)?);
     serve(&listener)
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 
-use crate::accept::AcceptFailure;
+use crate::accept_error::AcceptFailure;
 use crate::line::{LineBuffer, answer_lines, answer_rest};
 
-/// How much is read at once.
-const CHUNK: usize = 16 * 1024;
+/// How many bytes are read at once.
+const MAX_READ: usize = 16 * 1024;
 
 /// How long the server rests when it has run out of file descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -43,16 +43,16 @@ pub fn serve(listener: &Socket) -> io::Result<()> {
 /// Fails if the client resets the connection (`ECONNRESET`), goes away before its answer (`EPIPE`;
 /// Rust programs ignore `SIGPIPE`), or sends a line that is too long.
 pub fn serve_client(client: &mut (impl Read + Write)) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
+    let mut scratch = vec![0; MAX_READ];
     let mut input = LineBuffer::new();
     let mut output = Vec::new();
     loop {
-        let count = read_some(client, &mut chunk)?;
+        let count = read_some(client, &mut scratch)?;
         if count == 0 {
             answer_rest(&mut input, &mut output);
             return client.write_all(&output);
         }
-        input.extend(&chunk[..count]);
+        input.extend(&scratch[..count]);
         let answered = answer_lines(&mut input, &mut output);
         // Written even if a line was too long: the lines before it have earned their answers.
         client.write_all(&output)?;
@@ -67,9 +67,9 @@ pub fn serve_client(client: &mut (impl Read + Write)) -> io::Result<()> {
 ///
 /// # Errors
 /// All other errors of `read(2)`.
-pub fn read_some(source: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
+pub fn read_some(source: &mut impl Read, scratch: &mut [u8]) -> io::Result<usize> {
     loop {
-        match source.read(chunk) {
+        match source.read(scratch) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome,
         }
@@ -107,7 +107,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::MAX_LINE;
+    use crate::line::MAX_LINE;
 
     /// A client in memory: what it sends, and how many bytes each write takes.
     #[derive(Default)]
@@ -129,9 +129,9 @@ mod tests {
     }
 
     impl Read for Scripted {
-        fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
+        fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
             let piece = self.reads.pop_front().unwrap_or(Ok(Vec::new()))?;
-            chunk[..piece.len()].copy_from_slice(&piece);
+            scratch[..piece.len()].copy_from_slice(&piece);
             Ok(piece.len())
         }
     }
@@ -184,9 +184,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_ends_this_client_after_the_lines_before_it() {
-        let endless = vec![b'x'; CHUNK];
+        let endless = vec![b'x'; MAX_READ];
         let mut pieces = vec![&b"one\n"[..]];
-        pieces.extend(vec![endless.as_slice(); MAX_LINE / CHUNK + 1]);
+        pieces.extend(vec![endless.as_slice(); MAX_LINE / MAX_READ + 1]);
         pieces.push(b"\nnever read\n");
         let mut client = Scripted::sending(&pieces);
         let error = serve_client(&mut client).unwrap_err();

@@ -9,8 +9,8 @@ use std::thread;
 use socket2::Socket;
 use stage1_server::read_some;
 
-/// How much is read at once.
-const CHUNK: usize = 16 * 1024;
+/// How many bytes are read at once.
+const MAX_READ: usize = 16 * 1024;
 
 /// Sends `input` to the server and writes what the server sends to `output`, until its EOF.
 ///
@@ -52,13 +52,13 @@ pub fn converse(
 /// locked from the write until its error is in place, and whoever looks there does not miss it.
 /// While the thread waits for input, it is not locked.
 fn send_all(mut input: impl Read, socket: &Socket, outcome: &Mutex<io::Result<()>>) {
-    let mut chunk = vec![0; CHUNK];
+    let mut scratch = vec![0; MAX_READ];
     loop {
-        let read = read_some(&mut input, &mut chunk);
+        let read = read_some(&mut input, &mut scratch);
         let mut outcome = lock(outcome);
         *outcome = match read {
             Ok(0) => break,
-            Ok(count) => send(socket, &chunk[..count]),
+            Ok(count) => send(socket, &scratch[..count]),
             Err(error) => Err(explain("cannot read the input", &error)),
         };
         if outcome.is_err() {
@@ -90,15 +90,15 @@ fn lock(outcome: &Mutex<io::Result<()>>) -> MutexGuard<'_, io::Result<()>> {
 
 /// Copies the server's bytes to the output until the server's EOF, and flushes as they come.
 fn receive_all(mut socket: &Socket, output: &mut impl Write) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
+    let mut scratch = vec![0; MAX_READ];
     loop {
-        let count = read_some(&mut socket, &mut chunk)
+        let count = read_some(&mut socket, &mut scratch)
             .map_err(|error| explain("the connection broke", &error))?;
         if count == 0 {
             return Ok(());
         }
         output
-            .write_all(&chunk[..count])
+            .write_all(&scratch[..count])
             .and_then(|()| output.flush())
             .map_err(|error| explain("cannot write the output", &error))?;
     }
@@ -114,16 +114,16 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
-    use stage1_server::{ListenOptions, listen, local_address};
+    use stage1_server::{ListenOptions, listen, local_addr};
 
     use super::*;
-    use crate::connect;
+    use crate::connect::connect;
 
     /// Connects to a server that is the function `serve`, run once in a thread.
     fn connected(serve: impl FnOnce(Socket) + Send + 'static) -> Socket {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listener = listen(any, &ListenOptions::default()).unwrap();
-        let address = local_address(&listener).unwrap();
+        let address = local_addr(&listener).unwrap();
         thread::spawn(move || serve(listener.accept().unwrap().0));
         connect(&[address], Duration::from_secs(20)).unwrap()
     }

@@ -24,7 +24,7 @@
 //! 3. Sending never waits for receiving, nor the other way round.
 //! 4. The end of the input closes one direction; the server's EOF ends the conversation.
 //! 5. A reset is an error, never a clean end. Every error names what was tried.
-//! 6. Memory is bounded: one chunk for each direction.
+//! 6. Memory is bounded: one read for each direction.
 
 mod connect;
 mod converse;

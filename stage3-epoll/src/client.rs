@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 
 use stage1_server::{LineBuffer, answer_lines, answer_rest};
 
-use crate::{Event, Interest};
+use crate::interest::Interest;
+use crate::poll::Event;
 
 /// While this many bytes wait to be sent, a client is not read: 64 KiB.
 ///
@@ -98,7 +99,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// Returns the client's own address, for the log.
-    pub fn address(&self) -> SocketAddr {
+    pub fn peer_addr(&self) -> SocketAddr {
         self.address
     }
 
@@ -144,7 +145,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// Takes one turn: at most one read into `chunk` and one write, so that no client holds the
+    /// Takes one turn: at most one read into `scratch` and one write, so that no client holds the
     /// others up. What is left over is still ready, and epoll reports it again (level-triggered).
     ///
     /// The event is a hint about what to try; what is true, the system calls tell. The write comes
@@ -153,9 +154,9 @@ impl<S: Read + Write> Client<S> {
     ///
     /// # Errors
     /// Fails if the connection is broken or a line is too long. The client is then closed.
-    pub fn on_event(&mut self, event: Event, chunk: &mut [u8]) -> io::Result<()> {
+    pub fn on_event(&mut self, event: Event, scratch: &mut [u8]) -> io::Result<()> {
         let received = if self.wants_read() && may_read(event) {
-            self.receive(chunk)
+            self.receive(scratch)
         } else {
             Ok(())
         };
@@ -178,15 +179,15 @@ impl<S: Read + Write> Client<S> {
     ///
     /// # Errors
     /// Fails if the connection is broken (`ECONNRESET`) or if a line is too long.
-    fn receive(&mut self, chunk: &mut [u8]) -> io::Result<()> {
-        match self.socket.read(chunk) {
+    fn receive(&mut self, scratch: &mut [u8]) -> io::Result<()> {
+        match self.socket.read(scratch) {
             Ok(0) => {
                 answer_rest(&mut self.input, &mut self.output);
                 self.state = self.state.after(Fact::EndOfInput);
                 Ok(())
             }
             Ok(count) => {
-                self.input.extend(&chunk[..count]);
+                self.input.extend(&scratch[..count]);
                 Ok(answer_lines(&mut self.input, &mut self.output)?)
             }
             Err(error) if is_not_yet(&error) => Ok(()),

@@ -6,7 +6,7 @@
 //!            └────┬──────────────────────────────┬──────────────────┘
 //!                 │ Poll, Events, Waker          │ Token ▶ row ▶ Client
 //!                 ▼                              ▼
-//!            epoll_wait(2)                  clients.rs
+//!            epoll_wait(2)                  client_table.rs
 //!            epoll_ctl(2)    poll.rs             │
 //!            eventfd(2)      waker.rs            ▼
 //!                                 read(2) ▶ input ▶ answers ▶ output ▶ write(2)   client.rs
@@ -15,8 +15,8 @@
 //! # Reading order
 //! 1. `token`, `interest`, `poll`: what epoll is, in the nouns that the rest of the course uses.
 //! 2. `client`: one client: its states, what it wants, and its turn.
-//! 3. `clients`: rows that are used again, and tokens that are not.
-//! 4. `server`: the loop; `accepting`: what it does when file descriptors run out.
+//! 3. `client_table`: rows that are used again, and tokens that are not.
+//! 4. `server`: the loop; `listener`: accepting, and its pause when file descriptors run out.
 //! 5. `waker` and `signals`: how other threads reach the loop.
 //!
 //! # Invariants
@@ -30,10 +30,10 @@
 //! 7. Dropping a client closes its socket. No token ever means two clients.
 //! 8. A client's failure ends that client. Only a broken poll or listener ends the server.
 
-mod accepting;
 mod client;
-mod clients;
+mod client_table;
 mod interest;
+mod listener;
 mod poll;
 mod server;
 mod signals;
@@ -41,7 +41,7 @@ mod token;
 mod waker;
 
 pub use client::{Client, Fact, MAX_PENDING, State};
-pub use clients::Clients;
+pub use client_table::ClientTable;
 pub use interest::Interest;
 pub use poll::{Event, Events, Poll, Readiness};
 pub use server::Server;

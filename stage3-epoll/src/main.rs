@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use stage1_server::{ListenOptions, cli, listen, local_address};
+use stage1_server::{ListenOptions, cli, listen, local_addr};
 use stage3_epoll::{Server, wake_on_signals};
 
 /// Sends every line back reversed, to any number of clients at once.
@@ -33,7 +33,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         ..ListenOptions::default()
     };
     let listener = listen(arguments.listen, &options)?;
-    let address = local_address(&listener)?;
+    let address = local_addr(&listener)?;
     let mut server = Server::new(listener)?;
     wake_on_signals(server.waker())?;
     cli::announce(address);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 
-use crate::{Interest, Token};
+use crate::interest::Interest;
+use crate::token::Token;
 
 /// The bits of an event as the kernel sets them (`EPOLLIN`, `EPOLLOUT`, ...).
 pub use nix::sys::epoll::EpollFlags as Readiness;

@@ -4,12 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nix::sys::socket::SockFlag;
 use socket2::Socket;
 use stage1_server::AcceptFailure;
 
-use crate::accepting::Accepting;
-use crate::{Client, Clients, Event, Events, Interest, Poll, State, Token, Waker};
+use crate::client::{Client, State};
+use crate::client_table::ClientTable;
+use crate::listener::Listener;
+use crate::poll::{Event, Events, Poll};
+use crate::token::Token;
+use crate::waker::Waker;
 
 /// The listener's token. Rows of clients are counted from 0 and never come near it.
 const LISTENER: Token = Token(u64::MAX);
@@ -20,25 +23,22 @@ const WAKER: Token = Token(u64::MAX - 1);
 /// How many events are fetched at once.
 const MAX_EVENTS: usize = 256;
 
-/// How many clients are accepted in one turn, so that a crowd at the door does not keep those who
-/// are inside waiting.
+/// How many clients are accepted in one turn, so that a burst of new clients does not starve the
+/// connected ones.
 const MAX_ACCEPTS: usize = 64;
 
-/// How much is read at once from one client.
-const CHUNK: usize = 16 * 1024;
+/// How many bytes are read at once from one client.
+const MAX_READ: usize = 16 * 1024;
 
 /// Serves any number of clients with one thread.
 #[derive(Debug)]
 pub struct Server {
     poll: Poll,
     waker: Arc<Waker>,
-    listener: Socket,
-    /// What the poll was told last about the listener.
-    listener_interest: Interest,
-    accepting: Accepting,
-    clients: Clients<Client<Socket>>,
-    /// The one buffer that all reads go through; between two turns it holds nothing.
-    chunk: Vec<u8>,
+    listener: Listener,
+    clients: ClientTable<Client<Socket>>,
+    /// The memory that is lent to every read; between two turns it holds nothing.
+    scratch: Vec<u8>,
 }
 
 /// What follows a turn of the loop.
@@ -49,23 +49,21 @@ enum Next {
 }
 
 impl Server {
-    /// Creates a server around `listener`, which must be in non-blocking mode.
+    /// Creates a server around the listening socket `socket`, which must be in non-blocking mode.
     ///
     /// # Errors
     /// Fails when no file descriptor is left for the poll and its waker (`EMFILE`).
-    pub fn new(listener: Socket) -> io::Result<Self> {
+    pub fn new(socket: Socket) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(&poll, WAKER)?);
-        let accepting = Accepting::Open;
-        poll.register(&listener, LISTENER, accepting.interest())?;
+        let listener = Listener::new(socket);
+        poll.register(listener.socket(), LISTENER, listener.interest())?;
         Ok(Self {
             poll,
             waker,
             listener,
-            listener_interest: accepting.interest(),
-            accepting,
-            clients: Clients::new(),
-            chunk: vec![0; CHUNK],
+            clients: ClientTable::new(),
+            scratch: vec![0; MAX_READ],
         })
     }
 
@@ -74,14 +72,14 @@ impl Server {
         Arc::clone(&self.waker)
     }
 
-    /// Serves until the waker is woken. The clients that are left then are closed with the server.
+    /// Serves until the waker is woken. Dropping the server then closes the clients that are left.
     ///
     /// # Errors
     /// Fails only if the poll or the listener is broken. A client's failure ends that client.
     pub fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(MAX_EVENTS);
         loop {
-            let timeout = self.accepting.timeout(Instant::now());
+            let timeout = self.listener.poll_timeout(Instant::now());
             self.poll.poll(&mut events, timeout)?;
             match self.turn(events.iter())? {
                 Next::Wait => {}
@@ -95,17 +93,19 @@ impl Server {
     /// Accepting comes last because clients that leave make room for others, and because a new
     /// client must not be mistaken for one that left a moment ago in the same batch.
     fn turn(&mut self, batch: impl Iterator<Item = Event>) -> io::Result<Next> {
-        let mut somebody_knocks = false;
+        let mut listener_is_ready = false;
         for event in batch {
             match event.token() {
+                // The rest of the batch is not served: the caller closes its clients anyway.
                 WAKER => return Ok(Next::Stop),
-                LISTENER => somebody_knocks = true,
+                LISTENER => listener_is_ready = true,
                 token => self.serve(token, event),
             }
         }
-        if somebody_knocks {
+        if listener_is_ready {
             self.accept_some()?;
         }
+        // Every turn, not only after accepting: a client that left may have ended a pause.
         self.update_listener(Instant::now())?;
         Ok(Next::Wait)
     }
@@ -119,85 +119,78 @@ impl Server {
             return;
         };
         let outcome = client
-            .on_event(event, &mut self.chunk)
+            .on_event(event, &mut self.scratch)
             .and_then(|()| update_client(&self.poll, token, client));
         if outcome.is_err() || client.state() == State::Closed {
             self.dismiss(token, outcome);
         }
     }
 
-    /// Lets a client go. Dropping it closes its socket, and closing takes it out of the poll.
+    /// Removes a client. Dropping it closes its socket, and closing takes it out of the poll.
     fn dismiss(&mut self, token: Token, outcome: io::Result<()>) {
         let Some(client) = self.clients.remove(token) else {
             return;
         };
-        let address = client.address();
+        let address = client.peer_addr();
         match outcome {
             Ok(()) => tracing::debug!("client {address} is served"),
             Err(error) => tracing::info!("client {address} ended early: {error}"),
         }
-        // Its file descriptor is free again: whoever waits at the door may have it.
-        self.accepting = Accepting::Open;
+        // A descriptor is freed here, so a pause has lost its reason.
+        self.listener.resume();
     }
 
-    /// Accepts the clients that wait in the backlog, [`MAX_ACCEPTS`] at most.
+    /// Accepts pending clients, [`MAX_ACCEPTS`] at most.
     ///
     /// # Errors
     /// Fails only if the listener is broken. When file descriptors have run out, accepting pauses.
     fn accept_some(&mut self) -> io::Result<()> {
         for _ in 0..MAX_ACCEPTS {
-            match self.accept_one() {
-                Ok(client) => self.welcome(client),
+            match self.listener.accept() {
+                Ok(client) => self.admit(client),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => match AcceptFailure::of(&error) {
                     AcceptFailure::Retry => {}
                     AcceptFailure::Pause => {
                         tracing::warn!("cannot accept for now: {error}");
-                        self.accepting = Accepting::pause(Instant::now());
+                        self.listener.pause(Instant::now());
                         return Ok(());
                     }
                     AcceptFailure::Fatal => return Err(error),
                 },
             }
         }
+        // Clients may still be pending: the listener is level-triggered, so the next batch says so.
         Ok(())
     }
 
-    /// Accepts one client; its socket is non-blocking from the first moment (`accept4(2)`).
-    fn accept_one(&self) -> io::Result<Client<Socket>> {
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let (socket, address) = self.listener.accept4(flags.bits())?;
-        let not_internet = || io::Error::other("the client has no internet address");
-        let address = address.as_socket().ok_or_else(not_internet)?;
-        Ok(Client::new(socket, address))
-    }
-
-    /// Gives a new client its row and its place in the poll.
-    fn welcome(&mut self, client: Client<Socket>) {
+    /// Inserts a new client into the table and registers it.
+    fn admit(&mut self, client: Client<Socket>) {
         let token = self.clients.insert(client);
         let Some(client) = self.clients.get_mut(token) else {
             return;
         };
-        tracing::debug!("client {} has come", client.address());
+        tracing::debug!("client {} has connected", client.peer_addr());
         let interest = client.interest();
         if let Err(error) = self.poll.register(client.socket(), token, interest) {
             self.dismiss(token, Err(error));
         }
     }
 
-    /// Watches the listener, or stops watching it, if that has changed.
+    /// Registers the listener's interest, if that has changed: a pause has begun or ended.
     fn update_listener(&mut self, now: Instant) -> io::Result<()> {
-        self.accepting = self.accepting.at(now);
-        let wanted = self.accepting.interest();
-        if wanted != self.listener_interest {
-            self.poll.reregister(&self.listener, LISTENER, wanted)?;
-            self.listener_interest = wanted;
+        self.listener.tick(now);
+        match self.listener.change_of_interest() {
+            Some(interest) => {
+                let socket = self.listener.socket();
+                self.poll.reregister(socket, LISTENER, interest)
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// Tells the poll what a client wants, if that has changed.
+/// Registers a client's interest, if that has changed.
 fn update_client(poll: &Poll, token: Token, client: &mut Client<Socket>) -> io::Result<()> {
     match client.change_of_interest() {
         Some(interest) => poll.reregister(client.socket(), token, interest),
@@ -212,10 +205,11 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use stage1_server::{ListenOptions, listen, local_address};
+    use stage1_server::{ListenOptions, listen, local_addr};
 
     use super::*;
-    use crate::Readiness;
+    use crate::interest::Interest;
+    use crate::poll::Readiness;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -225,7 +219,7 @@ mod tests {
             ..ListenOptions::default()
         };
         let listener = listen("127.0.0.1:0".parse().unwrap(), &options).unwrap();
-        let address = local_address(&listener).unwrap();
+        let address = local_addr(&listener).unwrap();
         (Server::new(listener).unwrap(), address)
     }
 
@@ -312,8 +306,8 @@ mod tests {
         let (mut server, address) = server();
         let first = dial(address);
         take_turn(&mut server);
-        let long = Instant::now() + PATIENCE * 10;
-        server.accepting = Accepting::Paused { until: long };
+        // Begun in the future, so that it cannot end by itself during the test.
+        server.listener.pause(Instant::now() + PATIENCE * 10);
         server.update_listener(Instant::now()).unwrap();
         let _second = dial(address);
         let mut events = Events::with_capacity(MAX_EVENTS);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stage1_server::cli;
 
-use crate::Waker;
+use crate::waker::Waker;
 
 /// Wakes `waker` on each SIGINT and SIGTERM, from a thread of its own.
 ///

@@ -5,7 +5,9 @@ use std::io;
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::{Interest, Poll, Token};
+use crate::interest::Interest;
+use crate::poll::Poll;
+use crate::token::Token;
 
 /// Wakes a [`Poll`] from any thread; share it in an `Arc`.
 ///
@@ -76,7 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Event, Events, Readiness};
+    use crate::poll::{Event, Events, Readiness};
 
     const TOKEN: Token = Token(9);
 

@@ -148,7 +148,7 @@ mod tests {
 
     use harness::{Peer, Scripted};
     use socket2::{Domain, Socket, Type};
-    use stage1_server::local_address;
+    use stage1_server::local_addr;
     use stage2_client::Host;
 
     /// The proxy with the example's ingress; it knows the name `somewhere` and no other.
@@ -228,7 +228,7 @@ mod tests {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         socket.bind(&anywhere.into()).unwrap();
-        let address = local_address(&socket).unwrap();
+        let address = local_addr(&socket).unwrap();
         assert_refused(format!("{address}\n"), "error: connection refused\n");
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use socket2::Socket;
-use stage1_server::{ListenOptions, listen, local_address};
+use stage1_server::{ListenOptions, listen, local_addr};
 
 use crate::control::Control;
 use crate::ingress::Ingress;
@@ -51,7 +51,7 @@ impl Proxy {
     /// left for a worker. A proxy that has started meets no such error any more.
     pub fn start(config: &Config) -> io::Result<Self> {
         let listeners = listen_all(config.listen, config.threads.max(1))?;
-        let address = local_address(&listeners[0])?;
+        let address = local_addr(&listeners[0])?;
         let resolver = Resolver::start(&config.limits, &config.lookup)?;
         let mut proxy = Self {
             address,
@@ -148,7 +148,7 @@ fn listen_all(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
         listen(address, &ListenOptions::default())?;
     }
     let first = listen(address, &options)?;
-    let address = local_address(&first)?;
+    let address = local_addr(&first)?;
     let others = (1..count).map(|_| listen(address, &options));
     std::iter::once(Ok(first)).chain(others).collect()
 }

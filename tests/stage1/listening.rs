@@ -7,7 +7,7 @@ use harness::command_line::{self, FOREIGN};
 use harness::deadline::holds_by;
 use harness::{Client, Deadline, Program, Test};
 use socket2::Socket;
-use stage1_server::{ListenOptions, listen, local_address};
+use stage1_server::{ListenOptions, listen, local_addr};
 
 fn listen_on(address: &str) -> std::io::Result<Socket> {
     let address = address.parse().expect("an address of this file");
@@ -19,7 +19,7 @@ fn e11_the_socket_listens_on_a_real_port() {
     let _test = Test::begin("socket, bind, listen, in this order; port 0 lets the kernel choose.");
     for address in ["127.0.0.1:0", "127.0.0.2:0"] {
         let socket = listen_on(address).unwrap();
-        let address = local_address(&socket).unwrap();
+        let address = local_addr(&socket).unwrap();
         assert_ne!(address.port(), 0);
         let client = Client::connect(address);
         let accepted = socket.accept().unwrap();
@@ -30,7 +30,7 @@ fn e11_the_socket_listens_on_a_real_port() {
 /// Listens, ends a connection, and tells whether the same port can be listened on again.
 fn a_port_can_be_used_again() -> bool {
     let socket = listen_on("127.0.0.1:0").expect("a free port");
-    let address = local_address(&socket).expect("an internet address");
+    let address = local_addr(&socket).expect("an internet address");
     let client = Client::connect(address);
     let accepted = socket.accept().expect("a client");
     // Whoever closes first keeps the port in TIME_WAIT, for a minute.
@@ -61,7 +61,7 @@ fn e11_a_crowd_fits_into_the_backlog() {
     let _test =
         Test::begin("Pass the backlog of the options to listen(2): a small one keeps clients out.");
     let socket = listen_on("127.0.0.1:0").unwrap();
-    let address = local_address(&socket).unwrap();
+    let address = local_addr(&socket).unwrap();
     let crowd: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
     assert_eq!(crowd.len(), 200);
 }
@@ -71,7 +71,7 @@ fn e11_a_port_in_use_is_one_clear_sentence() {
     let _test =
         Test::begin("The error of listen names the address; main prints it once and ends with 1.");
     let taken = listen_on("127.0.0.1:0").unwrap();
-    let address = local_address(&taken).unwrap().to_string();
+    let address = local_addr(&taken).unwrap().to_string();
     let program = Program::new(program());
     command_line::cannot_start(&program, &["--listen", &address], &[&address]);
 }

@@ -1,14 +1,14 @@
 //! Exercise 3.4 through the library: the table of clients and its tokens.
 
 use harness::Test;
-use stage3_epoll::{Clients, Token};
+use stage3_epoll::{ClientTable, Token};
 
 #[test]
 fn e34_a_token_finds_its_client() {
     let _test = Test::begin(
         "The row number is in the token: no searching. A token that is given twice removes nobody twice.",
     );
-    let mut clients = Clients::new();
+    let mut clients = ClientTable::new();
     assert!(clients.is_empty());
     let tokens: Vec<_> = (0..100).map(|number| clients.insert(number)).collect();
     assert_eq!(clients.len(), 100);
@@ -30,7 +30,7 @@ fn e34_an_old_token_never_finds_a_new_client() {
     let _test = Test::begin(
         "Count the clients of a row: the generation tells an old token from a new one.",
     );
-    let mut clients = Clients::new();
+    let mut clients = ClientTable::new();
     let mut old = Vec::new();
     for number in 0..1000 {
         let token = clients.insert(number);
@@ -50,7 +50,7 @@ fn e34_an_old_token_never_finds_a_new_client() {
 fn e34_rows_are_used_again() {
     let _test =
         Test::begin("A free list: the table is as long as the largest crowd, not as the day.");
-    let mut clients = Clients::new();
+    let mut clients = ClientTable::new();
     let mut rows = std::collections::HashSet::new();
     for number in 0..10_000 {
         let token = clients.insert(number);
@@ -65,7 +65,7 @@ fn e34_a_token_that_nobody_gave_out_finds_nobody() {
     let _test = Test::begin(
         "Look the row up with get, not with an index: an unknown one is no reason to panic.",
     );
-    let mut clients = Clients::new();
+    let mut clients = ClientTable::new();
     clients.insert("Ada");
     for number in [1, u64::MAX, 1 << 32, u64::MAX - 1] {
         assert_eq!(clients.get_mut(Token(number)), None, "{number}");

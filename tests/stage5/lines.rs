@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use harness::{Client, Hand, Rng, Test, lines};
-use stage1_server::{ListenOptions, listen, local_address, serve};
+use stage1_server::{ListenOptions, listen, local_addr, serve};
 
 use crate::support::Mux;
 
@@ -12,7 +12,7 @@ use crate::support::Mux;
 fn stage1() -> SocketAddr {
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let listener = listen(any, &ListenOptions::default()).expect("a listener");
-    let address = local_address(&listener).expect("its address");
+    let address = local_addr(&listener).expect("its address");
     thread::spawn(move || serve(&listener));
     address
 }

@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use stage1_server::MAX_LINE;
 
 use super::*;
-use crate::{Readiness, Token};
+use crate::poll::Readiness;
+use crate::token::Token;
 
-const CHUNK: usize = 1024;
+const MAX_READ: usize = 1024;
 
 /// A socket that follows a script; at the end of the script it is not ready.
 #[derive(Debug, Default)]
@@ -20,11 +21,11 @@ struct Script {
 }
 
 impl Read for Script {
-    fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         let not_ready = || Err(io::ErrorKind::WouldBlock.into());
         let mut piece = self.reads.pop_front().unwrap_or_else(not_ready)?;
-        let count = piece.len().min(chunk.len());
-        chunk[..count].copy_from_slice(&piece[..count]);
+        let count = piece.len().min(scratch.len());
+        scratch[..count].copy_from_slice(&piece[..count]);
         if count < piece.len() {
             self.reads.push_front(Ok(piece.split_off(count)));
         }
@@ -56,8 +57,8 @@ fn client(reads: &[&[u8]], writes: &[usize]) -> Client<Script> {
 }
 
 fn turn(client: &mut Client<Script>, readiness: Readiness) -> io::Result<()> {
-    let mut chunk = [0; CHUNK];
-    client.on_event(Event::new(Token(0), readiness), &mut chunk)
+    let mut scratch = [0; MAX_READ];
+    client.on_event(Event::new(Token(0), readiness), &mut scratch)
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn a_reset_closes_whether_it_is_read_or_written() {
 #[test]
 fn a_line_that_is_too_long_closes_after_the_answers_before_it() {
     let mut client = client(&[b"one\n"], &[100]);
-    let endless = vec![b'x'; MAX_LINE + CHUNK];
+    let endless = vec![b'x'; MAX_LINE + MAX_READ];
     client.socket.reads.push_back(Ok(endless));
     let error = loop {
         if let Err(error) = turn(&mut client, Readiness::EPOLLIN) {
@@ -250,9 +251,9 @@ fn a_client_that_never_reads_is_not_read_any_more() {
         turn(&mut client, both).unwrap();
     }
     assert_eq!(client.interest(), Interest::WRITABLE);
-    assert!(client.output.len() < MAX_PENDING + CHUNK);
+    assert!(client.output.len() < MAX_PENDING + MAX_READ);
     let unread = client.socket.reads[0].as_ref().unwrap().len();
-    assert!(unread > length - MAX_PENDING - 2 * CHUNK);
+    assert!(unread > length - MAX_PENDING - 2 * MAX_READ);
 }
 
 fn any_writes() -> impl Strategy<Value = Vec<usize>> {

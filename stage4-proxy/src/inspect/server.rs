@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use socket2::Socket;
-use stage1_server::{AcceptFailure, ListenOptions, listen, local_address};
+use stage1_server::{AcceptFailure, ListenOptions, listen, local_addr};
 
 use super::Snapshot;
 use super::connection::{self, Patience};
@@ -69,7 +69,7 @@ impl Inspector {
             ..ListenOptions::default()
         };
         let listener = listen(address, &options)?;
-        let address = local_address(&listener)?;
+        let address = local_addr(&listener)?;
         let shared = Arc::new(Shared {
             listener,
             hosts: Hosts::for_listener(address.ip()),

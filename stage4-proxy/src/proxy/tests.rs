@@ -106,7 +106,7 @@ fn refusing() -> (Option<Socket>, SocketAddr) {
     let bound = || {
         let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
         socket.bind(&loopback.into())?;
-        let address = local_address(&socket)?;
+        let address = local_addr(&socket)?;
         io::Result::Ok((socket, address))
     };
     match bound() {

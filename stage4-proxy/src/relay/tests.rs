@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
-use stage1_server::{ListenOptions, listen, local_address};
+use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::start_connect;
 use stage3_epoll::{Event, Events, Poll, Readiness, Token};
 
@@ -32,7 +32,7 @@ fn unix() -> (Socket, Socket) {
 
 fn tcp() -> (Socket, Socket) {
     let listener = listen(anywhere(), &ListenOptions::default()).unwrap();
-    let far = start_connect(local_address(&listener).unwrap()).unwrap();
+    let far = start_connect(local_addr(&listener).unwrap()).unwrap();
     let (near, _) = listener.accept().unwrap();
     near.set_nonblocking(true).unwrap();
     (near, far)

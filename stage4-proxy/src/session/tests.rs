@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::connect::Connect;
 use harness::{Deadline, PATIENCE, Peer, Rng, eventually};
 use socket2::Socket;
-use stage1_server::{ListenOptions, listen, local_address};
+use stage1_server::{ListenOptions, listen, local_addr};
 use stage3_epoll::{Events, Poll, Token};
 
 use crate::connect_error::ConnectError;
@@ -283,7 +283,7 @@ fn token(side: Side) -> Token {
 fn connection(connect: &Connect) -> (Socket, Peer) {
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = listen(anywhere, &ListenOptions::default()).unwrap();
-    let far = connect.to(local_address(&listener).unwrap());
+    let far = connect.to(local_addr(&listener).unwrap());
     let (near, _) = listener.accept().unwrap();
     near.set_nonblocking(true).unwrap();
     (near, far)

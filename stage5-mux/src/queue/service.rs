@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use socket2::Socket;
-use stage1_server::{ListenOptions, listen, local_address};
+use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
 use stage4_proxy::control::Control;
 use stage4_proxy::inspect::Inspector;
@@ -69,7 +69,7 @@ impl Queue {
             ..ListenOptions::default()
         };
         let listener = listen(config.listen, &options)?;
-        let address = local_address(&listener)?;
+        let address = local_addr(&listener)?;
         let limits = &config.limits;
         let (worker, mailbox) = match config.framing {
             FramingName::Http1 => {

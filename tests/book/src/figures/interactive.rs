@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use serde::Deserialize;
-use stage3_epoll::{Client, Clients, Event, Interest, Readiness, State, Token};
+use stage3_epoll::{Client, ClientTable, Event, Interest, Readiness, State, Token};
 
 /// Presses "Next" to the end, then some keys, and writes everything that it has seen into an element of its own.
 const VISITOR: &str = r#"<script>
@@ -91,11 +91,11 @@ struct Script {
 struct Scripted(Rc<RefCell<Script>>);
 
 impl Read for Scripted {
-    fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         let mut script = self.0.borrow_mut();
         script.calls.0 += 1;
         let bytes = script.reads.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
-        chunk[..bytes.len()].copy_from_slice(&bytes);
+        scratch[..bytes.len()].copy_from_slice(&bytes);
         Ok(bytes.len())
     }
 }
@@ -170,7 +170,7 @@ fn the_interactive_page_does_what_the_code_does() {
     };
     let visit = visit(browser);
     check_steps(&visit);
-    let mut clients = Clients::new();
+    let mut clients = ClientTable::new();
     for turn in &visit.turns {
         match turn {
             Turn::Accepted {
@@ -225,7 +225,7 @@ fn check_steps(visit: &Visit) {
 }
 
 /// Gives the code the model's input, and compares the results.
-fn replay(clients: &mut Clients<Client<Scripted>>, served: &Served) {
+fn replay(clients: &mut ClientTable<Client<Scripted>>, served: &Served) {
     let token = Token(served.generation << 32 | served.row);
     let client = clients.get_mut(token).expect("the token finds its client");
     let script = Rc::clone(&client.socket().0);

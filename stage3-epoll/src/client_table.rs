@@ -1,4 +1,4 @@
-//! Clients: rows that are used again, and tokens that are not.
+//! Client table: rows that are used again, and tokens that are not.
 //!
 //! ```text
 //!   Token, 64 bits:   ┌───────────── 32 ─────────────┬───────────── 32 ─────────────┐
@@ -11,14 +11,14 @@
 //! An event that was fetched before may still carry the number of the old client: the generation,
 //! which counts the clients of a row, tells the two apart.
 
-use crate::Token;
+use crate::token::Token;
 
 /// A growing table of clients, each addressed by the token that its events carry.
 ///
 /// ```
-/// use stage3_epoll::Clients;
+/// use stage3_epoll::ClientTable;
 ///
-/// let mut clients = Clients::new();
+/// let mut clients = ClientTable::new();
 /// let old = clients.insert("Ada");
 /// clients.remove(old);
 /// let new = clients.insert("Grace");
@@ -26,7 +26,7 @@ use crate::Token;
 /// assert_eq!(clients.get_mut(old), None); // the same row, an earlier generation
 /// ```
 #[derive(Debug)]
-pub struct Clients<T> {
+pub struct ClientTable<T> {
     rows: Vec<Row<T>>,
     /// Numbers of the rows without a client; the last one is used first, its memory is warm.
     free: Vec<usize>,
@@ -40,7 +40,7 @@ struct Row<T> {
     client: Option<T>,
 }
 
-impl<T> Clients<T> {
+impl<T> ClientTable<T> {
     /// Creates an empty table.
     pub fn new() -> Self {
         Self {
@@ -95,7 +95,7 @@ impl<T> Clients<T> {
     }
 }
 
-impl<T> Default for Clients<T> {
+impl<T> Default for ClientTable<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_row_is_used_again_and_a_token_is_not() {
-        let mut clients = Clients::new();
+        let mut clients = ClientTable::new();
         let first = clients.insert('a');
         let second = clients.insert('b');
         assert_eq!(clients.remove(first), Some('a'));
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn tokens_of_others_find_nobody() {
-        let mut clients = Clients::new();
+        let mut clients = ClientTable::new();
         clients.insert('a');
         for number in [1, 1 << 32, u64::MAX, u64::MAX - 1] {
             assert_eq!(clients.get_mut(Token(number)), None);
@@ -164,7 +164,7 @@ mod tests {
         /// The table against a model in which no token is ever used twice.
         #[test]
         fn behaves_like_a_map(steps in vec((any::<bool>(), any::<prop::sample::Index>()), 1..200)) {
-            let mut clients = Clients::new();
+            let mut clients = ClientTable::new();
             let mut model = HashMap::new();
             let mut tokens = Vec::new();
             let mut most = 0;

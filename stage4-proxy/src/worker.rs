@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
-use stage1_server::local_address;
+use stage1_server::local_addr;
 use stage3_epoll::{Event, Events, Poll};
 
 use crate::access::Access;
@@ -86,7 +86,7 @@ impl Worker {
         let poll = Poll::new()?;
         let inbox = Inbox::new(&poll)?;
         let mailbox = inbox.mailbox().clone();
-        let access = Access::new(local_address(&listener)?);
+        let access = Access::new(local_addr(&listener)?);
         let worker = Self {
             listener: Some(Listener::new(listener, &poll)?),
             poll,

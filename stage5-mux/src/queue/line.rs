@@ -76,6 +76,7 @@ pub struct LineRequests {
 
 impl Requests<Terminated> for LineRequests {
     fn take(&mut self, input: &[u8], request: &mut Vec<u8>) -> Result<Taken<Terminated>, Refusal> {
+        // Search the new bytes only, because the caller passes the old ones again and again.
         let found = newline(&input[self.searched..]).map(|offset| self.searched + offset);
         if found.unwrap_or(input.len()) > self.max_line {
             return Err(Refusal::HeadTooLarge);
@@ -145,6 +146,7 @@ impl Responses for LineResponses {
     ) -> Result<Passage, InvalidResponse> {
         self.begun |= !input.is_empty();
         let Some(end) = newline(input) else {
+            // A part of a line is passed on at once, so it needs no memory here.
             return Ok(passage(input.len(), 0..input.len(), None));
         };
         let keep = Keep {

@@ -110,6 +110,7 @@ impl Requests<Details> for Http1Requests {
     fn take(&mut self, input: &[u8], request: &mut Vec<u8>) -> Result<Taken<Details>, Refusal> {
         let mut used = 0;
         if let State::Head(finder) = &mut self.state {
+            // A head is taken as a whole, because it cannot be rewritten before it is complete.
             let Some((begin, end)) = finder.find(input, self.settings.max_head)? else {
                 return Ok(Taken {
                     used: 0,
@@ -157,7 +158,7 @@ impl Requests<Details> for Http1Requests {
         body.storage = Storage::Streaming;
         if let Form::Gathering(content) = &mut body.form {
             let content = mem::take(content);
-            // The length of the rest is unknown, so the head announces chunks of our own.
+            // Chunks of our own, because the length of the rest is not known.
             request.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
             body.form = Form::Chunks;
             body.append(&content, request);
@@ -186,6 +187,7 @@ impl BodyState {
         let mut used = 0;
         loop {
             let next = &input[used..];
+            // Look no further than the bound, so that a full body is noticed at its last byte.
             let next = &next[..next.len().min(self.room(max_body))];
             match self.rest.step(next)? {
                 None => return Ok((used, Status::Partial)),

@@ -77,6 +77,7 @@ impl Http1Responses {
             };
             let head = &input[used + begin..used + end];
             used += end;
+            // A loop, because one read may hold an interim head and the final head after it.
             self.state = match self.read_head(head, closing, out)? {
                 Some(body) => State::Body(body),
                 None => State::Head(HeadFinder::default()),
@@ -220,6 +221,7 @@ impl BodyState {
                 Some(Piece::End) => return Ok((used, Some(self.keep))),
                 Some(Piece::Framing(count)) => used += count,
                 Some(Piece::Content(count)) => {
+                    // Only without chunks is content copied: otherwise it passes as it is.
                     if self.form == Form::Unchunked {
                         out.extend_from_slice(&input[used..used + count]);
                     }
@@ -256,12 +258,12 @@ fn parse<'head>(
     response: &mut Response<'head, 'head>,
 ) -> Result<(u16, Version), InvalidResponse> {
     let parsed = ParserConfig::default().parse_response_with_uninit_headers(response, head, room);
-    match (parsed, response.code, response.version) {
-        (Ok(httparse::Status::Complete(_)), Some(code), Some(minor)) => {
-            Ok((code, Version::from_minor(minor)))
-        }
-        _ => Err(InvalidResponse("the head is not valid")),
-    }
+    let (Ok(httparse::Status::Complete(_)), Some(code), Some(minor)) =
+        (parsed, response.code, response.version)
+    else {
+        return Err(InvalidResponse("the head is not valid"));
+    };
+    Ok((code, Version::from_minor(minor)))
 }
 
 /// Returns how the body of a final response is delimited (RFC 9112 section 6.3, for responses).
@@ -278,7 +280,7 @@ fn body(head_only: bool, code: u16, fields: &Fields<'_>) -> Body {
     }
 }
 
-/// Writes the status line with our version.
+/// Writes the status line with our version (RFC 9110 section 2.5).
 fn write_status(head: &[u8], out: &mut Vec<u8>) {
     let version = b"HTTP/1.1";
     let line = head.iter().position(|&byte| byte == b'\r');
@@ -304,7 +306,7 @@ fn write_fields(
     }
 }
 
-/// What becomes of a field.
+/// The decision about a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// It is removed.

@@ -54,6 +54,7 @@ pub(super) fn rewrite(
     check(line, &fields)?;
     let (path, host) = split_target(line, &fields)?;
     let host = host.unwrap_or(settings.host.as_bytes());
+    // One allocation for the whole head.
     out.reserve(head.len() + host.len() + ADDED);
     write_line(line.method, path, host, out);
     write_fields(&request, &fields, out);

@@ -81,7 +81,7 @@ fn interrupt(mut child: Child) -> (Option<i32>, String) {
 }
 
 #[test]
-fn two_workers_and_one_grade_alike_and_who_is_interrupted_goes_on() {
+fn two_workers_and_one_grade_alike_and_an_interrupted_run_continues() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     make_class(&folder.join("class"));

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gets_something_else_is_told_with_what_and_why() {
+    fn a_difference_is_shown_with_exercise_and_points() {
         let manifest = Manifest::load(&workspace::root().unwrap()).unwrap();
         let exercises = &manifest.stages[0].exercises;
         let all = exercises.iter().map(|one| u64::from(one.points)).sum();

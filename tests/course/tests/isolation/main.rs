@@ -84,7 +84,7 @@ fn a_test_with_too_much_memory_is_killed() {
 }
 
 #[test]
-fn who_takes_too_long_is_ended() {
+fn a_test_that_takes_too_long_is_killed() {
     for place in Place::all() {
         let mark = Mark::new();
         let output = place.run(1, LARGE, &format!("{QUIET} sleep {mark} & sleep {mark}"));
@@ -94,7 +94,7 @@ fn who_takes_too_long_is_ended() {
 }
 
 #[test]
-fn who_leaves_the_group_and_its_parents_is_found() {
+fn a_process_that_leaves_its_group_and_its_parents_is_found() {
     for place in Place::all() {
         let mark = Mark::new();
         let script =
@@ -105,7 +105,7 @@ fn who_leaves_the_group_and_its_parents_is_found() {
 }
 
 #[test]
-fn who_floods_its_output_ends_when_nobody_reads_on() {
+fn a_test_that_floods_its_output_ends_with_a_broken_pipe() {
     for place in Place::all() {
         let mark = Mark::new();
         let mut command = place.confine(LONG, LARGE, &format!("yes {mark}"));
@@ -239,7 +239,7 @@ fn no_test_has_the_rights_of_root_unless_nothing_can_be_done() {
 }
 
 #[test]
-fn a_test_cannot_end_who_watches_it() {
+fn a_test_cannot_kill_its_watcher() {
     for place in Place::on(OUT_OF_REACH) {
         let output = place.run(LONG, LARGE, "kill -9 $PPID; echo alive");
         assert_code(*place, &output, 0);

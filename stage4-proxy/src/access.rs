@@ -1,10 +1,10 @@
 //! Access rules: which addresses the proxy may dial.
 //!
-//! They are checked in one place, [`Direct::dial`](crate::egress::direct), for each address of a
+//! They are checked in one place, `egress::direct::Direct::dial`, for each address of a
 //! target: after resolving, because otherwise a name would get around them, and before connect(2),
 //! because a refused address must not get a single packet. UDP datagrams will be checked the same way.
 //!
-//! To add a rule, add a variant to [`Rule`] and a line to [`Access::check`].
+//! To add a rule, add a variant to [`Rule`] and a line to `Access::check`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -61,7 +61,7 @@ fn reached(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        address => address,
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
     }
 }
 

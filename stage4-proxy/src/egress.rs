@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!              target          addresses           a socket         (first bytes)
-//!   connect ──────────► resolve ──────────► dial ────────────► connected ──────────► Relay
+//!   connect ──────────▶ resolve ──────────▶ dial ────────────▶ connected ──────────▶ Relay
 //!                       on a thread    access.rs first,
 //!                                      then connect(2)
 //! ```

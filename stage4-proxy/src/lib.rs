@@ -1,16 +1,19 @@
 //! Stage 4: a TCP proxy with an array route table.
 //!
 //! ```text
-//!              +---------------- Worker (one thread) -----------------+
-//!              |  Listener        RouteTable            Poll, Timers  |
-//!              |                                                      |
-//!  client ---->|  accept ---> row: Session { client, upstream }       |----> upstream
-//!         <----|                        |  up   = Half + Buffer  |    |<----
-//!              |                        |  down = Half + Buffer  |    |
-//!              +------^--------------------------------^--------------+
-//!                     | mailbox + eventfd              |
-//!              Resolver threads                   Inspector
+//!               ┌──────────────── Worker (one thread) ─────────────────┐
+//!               │  Listener        RouteTable            Poll, Timers  │
+//!               │     │                │                               │
+//!  client ─────▶│  Ingress ──▶ row: Session { client, upstream } ──▶ Egress ──▶ upstream
+//!         ◀─────│                │  up   = Flow { Half, Pipe? }  │     │◀──────
+//!               │                │  down = Flow { Half, Pipe? }  │     │
+//!               └──────▲───────────────────────────────▲───────────────┘
+//!                      │ mailbox + eventfd             │
+//!               Resolver threads                  Control, Inspector
 //! ```
+//!
+//! A `Flow` is one direction: its `Half` is the state and the buffered bytes, and its `Pipe` is borrowed
+//! from the worker while bulk is spliced.
 //!
 //! # Reading order
 //!
@@ -18,20 +21,32 @@
 //! 2. [`token`], [`route_table`]: which session does an event mean?
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
 //! 4. `endpoint`, `pipe`, `bulk`, `relay`: system calls on relayed bytes; copy or splice.
-//! 5. [`ingress`], `session`: the phases from the first byte to the last.
-//! 6. [`timers`], `listener`, `mailbox`, [`resolve`]: time, room, other threads.
-//! 7. `worker`: the event loop that ties it together; [`proxy`]: several of them.
-//! 8. `report`, [`inspect`], [`control`]: what an operator sees, and can ask for.
+//! 5. [`ingress`], `session`: the phases from accept(2) to close(2).
+//! 6. `egress`, [`access`], [`resolve`], [`connect_error`]: the way to the upstream.
+//! 7. [`timers`], `listener`, `mailbox`, [`Limits`]: time, room, other threads.
+//! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
+//!    threads around it.
+//! 9. `report`, [`inspect`], [`control`]: what an operator sees, and can ask for.
 //!
 //! # Invariants
 //!
 //! 1. Events are hints, only system calls are facts.
 //! 2. A socket belongs to one session; removing the row closes both sockets.
-//! 3. A token whose generation differs from its cell's reaches nobody.
-//! 4. A half holds at most one read: no memory grows with what a peer sends.
+//! 3. A token whose generation differs from its cell's finds no session.
+//! 4. A half holds at most one read or one pipe: no memory grows with the bytes that a peer sends.
 //! 5. A FIN is passed on after the last byte; a reset is passed on as a reset.
-//! 6. The loop never blocks: no name is resolved, no lock is waited for in it.
-//! 7. Every bound stands in [`Limits`].
+//! 6. The loop never blocks: it resolves no name and waits for no lock.
+//! 7. Every bound has a name; those that an operator may set live in [`Limits`].
+//! 8. Calls go down, values come up: a session returns a `Next`, and one place follows it.
+//!
+//! # Where to add
+//!
+//! | to add | write | and mention it in |
+//! |---|---|---|
+//! | an ingress, such as SOCKS5 | `ingress/socks5.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `examples/line_ingress.rs` shows | `ingress.rs`, `options.rs`, `tests/stage4/socks5.rs` |
+//! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `session.rs` (a phase before the relay), `options.rs` |
+//! | an access rule | a variant of [`Rule`](access::Rule) and a line in `Access::check` | `access.rs` only |
+//! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |
 
 pub mod access;
 pub mod buffer;

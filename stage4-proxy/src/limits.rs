@@ -1,18 +1,20 @@
-//! Every bound of the proxy, in one place.
+//! The bounds of the proxy that an operator may set.
 
 use std::io;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// The bounds that keep one client, or all of them together, from taking the machine.
+/// The bounds that keep one client, or all clients together, from exhausting the machine.
+///
+/// Bounds that follow from a protocol or from the kernel are constants beside the code that they bound.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Sessions at the same time, over all workers; a further client waits in the backlog.
+    /// Concurrent sessions, over all workers; further clients wait in the backlog.
     pub max_connections: u32,
     /// Time for each address of a target, and for resolving its name.
     pub connect_timeout: Duration,
-    /// Time for a client to say what it wants.
+    /// Time for the client's handshake, from accept(2) to its last byte.
     pub handshake_timeout: Duration,
     /// Time without a byte in either direction after which a session ends; `None` for never.
     pub idle_timeout: Option<Duration>,
@@ -24,11 +26,11 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Bytes that a client may send before its target is known.
     pub max_handshake: usize,
-    /// Bytes of one read(2), and so the most that a half holds in memory.
+    /// Bytes of one read(2), and so the most that a half holds in its buffer.
     pub chunk: usize,
-    /// Bytes that a half may move before other sessions get their turn.
+    /// Bytes that a half may move in one turn of the loop, before the other sessions are advanced.
     pub bytes_per_turn: usize,
-    /// Clients accepted in one turn of the loop, before the sessions get theirs.
+    /// Clients accepted in one turn of the loop, so that a burst does not starve the open sessions.
     pub accepts_per_turn: usize,
     /// Events taken from the kernel in one turn.
     pub events_per_turn: usize,
@@ -38,16 +40,16 @@ pub struct Limits {
     pub pipe_size: usize,
     /// Threads that resolve names.
     pub resolver_threads: usize,
-    /// Names that may wait to be resolved.
+    /// Names that may be queued for these threads.
     pub resolver_queue: usize,
 }
 
 /// Descriptors that are not sockets of sessions: standard streams, listeners, pollers, wakers,
-/// the inspector and its visitors, the files that resolving a name opens.
+/// the inspector and its clients, the files that resolving a name opens.
 const RESERVED_FDS: u64 = 16;
 const RESERVED_FDS_PER_WORKER: u64 = 3;
 
-/// Sessions without `--max-connections`, where the descriptors allow it.
+/// Concurrent sessions without `--max-connections`, if the descriptors allow it.
 const DEFAULT_MAX_CONNECTIONS: u32 = 65_536;
 
 impl Default for Limits {
@@ -74,7 +76,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Lowers the bounds to what `fds` descriptors allow for `workers` workers: two for each
+    /// Lowers the bounds so that `workers` workers need at most `fds` descriptors: two for each
     /// session, two for each pipe.
     #[must_use]
     pub fn within_fds(mut self, fds: u64, workers: usize) -> Self {
@@ -94,7 +96,7 @@ impl Limits {
 ///
 /// # Errors
 ///
-/// What the kernel reports.
+/// Fails if the kernel refuses to read or raise the limit.
 pub fn raise_fd_limit() -> io::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {

@@ -1,4 +1,4 @@
-//! Time limits: the clock is an argument, so nobody waits.
+//! Time limits: the clock is an argument, so no test waits.
 
 use super::*;
 

@@ -19,7 +19,7 @@
 //! client.expect(b"cba\n");
 //! ```
 //!
-//! Read in this order: [`test`] (how a test begins and ends), [`failure`] (how it fails), [`transcript`], [`deadline`], [`eventually`],
+//! Read in this order: [`mod@test`] (how a test begins and ends), [`failure`] (how it fails), [`transcript`], [`deadline`], [`mod@eventually`],
 //! [`program`], [`process`], [`finished`], [`server`], [`cause`], [`peer`], [`connect`], [`send`], [`receive`], [`scripted`], [`hand`]
 //! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`inspector`], [`rng`], [`digest`], [`diff`]. Two files hold what
 //! several stages must pass: [`lines`] the conversations of the line service, [`command_line`] the help and the refusals.

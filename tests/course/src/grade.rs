@@ -9,6 +9,7 @@
 pub(crate) mod bench;
 pub(crate) mod class;
 pub(crate) mod files;
+mod grader;
 mod pass;
 pub(crate) mod report;
 
@@ -20,11 +21,12 @@ use clap::Args;
 
 use crate::run::build::Build;
 use crate::run::guard::Guard;
-use crate::starter::Record;
 use bench::Workbench;
+use class::Order;
 use course::manifest::Manifest;
 use course::workspace;
-use report::{Report, StageReport, Verdict};
+use grader::Grader;
+use report::Verdict;
 
 /// The part of `--help` about verdicts, classes and cheating.
 const LIMITS: &str = "\
@@ -96,7 +98,7 @@ pub(crate) struct Options {
 /// Fails if nothing could be graded, because there is no code or no stage compiles.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(all) = &options.all {
-        return class::run(options, all);
+        return class::run(&order(options, all)?);
     }
     let root = workspace::root()?;
     if options.prepare {
@@ -135,6 +137,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Returns the order to grade a class, as the options have it.
+fn order(options: &Options, all: &Path) -> Result<Order> {
+    let out = match &options.out {
+        Some(out) => out.clone(),
+        None => class::beside(all)?,
+    };
+    Ok(Order {
+        all: all.to_owned(),
+        out,
+        jobs: options.jobs,
+        again: options.again,
+        seconds: None,
+    })
+}
+
 /// Builds the tests of every stage once, so that grading finds everything compiled.
 fn prepare(root: &Path) -> Result<()> {
     let manifest = Manifest::load(root)?;
@@ -147,84 +164,6 @@ fn prepare(root: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Receives a line of progress.
-type Tell<'a> = &'a (dyn Fn(&str) + Sync);
-
-/// Grades one submission after another.
-struct Grader<'a> {
-    root: &'a Path,
-    manifest: &'a Manifest,
-    guard: &'a Guard,
-    bench: Workbench,
-    has_reference: bool,
-}
-
-impl<'a> Grader<'a> {
-    /// Creates a grader; in a starter it has no reference.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the record of a starter is damaged.
-    fn new(
-        root: &'a Path,
-        manifest: &'a Manifest,
-        guard: &'a Guard,
-        bench: Workbench,
-    ) -> Result<Self> {
-        let has_reference = Record::read(root)?.is_none();
-        Ok(Self {
-            root,
-            manifest,
-            guard,
-            bench,
-            has_reference,
-        })
-    }
-
-    /// Grades every stage of a submission, on its own earlier stages and, where those fail, on the reference's.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the workbench cannot be filled, or cargo cannot be started.
-    fn grade(&self, submission: &Path, tell: Tell<'_>) -> Result<Report> {
-        let mut stages: Vec<StageReport> = Vec::new();
-        for (place, stage) in self.manifest.stages.iter().enumerate() {
-            let earlier_failed = stages.iter().any(|stage| !stage.all_passed());
-            stages.push(match bench::refusal(submission, stage) {
-                Some(why) => pass::refused(stage, why),
-                None => self.stage(submission, place, earlier_failed, tell)?,
-            });
-        }
-        Ok(Report {
-            stages,
-            guard: self.guard.describe(),
-        })
-    }
-
-    fn stage(
-        &self,
-        submission: &Path,
-        place: usize,
-        earlier_failed: bool,
-        tell: Tell<'_>,
-    ) -> Result<StageReport> {
-        let (bench, all) = (&self.bench, &self.manifest.stages);
-        let stage = &all[place];
-        tell(&format!("{}: building", stage.id()));
-        bench.fill(self.root, submission, all)?;
-        let mut report = pass::stage(bench, self.guard, stage, None, tell)?;
-        if earlier_failed && self.has_reference && !report.all_passed() {
-            let id = stage.id();
-            tell(&format!(
-                "{id}: once more, on the reference's earlier stages"
-            ));
-            bench.fill(self.root, self.root, &all[..place])?;
-            report.improve(pass::stage(bench, self.guard, stage, Some(&report), tell)?);
-        }
-        Ok(report)
-    }
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {

@@ -26,7 +26,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::grade::bench::Workbench;
-use crate::grade::{Grader, Options};
+use crate::grade::grader::Grader;
 use crate::run::guard::Guard;
 use course::listing;
 use course::manifest::Manifest;
@@ -87,19 +87,8 @@ impl Order {
 /// # Errors
 ///
 /// Fails as [`grade`] does.
-pub(super) fn run(options: &Options, all: &Path) -> Result<()> {
-    let out = match &options.out {
-        Some(out) => out.clone(),
-        None => beside(all)?,
-    };
-    let order = Order {
-        all: all.to_owned(),
-        out,
-        jobs: options.jobs,
-        again: options.again,
-        seconds: None,
-    };
-    let rows = grade(&order)?;
+pub(super) fn run(order: &Order) -> Result<()> {
+    let rows = grade(order)?;
     print!("{}", csv::overview(&rows));
     println!("\nresults: {}", order.out.display());
     Ok(())
@@ -157,7 +146,11 @@ fn submissions(all: &Path) -> Result<VecDeque<PathBuf>> {
 }
 
 /// Returns `class-results` for `class`: inside of it, the results would be taken for a submission.
-fn beside(all: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// Fails if the folder does not exist.
+pub(super) fn beside(all: &Path) -> Result<PathBuf> {
     let all = all.canonicalize()?;
     Ok(all.with_file_name(format!("{}-results", name_of(&all))))
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::grade::Tell;
 use crate::grade::bench::Workbench;
 use crate::grade::report::{ExerciseReport, StageReport, TestReport, Verdict};
 use crate::run::build::Build;
@@ -16,6 +15,9 @@ use course::manifest::{Exercise, Stage, last_segment, owner_of};
 
 /// How often the tests of an exercise may time out before the rest of them is skipped.
 const PATIENCE: usize = 2;
+
+/// Receives a line of progress.
+pub(super) type Tell<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// Grades a stage. With `earlier`, runs only the tests of exercises that did not pass then, and marks those that pass as
 /// passed on the reference.

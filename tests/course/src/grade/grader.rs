@@ -1,0 +1,87 @@
+//! Grading of one submission, stage by stage.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::grade::bench::{self, Workbench};
+use crate::grade::pass::{self, Tell};
+use crate::grade::report::{Report, StageReport};
+use crate::run::guard::Guard;
+use crate::starter::Record;
+use course::manifest::Manifest;
+
+/// Grades one submission after another.
+pub(super) struct Grader<'a> {
+    root: &'a Path,
+    manifest: &'a Manifest,
+    guard: &'a Guard,
+    bench: Workbench,
+    has_reference: bool,
+}
+
+impl<'a> Grader<'a> {
+    /// Creates a grader; in a starter it has no reference.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the record of a starter is damaged.
+    pub(super) fn new(
+        root: &'a Path,
+        manifest: &'a Manifest,
+        guard: &'a Guard,
+        bench: Workbench,
+    ) -> Result<Self> {
+        let has_reference = Record::read(root)?.is_none();
+        Ok(Self {
+            root,
+            manifest,
+            guard,
+            bench,
+            has_reference,
+        })
+    }
+
+    /// Grades every stage of a submission, on its own earlier stages and, where those fail, on the reference's.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the workbench cannot be filled, or cargo cannot be started.
+    pub(super) fn grade(&self, submission: &Path, tell: Tell<'_>) -> Result<Report> {
+        let mut stages: Vec<StageReport> = Vec::new();
+        for (place, stage) in self.manifest.stages.iter().enumerate() {
+            let earlier_failed = stages.iter().any(|stage| !stage.all_passed());
+            stages.push(match bench::refusal(submission, stage) {
+                Some(why) => pass::refused(stage, why),
+                None => self.stage(submission, place, earlier_failed, tell)?,
+            });
+        }
+        Ok(Report {
+            stages,
+            guard: self.guard.describe(),
+        })
+    }
+
+    fn stage(
+        &self,
+        submission: &Path,
+        place: usize,
+        earlier_failed: bool,
+        tell: Tell<'_>,
+    ) -> Result<StageReport> {
+        let (bench, all) = (&self.bench, &self.manifest.stages);
+        let stage = &all[place];
+        tell(&format!("{}: building", stage.id()));
+        bench.fill(self.root, submission, all)?;
+        let mut report = pass::stage(bench, self.guard, stage, None, tell)?;
+        if earlier_failed && self.has_reference && !report.all_passed() {
+            let id = stage.id();
+            tell(&format!(
+                "{id}: once more, on the reference's earlier stages"
+            ));
+            bench.fill(self.root, self.root, &all[..place])?;
+            report.improve(pass::stage(bench, self.guard, stage, Some(&report), tell)?);
+        }
+        Ok(report)
+    }
+}

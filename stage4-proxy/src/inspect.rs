@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Reading order: [`snapshot`](Snapshot) (plain values), [`histogram`](Histogram), `metrics` (values to
-//! text), `request` and `response` (bytes to a verdict, a verdict to bytes), `connection` (one exchange,
+//! text), [`section`](Section) (what another crate adds), `request` and `response` (bytes to a verdict, a verdict to bytes), `connection` (one exchange,
 //! every wait bounded), `server` (threads), `page.html`.
 //!
 //! Invariants:
@@ -23,14 +23,15 @@ mod address;
 mod connection;
 mod histogram;
 mod metrics;
-mod queue;
 mod request;
 mod response;
+mod section;
 mod server;
 mod snapshot;
 
 pub use address::parse_address;
 pub use histogram::Histogram;
-pub use queue::{InFlight, QueueView};
+pub use metrics::Metrics;
+pub use section::Section;
 pub use server::Inspector;
-pub use snapshot::{EndpointView, Failures, SessionView, Snapshot, Timeouts, Totals};
+pub use snapshot::{EndpointView, Failures, Protocol, SessionView, Snapshot, Timeouts, Totals};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
-use crate::inspect::{EndpointView, SessionView, Snapshot, Totals};
+use crate::inspect::{EndpointView, Protocol, SessionView, Snapshot, Totals};
 use crate::route_table::RouteTable;
 use crate::session::{Phase, Reason, Session, Timeout};
 
@@ -86,7 +86,11 @@ impl Reporter {
             .iter()
             .map(|session| session.bytes_down)
             .sum::<u64>();
-        Snapshot { sessions, totals }
+        Snapshot {
+            sessions,
+            totals,
+            sections: Vec::new(),
+        }
     }
 
     fn warn(&mut self, session: &Session, reason: &Reason, now: Instant) {
@@ -128,6 +132,7 @@ fn count_timeout(totals: &mut Totals, timeout: Timeout) {
 fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
     let age = now.saturating_duration_since(session.opened).as_millis();
     SessionView {
+        protocol: Protocol::Tcp,
         client: endpoint_view(&session.client),
         upstream: session.upstream.as_ref().map(endpoint_view),
         phase: phase_name(&session.phase),

@@ -13,6 +13,7 @@ mod message;
 mod report;
 pub mod request_queue;
 mod scratch;
+mod section;
 mod service;
 pub mod upstream;
 mod worker;

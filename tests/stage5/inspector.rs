@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Client, Hand, Test, eventually_equal};
+use harness::{Client, Hand, Test, eventually_equal, fail};
 use serde_json::Value;
 
 use crate::support::{Mux, Site, answer, ask, get, reply};
@@ -62,6 +62,30 @@ fn e55_metrics_count_what_the_queue_has_served() {
             metrics.lines().any(|found| found == line),
             "no {line:?} in {metrics}"
         );
+    }
+}
+
+#[test]
+fn e55_the_page_has_a_part_for_the_queue_and_its_fields_are_there() {
+    let _test = Test::begin("The queue hands the inspector a section: JSON, metrics, page part.");
+    let site = Site::echo();
+    let mux = Mux::start(site.addr(), &[]);
+    let page = mux.inspector().body("/");
+    let titles = ["Waiting", "Longest wait", "In flight", "Served", "Wait"];
+    for title in titles {
+        assert!(page.contains(&format!("<dt>{title}</dt>")), "no {title}");
+    }
+    let queue = view(&mux);
+    let (_, part) = page
+        .split_once("data-section=\"queue\"")
+        .unwrap_or_else(|| fail("the page has no part for the queue"));
+    let (part, _) = part.split_once("</dl>").unwrap_or_default();
+    let fields = part.split("data-field=\"").skip(1);
+    let fields: Vec<_> = fields.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(fields.len() >= titles.len(), "{fields:?}");
+    for field in fields {
+        let name = field.split('.').next().unwrap_or_default();
+        assert!(queue.get(name).is_some(), "{field} is not in {queue}");
     }
 }
 

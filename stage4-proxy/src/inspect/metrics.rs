@@ -6,149 +6,125 @@
 //! name{label="value"} 3
 //! ```
 
-use std::fmt::{self, Write};
+use std::fmt::{Arguments, Write};
+use std::time::Duration;
 
-use super::{Histogram, QueueView, Totals};
+use crate::inspect::histogram::Histogram;
+use crate::inspect::snapshot::{Snapshot, Totals};
 
 /// The content type of [`render`]'s text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Writes all totals as Prometheus text.
-pub(super) fn render(totals: &Totals) -> String {
-    let mut text = String::new();
-    // Writing to a String never fails: fmt::Error has no other source here.
-    let written = write_totals(&mut text, totals);
-    debug_assert!(written.is_ok());
-    text
-}
-
-fn write_totals(out: &mut String, totals: &Totals) -> fmt::Result {
-    gauge(
-        out,
-        "proxy_sessions_open",
-        "Sessions in the route table now.",
-        totals.sessions_open,
-    )?;
-    let counters = [
-        (
-            "proxy_sessions_total",
-            "Sessions accepted since the start.",
-            totals.sessions_total,
-        ),
-        (
-            "proxy_refusals_total",
-            "Clients closed because of a limit or a policy.",
-            totals.refusals,
-        ),
-        (
-            "proxy_stale_events_total",
-            "Events for sockets that were gone.",
-            totals.stale_events,
-        ),
-        (
-            "proxy_accept_pauses_total",
-            "Times that accepting was paused.",
-            totals.accept_pauses,
-        ),
-    ];
-    for (name, help, value) in counters {
-        heading(out, name, help, "counter")?;
-        writeln!(out, "{name} {value}")?;
-    }
-    let bytes = [("up", totals.bytes_up), ("down", totals.bytes_down)];
-    labelled(
-        out,
-        "proxy_bytes_total",
-        "Bytes carried, by direction.",
-        ("direction", &bytes),
-    )?;
-    let failures = totals.failures.by_reason();
-    labelled(
-        out,
-        "proxy_failures_total",
-        "Targets not reached, by reason.",
-        ("reason", &failures),
-    )?;
-    let timeouts = totals.timeouts.by_kind();
-    labelled(
-        out,
-        "proxy_timeouts_total",
-        "Sessions ended by a time limit.",
-        ("kind", &timeouts),
-    )?;
+/// Writes all totals and sections as Prometheus text.
+pub(super) fn render(snapshot: &Snapshot) -> String {
+    let mut metrics = Metrics::default();
+    add_sessions(&mut metrics, &snapshot.totals);
+    add_traffic(&mut metrics, &snapshot.totals);
+    add_ends(&mut metrics, &snapshot.totals);
     let help = "Time that successful connects to upstreams took.";
-    histogram(
-        out,
-        "proxy_connect_latency_seconds",
-        help,
-        &totals.connect_latency,
-    )?;
-    totals
-        .queue
-        .as_ref()
-        .map_or(Ok(()), |queue| write_queue(out, queue))
-}
-
-fn write_queue(out: &mut String, queue: &QueueView) -> fmt::Result {
-    let help = "Requests that wait for their turn.";
-    gauge(out, "proxy_queue_length", help, queue.length)?;
-    heading(
-        out,
-        "proxy_queue_served_total",
-        "Requests answered since the start.",
-        "counter",
-    )?;
-    writeln!(out, "proxy_queue_served_total {}", queue.served)?;
-    let help = "Time that requests waited for their turn.";
-    histogram(out, "proxy_queue_wait_seconds", help, &queue.wait)
-}
-
-fn heading(out: &mut String, name: &str, help: &str, kind: &str) -> fmt::Result {
-    writeln!(out, "# HELP {name} {help}")?;
-    writeln!(out, "# TYPE {name} {kind}")
-}
-
-fn gauge(out: &mut String, name: &str, help: &str, value: u64) -> fmt::Result {
-    heading(out, name, help, "gauge")?;
-    writeln!(out, "{name} {value}")
-}
-
-/// One counter with a sample for each value of its only label.
-fn labelled(
-    out: &mut String,
-    name: &str,
-    help: &str,
-    (label, samples): (&str, &[(&str, u64)]),
-) -> fmt::Result {
-    heading(out, name, help, "counter")?;
-    for (value, count) in samples {
-        writeln!(out, "{name}{{{label}=\"{value}\"}} {count}")?;
+    let latency = &snapshot.totals.connect_latency;
+    metrics.histogram("proxy_connect_latency_seconds", help, latency);
+    for section in &snapshot.sections {
+        metrics.text.push_str(&section.metrics.text);
     }
-    Ok(())
+    metrics.text
 }
 
-fn histogram(out: &mut String, name: &str, help: &str, values: &Histogram) -> fmt::Result {
-    heading(out, name, help, "histogram")?;
-    for (bound_us, count) in values.cumulative() {
-        writeln!(out, "{name}_bucket{{le=\"{}\"}} {count}", seconds(bound_us))?;
+fn add_sessions(metrics: &mut Metrics, totals: &Totals) {
+    let open = "Sessions in the route table now.";
+    metrics.gauge("proxy_sessions_open", open, totals.sessions_open);
+    let all = "Sessions accepted since the start.";
+    metrics.counter("proxy_sessions_total", all, totals.sessions_total);
+    let refused = "Clients closed because of a limit or a policy.";
+    metrics.counter("proxy_refusals_total", refused, totals.refusals);
+    let stale = "Events for sockets that were gone.";
+    metrics.counter("proxy_stale_events_total", stale, totals.stale_events);
+    let pauses = "Times that accepting was paused.";
+    metrics.counter("proxy_accept_pauses_total", pauses, totals.accept_pauses);
+}
+
+fn add_traffic(metrics: &mut Metrics, totals: &Totals) {
+    let bytes = [("up", totals.bytes_up), ("down", totals.bytes_down)];
+    let help = "Bytes carried, by direction.";
+    metrics.counters("proxy_bytes_total", help, "direction", &bytes);
+}
+
+fn add_ends(metrics: &mut Metrics, totals: &Totals) {
+    let failures = totals.failures.by_reason();
+    let help = "Targets not reached, by reason.";
+    metrics.counters("proxy_failures_total", help, "reason", &failures);
+    let timeouts = totals.timeouts.by_kind();
+    let help = "Sessions ended by a time limit.";
+    metrics.counters("proxy_timeouts_total", help, "kind", &timeouts);
+}
+
+/// Metrics as text, each with its help and its type.
+///
+/// ```
+/// use stage4_proxy::inspect::Metrics;
+///
+/// let mut metrics = Metrics::default();
+/// metrics.gauge("proxy_lines_open", "Lines that are open now.", 3);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    text: String,
+}
+
+impl Metrics {
+    /// Adds a number that rises and falls.
+    pub fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.heading(name, help, "gauge");
+        self.line(format_args!("{name} {value}"));
     }
-    let count = values.count();
-    writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {count}")?;
-    writeln!(out, "{name}_sum {}", values.sum().as_secs_f64())?;
-    writeln!(out, "{name}_count {count}")
-}
 
-fn seconds(us: u64) -> f64 {
-    std::time::Duration::from_micros(us).as_secs_f64()
+    /// Adds a number that only rises; its name ends with `_total`.
+    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.heading(name, help, "counter");
+        self.line(format_args!("{name} {value}"));
+    }
+
+    /// Adds a counter with a sample for each value of its only label.
+    pub fn counters(&mut self, name: &str, help: &str, label: &str, samples: &[(&str, u64)]) {
+        self.heading(name, help, "counter");
+        for (value, count) in samples {
+            self.line(format_args!("{name}{{{label}=\"{value}\"}} {count}"));
+        }
+    }
+
+    /// Adds a histogram of durations; its name ends with `_seconds`.
+    pub fn histogram(&mut self, name: &str, help: &str, values: &Histogram) {
+        self.heading(name, help, "histogram");
+        for (bound_us, count) in values.cumulative() {
+            let bound = Duration::from_micros(bound_us).as_secs_f64();
+            self.line(format_args!("{name}_bucket{{le=\"{bound}\"}} {count}"));
+        }
+        let count = values.count();
+        self.line(format_args!("{name}_bucket{{le=\"+Inf\"}} {count}"));
+        let sum = values.sum().as_secs_f64();
+        self.line(format_args!("{name}_sum {sum}"));
+        self.line(format_args!("{name}_count {count}"));
+    }
+
+    fn heading(&mut self, name: &str, help: &str, kind: &str) {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+    }
+
+    fn line(&mut self, line: Arguments<'_>) {
+        // Writing to a String never fails: fmt::Error has no other source here.
+        let written = writeln!(self.text, "{line}");
+        debug_assert!(written.is_ok());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     use super::*;
-    use crate::inspect::{Failures, Timeouts};
+    use crate::inspect::section::Section;
+    use crate::inspect::snapshot::{Failures, Timeouts};
 
     /// A parser of the format, just large enough to catch us breaking it: samples by name with labels.
     /// It insists on HELP and TYPE, in this order, before the samples of a metric.
@@ -209,6 +185,13 @@ mod tests {
         }
     }
 
+    fn rendered(totals: Totals) -> String {
+        render(&Snapshot {
+            totals,
+            ..Snapshot::default()
+        })
+    }
+
     fn totals() -> Totals {
         let mut totals = Totals {
             sessions_open: 2,
@@ -243,7 +226,7 @@ mod tests {
 
     #[test]
     fn every_counter_is_there_under_its_name() {
-        let samples = parse(&render(&totals()));
+        let samples = parse(&rendered(totals()));
         let expected = [
             ("proxy_sessions_open", 2.0),
             ("proxy_sessions_total", 9.0),
@@ -275,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_histogram_is_cumulative_in_seconds_and_ends_at_infinity() {
-        let text = render(&totals());
+        let text = rendered(totals());
         let samples = parse(&text);
         let bucket =
             |le: &str| samples[&format!("proxy_connect_latency_seconds_bucket{{le=\"{le}\"}}")];
@@ -301,28 +284,34 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_told_where_there_is_one() {
-        let mut wait = Histogram::default();
-        wait.record(Duration::from_millis(3));
-        let queue = QueueView {
-            length: 7,
-            served: 40,
-            wait,
-            ..QueueView::default()
+    fn a_section_follows_with_its_own_metrics() {
+        let mut values = Histogram::default();
+        values.record(Duration::from_millis(3));
+        let mut metrics = Metrics::default();
+        metrics.gauge("proxy_lines_open", "Lines that are open now.", 7);
+        metrics.counter("proxy_lines_total", "Lines since the start.", 40);
+        metrics.histogram("proxy_lines_seconds", "Time that lines were open.", &values);
+        let section = Section {
+            name: "lines",
+            json: serde_json::Value::Null,
+            metrics,
+            page: "",
         };
-        let samples = parse(&render(&Totals {
-            queue: Some(queue),
-            ..Totals::default()
-        }));
-        assert_eq!(samples["proxy_queue_length"], 7.0);
-        assert_eq!(samples["proxy_queue_served_total"], 40.0);
-        assert_eq!(samples["proxy_queue_wait_seconds_count"], 1.0);
-        assert!(!render(&Totals::default()).contains("queue"));
+        let text = render(&Snapshot {
+            sections: vec![section],
+            ..Snapshot::default()
+        });
+        let samples = parse(&text);
+        assert_eq!(samples["proxy_lines_open"], 7.0);
+        assert_eq!(samples["proxy_lines_total"], 40.0);
+        assert_eq!(samples["proxy_lines_seconds_count"], 1.0);
+        let own = rendered(Totals::default());
+        assert!(text.starts_with(&own) && !own.contains("lines"));
     }
 
     #[test]
     fn nothing_counted_yet_is_valid_too() {
-        let samples = parse(&render(&Totals::default()));
+        let samples = parse(&rendered(Totals::default()));
         assert!(samples.values().all(|&value| value == 0.0));
     }
 }

@@ -2,10 +2,15 @@
 
 use std::fmt::Write;
 
-use super::request::{Method, Page, Refusal};
-use super::{Snapshot, metrics};
+use crate::inspect::metrics;
+use crate::inspect::request::{Method, Page, Refusal};
+use crate::inspect::section::Section;
+use crate::inspect::snapshot::Snapshot;
 
 const PAGE: &str = include_str!("page.html");
+/// Where the page parts of the sections are put in.
+const SECTIONS: &str = "<!-- sections -->\n";
+
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -13,8 +18,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// What the browser lets the page do: run exactly its own script and style, named by their SHA-256, fetch
 /// from where it came, and nothing else. A test computes both sums anew and tells them when they differ.
 const POLICY: &str = "default-src 'none'; \
-     script-src 'sha256-B4yAwFDgPA2EOuZnnoMO3Z4gM1SL7ldsHO9+l25VWTc='; \
-     style-src 'sha256-jclME8K1LZTNXaxhm4JWgrRXkaNY7cho/A3LaZKFNXw='; \
+     script-src 'sha256-acW/vb5Z6OonJxYLIbU95YFkIh8tqyiQ0q34KD5i6YY='; \
+     style-src 'sha256-Z+VThJxGyM+0iBWUvKwNkHBOXM8jC0154cNIQX/MBMk='; \
      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'";
 
@@ -30,14 +35,14 @@ impl Response {
     /// Fills a page from what the proxy knows now.
     pub(super) fn page(page: Page, source: impl Fn() -> Snapshot) -> Self {
         let (content_type, body) = match page {
-            Page::Tables => (HTML, PAGE.as_bytes().to_vec()),
+            Page::Tables => (HTML, tables(&source().sections).into_bytes()),
             Page::Routes => match serde_json::to_vec(&source()) {
                 Ok(body) => (JSON, body),
                 Err(error) => return Self::failure(&error),
             },
             Page::Metrics => (
                 metrics::CONTENT_TYPE,
-                metrics::render(&source().totals).into_bytes(),
+                metrics::render(&source()).into_bytes(),
             ),
         };
         Self {
@@ -117,6 +122,12 @@ impl Response {
     }
 }
 
+/// Returns the page with the parts of these sections.
+fn tables(sections: &[Section]) -> String {
+    let parts: String = sections.iter().map(|section| section.page).collect();
+    PAGE.replacen(SECTIONS, &parts, 1)
+}
+
 #[cfg(test)]
 mod tests {
     use sha2::{Digest, Sha256};
@@ -187,6 +198,19 @@ mod tests {
             POLICY.contains(&format!("style-src {style};")),
             "POLICY needs style-src {style}"
         );
+    }
+
+    #[test]
+    fn sections_are_put_in_below_the_totals() {
+        let section = |page| Section {
+            name: "lines",
+            json: serde_json::Value::Null,
+            metrics: metrics::Metrics::default(),
+            page,
+        };
+        let both = tables(&[section("<p>one</p>\n"), section("<p>two</p>\n")]);
+        assert!(both.contains("</dl>\n<p>one</p>\n<p>two</p>\n<p id=\"spoken\""));
+        assert!(!both.contains(SECTIONS) && !tables(&[]).contains(SECTIONS));
     }
 
     #[test]

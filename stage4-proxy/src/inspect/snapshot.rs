@@ -1,34 +1,73 @@
-//! What the inspector shows: plain values, copied out of the workers, free of I/O.
+//! The values that the inspector shows: copied out of the workers, free of I/O.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde_json::Value;
 
-use super::{Histogram, QueueView};
 use crate::connect_error::ConnectError;
+use crate::inspect::histogram::Histogram;
+use crate::inspect::section::Section;
 
 /// Shows all sessions and totals at one moment; its JSON form is `/routes.json`.
 ///
 /// Each worker fills one for itself, and [`merge`](Self::merge) makes them one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// One entry for each row of the route table that is in use.
     pub sessions: Vec<SessionView>,
     /// The counters since the start.
     pub totals: Totals,
+    /// What the crate of the workers adds.
+    pub sections: Vec<Section>,
 }
 
 impl Snapshot {
-    /// Adds another worker's sessions and totals to this snapshot.
+    /// Adds another worker's sessions, totals and sections to this snapshot.
+    ///
+    /// Sections are not added up: one of a name that is there already is left out.
     pub fn merge(&mut self, other: Self) {
         self.sessions.extend(other.sessions);
         self.totals.merge(&other.totals);
+        for section in other.sections {
+            if self.sections.iter().all(|known| known.name != section.name) {
+                self.sections.push(section);
+            }
+        }
     }
 }
 
+/// Writes `{"sessions": [..], "totals": {.., "NAME": ..}}`, with a field for each section.
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sections = self.sections.iter();
+        let totals = TotalsWithSections {
+            totals: &self.totals,
+            sections: sections
+                .map(|section| (section.name, &section.json))
+                .collect(),
+        };
+        let mut fields = serializer.serialize_struct("Snapshot", 2)?;
+        fields.serialize_field("sessions", &self.sessions)?;
+        fields.serialize_field("totals", &totals)?;
+        fields.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct TotalsWithSections<'a> {
+    #[serde(flatten)]
+    totals: &'a Totals,
+    #[serde(flatten)]
+    sections: BTreeMap<&'static str, &'a Value>,
+}
+
 /// Shows one session: a client, and its upstream once there is one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SessionView {
+    /// The protocol of both sockets: with their addresses it makes up two five-tuples.
+    pub protocol: Protocol,
     /// The client's socket: its peer is the client, its local address the proxy's.
     pub client: EndpointView,
     /// The upstream's socket, from the moment a connect was started.
@@ -45,8 +84,16 @@ pub struct SessionView {
     pub age_ms: u64,
 }
 
+/// The transport protocol of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP (RFC 9293).
+    Tcp,
+}
+
 /// Shows one socket; the addresses are absent where the kernel knows none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct EndpointView {
     /// The file descriptor's number: the documents' `cfd` or `ufd`.
     pub fd: i32,
@@ -57,7 +104,7 @@ pub struct EndpointView {
 }
 
 /// Counts what happened since the start; only `sessions_open` ever falls.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Totals {
     /// Sessions in the route table now.
     pub sessions_open: u64,
@@ -73,19 +120,16 @@ pub struct Totals {
     pub refusals: u64,
     /// Events, answers and timers that came for a socket that was gone.
     pub stale_events: u64,
-    /// How often accepting was paused for want of rows or descriptors.
+    /// Times that accepting was paused, because no row or no descriptor was free.
     pub accept_pauses: u64,
     /// Sessions ended by a time limit, by kind.
     pub timeouts: Timeouts,
     /// How long successful connects to upstreams took.
     pub connect_latency: Histogram,
-    /// The queue, where requests are queued.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueueView>,
 }
 
 impl Totals {
-    /// Adds another worker's totals; only one of several workers can have a queue.
+    /// Adds another worker's totals.
     pub fn merge(&mut self, other: &Self) {
         self.sessions_open += other.sessions_open;
         self.sessions_total += other.sessions_total;
@@ -97,12 +141,11 @@ impl Totals {
         self.accept_pauses += other.accept_pauses;
         self.timeouts.merge(other.timeouts);
         self.connect_latency.merge(&other.connect_latency);
-        self.queue = self.queue.take().or_else(|| other.queue.clone());
     }
 }
 
 /// Counts the targets that were not reached, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Failures {
     /// The name has no address.
     pub resolve: u64,
@@ -155,7 +198,7 @@ impl Failures {
 }
 
 /// Counts the sessions that a time limit ended, by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Timeouts {
     /// The client did not finish its handshake.
     pub handshake: u64,
@@ -198,9 +241,11 @@ mod tests {
 
     use super::*;
     use crate::access::Rule;
+    use crate::inspect::metrics::Metrics;
 
     fn session(fd: i32) -> SessionView {
         SessionView {
+            protocol: Protocol::Tcp,
             client: EndpointView {
                 fd,
                 local: Some("127.0.0.1:8080".parse().unwrap()),
@@ -243,12 +288,11 @@ mod tests {
                 drain: first + 17,
             },
             connect_latency,
-            queue: None,
         }
     }
 
     /// All numbers of a JSON value, in order.
-    fn numbers(value: &serde_json::Value) -> Vec<u64> {
+    fn numbers(value: &Value) -> Vec<u64> {
         match value.as_object() {
             Some(fields) => fields.values().flat_map(numbers).collect(),
             None => value.as_u64().into_iter().collect(),
@@ -258,6 +302,7 @@ mod tests {
     #[test]
     fn a_session_has_the_fields_of_the_contract() {
         let expected = json!({
+            "protocol": "tcp",
             "client": {"fd": 7, "local": "127.0.0.1:8080", "peer": "[::1]:50312"},
             "upstream": null,
             "phase": "connecting",
@@ -312,14 +357,64 @@ mod tests {
     }
 
     #[test]
+    fn the_protocol_comes_first() {
+        let json = serde_json::to_string(&session(7)).unwrap();
+        assert!(
+            json.starts_with(r#"{"protocol":"tcp","client":{"#),
+            "{json}"
+        );
+    }
+
+    fn section(name: &'static str, json: Value) -> Section {
+        Section {
+            name,
+            json,
+            metrics: Metrics::default(),
+            page: "",
+        }
+    }
+
+    #[test]
+    fn a_section_is_a_field_of_the_totals() {
+        let mut snapshot = Snapshot::default();
+        assert_eq!(
+            serde_json::to_value(&snapshot).unwrap()["totals"]["lines"],
+            Value::Null
+        );
+        snapshot.sections.push(section("lines", json!({"open": 3})));
+        let json = serde_json::to_value(&snapshot).unwrap();
+        assert_eq!(json["totals"]["lines"], json!({"open": 3}));
+        assert_eq!(json["totals"]["refusals"], 0);
+        assert_eq!(json.as_object().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn merging_keeps_the_first_section_of_each_name() {
+        let with = |sections: Vec<Section>| Snapshot {
+            sections,
+            ..Snapshot::default()
+        };
+        let mut sum = with(vec![section("lines", json!(1))]);
+        sum.merge(with(vec![
+            section("lines", json!(2)),
+            section("links", json!(3)),
+        ]));
+        let json = serde_json::to_value(&sum).unwrap();
+        assert_eq!(json["totals"]["lines"], 1);
+        assert_eq!(json["totals"]["links"], 3);
+    }
+
+    #[test]
     fn merging_keeps_all_sessions_and_adds_every_counter() {
         let mut sum = Snapshot {
             sessions: vec![session(1)],
             totals: totals(100),
+            sections: Vec::new(),
         };
         sum.merge(Snapshot {
             sessions: vec![session(2), session(3)],
             totals: totals(1000),
+            sections: Vec::new(),
         });
         let fds: Vec<_> = sum
             .sessions

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use stage2_client::Target;
-use stage4_proxy::inspect::{EndpointView, InFlight, QueueView, SessionView, Snapshot, Totals};
+use stage4_proxy::inspect::{EndpointView, Protocol, SessionView, Snapshot, Totals};
 use stage4_proxy::route_table::RouteTable;
 
 use crate::queue::client::{Client, Phase};
 use crate::queue::flight::Flight;
 use crate::queue::framing::Framing;
 use crate::queue::request_queue::RequestQueue;
+use crate::queue::section::{InFlight, QueueView};
 
 /// What all clients share.
 pub(super) struct SharedView<'a, F: Framing> {
@@ -35,8 +36,8 @@ pub(super) fn snapshot<F: Framing>(
     let mut snapshot = Snapshot {
         sessions: sessions.collect(),
         totals: totals.clone(),
+        sections: vec![queue_view(table, shared, now).section()],
     };
-    snapshot.totals.queue = Some(queue_view(table, shared, now));
     snapshot.totals.sessions_open = snapshot.sessions.len() as u64;
     for session in &snapshot.sessions {
         snapshot.totals.bytes_up += session.bytes_up;
@@ -88,6 +89,7 @@ fn view<F: Framing>(
         let _ = write!(description, " {what} {millis} ms");
     }
     SessionView {
+        protocol: Protocol::Tcp,
         client: client.endpoint.view(),
         upstream: shared.endpoint,
         phase: match client.phase {

@@ -39,7 +39,7 @@ use mio::event::Event;
 use mio::{Events, Poll};
 use stage2_client::Target;
 use stage4_proxy::control::Command;
-use stage4_proxy::inspect::{QueueView, Snapshot, Totals};
+use stage4_proxy::inspect::{Snapshot, Totals};
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::token::{Kind, Side};
 
@@ -53,6 +53,7 @@ use crate::queue::link::Link;
 use crate::queue::message::Message;
 use crate::queue::report;
 use crate::queue::scratch::Scratch;
+use crate::queue::section::QueueView;
 use crate::queue::upstream::Timeouts;
 use crate::tokens;
 

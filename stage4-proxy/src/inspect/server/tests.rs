@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use super::super::{EndpointView, SessionView};
 use super::*;
+use crate::inspect::snapshot::{EndpointView, Protocol, SessionView};
 
 /// No test waits longer than this for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -74,6 +74,7 @@ fn large_snapshot() -> Snapshot {
         peer: None,
     };
     let session = SessionView {
+        protocol: Protocol::Tcp,
         client: endpoint,
         upstream: Some(endpoint),
         phase: "relay",
@@ -100,10 +101,10 @@ fn the_pages_are_served_and_the_source_is_asked_each_time() {
     assert!(get(&inspector, "/").contains("<!doctype html>"));
     assert_eq!(
         asked.load(Ordering::Relaxed),
-        0,
-        "the page itself needs no snapshot"
+        1,
+        "the page asks for its sections, once"
     );
-    for number in 1..4 {
+    for number in 2..5 {
         let answer = get(&inspector, "/routes.json");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(
@@ -113,7 +114,7 @@ fn the_pages_are_served_and_the_source_is_asked_each_time() {
         let json: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(json["totals"]["sessions_total"], number);
     }
-    assert!(get(&inspector, "/metrics").contains("\nproxy_sessions_total 4\n"));
+    assert!(get(&inspector, "/metrics").contains("\nproxy_sessions_total 5\n"));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use harness::{Test, expect_bytes};
 use stage5_mux::queue::framing::{
-    Ending, Framing, Keep, Passage, Refusal, Requests, Responses, Status, Summary, Taken,
+    EndOfInput, Ending, Framing, Keep, Passage, Persistence, Refusal, Requests, Responses, Status,
+    Summary, Taken,
 };
 use stage5_mux::queue::line::{Line, LineRequests, LineResponses, Terminated};
 
@@ -130,7 +131,7 @@ fn responses(summary: &Summary<Terminated>) -> LineResponses {
 }
 
 fn answer(summary: &Summary<Terminated>, input: &[u8]) -> Passage {
-    let passage = responses(summary).take(input, false, &mut Vec::new());
+    let passage = responses(summary).take(input, Persistence::Keep, &mut Vec::new());
     passage.expect("every line is a response")
 }
 
@@ -156,7 +157,7 @@ fn e51_a_response_is_one_line_and_no_more() {
     for (input, expected) in table {
         assert_eq!(answer(&WITH_NEWLINE, input), expected, "{input:?}");
     }
-    let closing = responses(&WITH_NEWLINE).take(b"x\n", true, &mut Vec::new());
+    let closing = responses(&WITH_NEWLINE).take(b"x\n", Persistence::Close, &mut Vec::new());
     assert_eq!(closing, Ok(passage(2, Some(keep(false)))));
 }
 
@@ -181,8 +182,8 @@ fn e51_a_response_that_broke_off_is_never_a_whole_one() {
     for (summary, ending) in [(WITH_NEWLINE, Ending::Truncated), (last, Ending::Hidden)] {
         let mut reader = responses(&summary);
         assert!(!reader.has_begun());
-        drop(reader.take(b"hal", false, &mut Vec::new()));
+        drop(reader.take(b"hal", Persistence::Keep, &mut Vec::new()));
         assert!(reader.has_begun());
-        assert_eq!(reader.end_of_input(true), ending);
+        assert_eq!(reader.end_of_input(EndOfInput::Fin), ending);
     }
 }

@@ -2,7 +2,8 @@
 
 use harness::Test;
 use stage5_mux::queue::framing::{
-    Ending, Framing, InvalidResponse, Keep, Refusal, Requests, Responses, Status,
+    EndOfInput, Ending, Framing, InvalidResponse, Keep, Persistence, Refusal, Requests, Responses,
+    Status,
 };
 use stage5_mux::queue::http1::{Http1, Http1Responses};
 
@@ -153,7 +154,7 @@ fn end_of(method: &str, bytes: &[u8]) -> Result<Option<(usize, Keep)>, InvalidRe
     let mut reader = responses_to(method);
     let (mut used, mut out) = (0, Vec::new());
     for count in 1..=bytes.len() {
-        let passage = reader.take(&bytes[used..count], false, &mut out)?;
+        let passage = reader.take(&bytes[used..count], Persistence::Keep, &mut out)?;
         used += passage.used;
         if let Some(keep) = passage.end {
             return Ok(Some((used, keep)));
@@ -197,10 +198,14 @@ fn e55_how_long_a_response_is() {
 fn e55_what_has_no_length_ends_with_the_connection_and_only_cleanly() {
     let _test = Test::begin("A FIN delimits the body; a reset does not.");
     let mut reader = responses_to("GET");
-    let taken = reader.take(b"HTTP/1.1 200 OK\r\n\r\nall of it", false, &mut Vec::new());
+    let taken = reader.take(
+        b"HTTP/1.1 200 OK\r\n\r\nall of it",
+        Persistence::Keep,
+        &mut Vec::new(),
+    );
     assert_eq!(taken.map(|passage| passage.end), Ok(None));
-    assert_eq!(reader.end_of_input(true), Ending::Complete);
-    assert_eq!(reader.end_of_input(false), Ending::Hidden);
+    assert_eq!(reader.end_of_input(EndOfInput::Fin), Ending::Complete);
+    assert_eq!(reader.end_of_input(EndOfInput::Error), Ending::Hidden);
 }
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -41,7 +41,7 @@ use stage4_proxy::token::Token;
 use crate::endpoint::Endpoint;
 use crate::queue::exchange::connect::Attempt;
 use crate::queue::flight::{Flight, Sending};
-use crate::queue::framing::{Ending, Framing, Refusal, Responses as _};
+use crate::queue::framing::{EndOfInput, Ending, Framing, Refusal, Responses as _};
 use crate::queue::limits::Limits;
 use crate::queue::link::Link;
 use crate::queue::scratch::Scratch;
@@ -222,7 +222,7 @@ impl<F: Framing> Exchange<F> {
         let Some(flight) = self.flight.take() else {
             return Step::Again;
         };
-        let ending = flight.responses.end_of_input(false);
+        let ending = flight.responses.end_of_input(EndOfInput::Error);
         match flight.client {
             Some(to) => Step::Abort { to, ending },
             None => Step::Again,

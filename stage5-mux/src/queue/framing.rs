@@ -40,15 +40,23 @@ pub trait Framing: Debug + Send + 'static {
 
     /// Appends to `out` the reply that tells a client why it gets no response.
     ///
-    /// `summary` is `None` if the request was not understood, and `closing` tells that the client's
-    /// connection ends after the reply. A protocol without such replies appends nothing: then
+    /// `summary` is `None` if the request was not understood. A protocol without such replies appends nothing: then
     /// the caller can only reset the client.
     fn refuse(
         refusal: Refusal,
         summary: Option<Summary<Self::Details>>,
-        closing: bool,
+        persistence: Persistence,
         out: &mut Vec<u8>,
     );
+}
+
+/// Whether a client's connection outlives a response (RFC 9112 section 9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// The client may send a further request.
+    Keep,
+    /// The connection is closed after the response.
+    Close,
 }
 
 /// The properties of a request that matter until its response is complete.
@@ -124,8 +132,8 @@ pub trait Responses: Debug + Send {
     /// Takes bytes from the front of `input`.
     ///
     /// The client gets the bytes that were appended to `out`, and after them
-    /// `input[passage.verbatim]`: a body that passes unchanged is not copied. `closing` tells that
-    /// the client's connection ends after the response.
+    /// `input[passage.verbatim]`: a body that passes unchanged is not copied. With
+    /// [`Persistence::Close`] the response announces the close, even if the request did not.
     ///
     /// # Errors
     ///
@@ -134,7 +142,7 @@ pub trait Responses: Debug + Send {
     fn take(
         &mut self,
         input: &[u8],
-        closing: bool,
+        persistence: Persistence,
         out: &mut Vec<u8>,
     ) -> Result<Passage, InvalidResponse>;
 
@@ -142,9 +150,7 @@ pub trait Responses: Debug + Send {
     fn has_begun(&self) -> bool;
 
     /// Returns what the end of the connection means for the response.
-    ///
-    /// `clean` tells a FIN from an error.
-    fn end_of_input(&self, clean: bool) -> Ending;
+    fn end_of_input(&self, end: EndOfInput) -> Ending;
 }
 
 /// The result of [`Responses::take`].
@@ -165,6 +171,15 @@ pub struct Keep {
     pub upstream: bool,
     /// The client may send a further request on the same connection.
     pub client: bool,
+}
+
+/// How the upstream's connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndOfInput {
+    /// With a FIN, after every byte that the upstream has sent.
+    Fin,
+    /// With an error, so that bytes may be missing.
+    Error,
 }
 
 /// The meaning of the end of the upstream's connection for a response.

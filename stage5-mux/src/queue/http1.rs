@@ -29,7 +29,7 @@ mod settings;
 
 use std::sync::Arc;
 
-use crate::queue::framing::{Framing, Refusal, Summary};
+use crate::queue::framing::{Framing, Persistence, Refusal, Summary};
 use crate::queue::http1::settings::Settings;
 
 pub use crate::queue::http1::details::Details;
@@ -77,11 +77,11 @@ impl Framing for Http1 {
     fn refuse(
         refusal: Refusal,
         summary: Option<Summary<Details>>,
-        closing: bool,
+        persistence: Persistence,
         out: &mut Vec<u8>,
     ) {
         let details = summary.map(|summary| summary.details);
-        reply::write(refusal, details, closing, out);
+        reply::write(refusal, details, persistence, out);
     }
 }
 

@@ -12,8 +12,8 @@
 use std::ops::Range;
 
 use crate::queue::framing::{
-    Ending, Framing, InvalidResponse, Keep, Passage, Refusal, Requests, Responses, Status, Summary,
-    Taken,
+    EndOfInput, Ending, Framing, InvalidResponse, Keep, Passage, Persistence, Refusal, Requests,
+    Responses, Status, Summary, Taken,
 };
 
 /// The framing of lines.
@@ -63,7 +63,7 @@ impl Framing for Line {
     }
 
     /// Appends nothing: to the client, any line would look like the response.
-    fn refuse(_: Refusal, _: Option<Summary<Terminated>>, _: bool, _: &mut Vec<u8>) {}
+    fn refuse(_: Refusal, _: Option<Summary<Terminated>>, _: Persistence, _: &mut Vec<u8>) {}
 }
 
 /// Finds lines in a client's bytes.
@@ -141,7 +141,7 @@ impl Responses for LineResponses {
     fn take(
         &mut self,
         input: &[u8],
-        closing: bool,
+        persistence: Persistence,
         _: &mut Vec<u8>,
     ) -> Result<Passage, InvalidResponse> {
         self.begun |= !input.is_empty();
@@ -151,7 +151,7 @@ impl Responses for LineResponses {
         };
         let keep = Keep {
             upstream: true,
-            client: self.summary.persistent && !closing,
+            client: self.summary.persistent && persistence == Persistence::Keep,
         };
         let last = match self.summary.details {
             Terminated::Yes => end + 1,
@@ -164,7 +164,7 @@ impl Responses for LineResponses {
         self.begun
     }
 
-    fn end_of_input(&self, _clean: bool) -> Ending {
+    fn end_of_input(&self, _: EndOfInput) -> Ending {
         match self.summary.details {
             Terminated::Yes => Ending::Truncated,
             Terminated::No => Ending::Hidden,

@@ -1,7 +1,9 @@
 //! Reading the response.
 
 use crate::queue::exchange::{Exchange, Lent, Reader, Step};
-use crate::queue::framing::{Ending, Framing, InvalidResponse, Keep, Refusal, Responses as _};
+use crate::queue::framing::{
+    EndOfInput, Ending, Framing, InvalidResponse, Keep, Persistence, Refusal, Responses as _,
+};
 use crate::queue::upstream::{Event, State};
 
 impl<F: Framing> Exchange<F> {
@@ -16,11 +18,11 @@ impl<F: Framing> Exchange<F> {
         };
         match endpoint.read_some(lent.scratch.room()) {
             Ok(None) => Step::Wait,
-            Ok(Some(0)) => self.on_end_of_input(true, lent),
+            Ok(Some(0)) => self.on_end_of_input(EndOfInput::Fin, lent),
             Ok(Some(count)) => self.on_bytes(count, lent),
             Err(error) => {
                 tracing::debug!(%error, "the upstream connection is broken");
-                self.on_end_of_input(false, lent)
+                self.on_end_of_input(EndOfInput::Error, lent)
             }
         }
     }
@@ -28,12 +30,18 @@ impl<F: Framing> Exchange<F> {
     /// Gives the framing the bytes that were just read.
     fn on_bytes(&mut self, count: usize, lent: &mut Lent<'_>) -> Step {
         let told = self.tell(Event::Bytes, lent.now);
-        let closing = lent.draining || !self.machine.has_sent();
+        // A response that begins before the request has left ends the client's connection, because
+        // the rest of the request may never be read.
+        let persistence = if lent.draining || !self.machine.has_sent() {
+            Persistence::Close
+        } else {
+            Persistence::Keep
+        };
         let Some(flight) = &mut self.flight else {
             return told;
         };
         let (input, head) = lent.scratch.take_in(&mut flight.carry, count);
-        let passage = match flight.responses.take(input, closing, head) {
+        let passage = match flight.responses.take(input, persistence, head) {
             Ok(passage) => passage,
             Err(InvalidResponse(reason)) => {
                 tracing::warn!("the upstream's response is invalid: {reason}");
@@ -90,13 +98,18 @@ impl<F: Framing> Exchange<F> {
         Step::Finished { to, keep }
     }
 
-    /// Acts on the end of the upstream's output: a FIN if it is clean, an error otherwise.
-    fn on_end_of_input(&mut self, clean: bool, lent: &mut Lent<'_>) -> Step {
+    /// Acts on the end of the upstream's output.
+    fn on_end_of_input(&mut self, end: EndOfInput, lent: &mut Lent<'_>) -> Step {
         lent.scratch.pass_nothing();
-        let ending = self
-            .flight
-            .as_ref()
-            .map(|flight| flight.responses.end_of_input(clean && !flight.broken));
+        let ending = self.flight.as_ref().map(|flight| {
+            // Sending has failed already, so this FIN is not an orderly one.
+            let end = if flight.broken {
+                EndOfInput::Error
+            } else {
+                end
+            };
+            flight.responses.end_of_input(end)
+        });
         match ending {
             Some(Ending::Complete) => {
                 let neither = Keep {

@@ -2,14 +2,19 @@
 
 use std::io::Write as _;
 
-use crate::queue::framing::Refusal;
+use crate::queue::framing::{Persistence, Refusal};
 use crate::queue::http1::details::{Details, Version};
 
 /// Appends the whole reply to `out`.
 ///
 /// A reply to a HEAD request announces the length of its text, but does not carry the text (RFC
 /// 9110 section 9.3.2).
-pub(super) fn write(refusal: Refusal, details: Option<Details>, closing: bool, out: &mut Vec<u8>) {
+pub(super) fn write(
+    refusal: Refusal,
+    details: Option<Details>,
+    persistence: Persistence,
+    out: &mut Vec<u8>,
+) {
     let text = format!("{refusal}\n");
     let head_only = details.is_some_and(|details| details.head_only);
     let body = if head_only { "" } else { &text };
@@ -21,7 +26,7 @@ pub(super) fn write(refusal: Refusal, details: Option<Details>, closing: bool, o
         status(refusal),
         text.len(),
         retry_after(refusal),
-        connection(details, closing),
+        connection(details, persistence),
     );
 }
 
@@ -35,9 +40,9 @@ fn retry_after(refusal: Refusal) -> &'static str {
 }
 
 /// Returns the `Connection` field, if the client's version needs one.
-fn connection(details: Option<Details>, closing: bool) -> &'static str {
+fn connection(details: Option<Details>, persistence: Persistence) -> &'static str {
     match details.map(|details| details.version) {
-        _ if closing => "Connection: close\r\n",
+        _ if persistence == Persistence::Close => "Connection: close\r\n",
         Some(Version::Http10) => "Connection: keep-alive\r\n",
         Some(Version::Http11) | None => "",
     }

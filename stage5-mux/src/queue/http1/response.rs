@@ -10,7 +10,9 @@ use std::ops::Range;
 
 use httparse::{Header, ParserConfig, Response};
 
-use crate::queue::framing::{Ending, InvalidResponse, Keep, Passage, Responses, Summary};
+use crate::queue::framing::{
+    EndOfInput, Ending, InvalidResponse, Keep, Passage, Persistence, Responses, Summary,
+};
 use crate::queue::http1::body::{Body, ChunkError, Chunks, Piece};
 use crate::queue::http1::details::{Details, Version};
 use crate::queue::http1::head::{
@@ -63,7 +65,7 @@ impl Http1Responses {
     fn take_heads(
         &mut self,
         input: &[u8],
-        closing: bool,
+        persistence: Persistence,
         out: &mut Vec<u8>,
     ) -> Result<(usize, Option<BodyState>), InvalidResponse> {
         let mut used = 0;
@@ -78,7 +80,7 @@ impl Http1Responses {
             let head = &input[used + begin..used + end];
             used += end;
             // A loop, because one read may hold an interim head and the final head after it.
-            self.state = match self.read_head(head, closing, out)? {
+            self.state = match self.read_head(head, persistence, out)? {
                 Some(body) => State::Body(body),
                 None => State::Head(HeadFinder::default()),
             };
@@ -89,7 +91,7 @@ impl Http1Responses {
     fn read_head(
         &self,
         head: &[u8],
-        closing: bool,
+        persistence: Persistence,
         out: &mut Vec<u8>,
     ) -> Result<Option<BodyState>, InvalidResponse> {
         let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -106,7 +108,7 @@ impl Http1Responses {
             self.write_interim(head, code, response.headers, out);
             return Ok(None);
         }
-        let body = self.plan(code, version, &fields, closing)?;
+        let body = self.plan(code, version, &fields, persistence)?;
         let nominating = fields.nominates.then_some(&*response.headers);
         write_status(head, out);
         write_fields(response.headers, nominating, code, body.form, out);
@@ -134,7 +136,7 @@ impl Http1Responses {
         code: u16,
         version: Version,
         fields: &Fields<'_>,
-        closing: bool,
+        persistence: Persistence,
     ) -> Result<BodyState, InvalidResponse> {
         let details = self.summary.details;
         // RFC 9112 section 6.1.
@@ -151,7 +153,7 @@ impl Http1Responses {
         let client_sees_end = delimited && (details.head_only || form == Form::Verbatim);
         let keep = Keep {
             upstream: delimited && fields.persist(version),
-            client: client_sees_end && self.summary.persistent && !closing,
+            client: client_sees_end && self.summary.persistent && persistence == Persistence::Keep,
         };
         Ok(BodyState { rest, form, keep })
     }
@@ -170,10 +172,10 @@ impl Responses for Http1Responses {
     fn take(
         &mut self,
         input: &[u8],
-        closing: bool,
+        persistence: Persistence,
         out: &mut Vec<u8>,
     ) -> Result<Passage, InvalidResponse> {
-        let (begin, body) = self.take_heads(input, closing, out)?;
+        let (begin, body) = self.take_heads(input, persistence, out)?;
         let Some(mut body) = body else {
             return Ok(Passage {
                 used: begin,
@@ -194,14 +196,14 @@ impl Responses for Http1Responses {
         matches!(self.state, State::Body(_))
     }
 
-    fn end_of_input(&self, clean: bool) -> Ending {
+    fn end_of_input(&self, end: EndOfInput) -> Ending {
         match &self.state {
             State::Head(_) => Ending::Truncated,
             // RFC 9112 section 8: only a body that the close delimits may end here.
-            State::Body(body) => match body.rest {
-                Body::UntilClose if clean => Ending::Complete,
-                Body::UntilClose => Ending::Hidden,
-                Body::Length(_) | Body::Chunked(_) => body.form.truncated(),
+            State::Body(body) => match (body.rest, end) {
+                (Body::UntilClose, EndOfInput::Fin) => Ending::Complete,
+                (Body::UntilClose, EndOfInput::Error) => Ending::Hidden,
+                (Body::Length(_) | Body::Chunked(_), _) => body.form.truncated(),
             },
         }
     }

@@ -57,7 +57,7 @@ fn response(terminated: Terminated, input: &[u8], cut: usize) -> (Vec<u8>, Optio
         if end.is_some() || piece.is_empty() {
             continue;
         }
-        let passage = reader.take(piece, false, &mut out).unwrap();
+        let passage = reader.take(piece, Persistence::Keep, &mut out).unwrap();
         assert!(reader.has_begun());
         out.extend_from_slice(&piece[passage.verbatim]);
         used += passage.used;

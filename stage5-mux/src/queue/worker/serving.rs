@@ -5,7 +5,7 @@ use std::time::Instant;
 use stage4_proxy::token::Token;
 
 use crate::queue::client::{Collected, Lingering, Phase};
-use crate::queue::framing::{Framing, Refusal};
+use crate::queue::framing::{Framing, Persistence, Refusal};
 use crate::queue::worker::Worker;
 
 impl<F: Framing> Worker<F> {
@@ -66,7 +66,12 @@ impl<F: Framing> Worker<F> {
             && !client.is_inside_request()
             && self.ends_at.is_none();
         let mut reply = Vec::new();
-        F::refuse(refusal, summary, !persistent, &mut reply);
+        let persistence = if persistent {
+            Persistence::Keep
+        } else {
+            Persistence::Close
+        };
+        F::refuse(refusal, summary, persistence, &mut reply);
         if reply.is_empty() {
             return self.clients.reset(row, "no reply is possible");
         }

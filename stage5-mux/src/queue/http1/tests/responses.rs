@@ -1,6 +1,8 @@
 //! Responses: what the client gets, and where they end.
 
-use crate::queue::framing::{Ending, Framing as _, InvalidResponse, Keep, Responses as _, Summary};
+use crate::queue::framing::{
+    EndOfInput, Ending, Framing as _, InvalidResponse, Keep, Persistence, Responses as _, Summary,
+};
 use crate::queue::http1::Http1;
 use crate::queue::http1::details::{Details, Version};
 
@@ -49,7 +51,7 @@ fn read(asked: Asked, input: &[u8], cuts: &[usize]) -> Result<Got, InvalidRespon
     for &bound in cuts.iter().chain([&input.len()]) {
         if end.is_none() {
             let piece = &input[used..bound];
-            let passage = reader.take(piece, false, &mut out)?;
+            let passage = reader.take(piece, Persistence::Keep, &mut out)?;
             out.extend_from_slice(&piece[passage.verbatim]);
             used += passage.used;
             end = passage.end;
@@ -59,7 +61,7 @@ fn read(asked: Asked, input: &[u8], cuts: &[usize]) -> Result<Got, InvalidRespon
         out: String::from_utf8_lossy(&out).into_owned(),
         used,
         end,
-        ending: reader.end_of_input(true),
+        ending: reader.end_of_input(EndOfInput::Fin),
     })
 }
 
@@ -185,7 +187,7 @@ fn every_reply_of_our_own_is_a_response() {
     ];
     for refusal in all {
         let mut reply = Vec::new();
-        Http1::refuse(refusal, None, true, &mut reply);
+        Http1::refuse(refusal, None, Persistence::Close, &mut reply);
         let got = read(GET, &reply, &[]).unwrap();
         assert_eq!(
             (got.used, got.end),

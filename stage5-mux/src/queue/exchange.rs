@@ -312,3 +312,6 @@ impl<F: Framing> Exchange<F> {
         self.link.endpoint().map(Endpoint::view)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,4 @@
-//! One socket and what is known of its readiness: the place where edge-triggered events are
-//! handled.
+//! One socket and the memory of its readiness: here edge-triggered events become flags.
 //!
 //! mio registers every socket edge-triggered (`epoll(7)`, `EPOLLET`): the kernel reports a change
 //! once and stays silent until the next one. The endpoint therefore remembers. A flag is *set* by
@@ -7,12 +6,12 @@
 //!
 //! | flag | set by | cleared by |
 //! |---|---|---|
-//! | `readable` | an event that says readable, end or error | a read that was told `EAGAIN`, or that got less than it had room for |
-//! | `writable` | an event that says writable or closed | a write that was told `EAGAIN`, or that was taken in part |
-//! | `ending` | an event that announces an end or an error | never: no further event would tell of it |
+//! | `readable` | an event that says readable, end or error | a read that returned `EAGAIN`, or less than it had room for |
+//! | `writable` | an event that says writable or closed | a write that returned `EAGAIN`, or took only a part |
+//! | `ending` | an event that announces an end or an error | never: no further event announces it |
 //!
-//! A flag is a hint, only the system call is a fact. Whoever stops while a flag is set must come
-//! back by itself, because no event will bring it back.
+//! A flag is a hint, only the system call is a fact. A caller that stops while a flag is set must
+//! return to the endpoint by itself, because no further event will remind it.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -35,7 +34,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Wraps a socket of which nothing is known yet.
+    /// Wraps a socket that no event has reported yet.
     pub(crate) fn new(socket: TcpStream, peer: SocketAddr) -> Self {
         Self {
             socket,
@@ -46,7 +45,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns the address at the other end.
+    /// Returns the address of the peer.
     pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.peer
     }
@@ -56,7 +55,7 @@ impl Endpoint {
         &mut self.socket
     }
 
-    /// Remembers what an event said.
+    /// Sets the flags of an event.
     pub(crate) fn note(&mut self, event: &Event) {
         let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
         self.readable |= event.is_readable() || ending;
@@ -69,25 +68,29 @@ impl Endpoint {
         self.readable = true;
     }
 
-    /// Says whether a read may bring something.
+    /// Returns whether a read may bring bytes or the end.
     pub(crate) fn is_readable(&self) -> bool {
         self.readable
     }
 
-    /// Says whether a write may be taken.
+    /// Returns whether a write may take bytes.
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
     }
 
-    /// Says whether the kernel knows that the connection is broken or closed in both directions.
+    /// Returns whether the connection is broken, or closed in both directions.
     ///
-    /// A peer that has only ended its output is not gone: it may be waiting for its answer.
+    /// A peer that has only ended its output may still wait for its response.
     pub(crate) fn ending(&self) -> bool {
         self.ending
             && (!matches!(self.socket.take_error(), Ok(None)) || self.socket.peer_addr().is_err())
     }
 
-    /// Asks how a connect(2) has ended, now that an event hints that it has (`SO_ERROR`).
+    /// Returns how a connect(2) has ended, after an event has hinted that it has (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connect has failed, for example because the connection was refused.
     pub(crate) fn take_error(&self) -> io::Result<()> {
         match self.socket.take_error()? {
             Some(error) => Err(error),
@@ -95,11 +98,11 @@ impl Endpoint {
         }
     }
 
-    /// Reads once (`read(2)`); `None` when nothing is there, 0 at the end of input.
+    /// Reads once (`read(2)`); `None` if no byte has arrived, 0 at the end of input.
     ///
     /// # Errors
     ///
-    /// What the kernel says of a broken connection.
+    /// Fails if the connection is broken.
     pub(crate) fn read_some(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         if !self.readable {
             return Ok(None);
@@ -107,11 +110,11 @@ impl Endpoint {
         self.probe(room)
     }
 
-    /// Reads once, whatever the flag says: is there really nothing?
+    /// Reads once, whatever the flag says, because bytes may have arrived since the last event.
     ///
     /// # Errors
     ///
-    /// What the kernel says of a broken connection.
+    /// Fails if the connection is broken.
     pub(crate) fn probe(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         match self.socket.read(room) {
             Ok(count) => {
@@ -128,11 +131,11 @@ impl Endpoint {
     }
 
     /// Writes once (`write(2)`, or `writev(2)` for two pieces) and returns how many bytes were taken;
-    /// fewer than all say that the socket is full.
+    /// fewer than all mean that the socket is full.
     ///
     /// # Errors
     ///
-    /// What the kernel says of a broken connection.
+    /// Fails if the connection is broken.
     pub(crate) fn write_some(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         if !self.writable {
             return Ok(0);
@@ -154,20 +157,20 @@ impl Endpoint {
                 Ok(0)
             }
             Err(error) => {
-                // What the peer said before it went can still be read, and then the end.
+                // The peer's last bytes can still be read, and then the end or the error.
                 self.readable = true;
                 Err(error)
             }
         }
     }
 
-    /// Acknowledges at once what was read (`tcp(7)`, `TCP_QUICKACK`).
+    /// Acknowledges the bytes read so far at once (`tcp(7)`, `TCP_QUICKACK`).
     ///
-    /// A peer without `TCP_NODELAY` that writes a head and then a body keeps the body until the
-    /// head is acknowledged, and the kernel would do that only with the next bytes that we send,
-    /// or after 40 ms. In the middle of a message there are no such bytes.
+    /// A peer without `TCP_NODELAY` that writes a head and then a body holds the body back until
+    /// the head is acknowledged. The kernel would acknowledge it with the next bytes that we send,
+    /// or after 40 ms, and in the middle of a message we send none.
     pub(crate) fn acknowledge(&self) {
-        // Without it everything works, only later.
+        // A failure costs at most these 40 ms.
         let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
     }
 
@@ -175,14 +178,14 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// What the kernel reports; `ENOTCONN` when the peer has reset the connection.
+    /// Fails with `ENOTCONN` if the peer has reset the connection.
     pub(crate) fn send_fin(&self) -> io::Result<()> {
         self.socket.shutdown(Shutdown::Write)
     }
 
     /// Makes the coming close(2) send a reset instead of a FIN (`socket(7)`, `SO_LINGER` of 0).
     pub(crate) fn reset_on_close(&self) {
-        // It fails only on a socket that is dead already, and then there is nobody to tell.
+        // It fails only on a socket that is broken already, and such a peer needs no reset.
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 

@@ -1,44 +1,44 @@
-//! How long a client may keep the upstream waiting.
+//! The lowest speed of a client for which the upstream waits.
 //!
-//! While the upstream waits for a client, because its buffer is full or its upload has not come,
-//! the client has a time limit. Moving a whole buffer's worth of bytes within it buys the same
-//! time again; a byte now and then does not, or one client could keep the upstream from all
-//! others for hours.
+//! While the upstream waits for a client, because its buffer is full or the rest of its upload has
+//! not arrived, the client has a time limit. If it moves a whole buffer's worth of bytes within the
+//! limit, the limit starts again. A byte now and then is not enough; otherwise one client could
+//! keep the upstream from all others for hours.
 
 use std::time::Instant;
 
-/// The most that a client has to move within its time limit.
+/// The largest number of bytes that a client has to move within its time limit.
 const MOST: usize = 1024 * 1024;
 
-/// Since when the upstream waits for a client, and how many bytes the client had moved then.
+/// The window in which a client is measured: its beginning, and the bytes moved until then.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     window: Option<(Instant, u64)>,
 }
 
 impl Pace {
-    /// Returns since when the upstream waits, if it does.
+    /// Returns when the window began; `None` while the upstream does not wait.
     pub(crate) fn since(&self) -> Option<Instant> {
         self.window.map(|(since, _)| since)
     }
 
-    /// Notes that the upstream waits for a client that has moved so many bytes.
+    /// Begins a window, unless there is one, for a client that has moved `moved` bytes.
     pub(crate) fn begin(&mut self, now: Instant, moved: u64) {
         self.window.get_or_insert((now, moved));
     }
 
-    /// Notes that the upstream does not wait any more.
+    /// Ends the window, because the upstream does not wait any more.
     pub(crate) fn end(&mut self) {
         self.window = None;
     }
 
-    /// Counts anew: what was slow until now was not the client.
+    /// Begins a new window, because not the client was slow until now.
     pub(crate) fn restart(&mut self, now: Instant, moved: u64) {
         self.window = Some((now, moved));
     }
 
-    /// Says whether the client has moved enough, `buffer` being what it has filled, and counts
-    /// anew if it has.
+    /// Returns whether the client has moved the size of its `buffer` since the window began, and
+    /// begins a new window if so.
     pub(crate) fn is_kept(&mut self, now: Instant, moved: u64, buffer: usize) -> bool {
         let Some((_, before)) = self.window else {
             return false;
@@ -61,14 +61,14 @@ mod tests {
         let start = Instant::now();
         let later = start + Duration::from_secs(30);
         let mut pace = Pace::default();
-        assert!(!pace.is_kept(later, 1000, 10), "it does not even wait");
+        assert!(!pace.is_kept(later, 1000, 10), "the upstream does not wait");
         pace.begin(start, 1000);
         pace.begin(later, 1005);
         assert_eq!(pace.since(), Some(start), "the first moment counts");
         assert!(!pace.is_kept(later, 1009, 10));
         assert!(pace.is_kept(later, 1010, 10));
         assert_eq!(pace.since(), Some(later));
-        assert!(!pace.is_kept(later, 1019, 10), "counted anew");
+        assert!(!pace.is_kept(later, 1019, 10), "a new window");
         pace.end();
         assert_eq!(pace.since(), None);
     }

@@ -1,4 +1,4 @@
-//! The queue: many clients take turns on one upstream connection.
+//! The queue: many clients share one upstream connection, one exchange at a time.
 
 mod client;
 mod clients;

@@ -22,10 +22,11 @@
 //! | file | what it does |
 //! |---|---|
 //! | `exchange.rs` | chooses the next step, and follows the machine's actions |
-//! | `exchange/connect.rs` | opens the upstream connection |
+//! | `exchange/attempt.rs`, `exchange/connect.rs` | opens the upstream connection |
 //! | `exchange/send.rs` | sends the request |
 //! | `exchange/receive.rs` | reads the response |
 
+mod attempt;
 mod connect;
 mod receive;
 mod send;
@@ -39,7 +40,7 @@ use stage4_proxy::inspect::{EndpointView, Totals};
 use stage4_proxy::token::Token;
 
 use crate::endpoint::Endpoint;
-use crate::queue::exchange::connect::Attempt;
+use crate::queue::exchange::attempt::Attempt;
 use crate::queue::flight::{Flight, Sending};
 use crate::queue::framing::{EndOfInput, Ending, Framing, Refusal, Responses as _};
 use crate::queue::limits::Limits;

@@ -1,46 +1,46 @@
-//! Every bound of the queue, in one place.
+//! The bounds of the queue that an operator may set.
 
 use std::time::Duration;
 
-/// The bounds that keep one client, or all of them together, from taking the machine or the
-/// upstream.
+/// The bounds that keep one client, or all of them together, from exhausting the machine or
+/// blocking the upstream.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Clients at the same time; a further one waits in the backlog.
+    /// Clients at the same time; further ones wait in the backlog.
     pub max_connections: u32,
-    /// Requests that may wait; a further one is refused.
+    /// Requests in the queue; further ones are refused.
     pub max_queue: usize,
     /// Bytes of a request's head or line.
     pub max_head: usize,
-    /// Bytes of a request's body that are held; a larger one streams when its turn has come.
+    /// Bytes of a request's body that are held; a larger body streams in its exchange.
     pub max_body: usize,
-    /// Bytes of a response that are held for a client that reads slowly.
+    /// Bytes of a response that are held for a slow client.
     pub max_buffered: usize,
-    /// Time for a client to send a request, to be idle between two, and to take or bring a
+    /// Time for a client to send a request, to be idle between two requests, and to read or send a
     /// buffer's worth of bytes while the upstream waits for it.
     pub client_timeout: Duration,
     /// Time without a byte from or to the upstream while a request is in flight.
     pub upstream_timeout: Duration,
-    /// Time for each address of the upstream, and for looking its name up.
+    /// Time for each address of the upstream, and for resolving its name.
     pub connect_timeout: Duration,
-    /// Time that clients get to end after a request to stop.
+    /// Time that a drain takes at most; then the remaining clients are reset.
     pub drain_timeout: Duration,
-    /// Time that a client gets to read its last reply.
+    /// Time for a lingering close: the client reads its last reply and closes.
     pub linger: Duration,
-    /// How long the addresses of a name are used without asking again.
+    /// How long the addresses of a name are used before the name is resolved again.
     pub name_lifetime: Duration,
     /// Bytes of one read(2).
     pub chunk: usize,
-    /// Steps that one connection may make before the others get their turn.
+    /// Steps that one connection may make in one turn of the loop.
     pub steps_per_turn: usize,
-    /// Clients accepted in one turn of the loop, before the others get theirs.
+    /// Clients accepted in one turn of the loop.
     pub accepts_per_turn: usize,
-    /// Events taken from the kernel in one turn.
+    /// Events taken from the kernel in one turn of the loop.
     pub events_per_turn: usize,
 }
 
-/// Descriptors that are not clients: standard streams, listener, poller, waker, upstream, the
-/// inspector and its visitors, the files that resolving a name opens.
+/// Descriptors that are no clients: standard streams, listener, poller, waker, upstream, the
+/// inspector and its connections, the files that resolving a name opens.
 const RESERVED_FDS: u64 = 24;
 
 impl Default for Limits {
@@ -66,7 +66,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Lowers the number of clients to what `fds` descriptors allow.
+    /// Lowers the number of clients so that `fds` descriptors are enough.
     #[must_use]
     pub fn within_fds(mut self, fds: u64) -> Self {
         let usable = fds.saturating_sub(RESERVED_FDS).max(1);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use stage4_proxy::connect_error::ConnectError;
 
+use crate::queue::exchange::attempt::Attempt;
 use crate::queue::exchange::{Exchange, Lent, Step};
 use crate::queue::framing::{Framing, Refusal};
 use crate::queue::link::Addresses;
@@ -11,28 +12,6 @@ use crate::queue::upstream::{Event, State};
 
 const NO_ADDRESS: Refusal = Refusal::BadGateway("the upstream's name has no address");
 const REFUSED: Refusal = Refusal::BadGateway("the upstream cannot be reached");
-
-/// What the state `Connecting` does next.
-///
-/// ```text
-///   ┌───────────────┐ known                ┌─────────────┐ connect(2)   ┌─────────┐
-///   │ FindAddresses │─────────────────────▶│ NextAddress │─────────────▶│ Pending │
-///   └───────────────┘                      └─────────────┘◀─────────────└─────────┘
-///           │ asked  ┌───────────┐ answer         ▲        failed, expired
-///           └───────▶│ Resolving │────────────────┘
-///                    └───────────┘
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
-    /// Find the addresses of the upstream's name.
-    FindAddresses,
-    /// Wait for the resolver.
-    Resolving,
-    /// Connect to the next address; without one, the client gets this refusal.
-    NextAddress(Refusal),
-    /// Wait until connect(2) has completed.
-    Pending,
-}
 
 impl<F: Framing> Exchange<F> {
     /// Closes what there is and begins to connect, for a request that leaves from its beginning.

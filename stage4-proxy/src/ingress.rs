@@ -126,3 +126,22 @@ impl Verdict {
         matches!(self, Self::More)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn an_ingress_can_ask_for_both_addresses_of_a_client() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let far = TcpStream::connect(address).unwrap();
+        let (near, peer_addr) = listener.accept().unwrap();
+        let client = Client::new(peer_addr, near.as_fd());
+        assert_eq!(client.peer_addr(), far.local_addr().unwrap());
+        assert_eq!(client.local_addr(), Some(address));
+    }
+}

@@ -11,10 +11,14 @@
 //!                               handshake says why
 //! ```
 //!
+//! One more way leads from `Relay` to `Lingering`: the upstream had ended its output in order, and
+//! broke only because the client was still sending.
+//!
 //! A session never touches the route table, the poller or the timers: it says what it needs as a
-//! [`Next`], and the worker does it. The worker calls [`Session::advance`] after every event, does
-//! what the returned [`Next`] says, and then asks [`Session::deadline`]. The methods that begin with
-//! a verb of the connect ([`Session::connected`], [`Session::refused`]) report facts to the session.
+//! [`Next`], and the worker does it. After every event of a socket the worker calls
+//! [`Session::advance`]; [`Session::connected`] and [`Session::refused`] tell the session how the way
+//! to the upstream has ended. When the worker leaves a session alone, it asks [`Session::take_rearm`]
+//! and [`Session::deadline`], so that the next event and the next time limit reach it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -69,7 +69,7 @@ struct Rig {
     scratch: Scratch,
     limits: Limits,
     poll: Poll,
-    /// The clock; it stands still until a test moves it.
+    /// The clock; only the tests move it.
     now: Instant,
 }
 
@@ -98,7 +98,7 @@ impl Rig {
         rig
     }
 
-    /// Accepts a client whose session is in `Relay`, with nothing said before.
+    /// Accepts a client whose session is in `Relay`, without a handshake before.
     fn relaying() -> Self {
         Self::relaying_with(&Connect::new())
     }
@@ -149,7 +149,7 @@ impl Rig {
         assert!(told, "the handshake has words for it");
     }
 
-    /// Does what a worker does once the upstream is connected.
+    /// Connects the upstream, as a worker does.
     fn reach_upstream(&mut self) {
         let (near, upstream) = connection(&Connect::new());
         self.session.upstream = Some(Endpoint::connecting(near, upstream.local()));
@@ -188,11 +188,11 @@ impl Rig {
         }
     }
 
-    /// Waits until `count` unread bytes of one side lie in the proxy's socket.
+    /// Waits until `count` unread bytes of one side are in the proxy's socket.
     fn await_arrival(&mut self, side: Side, count: usize) {
         let near = self.session.endpoint_mut(side).unwrap();
         let mut room = vec![MaybeUninit::uninit(); count];
-        eventually("the bytes lie in the socket", PATIENCE, || {
+        eventually("the bytes are in the socket", PATIENCE, || {
             near.socket()
                 .peek(&mut room)
                 .is_ok_and(|seen| seen == count)
@@ -235,13 +235,13 @@ impl Rig {
         next
     }
 
-    /// Waits for one event and says what the session makes of it.
+    /// Waits for one event and returns what the session needs then.
     fn next(&mut self) -> Next {
         self.await_events();
         self.advance()
     }
 
-    /// Gives the session its turns until it wants something other than turns.
+    /// Advances the session until it needs anything but events and turns.
     fn outcome(&mut self) -> Next {
         loop {
             match self.advance() {
@@ -252,7 +252,7 @@ impl Rig {
         }
     }
 
-    /// Gives the session its turns until `done`; meanwhile it must not want anything else.
+    /// Advances the session until `done`; meanwhile it must not need anything but events and turns.
     fn run_until(&mut self, done: impl Fn(&Session) -> bool) {
         loop {
             let next = self.advance();
@@ -289,7 +289,7 @@ fn connection(connect: &Connect) -> (Socket, Peer) {
     (near, far)
 }
 
-/// Says in a word what a session wants.
+/// Returns in a word what a session needs.
 fn word(next: &Next) -> &'static str {
     match next {
         Next::Wait => "wait",

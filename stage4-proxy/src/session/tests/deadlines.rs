@@ -26,7 +26,7 @@ impl Rig {
         self.now += time;
     }
 
-    /// How much time the session has left from the present moment, and for what.
+    /// Returns how much time the session has left now, and the limit that it comes from.
     fn left(&self) -> Option<(Duration, Timeout)> {
         let (deadline, timeout) = self.session.deadline(&self.limits)?;
         Some((deadline - self.now, timeout))

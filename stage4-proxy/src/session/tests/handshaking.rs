@@ -1,4 +1,4 @@
-//! From the first byte to the answer.
+//! From the first byte to the reply of the handshake.
 
 use super::*;
 

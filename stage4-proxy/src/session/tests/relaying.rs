@@ -1,4 +1,4 @@
-//! From the answer to the last byte.
+//! From the connected upstream to the last byte.
 
 use super::*;
 

@@ -1,10 +1,10 @@
-//! What an error of `accept(2)` means for a server.
+//! Classifies the errors of `accept(2)`: retry, pause or stop.
 
 use std::io;
 
 use nix::errno::Errno;
 
-/// What a server does after `accept(2)` has failed.
+/// The server's reaction to a failed `accept(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptFailure {
     /// This one client is gone, or a signal came: accept the next one at once.
@@ -17,10 +17,10 @@ pub enum AcceptFailure {
 }
 
 impl AcceptFailure {
-    /// Sorts an error as `accept(2)` recommends under "Error handling".
+    /// Classifies an error as `accept(2)` recommends under "Error handling".
     ///
-    /// On Linux, errors of the network that wait on a new connection come out of `accept(2)`; they
-    /// say nothing about the listener. An error that this list does not know pauses, because that
+    /// On Linux, `accept(2)` also returns network errors that are pending on the new connection;
+    /// they say nothing about the listener. An error that this list does not know pauses, because that
     /// is right or harmless in every case.
     pub fn of(error: &io::Error) -> Self {
         const GONE: [Errno; 12] = [

@@ -1,4 +1,4 @@
-//! What every program of this course does the same way on its command line.
+//! The command line of every program in this course: its log, its signals, its exit status.
 //!
 //! Standard output carries one line for scripts (`listening on ADDR:PORT`), standard error carries
 //! the log for people, and the exit status says how it ended: 0 after a clean stop, 1 after a
@@ -23,7 +23,7 @@ use crate::log::LogWriter;
 ///
 /// Write `RUST_LOG=debug`, or `RUST_LOG=info,stage4_proxy=trace` for one crate alone.
 ///
-/// Logging never makes the program wait: lines are dropped, and counted, while nobody reads them.
+/// Logging never makes the program wait: lines are dropped, and counted, while standard error is not read.
 /// A second call has no effect, and a `RUST_LOG` that cannot be understood counts as not set.
 pub fn start_logging() {
     let asked = std::env::var("RUST_LOG")
@@ -62,7 +62,7 @@ pub fn finish(result: Result<(), impl Error>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let sentence = format!("{}: {}\n", program_name(), chain_of_sources(&error));
-            // Nobody is left to hear that standard error is closed; the exit status still tells.
+            // If standard error is closed, the exit status still reports the failure.
             drop(io::stderr().write_all(sentence.as_bytes()));
             ExitCode::FAILURE
         }
@@ -75,7 +75,7 @@ pub fn finish(result: Result<(), impl Error>) -> ExitCode {
 /// wake their event loop instead.
 ///
 /// # Errors
-/// As [`on_signals`].
+/// Fails as [`on_signals`] does.
 pub fn exit_on_signals() -> io::Result<()> {
     on_signals(|signal, _| {
         tracing::info!("stopping on signal {signal}");
@@ -87,8 +87,8 @@ pub fn exit_on_signals() -> io::Result<()> {
 /// many came before it.
 ///
 /// A signal may interrupt the program between any two instructions, and only a few functions are
-/// safe to call there (`signal-safety(7)`). So the handler does nearly nothing: it leaves a note,
-/// and the thread that waits for notes may do whatever it likes.
+/// safe to call there (`signal-safety(7)`). So the handler does nearly nothing: it
+/// notes the signal and wakes a thread, which may call any function.
 ///
 /// # Errors
 /// Fails if the signal handlers cannot be installed (`sigaction(2)`), or no thread can be started.

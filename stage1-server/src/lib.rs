@@ -11,16 +11,17 @@
 //!
 //! # Reading order
 //! 1. `listen`: how a listening socket is made, option by option.
-//! 2. `line`: lines out of bytes, without any input or output of its own.
+//! 2. `line`: extracts lines from bytes, without any input or output of its own.
 //! 3. `serve`: the loop that accepts, reads and writes.
 //! 4. `accept_error`: which errors of `accept(2)` matter.
-//! 5. [`cli`]: what all programs of the course do on the command line; `log`: where its log goes.
+//! 5. [`cli`] and `log`: signals, exit status and logging of every program in the course. Neither is
+//!    about sockets: skip them on first reading.
 //!
 //! # Invariants
-//! 1. System calls are made in `listen` and `serve` only; `line` is a machine without input and
-//!    output, and stage 3 uses it again.
+//! 1. Socket calls are made in `listen` and `serve` only; `cli` installs signal handlers and `log`
+//!    calls `poll(2)`. `line` is a machine without input and output, and stage 3 uses it again.
 //! 2. One read is not one message: a line may come in many pieces, and many lines in one.
-//! 3. Memory is bounded: by [`MAX_LINE`], one read, and the answers to what is in them.
+//! 3. Memory is bounded: by [`MAX_LINE`], one read, and the answers to the lines in them.
 //! 4. The end of the client's input is not the end of the conversation: everything is answered.
 //! 5. A client's failure ends that client. Only a broken listener ends the server.
 //! 6. Sockets are closed by dropping them: the client's in `serve`, the listener's in `main`.

@@ -1,4 +1,4 @@
-//! The line service without a socket: bytes in, lines out, each one reversed.
+//! The line service without a socket: bytes go in, reversed lines come out.
 //!
 //! TCP carries bytes, not messages: one read may bring half a line or a hundred lines. Nothing in
 //! this file reads, writes or waits, so stage 3 uses it again behind a very different loop.
@@ -39,7 +39,7 @@ pub fn reverse_line(line: &mut [u8]) {
     }
 }
 
-/// Collects bytes in whatever pieces they come, and hands out complete lines.
+/// Collects bytes in pieces of any size, and hands out complete lines.
 ///
 /// ```
 /// use stage1_server::LineBuffer;
@@ -59,7 +59,7 @@ pub fn reverse_line(line: &mut [u8]) {
 #[derive(Debug, Default)]
 pub struct LineBuffer {
     bytes: Vec<u8>,
-    /// Where the first line that was not taken yet begins.
+    /// The first byte of the first line that was not taken yet.
     start: usize,
     /// There is no newline between `start` and here, so that no byte is searched twice.
     searched: usize,
@@ -95,7 +95,7 @@ impl LineBuffer {
         Ok(newline.map(|_| self.take_until(end + 1)))
     }
 
-    /// Takes what is left at the end of the input: a last line without a newline, if any.
+    /// Takes the last line at the end of the input, if it has no newline.
     ///
     /// Call it after [`LineBuffer::next_line`] has returned `None`.
     pub fn rest(&mut self) -> Option<&mut [u8]> {
@@ -113,7 +113,7 @@ impl LineBuffer {
 /// Reverses every complete line of `input` and appends it to `output`.
 ///
 /// # Errors
-/// Fails at a line that is too long; the lines before it are in `output` and deserve to be sent.
+/// Fails at a line that is too long; the lines before it are in `output` and are still to be sent.
 pub fn answer_lines(input: &mut LineBuffer, output: &mut Vec<u8>) -> Result<(), LineTooLong> {
     while let Some(line) = input.next_line()? {
         reverse_line(line);

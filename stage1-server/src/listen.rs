@@ -1,11 +1,11 @@
-//! The one place of the whole course that creates listening sockets.
+//! Creates every listening socket of the course.
 
 use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// What a listening socket is to be like; the default suits a blocking server.
+/// The options of a listening socket; the default suits a blocking server.
 ///
 /// ```
 /// use stage1_server::{ListenOptions, listen};
@@ -16,8 +16,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
-    /// How many finished connections may wait for `accept(2)`. The kernel silently lowers this
-    /// number to `net.core.somaxconn`, so a large value means "as many as this machine allows".
+    /// The length of the accept queue: connections that are complete and not accepted yet. The
+    /// kernel silently lowers this number to `net.core.somaxconn`, so a large value means "as many as this machine allows".
     pub backlog: i32,
     /// Makes `accept(2)` fail with `EAGAIN` instead of waiting. Accepted sockets do not inherit it.
     pub nonblocking: bool,
@@ -45,14 +45,14 @@ impl Default for ListenOptions {
 ///
 /// - `CLOEXEC`, always: a program started with `exec` does not inherit the socket.
 /// - `SO_REUSEADDR`, always: a restarted server may bind although connections of its predecessor
-///   still rest in `TIME_WAIT` (`socket(7)`). On Linux it does not let two servers listen at once.
+///   are still in `TIME_WAIT` (`socket(7)`). On Linux it does not let two servers listen at once.
 /// - `IPV6_V6ONLY`, always for IPv6: `[::]:8080` means IPv6 alone, whatever the machine's default
 ///   is, so that no IPv4 client appears under a mapped address like `::ffff:192.0.2.1` (`ipv6(7)`).
 /// - `SO_REUSEPORT` and `TCP_NODELAY` as `options` say.
 ///
 /// # Errors
-/// The error's text names the address and the reason in one sentence: the port is in use, needs
-/// more rights, or the address does not belong to this machine (`bind(2)`).
+/// Fails with one sentence that names the address and the reason: address already in use
+/// (`EADDRINUSE`), permission denied (`EACCES`) or address not available (`EADDRNOTAVAIL`).
 pub fn listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
     try_listen(address, options).map_err(|error| explain(address, &error))
 }
@@ -80,6 +80,7 @@ fn try_listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket
         socket.set_tcp_nodelay(true)?;
     }
     socket.set_nonblocking(options.nonblocking)?;
+    // The options come first, because bind(2) already looks at SO_REUSEADDR and SO_REUSEPORT.
     socket.bind(&address.into())?;
     socket.listen(options.backlog)?;
     Ok(socket)
@@ -88,11 +89,11 @@ fn try_listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket
 fn explain(address: SocketAddr, error: &io::Error) -> io::Error {
     let kind = error.kind();
     let reason = if kind == io::ErrorKind::AddrInUse {
-        "another program already listens there".to_owned()
+        "address already in use (another program listens there)".to_owned()
     } else if kind == io::ErrorKind::PermissionDenied {
         "permission denied (ports below 1024 need more rights)".to_owned()
     } else if kind == io::ErrorKind::AddrNotAvailable {
-        "this machine does not have that address".to_owned()
+        "address not available (this machine does not have it)".to_owned()
     } else {
         error.to_string()
     };
@@ -121,7 +122,9 @@ mod tests {
         let address = local_addr(&socket).unwrap();
         let error = listen(address, &ListenOptions::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        let sentence = format!("cannot listen on {address}: another program already listens there");
+        let sentence = format!(
+            "cannot listen on {address}: address already in use (another program listens there)"
+        );
         assert_eq!(error.to_string(), sentence);
     }
 
@@ -139,7 +142,7 @@ mod tests {
         let table = [
             (
                 io::ErrorKind::AddrInUse,
-                "another program already listens there",
+                "address already in use (another program listens there)",
             ),
             (
                 io::ErrorKind::PermissionDenied,
@@ -147,7 +150,7 @@ mod tests {
             ),
             (
                 io::ErrorKind::AddrNotAvailable,
-                "this machine does not have that address",
+                "address not available (this machine does not have it)",
             ),
             (io::ErrorKind::OutOfMemory, "out of memory"),
         ];

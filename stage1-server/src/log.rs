@@ -1,4 +1,4 @@
-//! The log's way out, which never makes the program wait.
+//! Writes the log to standard error without ever blocking the program.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How many lines could not be written since the last one that could.
+/// Lines that were dropped since the last one that was written.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Writes log lines to standard error, and drops them while nobody reads.
+/// Writes log lines to standard error, and drops them while the reader has stopped.
 ///
-/// If standard error is a pipe whose reader has stopped, `write(2)` waits, and a server that logs
-/// would stand still with all its clients. Asking `poll(2)` first avoids this: a pipe that has
+/// If standard error is a pipe whose reader has stopped, `write(2)` blocks, and a server that logs
+/// would block with all its clients. Asking `poll(2)` first avoids this: a pipe that has
 /// room has it for at least 4096 bytes (`pipe(7)`), and a log line is shorter. To make standard
 /// error non-blocking instead would change it for the programs that share it, too.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Locked from the question to the write, so that no other thread takes the room.
+        // Locked from the check to the write, so that no other thread takes the room.
         write_or_drop(&mut io::stderr().lock(), line, &LOST)
     }
 
@@ -29,7 +29,7 @@ impl Write for LogWriter {
     }
 }
 
-/// Writes a line if there is room, and before it how many were lost; counts it as lost if there is none.
+/// Writes a line, preceded by the number of lost ones; without room for it, counts it as lost.
 fn write_or_drop(
     out: &mut (impl Write + AsFd),
     line: &[u8],
@@ -41,16 +41,19 @@ fn write_or_drop(
     }
     let lost = lost.swap(0, Ordering::Relaxed);
     if lost > 0 {
-        writeln!(out, "({lost} log lines were lost: nobody read them)")?;
+        writeln!(
+            out,
+            "({lost} log lines were lost: standard error was not read)"
+        )?;
     }
     out.write_all(line)?;
     Ok(line.len())
 }
 
-/// Tells whether a write of one line returns at once; a question that fails counts as yes.
+/// Returns whether a write of one line returns at once; if `poll(2)` fails, the write is tried.
 fn has_room(fd: &impl AsFd) -> bool {
-    let mut question = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
-    poll(&mut question, PollTimeout::ZERO) != Ok(0)
+    let mut asked = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut asked, PollTimeout::ZERO) != Ok(0)
 }
 
 #[cfg(test)]
@@ -95,7 +98,7 @@ mod tests {
         drop(writer);
         let mut seen = String::new();
         io::Read::read_to_string(&mut reader, &mut seen).unwrap();
-        let told = "(2 log lines were lost: nobody read them)\none\ntwo\n";
+        let told = "(2 log lines were lost: standard error was not read)\none\ntwo\n";
         assert_eq!(seen, told);
     }
 

@@ -12,16 +12,16 @@ use crate::line::{LineBuffer, answer_lines, answer_rest};
 /// How many bytes are read at once.
 const MAX_READ: usize = 16 * 1024;
 
-/// How long the server rests when it has run out of file descriptors or memory.
+/// How long the server pauses when it has run out of file descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Serves one client after the other, for ever; `listener` must be in blocking mode.
+/// Serves one client after the other, forever; `listener` must be in blocking mode.
 ///
-/// While one client is served, the others wait in the backlog, even if that client is silent.
-/// Stage 3 cures this.
+/// While one client is served, the others wait in the accept queue, even if that client is
+/// silent. Stage 3 cures this.
 ///
 /// # Errors
-/// Returns only if the listener itself is broken. A client's failure ends that client alone.
+/// Fails only if the listener itself is broken. A client's failure ends that client alone.
 pub fn serve(listener: &Socket) -> io::Result<()> {
     loop {
         match listener.accept() {
@@ -37,7 +37,7 @@ pub fn serve(listener: &Socket) -> io::Result<()> {
 /// all that it sent is answered first, a last line without newline too.
 ///
 /// A client must read while it sends. If it does not, the two socket buffers fill up, the server
-/// waits for room to write and the client does the same: both wait for ever.
+/// waits for room to write and the client does the same: both wait forever.
 ///
 /// # Errors
 /// Fails if the client resets the connection (`ECONNRESET`), goes away before its answer (`EPIPE`;
@@ -54,19 +54,19 @@ pub fn serve_client(client: &mut (impl Read + Write)) -> io::Result<()> {
         }
         input.extend(&scratch[..count]);
         let answered = answer_lines(&mut input, &mut output);
-        // Written even if a line was too long: the lines before it have earned their answers.
+        // Written even if a line was too long, because the lines before it were valid.
         client.write_all(&output)?;
         output.clear();
         answered?;
     }
 }
 
-/// Waits for bytes and reads what is there, at least one; 0 means the end of the input.
+/// Blocks until there are bytes and reads some of them, at least one; 0 means the end of the input.
 ///
-/// A signal may interrupt the wait (`EINTR`), which says nothing about the source: it waits again.
+/// A signal may interrupt the wait (`EINTR`), which says nothing about the source: the read is repeated.
 ///
 /// # Errors
-/// All other errors of `read(2)`.
+/// Fails with every other error of `read(2)`.
 pub fn read_some(source: &mut impl Read, scratch: &mut [u8]) -> io::Result<usize> {
     loop {
         match source.read(scratch) {
@@ -76,13 +76,15 @@ pub fn read_some(source: &mut impl Read, scratch: &mut [u8]) -> io::Result<usize
     }
 }
 
-/// Lets the server go on after a failed `accept(2)`, or ends it if the listener is broken.
+/// Handles a failed `accept(2)`; returns the error if the listener is broken.
 fn recover(error: io::Error) -> io::Result<()> {
     match AcceptFailure::of(&error) {
-        AcceptFailure::Retry => tracing::debug!("a client left before it was accepted: {error}"),
+        AcceptFailure::Retry => {
+            tracing::debug!("a client was gone before it was accepted: {error}")
+        }
         AcceptFailure::Pause => {
             tracing::warn!("cannot accept for now: {error}");
-            // Nobody else is being served, so there is nothing that this sleep could delay.
+            // This sleep delays no client, because none is connected.
             thread::sleep(PAUSE);
         }
         AcceptFailure::Fatal => return Err(error),
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
     use crate::line::MAX_LINE;
 
-    /// A client in memory: what it sends, and how many bytes each write takes.
+    /// A client in memory: its reads follow a script, and each write takes a limited number of bytes.
     #[derive(Default)]
     struct Scripted {
         reads: VecDeque<io::Result<Vec<u8>>>,

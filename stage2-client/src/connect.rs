@@ -1,4 +1,4 @@
-//! Making a connection: blocking with a time limit, or started now and finished later.
+//! Connects to a server: blocking with a time limit, or non-blocking in two steps.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connects to the first of `addresses` that answers; each one gets the whole `timeout`.
 ///
-/// An address that refuses, is unreachable or stays silent is passed over, because a host with
+/// An address that refuses, is unreachable or does not answer is skipped, because a host with
 /// several addresses is up as long as one of them is. The socket comes back in blocking mode.
 ///
 /// # Errors
@@ -50,17 +50,20 @@ fn reason(error: &io::Error, timeout: Duration) -> String {
     if error.kind() == io::ErrorKind::ConnectionRefused {
         "connection refused".to_owned()
     } else if error.kind() == io::ErrorKind::TimedOut {
-        format!("no answer within {}", humantime::format_duration(timeout))
+        format!(
+            "timed out: no answer within {}",
+            humantime::format_duration(timeout)
+        )
     } else {
         error.to_string()
     }
 }
 
-/// Begins to connect and returns at once: the socket is non-blocking and close-on-exec.
+/// Starts to connect and returns at once: the socket is non-blocking and close-on-exec.
 ///
 /// The socket becomes writable when the connection is made or has failed; then ask
-/// [`finish_connect`] which of the two. `EINPROGRESS` says that this is under way, so it is not an
-/// error (`connect(2)`).
+/// [`finish_connect`] which of the two. `EINPROGRESS` says that the handshake is in progress, so it
+/// is not an error (`connect(2)`).
 ///
 /// # Errors
 /// Fails at once if no socket can be made, or if the kernel already knows that the address cannot
@@ -71,18 +74,19 @@ pub fn start_connect(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(domain, kind, Some(Protocol::TCP))?;
     match socket.connect(&address.into()) {
         Ok(()) => Ok(socket),
+        // Compared by number, because std has no stable ErrorKind for it.
         Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => Ok(socket),
         Err(error) => Err(error),
     }
 }
 
-/// Tells how a connection begun by [`start_connect`] has ended, once its socket is writable.
+/// Returns the outcome of a connection begun by [`start_connect`], once its socket is writable.
 ///
 /// Writable alone proves nothing: a refused connection is writable, too. The kernel keeps the
 /// outcome in `SO_ERROR` and hands it out once (`socket(7)`).
 ///
 /// # Errors
-/// Returns the reason why the connection was not made, for example `ECONNREFUSED`.
+/// Fails with the reason why the connection was not made, for example `ECONNREFUSED`.
 pub fn finish_connect(socket: &Socket) -> io::Result<()> {
     match socket.take_error()? {
         None => Ok(()),
@@ -92,7 +96,6 @@ pub fn finish_connect(socket: &Socket) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-
     use stage1_server::{ListenOptions, listen};
 
     use super::*;
@@ -110,7 +113,7 @@ mod tests {
         (socket, address)
     }
 
-    /// Binds a port and does not listen: connecting is refused, and nobody else can take the port.
+    /// Binds a port and does not listen: connecting is refused, and no other program can take the port.
     fn refusing(address: &str) -> Option<(Socket, SocketAddr)> {
         let address: SocketAddr = address.parse().unwrap();
         let domain = Domain::for_address(address);
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn ipv6_refused_then_ipv4_works() {
         // On a machine without IPv6 the first address is unreachable instead of refused: it is
-        // passed over all the same.
+        // skipped all the same.
         let ipv6 = refusing("[::1]:0");
         let first = ipv6
             .as_ref()
@@ -176,7 +179,7 @@ mod tests {
         let error = connect(&[silent, refused], SHORT).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         let sentence = format!(
-            "cannot connect to {silent} (no answer within 150ms) or {refused} (connection refused)"
+            "cannot connect to {silent} (timed out: no answer within 150ms) or {refused} (connection refused)"
         );
         assert_eq!(error.to_string(), sentence);
     }
@@ -212,6 +215,6 @@ mod tests {
         let (_sockets, address) = black_hole();
         let socket = start_connect(address).unwrap();
         finish_connect(&socket).unwrap();
-        assert!(socket.peer_addr().is_err(), "still under way");
+        assert!(socket.peer_addr().is_err(), "still in progress");
     }
 }

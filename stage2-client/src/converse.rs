@@ -1,4 +1,4 @@
-//! Talking: input to the server and the server's answers to the output, both at the same time.
+//! Copies input to the server and the server's bytes to the output, both at the same time.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -12,7 +12,7 @@ use stage1_server::read_some;
 /// How many bytes are read at once.
 const MAX_READ: usize = 16 * 1024;
 
-/// Sends `input` to the server and writes what the server sends to `output`, until its EOF.
+/// Sends `input` to the server and writes the server's bytes to `output`, until the server's EOF.
 ///
 /// ```text
 ///   input  ─ thread ──▶ socket     at the end of the input: shutdown(SHUT_WR), a FIN
@@ -20,7 +20,7 @@ const MAX_READ: usize = 16 * 1024;
 /// ```
 ///
 /// Both directions run at the same time: a client that first sends everything and only then reads
-/// waits for ever on a server that answers while it reads. The end of the input closes one
+/// waits forever on a server that answers while it reads. The end of the input closes one
 /// direction only (half-close), because the answers to it are still on their way.
 ///
 /// The server's EOF is the end, even if `input` is still open. The thread may then be waiting for
@@ -40,21 +40,22 @@ pub fn converse(
     let shared = Arc::clone(&outcome);
     thread::spawn(move || send_all(input, &sending, &shared));
     let received = receive_all(socket, &mut output);
-    // Lets a thread that waits for room in the send buffer end its write now.
+    // Unblocks a thread that waits for room in the send buffer: its write fails with EPIPE now.
     drop(socket.shutdown(Shutdown::Both));
     received.and(take(&outcome))
 }
 
 /// Copies the input to the server, then closes the sending direction (`shutdown(2)`).
 ///
-/// A failure is left in `outcome`. The kernel tells a reset only once, to the first of the two
-/// directions that asks; if it was this one, the other sees nothing but an end. So `outcome` stays
-/// locked from the write until its error is in place, and whoever looks there does not miss it.
+/// A failure is left in `outcome`. The kernel reports a reset only once, to the first of the two
+/// directions that makes a system call; if it was this one, the other sees nothing but an end. So
+/// `outcome` stays locked from the write until its error is in place, and [`take`] cannot miss it.
 /// While the thread waits for input, it is not locked.
 fn send_all(mut input: impl Read, socket: &Socket, outcome: &Mutex<io::Result<()>>) {
     let mut scratch = vec![0; MAX_READ];
     loop {
         let read = read_some(&mut input, &mut scratch);
+        // Locked before the write, because the caller may see the end that this write causes.
         let mut outcome = lock(outcome);
         *outcome = match read {
             Ok(0) => break,
@@ -68,14 +69,14 @@ fn send_all(mut input: impl Read, socket: &Socket, outcome: &Mutex<io::Result<()
     drop(socket.shutdown(Shutdown::Write));
 }
 
-/// Writes all of `bytes`, which the two socket buffers may delay.
+/// Writes all of `bytes`; blocks while the two socket buffers are full.
 fn send(mut socket: &Socket, bytes: &[u8]) -> io::Result<()> {
     let sent = socket.write_all(bytes);
     sent.map_err(|error| explain("the connection broke", &error))
 }
 
-/// Takes the sender's outcome, and forgives `EPIPE`: the server has ended the conversation while
-/// there was still something to say. That is an end, and no failure.
+/// Takes the sender's outcome and ignores `EPIPE`: the server has ended the conversation before all
+/// of the input was sent. That is an end, and no failure.
 fn take(outcome: &Mutex<io::Result<()>>) -> io::Result<()> {
     match mem::replace(&mut *lock(outcome), Ok(())) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -83,12 +84,12 @@ fn take(outcome: &Mutex<io::Result<()>>) -> io::Result<()> {
     }
 }
 
-/// A thread that panicked with the lock leaves an outcome that is still good to read.
+/// Locks the outcome, also after a panic in the thread that held it: it is one value, always whole.
 fn lock(outcome: &Mutex<io::Result<()>>) -> MutexGuard<'_, io::Result<()>> {
     outcome.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Copies the server's bytes to the output until the server's EOF, and flushes as they come.
+/// Copies the server's bytes to the output until the server's EOF, with a flush after each read.
 fn receive_all(mut socket: &Socket, output: &mut impl Write) -> io::Result<()> {
     let mut scratch = vec![0; MAX_READ];
     loop {
@@ -104,8 +105,8 @@ fn receive_all(mut socket: &Socket, output: &mut impl Write) -> io::Result<()> {
     }
 }
 
-fn explain(what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
+fn explain(failure: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{failure}: {error}"))
 }
 
 #[cfg(test)]
@@ -143,7 +144,8 @@ mod tests {
 
     #[test]
     fn both_directions_flow_at_the_same_time() {
-        // An echo that reads and writes in turn: whoever sends all of this before reading stalls.
+        // An echo that reads and writes in turn: a client that sends all of this before it reads
+        // waits forever.
         let socket = connected(|client| {
             io::copy(&mut &client, &mut &client).unwrap();
         });

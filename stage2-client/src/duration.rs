@@ -1,4 +1,4 @@
-//! Durations on the command line.
+//! Parses time limits on the command line.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A limit of zero could mean "give up at once" or "never give up": better to ask than to guess.
 ///
 /// # Errors
-/// One sentence for the user, which clap puts behind the name of the option.
+/// Fails with one sentence for the user, which clap puts behind the name of the option.
 pub fn parse_time_limit(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
         .map_err(|error| format!("{error} (write it like 5s or 200ms)"))?;

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! # Reading order
-//! 1. `target`: where to connect, as people write it.
+//! 1. `target`: a host and a port, as a user writes them.
 //! 2. `resolve`: from a name to addresses, and which family comes first.
 //! 3. `connect`: blocking with a time limit; and non-blocking in two steps, for stage 4.
 //! 4. `converse`: both directions at once, and the half-close at the end of the input.
@@ -23,7 +23,7 @@
 //! 2. A host with several addresses is reached if any of them answers; each has the full time.
 //! 3. Sending never waits for receiving, nor the other way round.
 //! 4. The end of the input closes one direction; the server's EOF ends the conversation.
-//! 5. A reset is an error, never a clean end. Every error names what was tried.
+//! 5. A reset is an error, never a clean end. A failed connect names every address that was tried.
 //! 6. Memory is bounded: one read for each direction.
 
 mod connect;

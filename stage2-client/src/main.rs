@@ -8,7 +8,7 @@ use clap::Parser;
 use stage1_server::cli;
 use stage2_client::{Prefer, Target, connect, converse, parse_time_limit, resolve};
 
-/// Sends standard input to a server and prints what the server sends.
+/// Sends standard input to a server and prints the server's bytes.
 #[derive(Debug, Parser)]
 #[command(
     version,

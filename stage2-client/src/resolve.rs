@@ -1,4 +1,4 @@
-//! From a target to addresses: looking a name up, and the order in which to try the answers.
+//! Resolves a target to addresses, in the order in which to try them.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -47,8 +47,8 @@ fn not_found(name: &str, reason: &dyn std::fmt::Display) -> io::Error {
 
 /// Puts the preferred family first and changes nothing else in the order.
 ///
-/// The resolver has already sorted by what suits this machine best (RFC 6724), which a sort that
-/// is stable keeps within each family.
+/// The resolver has already sorted the addresses by preference for this machine (RFC 6724); a
+/// stable sort keeps that order within each family.
 ///
 /// ```
 /// use stage2_client::{Prefer, order};

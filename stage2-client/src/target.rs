@@ -1,4 +1,4 @@
-//! Target: where a connection shall go, as people write it.
+//! Target: the host and port of a connection, parsed from the command line.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -45,7 +45,7 @@ pub enum TargetError {
     /// More than one colon, and no brackets to tell address and port apart.
     #[error("the IPv6 address in {0:?} needs brackets: write [ADDRESS]:PORT, for example [::1]:80")]
     MissingBrackets(String),
-    /// What stands in the brackets is not an IPv6 address.
+    /// The text in the brackets is not an IPv6 address.
     #[error("{0:?} is not an IPv6 address")]
     BadAddress(String),
     /// The name has a character that no host name has, or more than 253 of them.
@@ -56,10 +56,10 @@ pub enum TargetError {
 impl FromStr for Target {
     type Err = TargetError;
 
-    /// Takes a target apart; the port comes after the last colon.
+    /// Parses a target; the port comes after the last colon.
     ///
     /// # Errors
-    /// Each [`TargetError`] names the part of the text that is wrong and how to write it.
+    /// Fails with a [`TargetError`] that names the wrong part of the text and how to write it.
     fn from_str(text: &str) -> Result<Self, TargetError> {
         let missing_port = || TargetError::MissingPort(text.to_owned());
         if text.ends_with(']') {
@@ -118,7 +118,7 @@ fn parse_host(text: &str) -> Result<Host, TargetError> {
     }
 }
 
-/// Tells whether `text` has the letters and the length of a host name (RFC 1123 section 2.1).
+/// Returns whether `text` has the letters and the length of a host name (RFC 1123 section 2.1).
 ///
 /// The underscore is not in the standard, but in use.
 fn is_name(text: &str) -> bool {

@@ -1,4 +1,4 @@
-//! One client: what it sent, what it still gets, and which of the two it is ready for.
+//! One client of the event loop: its socket, its unfinished line, its unsent answers.
 //!
 //! A client is generic over its socket, so that tests can put a script in its place. It never
 //! waits and never looks at the poll: it says what it wants, and the server registers it.
@@ -11,13 +11,13 @@ use stage1_server::{LineBuffer, answer_lines, answer_rest};
 use crate::interest::Interest;
 use crate::poll::Event;
 
-/// While this many bytes wait to be sent, a client is not read: 64 KiB.
+/// The unsent bytes at which a client is not read any more: 64 KiB.
 ///
 /// A client that sends and never reads fills this and no more. Then the kernel's buffers fill up,
 /// TCP closes the window, and the client has to wait: backpressure.
 pub const MAX_PENDING: usize = 64 * 1024;
 
-/// How far the conversation with a client is.
+/// The state of the conversation with a client.
 ///
 /// ```text
 ///            its FIN was read              all answers are sent
@@ -36,12 +36,12 @@ pub enum State {
     Closed,
 }
 
-/// What has happened to a client.
+/// An event in the conversation with a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// Its FIN was read.
     EndOfInput,
-    /// Nothing waits to be sent, at the end of a turn.
+    /// The output is empty at the end of a turn.
     AllSent,
     /// Reading or writing failed, or a line was too long.
     Failure,
@@ -70,11 +70,11 @@ pub struct Client<S> {
     socket: S,
     address: SocketAddr,
     state: State,
-    /// What the server was told last by [`Client::change_of_interest`].
+    /// The interest that was returned last by [`Client::change_of_interest`].
     registered: Interest,
-    /// Bytes that are not a whole line yet.
+    /// The bytes of a line without its newline.
     input: LineBuffer,
-    /// Answers that are not sent yet.
+    /// Unsent answers.
     output: Vec<u8>,
 }
 
@@ -103,14 +103,14 @@ impl<S: Read + Write> Client<S> {
         self.address
     }
 
-    /// Tells how far the conversation is.
+    /// Returns the state of the conversation.
     pub fn state(&self) -> State {
         self.state
     }
 
     /// Returns the readiness that would bring this client further, computed from its state.
     ///
-    /// Nobody switches single bits on and off, so nobody can forget to switch one.
+    /// No code switches single bits on and off, so no code can forget to switch one.
     pub fn interest(&self) -> Interest {
         Interest::wanting(self.wants_read(), self.wants_write())
     }
@@ -128,7 +128,7 @@ impl<S: Read + Write> Client<S> {
         Some(wanted)
     }
 
-    /// Tells whether bytes are welcome: the client may still send, and its answers have room.
+    /// Returns whether to read: the client may still send, and its answers have room.
     fn wants_read(&self) -> bool {
         match self.state {
             State::Open => self.output.len() < MAX_PENDING,
@@ -136,7 +136,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// Tells whether something waits to be sent: answers, or the FIN that follows the last one.
+    /// Returns whether to write: answers are unsent, or the FIN that follows the last one.
     fn wants_write(&self) -> bool {
         match self.state {
             State::Open => !self.output.is_empty(),
@@ -145,11 +145,11 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// Takes one turn: at most one read into `scratch` and one write, so that no client holds the
-    /// others up. What is left over is still ready, and epoll reports it again (level-triggered).
+    /// Takes one turn: at most one read into `scratch` and one write, so that no client delays
+    /// the others. The rest stays ready, and epoll reports it again (level-triggered).
     ///
-    /// The event is a hint about what to try; what is true, the system calls tell. The write comes
-    /// at once after the read, because a socket nearly always has room: to ask epoll first would
+    /// The event is a hint; only the system calls tell the truth. The write comes at once after the
+    /// read, because a socket nearly always has room: to ask epoll first would
     /// cost two more system calls for each answer.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl<S: Read + Write> Client<S> {
         } else {
             Ok(())
         };
-        // Even after a failure: the lines before one that is too long have earned their answers.
+        // Sent even after a failure, because the lines before one that is too long were valid.
         let sent = self.send();
         let outcome = received.and(sent);
         if outcome.is_err() {
@@ -195,7 +195,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// Writes once, as much as the socket takes; the rest stays in the output.
+    /// Writes once, as many bytes as the socket takes; the rest stays in the output.
     ///
     /// # Errors
     /// Fails if the connection is broken (`EPIPE`, `ECONNRESET`).
@@ -214,12 +214,12 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// Tells whether a read could bring anything: bytes, the end of the input, or an error.
+/// Returns whether a read could return bytes, the end of the input, or an error.
 fn may_read(event: Event) -> bool {
     event.is_readable() || event.is_read_closed() || event.is_error()
 }
 
-/// Tells whether an error only says that the socket has nothing, or no room, right now.
+/// Returns whether an error only says that the socket has no bytes, or no room, right now.
 fn is_not_yet(error: &io::Error) -> bool {
     let kind = error.kind();
     kind == io::ErrorKind::WouldBlock || kind == io::ErrorKind::Interrupted

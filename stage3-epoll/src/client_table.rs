@@ -6,8 +6,8 @@
 //!                     └──────────────────────────────┴──────────────────────────────┘
 //! ```
 //!
-//! A row is found by its number, without searching. When its client leaves, the row goes to the
-//! next one, just as the kernel gives the number of a closed file descriptor to the next socket.
+//! A row is found by its number, without searching. When its client leaves, the row is given to
+//! the next one, just as the kernel gives the number of a closed file descriptor to the next socket.
 //! An event that was fetched before may still carry the number of the old client: the generation,
 //! which counts the clients of a row, tells the two apart.
 
@@ -49,12 +49,12 @@ impl<T> ClientTable<T> {
         }
     }
 
-    /// Tells how many clients there are.
+    /// Returns the number of clients.
     pub fn len(&self) -> usize {
         self.rows.len() - self.free.len()
     }
 
-    /// Tells whether there is no client.
+    /// Returns whether the table has no client.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -76,7 +76,7 @@ impl<T> ClientTable<T> {
         }
     }
 
-    /// Takes a client out and frees its row; from now on its token finds nobody.
+    /// Takes a client out and frees its row; from now on its token finds no client.
     pub fn remove(&mut self, token: Token) -> Option<T> {
         self.get_mut(token)?;
         let number = row_of(token);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_others_find_nobody() {
+    fn tokens_of_others_find_no_client() {
         let mut clients = ClientTable::new();
         clients.insert('a');
         for number in [1, 1 << 32, u64::MAX, u64::MAX - 1] {

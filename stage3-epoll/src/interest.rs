@@ -1,8 +1,8 @@
-//! Interest: what a file descriptor is registered for.
+//! Interest: the readiness that a file descriptor is registered for.
 
 use nix::sys::epoll::EpollFlags;
 
-/// The readiness that `epoll_wait(2)` shall report for one file descriptor.
+/// The readiness that `epoll_wait(2)` reports for one file descriptor.
 ///
 /// The kernel always adds `EPOLLERR` and `EPOLLHUP`, even to [`Interest::NONE`].
 ///
@@ -20,12 +20,13 @@ impl Interest {
     pub const NONE: Self = Self(EpollFlags::empty());
     /// `EPOLLIN`, and `EPOLLRDHUP` so that the peer's FIN shows at once.
     pub const READABLE: Self = Self(EpollFlags::EPOLLIN.union(EpollFlags::EPOLLRDHUP));
-    /// `EPOLLOUT`: the send buffer has room. It nearly always has, so ask only while bytes wait.
+    /// `EPOLLOUT`: the send buffer has room. It nearly always has, so ask only while
+    /// bytes are unsent.
     pub const WRITABLE: Self = Self(EpollFlags::EPOLLOUT);
     /// Both directions.
     pub const BOTH: Self = Self(Self::READABLE.0.union(Self::WRITABLE.0));
 
-    /// Returns the interest of someone who wants to read, to write, both or neither.
+    /// Returns the interest in reading, in writing, in both or in neither.
     pub fn wanting(read: bool, write: bool) -> Self {
         match (read, write) {
             (false, false) => Self::NONE,
@@ -43,8 +44,8 @@ impl Interest {
 
     /// Returns the same interest and `EPOLLPRI`, which announces urgent data (`tcp(7)`).
     ///
-    /// A read stops in front of urgent data, so it may bring less than there is. Who takes a short
-    /// read for "nothing left" has to know.
+    /// A read stops in front of urgent data, so it may return fewer bytes than there are: do
+    /// not take a short read for "nothing left".
     #[must_use]
     pub fn urgent(self) -> Self {
         Self(self.0 | EpollFlags::EPOLLPRI)
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_wish_has_its_interest() {
+    fn every_pair_of_wishes_has_its_interest() {
         let table = [
             (false, false, Interest::NONE),
             (true, false, Interest::READABLE),

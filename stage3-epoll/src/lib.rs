@@ -13,8 +13,8 @@
 //! ```
 //!
 //! # Reading order
-//! 1. `token`, `interest`, `poll`: what epoll is, in the nouns that the rest of the course uses.
-//! 2. `client`: one client: its states, what it wants, and its turn.
+//! 1. `token`, `interest`, `poll`: epoll, in the nouns that the rest of the course uses.
+//! 2. `client`: one client: its states, its interest, and its turn.
 //! 3. `client_table`: rows that are used again, and tokens that are not.
 //! 4. `server`: the loop; `listener`: accepting, and its pause when file descriptors run out.
 //! 5. `waker` and `signals`: how other threads reach the loop.
@@ -24,8 +24,8 @@
 //! 2. An event is a hint. Only the system call tells what is true, and "not yet" is no error.
 //! 3. Interest is computed from state and compared with what is registered, never toggled.
 //! 4. A turn is bounded: one read and one write for each client, 64 clients accepted.
-//! 5. Memory is bounded for each client: one line in; out, 64 KiB and what one read completes. A
-//!    client that does not read is not read any more.
+//! 5. Memory is bounded for each client: one line in the input; in the output, 64 KiB and the
+//!    answers to one read. A client that does not read is not read any more.
 //! 6. The client's FIN closes one direction; the other is closed after the last answer.
 //! 7. Dropping a client closes its socket. No token ever means two clients.
 //! 8. A client's failure ends that client. Only a broken poll or listener ends the server.

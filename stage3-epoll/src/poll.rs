@@ -63,13 +63,14 @@ impl Poll {
 
     /// Waits until a file descriptor is ready or `timeout` is over, and fills `events`.
     ///
-    /// `None` waits for ever. A timeout is rounded up to whole milliseconds: rounded down, the last
+    /// `None` waits forever. A timeout is rounded up to whole milliseconds: rounded down, the last
     /// part of a millisecond would become a loop that does not wait at all. A signal ends the wait
     /// early (`EINTR`): that is not an error, there are just no events.
     ///
     /// # Errors
     /// Fails only when the poll itself is broken (`epoll_wait(2)`).
     pub fn poll(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        // First, so that no event of the last batch is left if a signal ends this wait.
         events.clear();
         match self.epoll.wait(&mut events.slots, in_millis(timeout)) {
             Ok(count) => events.count = count,
@@ -80,7 +81,8 @@ impl Poll {
     }
 }
 
-/// Rounds up, and shortens a wait of more than 24 days to what `epoll_wait(2)` can say.
+/// Rounds up to milliseconds, and shortens a wait of more than 24 days to the longest one that
+/// `epoll_wait(2)` takes.
 fn in_millis(timeout: Option<Duration>) -> EpollTimeout {
     let Some(timeout) = timeout else {
         return EpollTimeout::NONE;
@@ -99,10 +101,10 @@ pub struct Events {
 impl Events {
     /// Creates room for at most `capacity` events in one batch.
     ///
-    /// What finds no room stays ready in the kernel and comes with the next batch.
+    /// Further events stay in the kernel and come with the next batch.
     ///
     /// # Panics
-    /// Panics if `capacity` is 0, because such a batch could never bring anything.
+    /// Panics if `capacity` is 0, because such a batch could never hold an event.
     pub fn with_capacity(capacity: usize) -> Self {
         assert!(capacity > 0, "a batch needs room for one event");
         Self {
@@ -111,7 +113,7 @@ impl Events {
         }
     }
 
-    /// Goes through the batch in the kernel's order.
+    /// Returns the events of the batch in the kernel's order.
     pub fn iter(&self) -> impl Iterator<Item = Event> {
         self.slots.iter().take(self.count).map(|slot| Event {
             token: Token(slot.data()),
@@ -119,7 +121,7 @@ impl Events {
         })
     }
 
-    /// Tells whether the batch is empty.
+    /// Returns whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -141,7 +143,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Builds an event by hand, for tests of loops that need a batch the kernel rarely gives.
+    /// Creates an event by hand, for tests of loops that need a batch the kernel rarely gives.
     pub fn new(token: Token, readiness: Readiness) -> Self {
         Self { token, readiness }
     }
@@ -151,36 +153,36 @@ impl Event {
         self.token
     }
 
-    /// Tells whether there is something to read: bytes, a client to accept, or an end (`EPOLLIN`).
+    /// Returns whether there is something to read: bytes, a client to accept, or an end (`EPOLLIN`).
     pub fn is_readable(self) -> bool {
         self.readiness.contains(Readiness::EPOLLIN)
     }
 
-    /// Tells whether there is room to write (`EPOLLOUT`).
+    /// Returns whether there is room to write (`EPOLLOUT`).
     pub fn is_writable(self) -> bool {
         self.readiness.contains(Readiness::EPOLLOUT)
     }
 
-    /// Tells whether the peer has sent its FIN; bytes may still wait to be read
+    /// Returns whether the peer has sent its FIN; there may still be bytes to read
     /// (`EPOLLRDHUP`, `EPOLLHUP`).
     pub fn is_read_closed(self) -> bool {
         let closed = Readiness::EPOLLRDHUP | Readiness::EPOLLHUP;
         self.readiness.intersects(closed)
     }
 
-    /// Tells whether writing can only fail from now on; bytes may still wait to be read
+    /// Returns whether writing can only fail from now on; there may still be bytes to read
     /// (`EPOLLHUP`, `EPOLLERR`).
     pub fn is_write_closed(self) -> bool {
         let closed = Readiness::EPOLLHUP | Readiness::EPOLLERR;
         self.readiness.intersects(closed)
     }
 
-    /// Tells whether urgent data is under way (`EPOLLPRI`).
+    /// Returns whether urgent data has been announced (`EPOLLPRI`).
     pub fn is_urgent(self) -> bool {
         self.readiness.contains(Readiness::EPOLLPRI)
     }
 
-    /// Tells whether an error waits to be collected by the next system call (`EPOLLERR`).
+    /// Returns whether an error is pending: the next system call fails with it (`EPOLLERR`).
     pub fn is_error(self) -> bool {
         self.readiness.contains(Readiness::EPOLLERR)
     }

@@ -41,7 +41,7 @@ pub struct Server {
     scratch: Vec<u8>,
 }
 
-/// What follows a turn of the loop.
+/// The loop's next step after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Wait,

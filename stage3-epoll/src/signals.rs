@@ -9,11 +9,11 @@ use crate::waker::Waker;
 
 /// Wakes `waker` on each SIGINT and SIGTERM, from a thread of its own.
 ///
-/// The thread could not end the loop by itself: it does not know what the loop is doing. So the
-/// loop learns of a signal as of everything else, by an event.
+/// The thread could not end the loop itself, because the loop may be in the middle of a turn. So a
+/// signal reaches the loop as everything else does: by an event.
 ///
 /// # Errors
-/// As [`cli::on_signals`].
+/// Fails as [`cli::on_signals`] does.
 pub fn wake_on_signals(waker: Arc<Waker>) -> io::Result<()> {
     cli::on_signals(move |signal, _| {
         tracing::info!("stopping on signal {signal}");

@@ -2,6 +2,6 @@
 
 /// The 64 bits that `epoll_ctl(2)` stores for a file descriptor and `epoll_wait(2)` gives back.
 ///
-/// The kernel never looks at them: whoever registers decides what they mean.
+/// The kernel never looks at them: their meaning is up to the code that registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(pub u64);

@@ -13,7 +13,7 @@ use crate::token::Token;
 ///
 /// An eventfd is one number in the kernel. Writing adds to it, and while it is not 0 the file
 /// descriptor is readable. Wake-ups that come close together therefore become one event: a waker
-/// says "look", and what to look at must wait in a queue or a flag of its own.
+/// says "look", and the message itself must be in a queue or a flag of its own.
 ///
 /// ```
 /// use stage3_epoll::{Events, Poll, Token, Waker};
@@ -48,7 +48,7 @@ impl Waker {
     ///
     /// # Errors
     /// Fails only when the file descriptor is broken. `EAGAIN` means that the number cannot grow
-    /// any further, so the poll has a wake-up waiting already: that is success.
+    /// any further, so a wake-up is pending already: that is success.
     pub fn wake(&self) -> io::Result<()> {
         match self.number.write(1) {
             Ok(_) | Err(Errno::EAGAIN) => Ok(()),
@@ -58,7 +58,7 @@ impl Waker {
 
     /// Sets the number back to 0; without this, a level-triggered poll reports it again at once.
     ///
-    /// Reset first and look at the queue afterwards: in the other order, a wake-up that comes in
+    /// Reset first and check the queue afterwards: in the other order, a wake-up that comes in
     /// between would be lost.
     ///
     /// # Errors

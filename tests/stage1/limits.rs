@@ -1,4 +1,4 @@
-//! Exercise 1.5: many visits, big conversations, few descriptors, a client that does not read.
+//! Exercise 1.5: many connections, big conversations, few descriptors, a client that does not read.
 
 use crate::support::{ANY_PORT, HALF_A_SECOND, program, server};
 use harness::{Client, PATIENCE, Program, Test, eventually, lines, proc};
@@ -21,7 +21,7 @@ fn e15_a_hundred_visits_leave_nothing_behind() {
 
 #[test]
 fn e15_a_crowd_is_served_in_turn() {
-    let _test = Test::begin("The backlog holds who waits; nobody may be lost.");
+    let _test = Test::begin("The accept queue holds the clients that wait; none may be lost.");
     lines::a_crowd(server().addr(), 200);
 }
 
@@ -66,7 +66,7 @@ fn e15_a_client_that_does_not_read_costs_no_cpu_and_no_memory() {
     client.expect_eof();
 }
 
-/// Returns the number that the next descriptor of a program gets; whoever started it may have left it high ones.
+/// Returns the number that the next descriptor of a program gets; it may have inherited higher ones.
 fn first_free(pid: u32) -> usize {
     let is_open = |number: &usize| {
         let link = format!("/proc/{pid}/fd/{number}");

@@ -11,7 +11,7 @@ fn reversed(line: &[u8]) -> Vec<u8> {
 
 #[test]
 fn e12_a_line_is_reversed_and_its_newline_stays() {
-    let _test = Test::begin("Reverse what stands before the newline; the newline keeps its place.");
+    let _test = Test::begin("Reverse the bytes before the newline; the newline keeps its place.");
     expect_reversed(b"stressed\n", b"desserts\n");
     expect_reversed(b"no newline", b"enilwen on");
     expect_reversed(b"\n", b"\n");
@@ -99,7 +99,8 @@ fn e13_one_piece_may_bring_many_lines() {
 
 #[test]
 fn e13_the_rest_is_the_last_line() {
-    let _test = Test::begin("At the end of the input, what is left is a line without newline.");
+    let _test =
+        Test::begin("At the end of the input, the remaining bytes are a line without newline.");
     let mut buffer = LineBuffer::new();
     buffer.extend(b"one\nrest");
     expect_lines("before the end", &[b"one\n"], &take_lines(&mut buffer));

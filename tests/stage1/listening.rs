@@ -1,4 +1,4 @@
-//! Exercise 1.1: a listening socket, and what the command line says when there can be none.
+//! Exercise 1.1: a listening socket, and the command line's error when there can be none.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ fn e11_the_socket_listens_on_a_real_port() {
     }
 }
 
-/// Listens, ends a connection, and tells whether the same port can be listened on again.
+/// Listens, ends a connection, and returns whether the same port can be listened on again.
 fn a_port_can_be_used_again() -> bool {
     let socket = listen_on("127.0.0.1:0").expect("a free port");
     let address = local_addr(&socket).expect("an internet address");
     let client = Client::connect(address);
     let accepted = socket.accept().expect("a client");
-    // Whoever closes first keeps the port in TIME_WAIT, for a minute.
+    // The side that closes first keeps the port in TIME_WAIT, for a minute.
     drop((accepted, socket));
     client.expect_eof();
     client.close();
@@ -47,8 +47,8 @@ fn a_port_can_be_used_again() -> bool {
 #[test]
 fn e11_a_port_can_be_used_again_at_once() {
     let _test =
-        Test::begin("Connections of the last run rest in TIME_WAIT: set SO_REUSEADDR before bind.");
-    // Three tries: meanwhile the kernel may have given the free port to somebody else.
+        Test::begin("Connections of the last run are in TIME_WAIT: set SO_REUSEADDR before bind.");
+    // Three tries: meanwhile the kernel may have given the free port to another program.
     let again = (0..3).any(|_| a_port_can_be_used_again());
     harness::ensure(
         again,
@@ -62,8 +62,8 @@ fn e11_a_crowd_fits_into_the_backlog() {
         Test::begin("Pass the backlog of the options to listen(2): a small one keeps clients out.");
     let socket = listen_on("127.0.0.1:0").unwrap();
     let address = local_addr(&socket).unwrap();
-    let crowd: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
-    assert_eq!(crowd.len(), 200);
+    let clients: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
+    assert_eq!(clients.len(), 200);
 }
 
 #[test]
@@ -73,14 +73,22 @@ fn e11_a_port_in_use_is_one_clear_sentence() {
     let taken = listen_on("127.0.0.1:0").unwrap();
     let address = local_addr(&taken).unwrap().to_string();
     let program = Program::new(program());
-    command_line::cannot_start(&program, &["--listen", &address], &[&address]);
+    command_line::cannot_start(
+        &program,
+        &["--listen", &address],
+        &[&address, "address already in use"],
+    );
 }
 
 #[test]
 fn e11_a_foreign_address_is_one_clear_sentence() {
     let _test = Test::begin("bind(2) fails with EADDRNOTAVAIL: say which address it was.");
     let program = Program::new(program());
-    command_line::cannot_start(&program, &["--listen", FOREIGN], &[FOREIGN]);
+    command_line::cannot_start(
+        &program,
+        &["--listen", FOREIGN],
+        &[FOREIGN, "address not available"],
+    );
 }
 
 #[test]

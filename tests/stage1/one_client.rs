@@ -9,7 +9,7 @@ use stage1_server::serve_client;
 fn one_client_service() -> Scripted {
     Scripted::start("serve_client", |peer: Peer| {
         let mut stream: &TcpStream = peer.stream();
-        // How a client ended is its own affair; what it received is judged at its end of the line.
+        // The result is ignored, because the client's end of the connection is judged.
         let _ = serve_client(&mut stream);
     })
 }
@@ -42,7 +42,7 @@ fn e14_awkward_bytes() {
 #[test]
 fn e14_a_last_line_without_newline() {
     let _test = Test::begin(
-        "A read of 0 is the end of the input; what is left in the buffer deserves an answer.",
+        "A read of 0 is the end of the input; answer the bytes that are left in the buffer, too.",
     );
     lines::a_last_line_without_newline(one_client_service().addr());
     lines::an_empty_conversation(one_client_service().addr());

@@ -27,7 +27,8 @@ fn e15_ipv6_is_an_address_like_any_other() {
 
 #[test]
 fn e15_a_signal_ends_the_program_with_0() {
-    let _test = Test::begin("SIGTERM and SIGINT are a wish, not an accident: end with 0.");
+    let _test =
+        Test::begin("SIGTERM and SIGINT ask the program to stop; that is no failure: end with 0.");
     assert_eq!(server().terminate().code(), Some(0));
     assert_eq!(server().interrupt().code(), Some(0));
     let busy = server();
@@ -48,7 +49,7 @@ fn e15_one_client_after_the_other() {
 
 #[test]
 fn e15_who_waits_is_served_when_the_first_has_left() {
-    let _test = Test::begin("A waiting client is in the backlog: the next accept brings it.");
+    let _test = Test::begin("A waiting client is in the accept queue: the next accept returns it.");
     let server = server();
     let mut rng = Rng::for_test();
     let first = Client::connect(server.addr());
@@ -89,7 +90,7 @@ fn e15_answers_that_nobody_takes_do_not_end_the_program() {
 
 #[test]
 fn e15_a_pause_is_not_an_end() {
-    let _test = Test::begin("Keep reading: a client may think in the middle of a line.");
+    let _test = Test::begin("Keep reading: a client may pause in the middle of a line.");
     let server = server();
     lines::a_pause_within_a_line(server.addr());
     proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);

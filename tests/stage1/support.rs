@@ -1,4 +1,4 @@
-//! What the tests of stage 1 share: the program under test.
+//! Shared by the tests of stage 1: the program under test.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use harness::{
 use socket2::Socket;
 use stage2_client::{Prefer, finish_connect, order, start_connect};
 
-/// A refusing IPv6 address; on a machine without IPv6 one that cannot be reached, which must be passed over, too.
+/// A refusing IPv6 address; on a machine without IPv6 one that cannot be reached, which must be skipped, too.
 fn broken_ipv6() -> (Option<ClosedPort>, SocketAddr) {
     let port = ClosedPort::try_at(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 0))).ok();
     let address = port.as_ref().map_or(
@@ -79,7 +79,7 @@ fn e23_ipv6_is_preferred_and_ipv4_on_request() {
 #[test]
 fn e23_the_error_names_every_address() {
     let _test =
-        Test::begin("Whoever reads the error wants to know what was tried, and why each failed.");
+        Test::begin("The user needs to know which addresses were tried, and why each one failed.");
     let (refused, hole) = (ClosedPort::start(), BlackHole::start());
     let (_port, broken) = broken_ipv6();
     let all = [broken, hole.addr(), refused.addr()];
@@ -114,7 +114,9 @@ fn e23_a_refusal_is_one_clear_sentence() {
     let refused = ClosedPort::start();
     let address = refused.addr().to_string();
     let finished = Program::new(program()).arg(&address).run();
-    finished.expect_code(1).expect_one_sentence(&[&address]);
+    finished
+        .expect_code(1)
+        .expect_one_sentence(&[&address, "connection refused"]);
     assert_eq!(finished.stdout, b"");
 }
 
@@ -128,7 +130,9 @@ fn e23_a_black_hole_ends_with_the_time_limit() {
     let finished = Program::new(program())
         .args(["--connect-timeout", "200ms", &address])
         .run();
-    finished.expect_code(1).expect_one_sentence(&[&address]);
+    finished
+        .expect_code(1)
+        .expect_one_sentence(&[&address, "timed out"]);
 }
 
 /// Waits until the kernel has decided about a connection that was started.
@@ -143,7 +147,7 @@ fn wait_until_decided(socket: &Socket, to: SocketAddr) {
     });
 }
 
-/// Reads the flags of a descriptor from `proc_pid_fdinfo(5)`, where they stand in octal.
+/// Reads the flags of a descriptor from `proc_pid_fdinfo(5)`, which writes them in octal.
 fn is_close_on_exec(socket: &Socket) -> bool {
     const O_CLOEXEC: u32 = 0o2_000_000;
     let path = format!("/proc/self/fdinfo/{}", socket.as_raw_fd());
@@ -157,7 +161,7 @@ fn is_close_on_exec(socket: &Socket) -> bool {
 #[test]
 fn e24_a_started_connection_finishes() {
     let _test =
-        Test::begin("Make the socket non-blocking, connect, and take EINPROGRESS for a yes.");
+        Test::begin("Make the socket non-blocking, connect, and treat EINPROGRESS as success.");
     let works = Scripted::start("server", |peer| peer.send(b"hello"));
     let socket = start_connect(works.addr()).unwrap();
     assert!(socket.nonblocking().unwrap());
@@ -185,7 +189,7 @@ fn e24_a_refusal_is_found_in_so_error() {
 #[test]
 fn e24_what_cannot_be_reached_is_told_at_once() {
     let _test = Test::begin(
-        "EINPROGRESS alone means \"under way\": with any other error there is nothing to wait for.",
+        "Only EINPROGRESS means \"in progress\": with any other error there is nothing to wait for.",
     );
     // TCP has two ends, so connect(2) refuses addresses that mean many machines.
     for address in ["255.255.255.255:9", "224.0.0.1:9"] {
@@ -205,5 +209,8 @@ fn e24_a_black_hole_does_not_hold_the_caller() {
     let hole = BlackHole::start();
     let address = hole.addr();
     let socket = in_time("start_connect", move || start_connect(address));
-    assert!(socket.unwrap().peer_addr().is_err(), "nobody answered yet");
+    assert!(
+        socket.unwrap().peer_addr().is_err(),
+        "there is no answer yet"
+    );
 }

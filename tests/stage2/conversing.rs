@@ -51,7 +51,7 @@ fn e25_the_end_of_the_input_closes_one_direction_only() {
 
 #[test]
 fn e25_a_conversation_in_turns() {
-    let _test = Test::begin("Send what was read at once, and flush what came at once.");
+    let _test = Test::begin("Send every read at once, and flush every receive at once.");
     let server = Scripted::start("server", |peer: Peer| {
         for (question, answer) in [(&b"one\n"[..], &b"eno\n"[..]), (b"two\n", b"owt\n")] {
             peer.expect(question);
@@ -100,7 +100,7 @@ fn e25_bytes_are_not_text() {
 #[test]
 fn e25_both_directions_flow_at_the_same_time() {
     let _test = Test::begin(
-        "Who sends everything before reading waits for ever on a server that answers meanwhile.",
+        "A client that sends everything before it reads waits forever on a server that answers meanwhile.",
     );
     let echo = Scripted::echo();
     let client = client(echo.addr());
@@ -135,7 +135,7 @@ fn e25_the_end_of_the_server_is_the_end() {
     client.finish().expect_code(0);
 }
 
-/// Waits until what the program `pid` sends stands still, because nobody reads it, and not for want of a processor.
+/// Waits until the program `pid` sends no more, because its bytes are not read, and not for want of a processor.
 fn wait_until_sender_waits(peer: &Peer, pid: u32) {
     let (mut before, mut quiet) = (0, Deadline::exactly(HALF_A_SECOND));
     eventually("the client waits for room to send", PATIENCE, || {
@@ -151,7 +151,7 @@ fn wait_until_sender_waits(peer: &Peer, pid: u32) {
 #[test]
 fn e25_the_end_of_the_server_frees_a_send_that_waits() {
     let _test = Test::begin(
-        "Who has ended does not read any more: shutdown(SHUT_RDWR) ends a write that waits for room, and its EPIPE is no failure.",
+        "A server that has ended reads no more: shutdown(SHUT_RDWR) ends a write that waits for room, and its EPIPE is no failure.",
     );
     let (hand_over, peers) = mpsc::channel();
     let options = Scripted::options("server").receive_buffer(16 * 1024);

@@ -1,4 +1,4 @@
-//! What the tests of stage 2 share: the program under test, a connection of the library, addresses.
+//! Shared by the tests of stage 2: the program under test, a connection of the library, addresses.
 
 use std::io;
 use std::net::SocketAddr;

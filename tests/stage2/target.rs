@@ -1,4 +1,4 @@
-//! Exercise 2.1: a target is a host and a port; what the command line takes and refuses.
+//! Exercise 2.1: a target is a host and a port; which ones the command line takes and refuses.
 
 use std::net::IpAddr;
 
@@ -54,7 +54,7 @@ fn e21_a_target_prints_as_it_is_written() {
 
 #[test]
 fn e21_what_is_no_target_is_refused() {
-    let _test = Test::begin("Say what is missing: the port, the host, the brackets.");
+    let _test = Test::begin("Name the missing part: the port, the host, the brackets.");
     let wrong = [
         "",
         "localhost",

@@ -84,7 +84,7 @@ fn e33_an_idle_client_wants_to_read_only() {
     );
 }
 
-/// Sends lines to a client that nobody reads from, until it wants no more.
+/// Sends lines to a client and reads none of its answers, until it wants no more.
 fn fill(client: &mut Client<UnixStream>, theirs: &mut UnixStream) -> Vec<u8> {
     let line = Rng::for_test().line(1000);
     let mut sent = Vec::new();
@@ -97,7 +97,7 @@ fn fill(client: &mut Client<UnixStream>, theirs: &mut UnixStream) -> Vec<u8> {
             return sent;
         }
     }
-    harness::fail("the client takes more and more although nobody reads its answers")
+    harness::fail("the client reads more and more although its answers are not read")
 }
 
 #[test]
@@ -154,7 +154,8 @@ fn e33_a_last_line_without_newline_is_answered() {
 
 #[test]
 fn e33_a_turn_is_bounded() {
-    let _test = Test::begin("One read in a turn: who sends much must not hold the others up.");
+    let _test =
+        Test::begin("One read in a turn: a client that sends much must not delay the others.");
     let (mut client, mut theirs) = client();
     let line = b"0123456789abcde\n".repeat(8 * 1024);
     let sent = theirs.write(&line).unwrap();

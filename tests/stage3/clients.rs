@@ -6,7 +6,7 @@ use stage3_epoll::{ClientTable, Token};
 #[test]
 fn e34_a_token_finds_its_client() {
     let _test = Test::begin(
-        "The row number is in the token: no searching. A token that is given twice removes nobody twice.",
+        "The row number is in the token: no searching. Removing a token twice removes one client.",
     );
     let mut clients = ClientTable::new();
     assert!(clients.is_empty());
@@ -48,8 +48,9 @@ fn e34_an_old_token_never_finds_a_new_client() {
 
 #[test]
 fn e34_rows_are_used_again() {
-    let _test =
-        Test::begin("A free list: the table is as long as the largest crowd, not as the day.");
+    let _test = Test::begin(
+        "A free list: the table is as long as the most clients at one time, not as all clients of the day.",
+    );
     let mut clients = ClientTable::new();
     let mut rows = std::collections::HashSet::new();
     for number in 0..10_000 {

@@ -27,7 +27,7 @@ fn e35_a_pause_is_not_an_end() {
 #[test]
 fn e35_a_burst_is_answered_to_its_end() {
     let _test =
-        Test::begin("Edge-triggered and not drained? What was not read is not reported again.");
+        Test::begin("Edge-triggered and not drained? The unread bytes are not reported again.");
     let server = server();
     lines::a_burst(server.addr());
     lines::a_mebibyte_before_the_end(server.addr());
@@ -79,7 +79,7 @@ fn e35_a_stalled_client_costs_nothing_and_holds_nobody() {
 #[test]
 fn e35_a_client_that_waits_for_its_last_answers_costs_no_cpu() {
     let _test = Test::begin(
-        "After a read of 0 stop asking for readable: the end of the input stays readable for ever.",
+        "After a read of 0 stop asking for readable: the end of the input stays readable forever.",
     );
     let server = server();
     let line = Rng::for_test().line(32 * 1024);
@@ -89,9 +89,11 @@ fn e35_a_client_that_waits_for_its_last_answers_costs_no_cpu() {
         .to(server.addr());
     let input = line.repeat(200);
     let sending = client.send_in_background(input.clone());
-    harness::eventually("everything is sent, or nobody takes more", PATIENCE, || {
-        sending.is_done() || proc::state(server.pid()) == 'S'
-    });
+    harness::eventually(
+        "everything is sent, or the server takes no more",
+        PATIENCE,
+        || sending.is_done() || proc::state(server.pid()) == 'S',
+    );
     lines::served(server.addr());
     proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
     client.expect(&lines::reversed(&input));

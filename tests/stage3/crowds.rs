@@ -6,14 +6,14 @@ use harness::{Client as Dialler, Program, Rng, Test, lines, proc};
 #[test]
 fn e35_many_clients_at_once() {
     let _test = Test::begin(
-        "200 clients knock at once: accept until EAGAIN, or let epoll report the rest again.",
+        "200 clients connect at once: accept until EAGAIN, or let epoll report the rest again.",
     );
     let server = server();
     lines::a_crowd(server.addr(), 200);
     let mut rng = Rng::for_test();
-    let crowd: Vec<_> = (0..100).map(|_| Dialler::connect(server.addr())).collect();
+    let clients: Vec<_> = (0..100).map(|_| Dialler::connect(server.addr())).collect();
     for _ in 0..3 {
-        for client in &crowd {
+        for client in &clients {
             lines::one_line(client, &mut rng);
         }
     }
@@ -22,19 +22,19 @@ fn e35_many_clients_at_once() {
 
 #[test]
 fn e35_a_crowd_that_came_in_one_moment() {
-    let _test = Test::begin("One event of the listener may stand for 200 clients.");
+    let _test = Test::begin("One event of the listener may mean 200 clients.");
     let server = server();
     server.stop();
     let mut rng = Rng::for_test();
-    let crowd: Vec<_> = (0..200)
+    let clients: Vec<_> = (0..200)
         .map(|_| (Dialler::connect(server.addr()), rng.line(32)))
         .collect();
-    for (client, line) in &crowd {
+    for (client, line) in &clients {
         client.send(line);
     }
     server.cont();
-    // All stay connected: who is not accepted at once gets no second knock.
-    for (client, line) in &crowd {
+    // All stay connected, so no further client causes another event for those that were left.
+    for (client, line) in &clients {
         client.expect(&lines::reversed(line));
     }
 }
@@ -103,7 +103,7 @@ fn e35_an_event_reaches_nobody_but_its_client() {
 #[test]
 fn e35_more_clients_than_descriptors_wait_their_turn() {
     let _test = Test::begin(
-        "EMFILE: leave the others in the backlog, pause, and accept again when somebody leaves.",
+        "EMFILE: leave the others in the accept queue, pause, and accept again when a client leaves.",
     );
     let server = Program::new(program())
         .args(ANY_PORT)
@@ -124,12 +124,12 @@ fn e35_full_does_not_spin_and_recovers() {
         .open_files(32)
         .serve();
     let mut rng = Rng::for_test();
-    let mut crowd: Vec<_> = (0..60)
+    let mut clients: Vec<_> = (0..60)
         .map(|_| (Dialler::connect(server.addr()), rng.line(32)))
         .collect();
-    crowd.iter().for_each(|(client, line)| client.send(line));
-    let waiting = crowd.split_off(16);
-    for (client, line) in &crowd {
+    clients.iter().for_each(|(client, line)| client.send(line));
+    let waiting = clients.split_off(16);
+    for (client, line) in &clients {
         client.expect(&lines::reversed(line));
     }
     let told = server.stderr().lines().count();
@@ -139,9 +139,9 @@ fn e35_full_does_not_spin_and_recovers() {
         told < 20,
         format!("{told} lines on stderr in half a second: a pause is one try and one warning."),
     );
-    lines::one_line(&crowd[0].0, &mut rng);
-    // Whoever was served leaves, and so the next come in.
-    drop(crowd);
+    lines::one_line(&clients[0].0, &mut rng);
+    // The served clients leave, so that the next ones are accepted.
+    drop(clients);
     for (client, line) in waiting {
         client.expect(&lines::reversed(&line));
     }
@@ -154,12 +154,12 @@ fn e35_two_hundred_clients_die_at_once() {
     let server = server();
     lines::served(server.addr());
     let before = proc::fd_count(server.pid());
-    let crowd: Vec<_> = (0..200).map(|_| Dialler::connect(server.addr())).collect();
-    crowd
+    let clients: Vec<_> = (0..200).map(|_| Dialler::connect(server.addr())).collect();
+    clients
         .iter()
         .for_each(|client| lines::one_line(client, &mut Rng::for_test()));
     server.stop();
-    for client in crowd {
+    for client in clients {
         client.reset();
     }
     server.cont();

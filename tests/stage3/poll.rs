@@ -21,12 +21,12 @@ fn e31_bytes_make_a_socket_readable() {
     let (ours, mut theirs) = pair();
     let token = Token(u64::MAX - 7);
     let poll = registered(&ours, token, Interest::READABLE);
-    assert!(events_now(&poll).is_empty(), "nothing has come yet");
+    assert!(events_now(&poll).is_empty(), "there is nothing to read yet");
     theirs.write_all(b"x").unwrap();
     let event = one_event(&poll);
     assert_eq!(event.token(), token, "all 64 bits of the token come back");
     assert!(event.is_readable() && !event.is_read_closed() && !event.is_error());
-    assert!(!event.is_writable(), "nobody asked for it");
+    assert!(!event.is_writable(), "EPOLLOUT was not registered");
     assert!(
         one_event(&poll).is_readable(),
         "level-triggered: as long as bytes wait, it says so"
@@ -35,7 +35,7 @@ fn e31_bytes_make_a_socket_readable() {
 
 #[test]
 fn e31_edges_are_reported_once() {
-    let _test = Test::begin("Interest::edge adds EPOLLET and keeps what was there.");
+    let _test = Test::begin("Interest::edge adds EPOLLET and keeps the other bits.");
     let (ours, mut theirs) = pair();
     let poll = registered(&ours, Token(1), Interest::READABLE.edge());
     theirs.write_all(b"x").unwrap();

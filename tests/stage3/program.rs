@@ -46,8 +46,11 @@ fn e35_what_cannot_be_listened_on_is_one_clear_sentence() {
     let _test = Test::begin("main prints the error of listen once and ends with 1.");
     let taken = server();
     let program = Program::new(program());
-    for address in [taken.addr_text().as_str(), FOREIGN] {
-        command_line::cannot_start(&program, &["--listen", address], &[address]);
+    for (address, reason) in [
+        (taken.addr_text().as_str(), "address already in use"),
+        (FOREIGN, "address not available"),
+    ] {
+        command_line::cannot_start(&program, &["--listen", address], &[address, reason]);
     }
     command_line::a_port_of_the_system(&program);
 }

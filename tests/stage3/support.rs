@@ -1,4 +1,4 @@
-//! What the tests of stage 3 share: the program under test, a pair of sockets, the events of a poll.
+//! Shared by the tests of stage 3: the program under test, a pair of sockets, the events of a poll.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;

@@ -14,7 +14,7 @@ fn e32_another_thread_wakes_the_poll() {
     );
     let poll = Poll::new().unwrap();
     let waker = Arc::new(Waker::new(&poll, Token(77)).unwrap());
-    assert!(events_now(&poll).is_empty(), "nobody has called yet");
+    assert!(events_now(&poll).is_empty(), "wake was not called yet");
     let other = Arc::clone(&waker);
     let thread = thread::spawn(move || other.wake());
     assert_eq!(one_event(&poll).token(), Token(77));

@@ -63,8 +63,9 @@ fn e53_an_address_that_cannot_be_had_is_one_clear_sentence() {
     let mux = Mux::start(Site::echo().addr(), &[]);
     let taken = mux.addr_text();
     let finished = command_line::cannot_start(&queue(), &["--listen", &taken], &[]);
-    let sentence =
-        format!("stage5-mux: cannot listen on {taken}: another program already listens there\n");
+    let sentence = format!(
+        "stage5-mux: cannot listen on {taken}: address already in use (another program listens there)\n"
+    );
     assert_eq!(finished.stderr, sentence);
     command_line::cannot_start(&queue(), &["--listen", FOREIGN], &[FOREIGN]);
     let anywhere = queue().args(["--listen", "127.0.0.1:0"]);

@@ -67,7 +67,7 @@ fn e53_a_request_goes_through_all_states() {
 
 #[test]
 fn e53_two_requests_are_never_in_flight() {
-    let _test = Test::begin("The promise of the queue: a turn during a turn is a bug, so panic.");
+    let _test = Test::begin("Two requests in flight would be a bug of the queue, so panic.");
     for count in 1..6 {
         let story = [&EXCHANGE[..count], &[BEGIN]].concat();
         let outcome = std::panic::catch_unwind(|| after(&story));
@@ -118,7 +118,7 @@ fn e56_a_lost_request_is_sent_once_more_if_that_does_no_harm() {
     ] {
         let lost = [story, &[Event::Lost]].concat();
         assert_eq!(after(&lost), (Action::Connect, State::Connecting), "{way}");
-        assert!(!played(&lost).0.is_free(), "it is still its turn");
+        assert!(!played(&lost).0.is_free(), "the request is still in flight");
         let twice = [&lost[..], &[Event::Connected, Event::Sent, Event::Lost]].concat();
         assert_eq!(after(&twice), (CLOSED, State::Dead), "not a third time");
     }
@@ -179,7 +179,7 @@ fn e56_the_answer_for_a_client_that_has_gone_is_read_and_dropped() {
         let gone = [&EXCHANGE[..count], &[GONE]].concat();
         let (upstream, action) = played(&gone);
         assert_eq!(action, Action::Nothing, "{gone:?}");
-        assert!(!upstream.is_free(), "{gone:?}: its turn lasts");
+        assert!(!upstream.is_free(), "{gone:?}: the exchange goes on");
         let end = [&gone[..], &EXCHANGE[count..]].concat();
         assert_eq!(after(&end), (Action::Nothing, State::Idle), "{end:?}");
         let late = [&gone[..], &[Event::Expired]].concat();

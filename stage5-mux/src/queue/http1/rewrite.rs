@@ -90,7 +90,7 @@ fn parse<'head>(
     })
 }
 
-/// Writes the request line with our version, and the host (RFC 9112 section 3.2: the first field).
+/// Writes the request line with our version, and `Host` as the first field (RFC 9110 section 7.2).
 fn write_line(method: &str, path: &[u8], host: &[u8], out: &mut Vec<u8>) {
     for part in [
         method.as_bytes(),
@@ -104,6 +104,7 @@ fn write_line(method: &str, path: &[u8], host: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Returns the refusal of a head that httparse does not accept.
 fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     match error {
         httparse::Error::TooManyHeaders => Refusal::HeadTooLarge,

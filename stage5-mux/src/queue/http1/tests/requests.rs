@@ -311,7 +311,7 @@ fn permission_to_send_a_body_is_given_once_and_not_too_early() {
         .unwrap();
     assert!(
         matches!(taken.status, Status::Full(_)),
-        "it waits for its turn"
+        "the permission is deferred"
     );
     reader.stream(&mut request);
     assert!(reader.take_interim().is_some());

@@ -13,7 +13,7 @@
 //! Invariants:
 //!
 //! 1. Nothing here touches a relayed socket. The relay hands out copies when it is asked for them, and
-//!    pays nothing while nobody asks.
+//!    pays nothing in between.
 //! 2. Only `connection` and `server` do I/O, with blocking sockets, on threads of their own.
 //! 3. A peer can hold one of the server's few threads for a bounded time only, and end none of them.
 //! 4. On a loopback address only requests that name a loopback host are answered, so that a web page

@@ -1,4 +1,4 @@
-//! The whole proxy: workers on threads, the resolver and the inspector beside them.
+//! The whole proxy: workers on threads of their own, and the resolver and the inspector beside them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,21 +15,21 @@ use crate::limits::Limits;
 use crate::resolve::{Lookup, Resolver};
 use crate::worker::Worker;
 
-/// What a proxy is to do.
+/// The configuration of a proxy.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where clients come in; port 0 asks the kernel for a free port.
+    /// The address to listen on; port 0 asks the kernel for a free port.
     pub listen: SocketAddr,
-    /// How clients say where they want to go.
+    /// The way in which clients say where they want to go.
     pub ingress: Arc<dyn Ingress>,
-    /// How names are looked up.
+    /// The way from names to addresses.
     pub lookup: Lookup,
     /// The number of event loops, each on a thread of its own with a listener and a route table
     /// of its own.
     pub threads: usize,
     /// The bounds.
     pub limits: Limits,
-    /// Where the inspector is served, if anywhere.
+    /// The address of the inspector, if it is wanted.
     pub inspect: Option<SocketAddr>,
 }
 
@@ -47,8 +47,9 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When an address cannot be listened on, or the machine has no descriptor, thread or memory
-    /// left for a worker. A proxy that has started meets no such error any more.
+    /// Fails if an address is already in use or cannot be bound for another reason, or if the
+    /// machine has no descriptor, thread or memory left for a worker. A proxy that has started
+    /// meets no such error any more.
     pub fn start(config: &Config) -> io::Result<Self> {
         let listeners = listen_all(config.listen, config.threads.max(1))?;
         let address = local_addr(&listeners[0])?;
@@ -90,13 +91,13 @@ impl Proxy {
         self.address
     }
 
-    /// Returns the address of the inspector, with the real port, where there is one.
+    /// Returns the address of the inspector, with the real port, if there is one.
     #[must_use]
     pub fn inspector_addr(&self) -> Option<SocketAddr> {
         self.inspector.as_ref().map(Inspector::local_addr)
     }
 
-    /// Returns a handle that other threads can keep.
+    /// Returns a handle to the workers that other threads can keep.
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
@@ -106,7 +107,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When a poller broke or a worker panicked.
+    /// Fails if a poller broke or a worker panicked.
     pub fn wait(self) -> io::Result<()> {
         let mut result = Ok(());
         for worker in self.workers {
@@ -115,6 +116,7 @@ impl Proxy {
                 .unwrap_or_else(|_| Err(io::Error::other("a worker has panicked")));
             result = result.and(ended);
             if result.is_err() {
+                // Otherwise the next join would wait forever, because the other workers go on.
                 self.control.stop();
             }
         }
@@ -122,7 +124,8 @@ impl Proxy {
     }
 }
 
-/// Gives worker `number` its part of the sessions that all may have together, at least one.
+/// Returns the limits of worker `number`: its part of the sessions that all workers may have
+/// together, at least one.
 fn share(limits: &Limits, threads: usize, number: usize) -> Limits {
     let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
     let all = limits.max_connections;
@@ -133,7 +136,7 @@ fn share(limits: &Limits, threads: usize, number: usize) -> Limits {
     }
 }
 
-/// Makes one listening socket for each worker; the kernel spreads clients over them
+/// Creates one listening socket for each worker; the kernel spreads clients over them
 /// (`socket(7)`, `SO_REUSEPORT`).
 fn listen_all(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
     let options = ListenOptions {
@@ -143,8 +146,8 @@ fn listen_all(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
         ..ListenOptions::default()
     };
     if count > 1 && address.port() != 0 {
-        // With SO_REUSEPORT a second proxy of the same user would share the port in silence:
-        // one bind without it says that the port is in use.
+        // With SO_REUSEPORT, a second proxy of the same user would silently share the port. One
+        // bind without the option fails if the port is already in use.
         listen(address, &ListenOptions::default())?;
     }
     let first = listen(address, &options)?;

@@ -1,4 +1,4 @@
-//! What a worker says of its sessions: log lines, counters, the inspector's snapshot.
+//! A worker's report on its sessions: log lines, counters, the inspector's snapshot.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use crate::inspect::{EndpointView, Protocol, SessionView, Snapshot, Totals};
 use crate::route_table::RouteTable;
 use crate::session::{Phase, Reason, Session, Timeout};
 
-/// Warnings that are written in a second; the rest is only counted. An upstream that is down
-/// must not fill the disk, nor slow the loop down by what it writes to standard error.
+/// Warnings that are written in a second; the rest is only counted, because an upstream that is
+/// down must not fill the disk, nor slow the loop down with writes to standard error.
 const WARNINGS_PER_SECOND: u32 = 10;
 
-/// The counters of one worker and its voice in the log.
+/// Counts what happens to the sessions of one worker, and logs how they end.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     ingress: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// Makes a reporter for sessions that come in through `ingress`.
+    /// Creates a reporter for sessions that come in through `ingress`.
     pub(crate) fn new(ingress: &'static str) -> Self {
         Self {
             ingress,
@@ -31,12 +31,12 @@ impl Reporter {
         }
     }
 
-    /// Counts an event, answer or timer whose socket is gone.
+    /// Counts an event, an answer or a timer for a socket that was closed already.
     pub(crate) fn stale_event(&mut self) {
         self.totals.stale_events += 1;
     }
 
-    /// Counts that clients have to wait in the backlog.
+    /// Counts a pause of accepting, in which clients wait in the backlog.
     pub(crate) fn accept_pause(&mut self) {
         self.totals.accept_pauses += 1;
     }
@@ -46,12 +46,12 @@ impl Reporter {
         self.totals.sessions_total += 1;
     }
 
-    /// Notes how long the upstream took to answer.
+    /// Records how long a connect to an upstream took.
     pub(crate) fn connected(&mut self, latency: Duration) {
         self.totals.connect_latency.record(latency);
     }
 
-    /// Counts and logs why a session ends: loudly only what an operator can act upon.
+    /// Counts and logs why a session ends: as a warning if an operator can act upon it.
     pub(crate) fn session_ends(&mut self, session: &Session, reason: &Reason, now: Instant) {
         count(&mut self.totals, reason);
         match reason {
@@ -75,7 +75,7 @@ impl Reporter {
         self.totals.bytes_down += session.down.half.moved();
     }
 
-    /// Copies out what the inspector shows.
+    /// Copies sessions and totals out for the inspector.
     pub(crate) fn snapshot(&self, table: &RouteTable<Session>, now: Instant) -> Snapshot {
         let view = |(_, session)| view(self.ingress, session, now);
         let sessions: Vec<SessionView> = table.iter().map(view).collect();
@@ -166,12 +166,12 @@ fn phase_name(phase: &Phase) -> &'static str {
 struct Description<'a>(&'a str, &'a Session);
 
 impl std::fmt::Display for Description<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(ingress, session) = self;
-        write!(f, "{ingress}[{} -> ", session.client.peer_addr())?;
+        write!(formatter, "{ingress}[{} -> ", session.client.peer_addr())?;
         match &session.target {
-            Some(target) => write!(f, "{target}]"),
-            None => write!(f, "?]"),
+            Some(target) => write!(formatter, "{target}]"),
+            None => write!(formatter, "?]"),
         }
     }
 }
@@ -180,18 +180,18 @@ impl std::fmt::Display for Description<'_> {
 struct Chain<'a>(&'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0)?;
         let mut source = self.0.source();
         while let Some(error) = source {
-            write!(f, ": {error}")?;
+            write!(formatter, ": {error}")?;
             source = error.source();
         }
         Ok(())
     }
 }
 
-/// How much may still be written in this second.
+/// The warnings that may still be written in this second.
 #[derive(Debug, Default)]
 struct Quota {
     second: Option<Instant>,
@@ -199,11 +199,11 @@ struct Quota {
     missed: u64,
 }
 
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Permit {
-    /// Write; so many were not written before.
+    /// Write this one; `missed` earlier ones were not written.
     Granted { missed: u64 },
-    /// Only count.
+    /// Count this one only.
     Denied,
 }
 

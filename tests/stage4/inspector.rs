@@ -96,6 +96,16 @@ fn e49_the_page_shows_the_three_tables_live() {
 }
 
 #[test]
+fn e49_a_session_names_the_protocol_of_its_five_tuples_first() {
+    let _test = Test::begin("A five-tuple is two addresses, two ports, and the protocol.");
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let (_client, _upstream) = session(&proxy, &hand);
+    let body = proxy.inspector().body("/routes.json");
+    let begin = r#"{"sessions":[{"protocol":"tcp","client":{"#;
+    assert!(body.starts_with(begin), "{body}");
+}
+
+#[test]
 fn e49_without_inspect_there_is_no_inspector() {
     let _test = Test::begin("Off by default: no listener, no thread, no cost.");
     let program = Program::new(crate::support::program());

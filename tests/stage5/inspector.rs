@@ -70,6 +70,7 @@ fn e55_the_page_has_a_part_for_the_queue_and_its_fields_are_there() {
     let _test = Test::begin("The queue hands the inspector a section: JSON, metrics, page part.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
+    assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
     let page = mux.inspector().body("/");
     let titles = ["Waiting", "Longest wait", "In flight", "Served", "Wait"];
     for title in titles {

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 /// Reads `ADDR:PORT`, or a port alone, which means 127.0.0.1.
 ///
 /// # Errors
-/// One sentence for the user, which clap puts behind the name of the option.
+///
+/// Fails if the text is neither: with one sentence for the user, which clap puts behind the name of the option.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     match text.parse() {
         Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),

@@ -4,23 +4,23 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::Snapshot;
-use super::request::{self, Hosts, MAX_HEAD, Request};
-use super::response::Response;
+use crate::inspect::request::{self, Hosts, MAX_HEAD, Request};
+use crate::inspect::response::Response;
+use crate::inspect::snapshot::Snapshot;
 
-/// How long one client may keep a thread waiting.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+/// The longest time that a thread waits for one client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientTimeouts {
     /// For the whole head of the request.
     pub(super) head: Duration,
-    /// For taking the response. Only a large table can wait that long, as the kernel's send buffer takes
-    /// anything smaller at once.
+    /// For sending the response. Only a large table can need that long, because the kernel's send buffer
+    /// takes anything smaller at once.
     pub(super) response: Duration,
-    /// For closing after the response.
+    /// For the lingering close after the response.
     pub(super) close: Duration,
 }
 
-impl Default for Patience {
+impl Default for ClientTimeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(2),
@@ -30,22 +30,22 @@ impl Default for Patience {
     }
 }
 
-/// How much a client may send after its head; more of it ends the connection with a reset.
+/// Bytes that a client may send after its head; more of them end the connection with a reset.
 const DRAIN_BYTES: usize = 64 * 1024;
 
-/// Reads one request, answers it, and waits until the client has read the answer.
+/// Reads one request, answers it, and waits until the client has read the response.
 ///
 /// # Errors
 ///
-/// Returns the error of the socket, which concerns this client only: `TimedOut` and `WouldBlock` when it
-/// was too slow, `UnexpectedEof` when it left in the middle of its head.
+/// Fails if the socket does, which concerns this client only: with `TimedOut` or `WouldBlock` if the client
+/// is too slow, with `UnexpectedEof` if it closes in the middle of its head.
 pub(super) fn serve(
     stream: &TcpStream,
     hosts: Hosts,
-    patience: Patience,
+    timeouts: ClientTimeouts,
     source: impl Fn() -> Snapshot,
 ) -> io::Result<()> {
-    let Some(request) = read_request(stream, hosts, patience.head)? else {
+    let Some(request) = read_request(stream, hosts, timeouts.head)? else {
         return Ok(());
     };
     let response = match request.verdict {
@@ -55,12 +55,13 @@ pub(super) fn serve(
     send(
         stream,
         &response.into_bytes(request.method),
-        patience.response,
+        timeouts.response,
     )?;
-    close(stream, patience.close)
+    close(stream, timeouts.close)
 }
 
-/// Returns `None` for a client that closes without a word, as browsers do with spare connections.
+/// Reads until the head is complete or refused; returns `None` for a client that closes without sending a
+/// byte, as browsers do with spare connections.
 fn read_request(
     mut stream: &TcpStream,
     hosts: Hosts,
@@ -98,8 +99,8 @@ fn send(mut stream: &TcpStream, mut bytes: &[u8], time: Duration) -> io::Result<
     Ok(())
 }
 
-/// Closes in the order that lets the response arrive: our FIN first, then the rest of what the client
-/// sends. Closing a socket with unread input sends a reset, which can overtake the response.
+/// Lingering close: sends our FIN first, then reads the rest of the client's bytes, because closing a
+/// socket with unread input sends a reset, which can overtake the response.
 fn close(mut stream: &TcpStream, time: Duration) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     let deadline = Instant::now() + time;
@@ -115,7 +116,7 @@ fn close(mut stream: &TcpStream, time: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the time until `deadline`, which is never zero: a timeout of zero would mean to wait for ever.
+/// Returns the time until `deadline`, which is never zero: for the socket option, zero would mean to wait forever.
 fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {

@@ -20,7 +20,7 @@ const BUCKETS: usize = 17;
 /// assert_eq!(latency.count(), 1);
 /// assert_eq!(latency.sum(), Duration::from_micros(80));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; BUCKETS + 1],
     sum_us: u64,

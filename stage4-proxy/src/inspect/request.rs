@@ -1,4 +1,4 @@
-//! From the bytes of a request head to a verdict, free of I/O.
+//! Parses the bytes of a request head into a verdict, free of I/O.
 
 use std::net::IpAddr;
 
@@ -8,15 +8,15 @@ pub(super) const MAX_HEAD: usize = 8 * 1024;
 /// The most header fields that a request may have; browsers send about twenty.
 const MAX_FIELDS: usize = 64;
 
-/// What one request asks for, and whether it gets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A parsed request: the page that it gets, or the reason why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) verdict: Result<Page, Refusal>,
 }
 
 impl Request {
-    /// A request that cannot be understood well enough to have a method.
+    /// Creates a request whose head could not be parsed, so that its method is not known.
     pub(super) fn refused(refusal: Refusal) -> Self {
         Self {
             method: Method::Get,
@@ -25,17 +25,17 @@ impl Request {
     }
 }
 
-/// How much of the response the client wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The part of the response that the client wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
-    /// Head and body; also stands for methods that we refuse, whose refusal has a body.
+    /// Head and body; also every method that we refuse, because a refusal has a body.
     Get,
     /// The head only.
     Head,
 }
 
-/// What there is to get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     /// `/`
     Tables,
@@ -46,7 +46,7 @@ pub(super) enum Page {
 }
 
 /// Why a request does not get what it asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     BadRequest,
     NotFound,
@@ -55,12 +55,12 @@ pub(super) enum Refusal {
     HeadTooLarge,
 }
 
-/// Which host names the server answers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The host names that the server answers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hosts {
     /// `localhost` and loopback addresses only.
     Loopback,
-    /// Every name: whoever listens on a public address means to be reached by names we cannot know.
+    /// Every name: an operator who listens on a public address has names for it that we cannot know.
     Any,
 }
 
@@ -74,7 +74,7 @@ impl Hosts {
         }
     }
 
-    /// Tells whether `authority`, a host with or without a port, is one of ours.
+    /// Returns whether `authority`, a host with or without a port, is one of ours.
     fn contain(self, authority: &str) -> bool {
         match self {
             Self::Any => true,
@@ -88,12 +88,12 @@ impl Hosts {
     }
 }
 
-/// Reads the request in `head`, or returns `None` while its end is not there.
+/// Parses the request in `head`, or returns `None` while its end is missing.
 pub(super) fn parse(head: &[u8], hosts: Hosts) -> Option<Request> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(head) {
-        Ok(httparse::Status::Complete(_)) => Some(judge(&request, hosts)),
+        Ok(httparse::Status::Complete(_)) => Some(request_of(&request, hosts)),
         Ok(httparse::Status::Partial) if head.len() < MAX_HEAD => None,
         Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
             Some(Request::refused(Refusal::HeadTooLarge))
@@ -102,7 +102,7 @@ pub(super) fn parse(head: &[u8], hosts: Hosts) -> Option<Request> {
     }
 }
 
-fn judge(request: &httparse::Request, hosts: Hosts) -> Request {
+fn request_of(request: &httparse::Request, hosts: Hosts) -> Request {
     let method = match request.method {
         Some("HEAD") => Method::Head,
         _ => Method::Get,

@@ -1,4 +1,4 @@
-//! From a verdict to the bytes of a response, free of I/O.
+//! Encodes a verdict as the bytes of a response, free of I/O.
 
 use std::fmt::Write;
 
@@ -15,8 +15,9 @@ const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What the browser lets the page do: run exactly its own script and style, named by their SHA-256, fetch
-/// from where it came, and nothing else. A test computes both sums anew and tells them when they differ.
+/// The content security policy: the browser runs exactly this script and style, named by their SHA-256,
+/// fetches from this server only, and nothing else. A test computes both sums and prints the right ones if
+/// they differ.
 const POLICY: &str = "default-src 'none'; \
      script-src 'sha256-acW/vb5Z6OonJxYLIbU95YFkIh8tqyiQ0q34KD5i6YY='; \
      style-src 'sha256-Z+VThJxGyM+0iBWUvKwNkHBOXM8jC0154cNIQX/MBMk='; \
@@ -32,7 +33,7 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// Fills a page from what the proxy knows now.
+    /// Creates the response with a page, filled from a snapshot.
     pub(super) fn page(page: Page, source: impl Fn() -> Snapshot) -> Self {
         let (content_type, body) = match page {
             Page::Tables => (HTML, tables(&source().sections).into_bytes()),
@@ -52,7 +53,7 @@ impl Response {
         }
     }
 
-    /// Says in one sentence why there is no page.
+    /// Creates the response that says in one sentence why there is no page.
     pub(super) fn refusal(refusal: Refusal) -> Self {
         let (status, sentence) = match refusal {
             Refusal::BadRequest => ("400 Bad Request", "This is not a valid HTTP/1.1 request."),
@@ -90,7 +91,7 @@ impl Response {
         }
     }
 
-    /// Returns the response as it goes over the wire; the answer to HEAD ends after the blank line.
+    /// Returns the bytes of the response; the one to HEAD ends after the blank line.
     pub(super) fn into_bytes(self, method: Method) -> Vec<u8> {
         let mut bytes = self.head().into_bytes();
         match method {

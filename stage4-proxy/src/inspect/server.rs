@@ -11,18 +11,18 @@ use std::time::Duration;
 use socket2::Socket;
 use stage1_server::{AcceptFailure, ListenOptions, listen, local_addr};
 
-use super::Snapshot;
-use super::connection::{self, Patience};
-use super::request::Hosts;
+use crate::inspect::connection::{self, ClientTimeouts};
+use crate::inspect::request::Hosts;
+use crate::inspect::snapshot::Snapshot;
 
-/// How many clients are answered at the same time. A browser opens two connections, one of them for
-/// later, so two browsers still leave nobody waiting.
+/// Clients that are answered at the same time. A browser opens two connections, one of them as a spare, so
+/// two browsers fit.
 const THREADS: usize = 4;
 
-/// How many more clients may wait.
+/// The listen backlog: clients beyond [`THREADS`] that may wait to be accepted.
 const BACKLOG: i32 = 64;
 
-/// How long a thread rests after a failed accept, so that a lack of descriptors is no busy loop.
+/// The pause after a failed accept(2), so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the live view of the route table until it is dropped.
@@ -42,26 +42,27 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Listens on `address` and answers from threads of its own.
+    /// Listens on `address` and starts threads that answer.
     ///
     /// `source` is called once for each answer that needs it, from any of the threads and from several at
-    /// once. It must return in bounded time, also while the proxy stops, because dropping the inspector
+    /// once. It must return in bounded time, even while the proxy stops, because dropping the inspector
     /// waits for it.
     ///
     /// # Errors
     ///
-    /// Returns the error of `listen(2)` and its companions, such as `AddrInUse`, or that of starting a thread.
+    /// Fails if the address is already in use or cannot be bound for another reason, or if a thread cannot
+    /// be started.
     pub fn start(
         address: SocketAddr,
         source: impl Fn() -> Snapshot + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        Self::with_patience(address, Patience::default(), source)
+        Self::with_timeouts(address, ClientTimeouts::default(), source)
     }
 
-    /// Does what [`start`](Self::start) does, with other time limits.
-    fn with_patience(
+    /// Starts an inspector with other time limits.
+    fn with_timeouts(
         address: SocketAddr,
-        patience: Patience,
+        timeouts: ClientTimeouts,
         source: impl Fn() -> Snapshot + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let options = ListenOptions {
@@ -73,7 +74,7 @@ impl Inspector {
         let shared = Arc::new(Shared {
             listener,
             hosts: Hosts::for_listener(address.ip()),
-            patience,
+            timeouts,
             source: Box::new(source),
             stopping: AtomicBool::new(false),
             clients: Default::default(),
@@ -89,7 +90,7 @@ impl Inspector {
         Ok(inspector)
     }
 
-    /// Returns the address it listens on, with the real port where port 0 was asked for.
+    /// Returns the address that it listens on, with the real port if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -108,7 +109,7 @@ impl Drop for Inspector {
         self.shared.stop();
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
-            // An Err is a panic of `source`; it was printed when it happened and harms nobody here.
+            // An Err is a panic of `source`; it was printed when it happened, and the other threads go on.
             let _ = thread.join();
         }
     }
@@ -123,19 +124,19 @@ impl fmt::Debug for Inspector {
     }
 }
 
-/// What all threads of one inspector use.
+/// The state that all threads of one inspector share.
 struct Shared {
     listener: Socket,
     hosts: Hosts,
-    patience: Patience,
+    timeouts: ClientTimeouts,
     source: Box<dyn Fn() -> Snapshot + Send + Sync>,
     stopping: AtomicBool,
-    /// The client that each thread is busy with, so that stopping need not wait for it.
+    /// The client of each thread, so that `stop` can shut it down instead of waiting for it.
     clients: [Mutex<Option<Arc<TcpStream>>>; THREADS],
 }
 
 impl Shared {
-    /// The life of one thread: accept, serve, again.
+    /// Accepts and serves one client after the other, until the inspector stops.
     fn run(&self, number: usize) {
         while !self.is_stopping() {
             match self.listener.accept() {
@@ -156,9 +157,9 @@ impl Shared {
     fn serve(&self, number: usize, client: TcpStream) {
         let client = Arc::new(client);
         self.set_client(number, Some(Arc::clone(&client)));
-        // Asked after the client is on show: `stop` either sees the client or is seen here.
+        // Check `stopping` after publishing the client, so that `stop` cannot miss it.
         if !self.is_stopping()
-            && let Err(error) = connection::serve(&client, self.hosts, self.patience, &self.source)
+            && let Err(error) = connection::serve(&client, self.hosts, self.timeouts, &self.source)
         {
             tracing::debug!(%error, "inspector client");
         }
@@ -178,7 +179,7 @@ impl Shared {
     /// Ends every wait of every thread: on Linux a shutdown wakes a blocked `accept(2)` and `read(2)`.
     fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        // Errors mean that the socket is not connected any more, and then nobody waits for it.
+        // An error means that the socket is not connected any more; then no thread blocks on it.
         let _ = self.listener.shutdown(Shutdown::Both);
         for client in &self.clients {
             if let Some(client) = &*client.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub sessions: Vec<SessionView>,
     /// The counters since the start.
     pub totals: Totals,
-    /// What the crate of the workers adds.
+    /// The parts that the crate of the workers adds.
     pub sections: Vec<Section>,
 }
 
@@ -74,7 +74,7 @@ pub struct SessionView {
     pub upstream: Option<EndpointView>,
     /// The name of the session's phase, such as `relay`.
     pub phase: &'static str,
-    /// Who talks to whom, such as `socks5[127.0.0.1:50312 -> example:80]`.
+    /// The client and its target, such as `socks5[127.0.0.1:50312 -> example:80]`.
     pub description: String,
     /// Bytes carried from the client to the upstream.
     pub bytes_up: u64,
@@ -92,7 +92,7 @@ pub enum Protocol {
     Tcp,
 }
 
-/// Shows one socket; the addresses are absent where the kernel knows none.
+/// Shows one socket; an address is absent if the kernel knows none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct EndpointView {
     /// The file descriptor's number: the documents' `cfd` or `ufd`.
@@ -118,13 +118,13 @@ pub struct Totals {
     pub failures: Failures,
     /// Clients closed because of a limit or a policy.
     pub refusals: u64,
-    /// Events, answers and timers that came for a socket that was gone.
+    /// Events, answers and timers for a socket that was closed already.
     pub stale_events: u64,
     /// Times that accepting was paused, because no row or no descriptor was free.
     pub accept_pauses: u64,
     /// Sessions ended by a time limit, by kind.
     pub timeouts: Timeouts,
-    /// How long successful connects to upstreams took.
+    /// Time that successful connects to upstreams took.
     pub connect_latency: Histogram,
 }
 

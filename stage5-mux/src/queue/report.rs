@@ -1,4 +1,4 @@
-//! What the queue says of its clients: the inspector's snapshot.
+//! The queue's report on its clients: the inspector's snapshot.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -13,17 +13,17 @@ use crate::queue::framing::Framing;
 use crate::queue::request_queue::RequestQueue;
 use crate::queue::section::{InFlight, QueueView};
 
-/// What all clients share.
+/// The state that all clients share.
 pub(super) struct SharedView<'a, F: Framing> {
     pub(super) target: &'a Target,
     pub(super) endpoint: Option<EndpointView>,
     pub(super) queue: &'a RequestQueue,
-    /// What was counted of the turns.
-    pub(super) turns: &'a QueueView,
+    /// The counters; the rest of it is filled in here.
+    pub(super) counters: &'a QueueView,
     pub(super) flight: Option<&'a Flight<F>>,
 }
 
-/// Copies out what the inspector shows: one row for each client, every row with the one upstream.
+/// Copies out one row for each client, every row with the one upstream, and the queue's section.
 pub(super) fn snapshot<F: Framing>(
     table: &RouteTable<Client<F>>,
     shared: &SharedView<'_, F>,
@@ -46,7 +46,7 @@ pub(super) fn snapshot<F: Framing>(
     snapshot
 }
 
-/// Who waits and who is in flight, beside what was counted.
+/// Returns the counters with the requests that wait and the one in flight at this moment.
 fn queue_view<F: Framing>(
     table: &RouteTable<Client<F>>,
     shared: &SharedView<'_, F>,
@@ -66,7 +66,7 @@ fn queue_view<F: Framing>(
         length: shared.queue.len() as u64,
         longest_wait_ms: longest.map_or(0, |since| millis(since, now)),
         in_flight,
-        ..shared.turns.clone()
+        ..shared.counters.clone()
     }
 }
 

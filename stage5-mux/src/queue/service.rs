@@ -21,7 +21,7 @@ use crate::queue::message::Message;
 use crate::queue::worker::{Route, Worker};
 
 /// The protocols whose messages the queue can tell apart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum FramingName {
     /// HTTP/1.1 and HTTP/1.0 (RFC 9112)
     Http1,
@@ -29,20 +29,20 @@ pub enum FramingName {
     Line,
 }
 
-/// What a queue is to do.
+/// The configuration of a queue.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where clients come in; port 0 asks the kernel for a free port.
+    /// The address to listen on; port 0 asks the kernel for a free port.
     pub listen: SocketAddr,
     /// The upstream that all clients share.
     pub upstream: Target,
-    /// How names are looked up.
+    /// The way from names to addresses.
     pub lookup: Lookup,
-    /// How messages are told apart.
+    /// The way in which messages are told apart.
     pub framing: FramingName,
     /// The bounds.
     pub limits: Limits,
-    /// Where the inspector is served, if anywhere.
+    /// The address of the inspector, if it is wanted.
     pub inspect: Option<SocketAddr>,
 }
 
@@ -60,8 +60,9 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// When an address cannot be listened on, or the machine has no descriptor, thread or memory
-    /// left for the worker. A queue that has started meets no such error any more.
+    /// Fails if an address is already in use or cannot be bound for another reason, or if the
+    /// machine has no descriptor, thread or memory left for the worker. A queue that has started
+    /// meets no such error any more.
     pub fn start(config: &Config) -> io::Result<Self> {
         let options = ListenOptions {
             nonblocking: true,
@@ -96,13 +97,13 @@ impl Queue {
         self.address
     }
 
-    /// Returns the address of the inspector, with the real port, where there is one.
+    /// Returns the address of the inspector, with the real port, if there is one.
     #[must_use]
     pub fn inspector_addr(&self) -> Option<SocketAddr> {
         self.inspector.as_ref().map(Inspector::local_addr)
     }
 
-    /// Returns a handle that other threads can keep.
+    /// Returns a handle to the worker that other threads can keep.
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
@@ -112,7 +113,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// When the poller broke or the worker panicked.
+    /// Fails if the poller broke or the worker panicked.
     pub fn wait(self) -> io::Result<()> {
         self.worker
             .join()

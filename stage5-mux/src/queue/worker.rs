@@ -251,7 +251,7 @@ impl<F: Framing> Worker<F> {
             target: self.exchange.target(),
             endpoint: self.exchange.view(),
             queue: &self.clients.queue,
-            turns: &self.counters,
+            counters: &self.counters,
             flight: self.exchange.flight(),
         };
         let totals = Totals {

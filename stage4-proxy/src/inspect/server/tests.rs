@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Limits of the server that no test reaches, however busy the machine is.
-const UNHURRIED: Patience = Patience {
+const UNHURRIED: ClientTimeouts = ClientTimeouts {
     head: Duration::from_secs(3600),
     response: PATIENCE,
     close: PATIENCE,
@@ -29,10 +29,10 @@ fn start(source: impl Fn() -> Snapshot + Send + Sync + 'static) -> Inspector {
 }
 
 fn start_with(
-    patience: Patience,
+    timeouts: ClientTimeouts,
     source: impl Fn() -> Snapshot + Send + Sync + 'static,
 ) -> Inspector {
-    Inspector::with_patience((Ipv4Addr::LOCALHOST, 0).into(), patience, source).unwrap()
+    Inspector::with_timeouts((Ipv4Addr::LOCALHOST, 0).into(), timeouts, source).unwrap()
 }
 
 fn connect(inspector: &Inspector) -> TcpStream {
@@ -189,22 +189,22 @@ fn silent_clients_fewer_than_threads_delay_nobody() {
 
 #[test]
 fn more_silent_clients_delay_the_others_for_a_bounded_time() {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         head: SHORT,
         ..UNHURRIED
     };
-    let inspector = start_with(patience, Snapshot::default);
+    let inspector = start_with(timeouts, Snapshot::default);
     let _silent: Vec<_> = (0..3 * THREADS).map(|_| connect(&inspector)).collect();
     assert_serves(&inspector);
 }
 
 #[test]
 fn clients_that_do_not_read_delay_the_others_for_a_bounded_time() {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         response: SHORT,
         ..UNHURRIED
     };
-    let inspector = start_with(patience, large_snapshot);
+    let inspector = start_with(timeouts, large_snapshot);
     let request = b"GET /routes.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut lazy: Vec<_> = (0..2 * THREADS).map(|_| connect(&inspector)).collect();
     for stream in &mut lazy {

@@ -7,10 +7,11 @@ use nix::errno::Errno;
 /// The server's reaction to a failed `accept(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptFailure {
-    /// This one client is gone, or a signal came: accept the next one at once.
+    /// This one client is gone, or a signal interrupted the call: accept the next one at once.
     Retry,
-    /// The process or the machine has run out of something. The client stays in the backlog and
-    /// the listener stays ready, so trying again at once would only burn the processor: pause.
+    /// The process or the machine has run out of descriptors or memory. The client stays in the
+    /// accept queue and the listener stays ready, so trying again at once would only burn the
+    /// processor: pause.
     Pause,
     /// The listener itself is broken: the server ends.
     Fatal,
@@ -20,9 +21,10 @@ impl AcceptFailure {
     /// Classifies an error as `accept(2)` recommends under "Error handling".
     ///
     /// On Linux, `accept(2)` also returns network errors that are pending on the new connection;
-    /// they say nothing about the listener. An error that this list does not know pauses, because that
-    /// is right or harmless in every case.
+    /// they say nothing about the listener. An unknown error pauses, because that is right or
+    /// harmless in every case.
     pub fn of(error: &io::Error) -> Self {
+        // A client that is gone, a signal, an empty queue, a firewall; then network errors.
         const GONE: [Errno; 12] = [
             Errno::ECONNABORTED,
             Errno::EINTR,

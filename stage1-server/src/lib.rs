@@ -3,7 +3,7 @@
 //! ```text
 //!   socket(2) ─ bind(2) ─ listen(2)                            listen.rs
 //!                            │
-//!            ┌──────── accept(2) ◀──────────────┐              serve.rs
+//!            ┌──────── accept(2) ◀──────────────┐              serve.rs, accept_error.rs
 //!            ▼                                  │
 //!   client ─ read(2) ▶ LineBuffer ▶ reverse_line ▶ write(2) ─ client
 //!            └───────────── line.rs ────────────┘

@@ -52,8 +52,8 @@ pub(crate) enum Accepted {
     Client(TcpStream, SocketAddr),
     /// Nothing, but the next attempt may bring a client: this one has closed already.
     Gone,
-    /// The backlog is empty.
-    Nobody,
+    /// Nothing: the backlog is empty.
+    Empty,
     /// Nothing, because the machine has no descriptor or memory left.
     Starved(io::Error),
 }
@@ -91,7 +91,7 @@ impl Listener {
             Ok((socket, peer)) => Accepted::Client(socket, peer),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.ready = false;
-                Accepted::Nobody
+                Accepted::Empty
             }
             Err(error) => match AcceptFailure::of(&error) {
                 AcceptFailure::Retry => Accepted::Gone,

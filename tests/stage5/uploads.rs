@@ -226,7 +226,7 @@ fn e56_a_refusal_reaches_a_client_that_is_still_sending() {
     assert_eq!(reply(&client).status(), "400");
     client.expect_eof();
     client.half_close();
-    mux.wait_for("farewell", 0);
+    mux.wait_for("lingering", 0);
 }
 
 #[test]

@@ -78,12 +78,12 @@ fn view<F: Framing>(
 ) -> SessionView {
     let peer = client.endpoint.peer_addr();
     let mut description = format!("{}[{peer} -> {}]", F::NAME, shared.target);
-    let turn = match client.phase {
+    let wait = match client.phase {
         Phase::Waiting(_) => shared.queue.since(row).map(|since| ("waits", since)),
         Phase::InFlight(_) => shared.flight.map(|flight| ("in flight for", flight.since)),
         Phase::Reading | Phase::Lingering { .. } => None,
     };
-    if let Some((what, since)) = turn {
+    if let Some((what, since)) = wait {
         let millis = millis(since, now);
         // Writing to a String never fails.
         let _ = write!(description, " {what} {millis} ms");
@@ -97,7 +97,7 @@ fn view<F: Framing>(
             Phase::Reading => "reading",
             Phase::Waiting(_) => "waiting",
             Phase::InFlight(_) => "in flight",
-            Phase::Lingering { .. } => "farewell",
+            Phase::Lingering { .. } => "lingering",
         },
         description,
         bytes_up: client.traffic.up,

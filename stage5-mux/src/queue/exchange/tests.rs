@@ -92,10 +92,10 @@ impl Fixture {
     fn summary(&self, request: &[u8]) -> Summary<Details> {
         let mut rewritten = Vec::new();
         let taken = self.framing.requests().take(request, &mut rewritten);
-        match taken.unwrap().status {
-            Status::Complete(summary) => summary,
-            other => panic!("no request: {other:?}"),
-        }
+        let Status::Complete(summary) = taken.unwrap().status else {
+            panic!("not a complete request");
+        };
+        summary
     }
 
     fn advance(&mut self) -> Step {
@@ -125,10 +125,11 @@ impl Fixture {
     /// Advances until the worker has something to do.
     fn next(&mut self) -> Step {
         loop {
-            match self.advance() {
-                Step::Again => {}
-                Step::Wait => self.wait(),
-                step => return step,
+            let step = self.advance();
+            if step == Step::Wait {
+                self.wait();
+            } else if step != Step::Again {
+                return step;
             }
         }
     }
@@ -136,10 +137,11 @@ impl Fixture {
     /// Advances until the machine is in this state; the worker has nothing to do on the way.
     fn until(&mut self, state: State) {
         while self.exchange.machine.state() != state {
-            match self.advance() {
-                Step::Again => {}
-                Step::Wait => self.wait(),
-                step => panic!("{step:?} on the way to {state:?}"),
+            let step = self.advance();
+            if step == Step::Wait {
+                self.wait();
+            } else {
+                assert_eq!(step, Step::Again, "on the way to {state:?}");
             }
         }
     }

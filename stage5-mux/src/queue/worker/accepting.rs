@@ -31,7 +31,7 @@ impl<F: Framing> Worker<F> {
             }
             match listener.accept() {
                 Accepted::Client(socket, peer) => self.admit(Endpoint::new(socket, peer), now),
-                Accepted::Gone | Accepted::Nobody => {}
+                Accepted::Gone | Accepted::Empty => {}
                 Accepted::Starved(error) => {
                     tracing::warn!(%error, "cannot accept, clients wait in the backlog");
                     self.totals.accept_pauses += 1;

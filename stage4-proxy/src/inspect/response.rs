@@ -19,7 +19,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// fetches from this server only, and nothing else. A test computes both sums and prints the right ones if
 /// they differ.
 const POLICY: &str = "default-src 'none'; \
-     script-src 'sha256-acW/vb5Z6OonJxYLIbU95YFkIh8tqyiQ0q34KD5i6YY='; \
+     script-src 'sha256-2BQqekFijHhufiqyYlIJpjiDkOV5ZMbm71WNsuc0hzw='; \
      style-src 'sha256-Z+VThJxGyM+0iBWUvKwNkHBOXM8jC0154cNIQX/MBMk='; \
      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'";

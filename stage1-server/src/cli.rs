@@ -23,8 +23,8 @@ use crate::log::LogWriter;
 ///
 /// Write `RUST_LOG=debug`, or `RUST_LOG=info,stage4_proxy=trace` for one crate alone.
 ///
-/// Logging never makes the program wait: lines are dropped, and counted, while standard error is not read.
-/// A second call has no effect, and a `RUST_LOG` that cannot be understood counts as not set.
+/// Logging never makes the program wait: lines are dropped, and counted, while standard error is
+/// not read. A second call has no effect, and a `RUST_LOG` that cannot be parsed counts as not set.
 pub fn start_logging() {
     let asked = std::env::var("RUST_LOG")
         .ok()

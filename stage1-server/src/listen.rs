@@ -17,7 +17,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
     /// The length of the accept queue: connections that are complete and not accepted yet. The
-    /// kernel silently lowers this number to `net.core.somaxconn`, so a large value means "as many as this machine allows".
+    /// kernel silently lowers this number to `net.core.somaxconn`, so a large value means "as many
+    /// as this machine allows".
     pub backlog: i32,
     /// Makes `accept(2)` fail with `EAGAIN` instead of waiting. Accepted sockets do not inherit it.
     pub nonblocking: bool,

@@ -63,7 +63,8 @@ pub fn serve_client(client: &mut (impl Read + Write)) -> io::Result<()> {
 
 /// Blocks until there are bytes and reads some of them, at least one; 0 means the end of the input.
 ///
-/// A signal may interrupt the wait (`EINTR`), which says nothing about the source: the read is repeated.
+/// A signal may interrupt the wait (`EINTR`), which says nothing about the source: the read is
+/// repeated.
 ///
 /// # Errors
 /// Fails with every other error of `read(2)`.

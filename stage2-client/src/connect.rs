@@ -113,7 +113,8 @@ mod tests {
         (socket, address)
     }
 
-    /// Binds a port and does not listen: connecting is refused, and no other program can take the port.
+    /// Binds a port and does not listen: connecting is refused, and no other program can take the
+    /// port.
     fn refusing(address: &str) -> Option<(Socket, SocketAddr)> {
         let address: SocketAddr = address.parse().unwrap();
         let domain = Domain::for_address(address);

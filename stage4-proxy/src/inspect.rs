@@ -6,8 +6,9 @@
 //!                                   /metrics       the totals, for Prometheus
 //! ```
 //!
-//! Reading order: [`snapshot`](Snapshot) (plain values), [`histogram`](Histogram), `metrics` (values to
-//! text), [`section`](Section) (what another crate adds), `request` and `response` (bytes to a verdict, a verdict to bytes), `connection` (one exchange,
+//! Reading order: [`snapshot`](Snapshot) (plain values), [`histogram`](Histogram),
+//! [`prometheus`](Metrics) and `metrics` (values to text), [`section`](Section) (what another crate
+//! adds), `request` and `response` (bytes to a verdict, a verdict to bytes), `connection` (one exchange,
 //! every wait bounded), `server` (threads), `page.html`.
 //!
 //! Invariants:
@@ -23,6 +24,7 @@ mod address;
 mod connection;
 mod histogram;
 mod metrics;
+mod prometheus;
 mod request;
 mod response;
 mod section;
@@ -31,7 +33,7 @@ mod snapshot;
 
 pub use address::parse_address;
 pub use histogram::Histogram;
-pub use metrics::Metrics;
+pub use prometheus::Metrics;
 pub use section::Section;
 pub use server::Inspector;
 pub use snapshot::{EndpointView, Failures, Protocol, SessionView, Snapshot, Timeouts, Totals};

@@ -1,19 +1,7 @@
-//! The totals in the Prometheus text exposition format, version 0.0.4.
-//!
-//! ```text
-//! # HELP name What it counts.
-//! # TYPE name counter
-//! name{label="value"} 3
-//! ```
+//! The totals and the sections as Prometheus text.
 
-use std::fmt::{Arguments, Write};
-use std::time::Duration;
-
-use crate::inspect::histogram::Histogram;
+use crate::inspect::prometheus::Metrics;
 use crate::inspect::snapshot::{Snapshot, Totals};
-
-/// The content type of [`render`]'s text.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Writes all totals and sections as Prometheus text.
 pub(super) fn render(snapshot: &Snapshot) -> String {
@@ -25,9 +13,9 @@ pub(super) fn render(snapshot: &Snapshot) -> String {
     let latency = &snapshot.totals.connect_latency;
     metrics.histogram("proxy_connect_latency_seconds", help, latency);
     for section in &snapshot.sections {
-        metrics.text.push_str(&section.metrics.text);
+        metrics.append(&section.metrics);
     }
-    metrics.text
+    metrics.into_text()
 }
 
 fn add_sessions(metrics: &mut Metrics, totals: &Totals) {
@@ -58,71 +46,13 @@ fn add_ends(metrics: &mut Metrics, totals: &Totals) {
     metrics.counters("proxy_timeouts_total", help, "kind", &timeouts);
 }
 
-/// Metrics as text, each with its help and its type.
-///
-/// ```
-/// use stage4_proxy::inspect::Metrics;
-///
-/// let mut metrics = Metrics::default();
-/// metrics.gauge("proxy_lines_open", "Lines that are open now.", 3);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metrics {
-    text: String,
-}
-
-impl Metrics {
-    /// Adds a number that rises and falls.
-    pub fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.heading(name, help, "gauge");
-        self.line(format_args!("{name} {value}"));
-    }
-
-    /// Adds a number that only rises; its name ends with `_total`.
-    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.heading(name, help, "counter");
-        self.line(format_args!("{name} {value}"));
-    }
-
-    /// Adds a counter with a sample for each value of its only label.
-    pub fn counters(&mut self, name: &str, help: &str, label: &str, samples: &[(&str, u64)]) {
-        self.heading(name, help, "counter");
-        for (value, count) in samples {
-            self.line(format_args!("{name}{{{label}=\"{value}\"}} {count}"));
-        }
-    }
-
-    /// Adds a histogram of durations; its name ends with `_seconds`.
-    pub fn histogram(&mut self, name: &str, help: &str, values: &Histogram) {
-        self.heading(name, help, "histogram");
-        for (bound_us, count) in values.cumulative() {
-            let bound = Duration::from_micros(bound_us).as_secs_f64();
-            self.line(format_args!("{name}_bucket{{le=\"{bound}\"}} {count}"));
-        }
-        let count = values.count();
-        self.line(format_args!("{name}_bucket{{le=\"+Inf\"}} {count}"));
-        let sum = values.sum().as_secs_f64();
-        self.line(format_args!("{name}_sum {sum}"));
-        self.line(format_args!("{name}_count {count}"));
-    }
-
-    fn heading(&mut self, name: &str, help: &str, kind: &str) {
-        self.line(format_args!("# HELP {name} {help}"));
-        self.line(format_args!("# TYPE {name} {kind}"));
-    }
-
-    fn line(&mut self, line: Arguments<'_>) {
-        // Writing to a String never fails: fmt::Error has no other source here.
-        let written = writeln!(self.text, "{line}");
-        debug_assert!(written.is_ok());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use super::*;
+    use crate::inspect::histogram::Histogram;
     use crate::inspect::section::Section;
     use crate::inspect::snapshot::{Failures, Timeouts};
 

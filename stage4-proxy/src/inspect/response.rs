@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::inspect::metrics;
+use crate::inspect::prometheus;
 use crate::inspect::request::{Method, Page, Refusal};
 use crate::inspect::section::Section;
 use crate::inspect::snapshot::Snapshot;
@@ -42,7 +43,7 @@ impl Response {
                 Err(error) => return Self::failure(&error),
             },
             Page::Metrics => (
-                metrics::CONTENT_TYPE,
+                prometheus::CONTENT_TYPE,
                 metrics::render(&source()).into_bytes(),
             ),
         };
@@ -206,7 +207,7 @@ mod tests {
         let section = |page| Section {
             name: "lines",
             json: serde_json::Value::Null,
-            metrics: metrics::Metrics::default(),
+            metrics: prometheus::Metrics::default(),
             page,
         };
         let both = tables(&[section("<p>one</p>\n"), section("<p>two</p>\n")]);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::inspect::metrics::Metrics;
+use crate::inspect::prometheus::Metrics;
 
 /// What one crate shows beside sessions and totals, in all three forms.
 ///

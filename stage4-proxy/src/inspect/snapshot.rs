@@ -241,7 +241,7 @@ mod tests {
 
     use super::*;
     use crate::access::Rule;
-    use crate::inspect::metrics::Metrics;
+    use crate::inspect::prometheus::Metrics;
 
     fn session(fd: i32) -> SessionView {
         SessionView {

@@ -2,7 +2,7 @@
 //!
 //! An [`Ingress`] is configured once; a [`Handshake`] serves one client, from its first byte to the
 //! reply that says whether the target was reached. Both are free of I/O: the session reads, writes,
-//! resolves, connects and keeps the time. A [`Conversation`] is the bookkeeping between the two.
+//! resolves, connects and keeps the time. A [`Conversation`](conversation::Conversation) is the bookkeeping between the two.
 
 pub mod conversation;
 mod fixed;
@@ -17,7 +17,6 @@ use stage2_client::Target;
 
 use crate::connect_error::ConnectError;
 
-pub use conversation::Conversation;
 pub use fixed::Fixed;
 
 /// A way in: decides where a new client's session begins.

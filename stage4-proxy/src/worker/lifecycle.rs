@@ -4,7 +4,8 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use crate::endpoint::Endpoint;
-use crate::ingress::{Client, Conversation, Opening};
+use crate::ingress::conversation::Conversation;
+use crate::ingress::{Client, Opening};
 use crate::listener::Accepted;
 use crate::session::{Next, Reason, Session, Timeout};
 use crate::token::Side;

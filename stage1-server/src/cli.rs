@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -69,6 +70,13 @@ pub fn finish(result: Result<(), impl Error>) -> ExitCode {
     }
 }
 
+/// Puts what the program could not do in front of the kernel's reason, for the sentence of [`finish`].
+///
+/// "Operation not permitted" alone does not say what was not permitted.
+pub fn cannot(what: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("cannot {what}: {error}"))
+}
+
 /// Ends the program with status 0 when SIGINT or SIGTERM arrives, from a thread of its own.
 ///
 /// This suits a program that blocks in system calls and has nothing to put in order. Later stages
@@ -90,17 +98,26 @@ pub fn exit_on_signals() -> io::Result<()> {
 /// safe to call there (`signal-safety(7)`). So the handler does nearly nothing: it
 /// notes the signal and wakes a thread, which may call any function.
 ///
+/// Both signals are unblocked for the calling thread: a program inherits its signal mask, and a
+/// parent that has blocked them would leave only SIGKILL (`signal(7)`, execve(2) keeps the mask).
+///
 /// # Errors
 /// Fails if the signal handlers cannot be installed (`sigaction(2)`), or no thread can be started.
 pub fn on_signals(mut act: impl FnMut(i32, usize) + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let signals = Signals::new([SIGINT, SIGTERM]);
+    let mut signals = signals.map_err(cannot("install the signal handlers"))?;
     let wait = move || {
         for (earlier, signal) in signals.forever().enumerate() {
             act(signal, earlier);
         }
     };
+    // Only now, because a signal that is already pending arrives here and must meet the handler.
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]).thread_unblock()?;
     let thread = thread::Builder::new().name("signals".to_owned());
-    thread.spawn(wait).map(drop)
+    let thread = thread.spawn(wait);
+    thread
+        .map(drop)
+        .map_err(cannot("start the thread for signals"))
 }
 
 fn program_name() -> String {
@@ -134,6 +151,14 @@ mod tests {
     fn every_source_has_its_place_in_the_sentence() {
         let error = Cold(io::Error::other("no power"));
         assert_eq!(chain_of_sources(&error), "the kettle is cold: no power");
+    }
+
+    #[test]
+    fn an_error_says_what_could_not_be_done() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = cannot("boil water")(denied);
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(error.to_string(), "cannot boil water: permission denied");
     }
 
     #[test]

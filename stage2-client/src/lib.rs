@@ -34,6 +34,6 @@ mod target;
 
 pub use connect::{connect, finish_connect, start_connect};
 pub use converse::converse;
-pub use duration::parse_time_limit;
+pub use duration::{parse_time, parse_time_limit};
 pub use resolve::{Prefer, order, resolve};
 pub use target::{Host, Target, TargetError};

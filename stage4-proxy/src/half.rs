@@ -154,6 +154,17 @@ impl Half {
         self.moved += count as u64;
     }
 
+    /// Notes that these bytes, the first in the pipe, were read into memory; they are still pending.
+    ///
+    /// # Panics
+    ///
+    /// Panics if fewer bytes were in the pipe.
+    pub fn unloaded(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.piped, "more left the pipe than went in");
+        self.piped -= bytes.len();
+        self.buffer.append(bytes);
+    }
+
     /// Drops pending bytes that are not for the sink, because a handshake has consumed them.
     pub fn consume(&mut self, count: usize) {
         self.buffer.consume(count);

@@ -75,5 +75,5 @@ pub mod token;
 mod worker;
 
 pub use control::Control;
-pub use limits::{Limits, raise_fd_limit};
+pub use limits::{Limits, check_room_for_a_session, raise_fd_limit};
 pub use proxy::{Config, Proxy};

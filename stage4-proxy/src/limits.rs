@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use stage1_server::cli::cannot;
 
 /// The bounds that keep one client, or all clients together, from exhausting the machine.
 ///
@@ -49,6 +50,11 @@ pub struct Limits {
 const RESERVED_FDS: u64 = 16;
 const RESERVED_FDS_PER_WORKER: u64 = 3;
 
+/// The soft limit of open files on most systems, for a kernel that does not tell it.
+const USUAL_FDS: u64 = 1024;
+
+const NO_ROOM: &str = "serve a client under this limit of open files";
+
 /// Concurrent sessions without `--max-connections`, if the descriptors allow it.
 const DEFAULT_MAX_CONNECTIONS: u32 = 65_536;
 
@@ -92,17 +98,45 @@ impl Limits {
     }
 }
 
-/// Raises the soft limit of open files to the hard one and returns it (`setrlimit(2)`).
+/// Raises the soft limit of open files to the hard one and returns what holds then (`setrlimit(2)`).
+///
+/// A kernel that does not permit it costs sessions and not the start: the soft limit stays, with a
+/// warning. That happens where the hard limit is above `fs.nr_open`, and under seccomp.
+#[must_use]
+pub fn raise_fd_limit() -> u64 {
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => {
+            tracing::warn!(%error, "cannot read the limit of open files, {USUAL_FDS} are assumed");
+            return USUAL_FDS;
+        }
+    };
+    if soft >= hard {
+        return soft;
+    }
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(error) => {
+            tracing::warn!(%error, soft, hard, "cannot raise the limit of open files, the soft one stays");
+            soft
+        }
+    }
+}
+
+/// Checks that descriptors for one session are left, once everything else has been opened.
+///
+/// Without them a program would listen and never serve a client.
 ///
 /// # Errors
 ///
-/// Fails if the kernel refuses to read or raise the limit.
-pub fn raise_fd_limit() -> io::Result<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < hard {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    }
-    Ok(hard)
+/// Fails if the limit of open files leaves less than a client, its upstream and the files that
+/// resolving a name opens.
+pub fn check_room_for_a_session() -> io::Result<()> {
+    // Each pipe takes two descriptors, and gives them back at the end of this function.
+    let first = io::pipe().map_err(cannot(NO_ROOM))?;
+    let second = io::pipe().map_err(cannot(NO_ROOM))?;
+    drop((first, second));
+    Ok(())
 }
 
 #[cfg(test)]

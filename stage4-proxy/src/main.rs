@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use stage1_server::cli;
-use stage4_proxy::{Control, Proxy};
+use stage4_proxy::{Control, Proxy, check_room_for_a_session};
 
 mod options;
 
@@ -16,8 +16,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: options::Options) -> io::Result<()> {
-    let proxy = Proxy::start(&options.into_config()?)?;
+    let proxy = Proxy::start(&options.into_config())?;
     stop_on_signals(proxy.control())?;
+    check_room_for_a_session()?;
     cli::announce(proxy.local_addr());
     proxy.wait()
 }

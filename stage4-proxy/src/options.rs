@@ -1,6 +1,5 @@
 //! The command line of stage4-proxy.
 
-use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -80,11 +79,7 @@ enum IngressName {
 
 impl Options {
     /// Turns the command line into the configuration of a proxy.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the limit of open files cannot be read or raised.
-    pub(crate) fn into_config(self) -> io::Result<Config> {
+    pub(crate) fn into_config(self) -> Config {
         let ingress: Arc<dyn Ingress> = match self.ingress {
             IngressName::Fixed => Arc::new(Fixed::new(self.upstream)),
         };
@@ -99,14 +94,14 @@ impl Options {
             drain_timeout: self.drain_timeout,
             ..defaults
         };
-        Ok(Config {
+        Config {
             listen: self.listen,
             ingress,
             lookup: Lookup::system(self.prefer),
             threads,
-            limits: limits.within_fds(raise_fd_limit()?, threads),
+            limits: limits.within_fds(raise_fd_limit(), threads),
             inspect: self.inspect,
-        })
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use socket2::Socket;
+use stage1_server::cli::cannot;
 use stage1_server::{ListenOptions, listen, local_addr};
 
 use crate::control::Control;
@@ -78,7 +79,9 @@ impl Proxy {
             let ingress = Arc::clone(&config.ingress);
             let (worker, mailbox) = Worker::new(listener, ingress, limits, resolver.clone())?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
-            self.workers.push(thread.spawn(move || worker.run())?);
+            let thread = thread.spawn(move || worker.run());
+            let thread = thread.map_err(cannot("start the thread of a worker"))?;
+            self.workers.push(thread);
             self.control.add(mailbox);
         }
         self.inspector = self.control.start_inspector(config.inspect)?;

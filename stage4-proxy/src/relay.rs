@@ -18,7 +18,7 @@ use std::io::{self, Read, Write};
 use crate::bulk::{Bulk, Fill};
 use crate::endpoint::Endpoint;
 use crate::half::{Half, HalfState};
-use crate::pipe::{Pipe, PipePool};
+use crate::pipe::{Pipe, PipePool, is_refusal};
 use crate::scratch::Scratch;
 
 /// One direction of a session and the pipe that it has borrowed.
@@ -104,7 +104,8 @@ impl Flow {
     pub(crate) fn flush(&mut self, sink: &mut Endpoint) -> io::Result<()> {
         if self.half.piped() > 0 {
             self.empty_pipe(sink)?;
-        } else if !self.half.pending().is_empty() {
+        }
+        if !self.half.pending().is_empty() {
             let written = sink.write_some(self.half.pending())?;
             self.half.sent(written);
         }
@@ -156,14 +157,17 @@ impl Flow {
     }
 
     fn borrow_pipe(&mut self, pipes: &mut PipePool) -> bool {
+        if self.pipe.as_ref().is_some_and(Pipe::is_refused) {
+            self.give_back(pipes);
+        }
         if self.pipe.is_none() {
             self.pipe = pipes.lend();
         }
         self.pipe.is_some()
     }
 
-    fn fill_pipe(&mut self, source: &mut Endpoint, scratch: &Scratch) -> io::Result<()> {
-        let Some(pipe) = &self.pipe else {
+    fn fill_pipe(&mut self, source: &mut Endpoint, scratch: &mut Scratch) -> io::Result<()> {
+        let Some(pipe) = &mut self.pipe else {
             return Ok(());
         };
         debug_assert_eq!(
@@ -171,22 +175,36 @@ impl Flow {
             0,
             "EAGAIN could mean that the pipe is full"
         );
-        match source.splice_into(pipe, scratch.pipe_size)? {
-            None => self.bulk.source_empty(scratch.alone),
-            Some(0) => self.half.end_of_input(),
-            Some(count) => {
+        match source.splice_into(pipe, scratch.pipe_size) {
+            Ok(None) => self.bulk.source_empty(scratch.alone),
+            Ok(Some(0)) => self.half.end_of_input(),
+            Ok(Some(count)) => {
                 self.half.entered_pipe(count);
                 // A splice that brings less than one read would is no longer worth two calls.
                 self.bulk.after_read(Fill::of(count, scratch.bytes.len()));
             }
+            // The socket still has its bytes, and without a pipe to borrow the next read copies them.
+            Err(error) if is_refusal(&error) => {
+                pipe.refuse(error);
+                self.give_back(&mut scratch.pipes);
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 
     fn empty_pipe(&mut self, sink: &mut Endpoint) -> io::Result<()> {
-        if let Some(pipe) = &self.pipe {
-            let count = sink.splice_from(pipe, self.half.piped())?;
-            self.half.left_pipe(count);
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(());
+        };
+        match sink.splice_from(pipe, self.half.piped()) {
+            Ok(count) => self.half.left_pipe(count),
+            // The bytes are in the pipe already, so they are written from memory instead.
+            Err(error) if is_refusal(&error) => {
+                self.half.unloaded(&pipe.unload(self.half.piped())?);
+                pipe.refuse(error);
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use stage1_server::cli::cannot;
 use stage2_client::{Prefer, Target, resolve};
 
 use crate::connect_error::ConnectError;
@@ -87,7 +88,8 @@ impl Resolver {
             let (receiver, lookup) = (Arc::clone(&receiver), lookup.clone());
             thread::Builder::new()
                 .name(format!("resolver-{number}"))
-                .spawn(move || answer_questions(&receiver, &lookup))?;
+                .spawn(move || answer_questions(&receiver, &lookup))
+                .map_err(cannot("start a thread that resolves names"))?;
         }
         Ok(Self { questions: sender })
     }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
+use stage1_server::cli::cannot;
 use stage1_server::local_addr;
 use stage3_epoll::{Event, Events, Poll};
 
@@ -83,12 +84,14 @@ impl Worker {
         limits: Limits,
         resolver: Resolver,
     ) -> io::Result<(Self, Mailbox)> {
-        let poll = Poll::new()?;
-        let inbox = Inbox::new(&poll)?;
+        let poll = Poll::new().map_err(cannot("create the poller"))?;
+        let inbox = Inbox::new(&poll).map_err(cannot("create the waker of a worker"))?;
         let mailbox = inbox.mailbox().clone();
         let access = Access::new(local_addr(&listener)?);
+        let listener = Listener::new(listener, &poll);
+        let listener = listener.map_err(cannot("watch the listening socket"))?;
         let worker = Self {
-            listener: Some(Listener::new(listener, &poll)?),
+            listener: Some(listener),
             poll,
             table: RouteTable::new(limits.max_connections),
             timers: Timers::new(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use stage1_server::cli;
-use stage4_proxy::Control;
+use stage4_proxy::{Control, check_room_for_a_session};
 use stage5_mux::queue::Queue;
 
 mod options;
@@ -21,8 +21,9 @@ fn main() -> ExitCode {
 }
 
 fn run_queue(options: options::QueueOptions) -> io::Result<()> {
-    let queue = Queue::start(&options.into_config()?)?;
+    let queue = Queue::start(&options.into_config())?;
     stop_on_signals(queue.control())?;
+    check_room_for_a_session()?;
     cli::announce(queue.local_addr());
     queue.wait()
 }

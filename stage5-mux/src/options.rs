@@ -1,12 +1,11 @@
 //! The command line of stage5-mux.
 
-use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use stage2_client::{Prefer, Target, parse_time_limit};
+use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
 use stage4_proxy::resolve::Lookup;
@@ -85,7 +84,7 @@ pub(crate) struct QueueOptions {
     max_connections: Option<u32>,
 
     /// Time that clients get to end after SIGTERM or SIGINT
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
 
     /// Serve a live page of all clients, /routes.json and /metrics here; a port alone means
@@ -96,11 +95,7 @@ pub(crate) struct QueueOptions {
 
 impl QueueOptions {
     /// Turns the command line into the configuration of a queue.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the limit of open files cannot be read or raised.
-    pub(crate) fn into_config(self) -> io::Result<Config> {
+    pub(crate) fn into_config(self) -> Config {
         let defaults = Limits::default();
         let limits = Limits {
             max_connections: self.max_connections.unwrap_or(defaults.max_connections),
@@ -114,14 +109,14 @@ impl QueueOptions {
             drain_timeout: self.drain_timeout,
             ..defaults
         };
-        Ok(Config {
+        Config {
             listen: self.listen,
             upstream: self.upstream,
             lookup: Lookup::system(self.prefer),
             framing: self.framing,
-            limits: limits.within_fds(raise_fd_limit()?),
+            limits: limits.within_fds(raise_fd_limit()),
             inspect: self.inspect,
-        })
+        }
     }
 }
 

@@ -65,6 +65,7 @@ mod socket_options;
 mod socket_row;
 pub mod sockets;
 mod stopping;
+pub mod strace;
 mod sync;
 pub mod test;
 pub mod transcript;

@@ -1,10 +1,13 @@
 //! A program with its arguments, environment and limits, and how it is started.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use crate::failure::{Failure, fail};
 use crate::finished::Finished;
@@ -38,6 +41,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     open_files: Option<u64>,
+    blocked: SigSet,
     stdin: bool,
 }
 
@@ -50,6 +54,7 @@ impl Program {
             arguments,
             environment,
             open_files: None,
+            blocked: SigSet::empty(),
             stdin: false,
         }
     }
@@ -72,6 +77,18 @@ impl Program {
         self
     }
 
+    /// Starts the program through another one, which gets `words` before the program's path and arguments.
+    pub(crate) fn behind(self, other: &Path, words: &[&str]) -> Self {
+        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        arguments.push(self.path.into());
+        arguments.extend(self.arguments);
+        Self {
+            path: other.to_owned(),
+            arguments,
+            ..self
+        }
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
@@ -84,6 +101,13 @@ impl Program {
     #[must_use]
     pub fn open_files(mut self, limit: u64) -> Self {
         self.open_files = Some(limit);
+        self
+    }
+
+    /// Starts the program as a parent does that has blocked these signals: a program inherits the mask.
+    #[must_use]
+    pub fn blocking(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
+        self.blocked.extend(signals);
         self
     }
 
@@ -112,12 +136,19 @@ impl Program {
         }
         let transcript = Transcript::current();
         transcript.step(format!("start {}", self.command_line()));
-        match self.command().spawn() {
+        match self.spawn_child() {
             Ok(child) => Process::adopt(short_name(&self.path), child, transcript),
             Err(error) => {
                 Failure::new(format!("Cannot start {}: {error}", self.path.display())).raise()
             }
         }
+    }
+
+    fn spawn_child(&self) -> io::Result<Child> {
+        let before = self.blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let child = self.command().spawn();
+        before.thread_set_mask()?;
+        child
     }
 
     /// Runs the program to its end, without stdin.

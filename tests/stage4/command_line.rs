@@ -59,6 +59,23 @@ fn e49_malformed_flags_end_with_2() {
 }
 
 #[test]
+fn e49_a_time_that_the_clock_cannot_add_ends_with_2() {
+    let _test =
+        Test::begin("An instant plus centuries overflows: refuse such a time at the start.");
+    let flags = [
+        "--connect-timeout",
+        "--handshake-timeout",
+        "--idle-timeout",
+        "--half-close-timeout",
+        "--drain-timeout",
+    ];
+    for flag in flags {
+        let arguments: &[&str] = &[flag, "300000000000years"];
+        command_line::refuses(&Program::new(program()), &[(arguments, "longer than")]);
+    }
+}
+
+#[test]
 fn e49_a_port_in_use_is_one_clear_sentence() {
     let _test = Test::begin(
         "The error of listen names the address; with SO_REUSEPORT it must not be lost.",

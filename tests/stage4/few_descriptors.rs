@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use harness::{Client, Program, Rng, Scripted, Test, proc};
+use harness::{Client, Program, Rng, Scripted, Test, command_line, proc, strace};
 
 use crate::support::{HALF_A_SECOND, Proxy, echoes, program};
 
@@ -129,4 +129,28 @@ fn e47_bulk_works_under_few_descriptors() {
         }
     });
     proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e47_a_limit_that_may_not_be_raised_stays() {
+    let _test = Test::begin("setrlimit(2) may fail with EPERM: go on with the soft limit.");
+    let echo = Scripted::echo();
+    let program = Program::new(program());
+    let Some(program) = strace::inject(&program, "prlimit64", "error=EPERM") else {
+        return;
+    };
+    let proxy = Proxy::start(&program, echo.addr());
+    echoes(&Client::connect(proxy.addr()));
+    let log = proxy.wait_for_stderr("limit of open files");
+    assert!(log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn e47_without_a_descriptor_for_a_session_it_does_not_start() {
+    let _test = Test::begin("Say in one sentence what failed; never listen without ever serving.");
+    for limit in [4, 5, 6, 7, 8, 9] {
+        let program = Program::new(program()).open_files(limit);
+        let arguments = ["--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:9"];
+        command_line::cannot_start(&program, &arguments, &["cannot", "oo many open files"]);
+    }
 }

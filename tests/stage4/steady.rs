@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Client, Process, Program, Rng, Test};
+use harness::{Client, Process, Program, Rng, Scripted, Test, strace};
 
-use crate::support::{MIB, Proxy, echoes, proxy_and_echo};
+use crate::support::{MIB, Proxy, echoes, program, proxy_and_echo};
 
 /// A strace that counts the `epoll_ctl` of a running proxy.
 struct Trace {
@@ -16,12 +16,7 @@ struct Trace {
 impl Trace {
     /// Attaches to the proxy, or prints why it cannot.
     fn attach(proxy: &Proxy, folder: &Path) -> Option<Self> {
-        let path = std::env::var_os("PATH")?;
-        let program = std::env::split_paths(&path).map(|folder| folder.join("strace"));
-        let Some(program) = program.into_iter().find(|file| file.is_file()) else {
-            eprintln!("skipped: strace is not installed");
-            return None;
-        };
+        let program = strace::find()?;
         let file = folder.join("trace");
         let words = ["-f", "-qq", "-e", "trace=epoll_ctl", "-o"];
         let strace = Program::new(program).args(words).arg(&file);
@@ -98,4 +93,29 @@ fn e44_no_epoll_ctl_while_bytes_flow() {
     );
     // An echo of bulk stalls now and then: a proxy may ask for EPOLLOUT then, but not for each read.
     assert!(bulk <= 200, "{bulk} epoll_ctl in 64 MiB");
+}
+
+#[test]
+fn e44_without_splice_a_transfer_arrives_whole() {
+    let _test = Test::begin("splice(2) may not work on this kernel: copy on, and lose nothing.");
+    let bytes = Rng::for_test().bytes(8 * MIB);
+    let source = Scripted::source(bytes.clone());
+    // The last one lets the first splice fill the pipe, and none empty it.
+    for fault in ["ENOSYS", "EINVAL", "EPERM", "EOPNOTSUPP", "EINVAL:when=2+"] {
+        let fault = format!("error={fault}");
+        let Some(program) = strace::inject(&Program::new(program()), "splice", &fault) else {
+            return;
+        };
+        let proxy = Proxy::start(&program, source.addr());
+        assert!(
+            Client::connect(proxy.addr()).read_to_end() == bytes,
+            "{fault}"
+        );
+        assert!(
+            Client::connect(proxy.addr()).read_to_end() == bytes,
+            "{fault}"
+        );
+        let log = proxy.stderr();
+        assert!(log.matches("splice(2)").count() <= 1, "{log}");
+    }
 }

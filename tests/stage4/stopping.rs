@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use harness::{
-    Client, Connect, Deadline, Digest, End, PATIENCE, Rng, Signal, Test, eventually, proc, scaled,
+    Client, Connect, Deadline, Digest, End, PATIENCE, Program, Rng, Scripted, Signal, Test,
+    eventually, proc, scaled,
 };
 
 use crate::support::{
-    HALF_A_SECOND, KIB, MIB, Proxy, listeners, proxy_and_echo, proxy_and_hand, session, talk,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, listeners, program, proxy_and_echo, proxy_and_hand,
+    session, talk,
 };
 
 const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
@@ -46,6 +48,19 @@ fn e49_without_sessions_a_signal_ends_the_proxy_at_once() {
             proxy.signal(signal);
             ends_with_0(&proxy, PATIENCE);
         }
+    }
+}
+
+#[test]
+fn e49_a_signal_that_the_parent_has_blocked_ends_the_proxy() {
+    let _test = Test::begin("A program inherits its signal mask: unblock what it waits for.");
+    let echo = Scripted::echo();
+    for signal in SIGNALS {
+        let program = Program::new(program()).blocking(SIGNALS);
+        let proxy = Proxy::start(&program, echo.addr());
+        echoes(&Client::connect(proxy.addr()));
+        proxy.signal(signal);
+        ends_with_0(&proxy, PATIENCE);
     }
 }
 

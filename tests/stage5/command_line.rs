@@ -58,6 +58,22 @@ fn e53_malformed_arguments_end_with_2() {
 }
 
 #[test]
+fn e53_a_time_that_the_clock_cannot_add_ends_with_2() {
+    let _test =
+        Test::begin("An instant plus centuries overflows: refuse such a time at the start.");
+    let flags = [
+        "--client-timeout",
+        "--upstream-timeout",
+        "--connect-timeout",
+        "--drain-timeout",
+    ];
+    for flag in flags {
+        let arguments: &[&str] = &[flag, "300000000000years"];
+        command_line::refuses(&queue(), &[(arguments, "longer than")]);
+    }
+}
+
+#[test]
 fn e53_an_address_that_cannot_be_had_is_one_clear_sentence() {
     let _test = Test::begin("The error of `listen` names the address; the exit code is 1.");
     let mux = Mux::start(Site::echo().addr(), &[]);

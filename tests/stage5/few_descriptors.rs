@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Client, Program, Test, proc};
+use harness::{Client, Program, Test, command_line, proc, strace};
 
 use crate::support::{Mux, Site, ask, get, program, reply};
 
@@ -53,5 +53,29 @@ fn e56_who_finds_no_descriptor_gets_that_of_the_next_who_goes() {
     for client in crowd {
         assert_eq!(reply(&client).text(), "/crowd ");
         client.close();
+    }
+}
+
+#[test]
+fn e56_a_limit_that_may_not_be_raised_stays() {
+    let _test = Test::begin("setrlimit(2) may fail with EPERM: go on with the soft limit.");
+    let site = Site::echo();
+    let program = Program::new(program());
+    let Some(program) = strace::inject(&program, "prlimit64", "error=EPERM") else {
+        return;
+    };
+    let mux = Mux::from_program(&program, site.addr(), &[]);
+    assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
+    let log = mux.wait_for_stderr("limit of open files");
+    assert!(log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn e56_without_a_descriptor_for_a_session_it_does_not_start() {
+    let _test = Test::begin("Say in one sentence what failed; never listen without ever serving.");
+    for limit in [4, 5, 6, 7, 8, 9] {
+        let program = Program::new(program()).arg("queue").open_files(limit);
+        let arguments = ["--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:9"];
+        command_line::cannot_start(&program, &arguments, &["cannot", "oo many open files"]);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Hand, Signal, Test};
+use harness::{Hand, Program, Signal, Test};
 
-use crate::support::{Mux, Site, answer, ask, field, get, reply};
+use crate::support::{Mux, Site, answer, ask, field, get, program, reply};
 
 #[test]
 fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
@@ -30,6 +30,20 @@ fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
     }
     drop((idle, first, second));
     assert_eq!(mux.wait().code(), Some(0));
+}
+
+#[test]
+fn e56_a_signal_that_the_parent_has_blocked_ends_the_queue() {
+    let _test = Test::begin("A program inherits its signal mask: unblock what it waits for.");
+    let signals = [Signal::SIGTERM, Signal::SIGINT];
+    let site = Site::echo();
+    for signal in signals {
+        let program = Program::new(program()).blocking(signals);
+        let mux = Mux::from_program(&program, site.addr(), &[]);
+        assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
+        mux.signal(signal);
+        assert_eq!(mux.wait().code(), Some(0));
+    }
 }
 
 #[test]

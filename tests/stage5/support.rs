@@ -27,7 +27,18 @@ impl Mux {
     /// Starts a queue in front of `upstream` with further arguments.
     #[track_caller]
     pub(crate) fn start(upstream: impl Display, arguments: &[&str]) -> Self {
-        let program = Program::new(program())
+        Self::from_program(&Program::new(program()), upstream, arguments)
+    }
+
+    /// Starts a queue from a prepared program.
+    #[track_caller]
+    pub(crate) fn from_program(
+        program: &Program,
+        upstream: impl Display,
+        arguments: &[&str],
+    ) -> Self {
+        let program = program
+            .clone()
             .args(["queue", "--listen", "127.0.0.1:0", "--inspect", "0"])
             .args(["--upstream", &upstream.to_string()])
             .args(arguments);

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use socket2::Socket;
+use stage1_server::cli::cannot;
 use stage1_server::{AcceptFailure, ListenOptions, listen, local_addr};
 
 use crate::inspect::connection::{self, ClientTimeouts};
@@ -101,6 +102,7 @@ impl Inspector {
         thread::Builder::new()
             .name(name)
             .spawn(move || shared.run(number))
+            .map_err(cannot("start a thread of the inspector"))
     }
 }
 

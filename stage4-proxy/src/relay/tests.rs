@@ -241,6 +241,41 @@ fn bulk_is_spliced_and_small_transfers_are_copied_again() {
     assert_eq!(rig.pending(), (CHUNK, 0));
 }
 
+/// Returns a pair of sockets in the place of a pipe, which the kernel refuses to splice, and the end
+/// that fills it.
+fn refused_pipe() -> (Pipe, Socket) {
+    let (read, fill) = unix();
+    let (write, _) = unix();
+    (Pipe::of_sockets(read.into(), write.into()), fill)
+}
+
+#[test]
+fn a_refused_splice_is_copied_and_not_tried_again() {
+    let mut rig = Rig::new(unix, &limits());
+    let (pipe, _fill) = refused_pipe();
+    rig.scratch.pipes.give_back(pipe);
+    rig.stall_in_bulk();
+    assert_eq!(rig.pending(), (CHUNK, 0));
+    rig.resume();
+    assert!(!rig.pool_has_a_pipe());
+    assert_eq!(rig.read(), Ok(CHUNK * (usize::from(BULK_AFTER) + 1)));
+}
+
+#[test]
+fn bytes_in_a_refused_pipe_are_written_from_memory() {
+    let mut rig = Rig::new(unix, &limits());
+    let (pipe, fill) = refused_pipe();
+    (&fill).write_all(b"in the pipe").unwrap();
+    rig.flow.half.entered_pipe(11);
+    rig.flow.pipe = Some(pipe);
+    rig.sink.writable = true;
+    rig.flow.flush(&mut rig.sink).unwrap();
+    assert_eq!(rig.pending(), (0, 0));
+    assert_eq!(rig.read(), Ok(11));
+    rig.pump().unwrap();
+    assert!(!rig.pool_has_a_pipe());
+}
+
 /// Lets a splice find the source empty, and returns where the next bulk is pending: in memory, in a
 /// pipe.
 fn after_an_empty_source(alone: bool, later: bool, turns: usize) -> (usize, usize) {

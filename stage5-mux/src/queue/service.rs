@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use socket2::Socket;
+use stage1_server::cli::cannot;
 use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
 use stage4_proxy::control::Control;
@@ -131,6 +132,7 @@ fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Resul
     let (worker, mailbox) = Worker::new(framing, listener, config.limits.clone(), route)?;
     let thread = thread::Builder::new()
         .name("worker".to_owned())
-        .spawn(move || worker.run())?;
+        .spawn(move || worker.run())
+        .map_err(cannot("start the thread of the worker"))?;
     Ok((thread, mailbox))
 }

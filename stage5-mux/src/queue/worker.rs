@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll};
+use stage1_server::cli::cannot;
 use stage2_client::Target;
 use stage4_proxy::control::Command;
 use stage4_proxy::inspect::{Snapshot, Totals};
@@ -95,14 +96,16 @@ impl<F: Framing> Worker<F> {
         limits: Limits,
         route: Route,
     ) -> io::Result<(Self, Mailbox<Message>)> {
-        let poll = Poll::new()?;
-        let (mailbox, inbox) = mailbox(&poll)?;
+        let poll = Poll::new().map_err(cannot("create the poller"))?;
+        let mailbox = mailbox(&poll).map_err(cannot("create the waker of the worker"));
+        let (mailbox, inbox) = mailbox?;
         let now = Instant::now();
         let timeouts = Timeouts {
             connect: limits.connect_timeout,
             response: limits.upstream_timeout,
         };
-        let listener = Listener::new(listener, poll.registry())?;
+        let listener = Listener::new(listener, poll.registry());
+        let listener = listener.map_err(cannot("watch the listening socket"))?;
         let link = Link::new(route.target, route.lookup, mailbox.clone(), now);
         let worker = Self {
             framing,

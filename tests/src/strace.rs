@@ -1,0 +1,46 @@
+//! Programs under strace, which lets a system call fail as another kernel would.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::program::{Program, find_in_path};
+
+/// Returns the path of strace, or prints why the test is skipped.
+#[must_use]
+pub fn find() -> Option<PathBuf> {
+    let found = find_in_path("strace");
+    if found.is_none() {
+        eprintln!("skipped: strace is not installed");
+    }
+    found
+}
+
+/// Returns a program of which each system call `call` meets `fault`, such as `error=EPERM` (`strace(1)`, tampering);
+/// prints why the test is skipped where strace is missing or may not trace.
+#[must_use]
+pub fn inject(program: &Program, call: &str, fault: &str) -> Option<Program> {
+    let strace = find()?;
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{fault}"));
+    // -D makes strace a grandchild: the process that the test knows is the program, and signals reach it.
+    let words = [
+        "-D",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &trace,
+        "-e",
+        &inject,
+    ];
+    let tried = Command::new(&strace)
+        .args(words)
+        .arg("true")
+        .stderr(Stdio::null())
+        .status();
+    if !tried.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: strace may not trace here");
+        return None;
+    }
+    Some(program.clone().behind(&strace, &words))
+}

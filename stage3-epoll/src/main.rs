@@ -34,7 +34,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     };
     let listener = listen(arguments.listen, &options)?;
     let address = local_addr(&listener)?;
-    let mut server = Server::new(listener)?;
+    let mut server = Server::new(listener).map_err(cli::cannot("create the event loop"))?;
     wake_on_signals(server.waker())?;
     cli::announce(address);
     server.run()

@@ -104,8 +104,7 @@ impl Flow {
     pub(crate) fn flush(&mut self, sink: &mut Endpoint) -> io::Result<()> {
         if self.half.piped() > 0 {
             self.empty_pipe(sink)?;
-        }
-        if !self.half.pending().is_empty() {
+        } else if !self.half.pending().is_empty() {
             let written = sink.write_some(self.half.pending())?;
             self.half.sent(written);
         }
@@ -199,10 +198,13 @@ impl Flow {
         };
         match sink.splice_from(pipe, self.half.piped()) {
             Ok(count) => self.half.left_pipe(count),
-            // The bytes are in the pipe already, so they are written from memory instead.
+            // The bytes are in the pipe already, so they are written from memory, and at once, because
+            // the sink is writable and no event would announce it again.
             Err(error) if is_refusal(&error) => {
                 self.half.unloaded(&pipe.unload(self.half.piped())?);
                 pipe.refuse(error);
+                let written = sink.write_some(self.half.pending())?;
+                self.half.sent(written);
             }
             Err(error) => return Err(error),
         }

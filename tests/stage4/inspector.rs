@@ -191,6 +191,25 @@ fn e49_a_name_of_somebody_else_is_refused() {
 }
 
 #[test]
+fn e49_the_cookies_of_localhost_fit_and_a_head_is_bounded() {
+    let _test =
+        Test::begin("A browser sends the cookies of localhost to every port; the bound is 16 KiB.");
+    let (proxy, _echo) = proxy_and_echo(&[]);
+    for (cookies, status) in [(10_000, "200"), (16_000, "200"), (17_000, "431")] {
+        let client = Client::connect(proxy.inspector().addr());
+        let cookie = "c".repeat(cookies);
+        let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
+        client.send(head.as_bytes());
+        let answer = client.read_to_end();
+        assert!(
+            answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()),
+            "{cookies} bytes: {}",
+            answer.escape_ascii()
+        );
+    }
+}
+
+#[test]
 fn e49_the_metrics_can_be_read_by_prometheus() {
     let _test = Test::begin("Text format 0.0.4: HELP, TYPE, samples.");
     let (proxy, hand) = proxy_and_hand(&[]);

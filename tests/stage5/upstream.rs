@@ -95,6 +95,9 @@ fn e56_what_is_no_response_is_a_502() {
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 099 Odd\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 000 Odd\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 600 Odd\r\nContent-Length: 5\r\n\r\nhello",
         "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
     ] {
         let site = Site::start(move |peer, asked| {
@@ -103,11 +106,11 @@ fn e56_what_is_no_response_is_a_502() {
             Then::Next
         });
         let mux = Mux::start(site.addr(), &[]);
-        assert_eq!(
-            ask(&mux.client(), &get("/")).status(),
-            "502",
-            "{response:?}"
-        );
+        let client = mux.client();
+        assert_eq!(ask(&client, &get("/")).status(), "502", "{response:?}");
+        let next = ask(&client, &get("/still-served"));
+        assert_eq!(next.status(), "200", "the next request of the same client");
+        assert_eq!(site.accepts(), 2, "the connection is closed: {response:?}");
         expect_service(&mux);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-/// The longest head that is read, in bytes.
-pub(super) const MAX_HEAD: usize = 8 * 1024;
+/// The longest head that is read, in bytes. Browsers send the cookies of `localhost` to every port, so
+/// those of all programs there must fit.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
 
 /// The most header fields that a request may have; browsers send about twenty.
 const MAX_FIELDS: usize = 64;

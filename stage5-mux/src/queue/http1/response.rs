@@ -265,6 +265,12 @@ fn parse<'head>(
     else {
         return Err(InvalidResponse("the head is not valid"));
     };
+    // RFC 9110 section 15. Below 100 it is no interim response either, so its body is not a head.
+    if !(100..=599).contains(&code) {
+        return Err(InvalidResponse(
+            "the status code is not between 100 and 599",
+        ));
+    }
     Ok((code, Version::from_minor(minor)))
 }
 

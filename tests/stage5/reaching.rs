@@ -58,6 +58,9 @@ fn e56_an_upstream_that_cannot_even_be_tried_is_a_502_for_everybody() {
             assert_eq!(reply(client).status(), "502");
         }
     }
+    let failures = mux.routes()["totals"]["failures"].clone();
+    assert_eq!(failures["unreachable"], 200, "{failures}");
+    mux.wait_for_stderr("cannot connect: unreachable: no route to host");
 }
 
 #[test]

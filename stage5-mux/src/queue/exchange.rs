@@ -36,6 +36,7 @@ use std::time::Instant;
 use mio::Registry;
 use mio::event::Event as SocketEvent;
 use stage2_client::Target;
+use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::inspect::{EndpointView, Totals};
 use stage4_proxy::token::Token;
 
@@ -189,6 +190,7 @@ impl<F: Framing> Exchange<F> {
             Action::Nothing => Step::Again,
             Action::Connect => self.reconnect(),
             Action::NextAddress => {
+                self.link.failed(ConnectError::TimedOut);
                 self.attempt = Attempt::NextAddress(Refusal::UpstreamTimeout);
                 Step::Again
             }

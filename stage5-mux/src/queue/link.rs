@@ -35,6 +35,8 @@ pub(super) struct Link {
     asking: bool,
     /// The addresses that were not tried yet.
     rest: VecDeque<SocketAddr>,
+    /// Why the address that was tried last has failed.
+    failure: Option<ConnectError>,
     endpoint: Option<Endpoint>,
     /// The number of the socket, because events of an earlier one may still be in the batch.
     generation: u32,
@@ -66,6 +68,7 @@ impl Link {
             known: None,
             asking: false,
             rest: VecDeque::new(),
+            failure: None,
             endpoint: None,
             generation: 0,
             since: now,
@@ -104,6 +107,7 @@ impl Link {
     /// Fails if no thread can be started.
     pub(super) fn find_addresses(&mut self, now: Instant) -> io::Result<Addresses> {
         self.close();
+        self.failure = None;
         if let Host::Address(address) = self.target.host {
             self.rest = [(address, self.target.port).into()].into();
             return Ok(Addresses::Known);
@@ -158,11 +162,24 @@ impl Link {
                 Ok(()) => return true,
                 Err(error) => {
                     tracing::debug!(upstream = %self.target, %address, %error, "cannot connect");
+                    self.failed(error.into());
                 }
             }
         }
         self.known = None;
         false
+    }
+
+    /// Notes why the address that was tried last has failed.
+    pub(super) fn failed(&mut self, error: ConnectError) {
+        self.failure = Some(error);
+    }
+
+    /// Returns why the address that was tried last has failed. If none was tried, the name has no
+    /// address.
+    pub(super) fn take_failure(&mut self) -> ConnectError {
+        let no_address = || ConnectError::Resolve(io::Error::other("the name has no address"));
+        self.failure.take().unwrap_or_else(no_address)
     }
 
     fn begin(&mut self, address: SocketAddr, registry: &Registry) -> io::Result<()> {

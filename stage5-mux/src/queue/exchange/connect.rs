@@ -1,5 +1,6 @@
 //! Opening the upstream connection: its name, its addresses, a non-blocking connect(2).
 
+use std::error::Error as _;
 use std::net::SocketAddr;
 
 use stage4_proxy::connect_error::ConnectError;
@@ -76,11 +77,7 @@ impl<F: Framing> Exchange<F> {
             self.attempt = Attempt::Pending;
             return self.tell(Event::Attempt, lent.now);
         }
-        let error = if refusal == Refusal::UpstreamTimeout {
-            ConnectError::TimedOut
-        } else {
-            ConnectError::Refused
-        };
+        let error = self.link.take_failure();
         self.unreached(&error, refusal, lent)
     }
 
@@ -100,6 +97,7 @@ impl<F: Framing> Exchange<F> {
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot connect to this address");
+                self.link.failed(error.into());
                 self.attempt = Attempt::NextAddress(REFUSED);
                 Step::Again
             }
@@ -107,7 +105,9 @@ impl<F: Framing> Exchange<F> {
     }
 
     fn unreached(&mut self, error: &ConnectError, refusal: Refusal, lent: &mut Lent<'_>) -> Step {
-        tracing::warn!(upstream = %self.link.target(), "cannot connect: {error}");
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        let cause = cause.unwrap_or_default();
+        tracing::warn!(upstream = %self.link.target(), "cannot connect: {error}{cause}");
         lent.totals.failures.count(error);
         self.tell(Event::Unreached(refusal), lent.now)
     }

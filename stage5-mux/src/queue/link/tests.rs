@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
 use mio::{Events, Poll};
+use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::resolve::Lookup;
 
 use crate::mailbox::{Inbox, mailbox};
@@ -111,4 +112,23 @@ fn the_address_that_worked_is_tried_first_the_next_time() {
     assert_eq!(fixture.link.connected(later), Duration::from_secs(1));
     assert!(!fixture.asks(now));
     assert_eq!(fixture.link.rest, [good, bad]);
+}
+
+#[test]
+fn the_reason_is_that_of_the_address_tried_last() {
+    let bad: SocketAddr = "255.255.255.255:9".parse().unwrap();
+    let now = Instant::now();
+    let mut fixture = fixture(vec![bad]);
+    for _ in 0..2 {
+        assert!(fixture.asks(now));
+        fixture.answer(now + Duration::from_secs(10));
+    }
+    fixture.link.failed(ConnectError::TimedOut);
+    assert!(!fixture.link.try_next(fixture.poll.registry(), now));
+    let reason = fixture.link.take_failure();
+    assert!(matches!(reason, ConnectError::Unreachable), "{reason}");
+    fixture.link.failed(ConnectError::TimedOut);
+    assert!(fixture.asks(now));
+    let reason = fixture.link.take_failure();
+    assert!(matches!(reason, ConnectError::Resolve(_)), "{reason}");
 }

@@ -56,6 +56,7 @@ pub mod control;
 mod egress;
 mod endpoint;
 pub mod half;
+pub mod http_version;
 pub mod ingress;
 pub mod inspect;
 mod limits;

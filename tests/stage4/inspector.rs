@@ -191,6 +191,22 @@ fn e49_a_name_of_somebody_else_is_refused() {
 }
 
 #[test]
+fn e49_a_later_minor_version_is_served() {
+    let _test = Test::begin("RFC 9110 section 2.5: HTTP/1.2 is processed as HTTP/1.1.");
+    let (proxy, _echo) = proxy_and_echo(&[]);
+    for (version, status) in [("1.2", "200"), ("1.9", "200"), ("2.0", "400")] {
+        let client = Client::connect(proxy.inspector().addr());
+        client.send(format!("GET / HTTP/{version}\r\nHost: localhost\r\n\r\n").as_bytes());
+        let answer = client.read_to_end();
+        assert!(
+            answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()),
+            "HTTP/{version}: {}",
+            answer.escape_ascii()
+        );
+    }
+}
+
+#[test]
 fn e49_the_cookies_of_localhost_fit_and_a_head_is_bounded() {
     let _test =
         Test::begin("A browser sends the cookies of localhost to every port; the bound is 16 KiB.");

@@ -116,6 +116,29 @@ fn e56_what_is_no_response_is_a_502() {
 }
 
 #[test]
+fn e54_a_later_minor_version_is_http_1_1() {
+    let _test = Test::begin("RFC 9110 section 2.5: HTTP/1.2 is processed as HTTP/1.1.");
+    let site = Site::start(|peer, asked| {
+        assert!(asked.head.contains(" HTTP/1.1\r\n"), "{}", asked.head);
+        peer.send(b"HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    for version in ["1.1", "1.2", "1.9"] {
+        let reply = ask(
+            &client,
+            format!("GET / HTTP/{version}\r\nHost: x\r\n\r\n").as_bytes(),
+        );
+        assert!(reply.head.starts_with("HTTP/1.1 200 "), "{}", reply.head);
+        assert_eq!(field(&reply.head, "connection"), None, "it is kept");
+    }
+    assert_eq!(site.accepts(), 1, "the upstream connection is kept");
+    let late = ask(&client, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n");
+    assert_eq!(late.status(), "505");
+}
+
+#[test]
 fn e56_a_broken_off_response_is_no_complete_one() {
     let _test = Test::begin("The client must be able to see that bytes are missing.");
     let site = Site::start(|peer, asked| {

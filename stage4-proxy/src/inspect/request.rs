@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::http_version;
+
 /// The longest head that is read, in bytes. Browsers send the cookies of `localhost` to every port, so
 /// those of all programs there must fit.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
@@ -91,6 +93,7 @@ impl Hosts {
 
 /// Parses the request in `head`, or returns `None` while its end is missing.
 pub(super) fn parse(head: &[u8], hosts: Hosts) -> Option<Request> {
+    let head = &*http_version::as_known(head);
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(head) {
@@ -195,6 +198,10 @@ mod tests {
         assert_eq!(verdict_for_line("GET /"), Ok(Page::Tables));
         assert_eq!(verdict_for_line("GET /routes.json"), Ok(Page::Routes));
         assert_eq!(verdict_for_line("GET /metrics"), Ok(Page::Metrics));
+        assert_eq!(
+            verdict_of("GET / HTTP/1.2\r\nHost: localhost\r\n\r\n"),
+            Ok(Page::Tables)
+        );
         assert_eq!(verdict_for_line("GET /metrics?x=/y"), Ok(Page::Metrics));
         assert_eq!(
             verdict_for_line("GET http://localhost:1/metrics"),

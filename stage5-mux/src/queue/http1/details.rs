@@ -19,7 +19,7 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// Returns the version with this minor number; httparse lets only 0 and 1 through.
+    /// Returns the version with this minor number; a head with a later one was read as 1.1.
     pub(super) fn from_minor(minor: u8) -> Self {
         match minor {
             0 => Self::Http10,

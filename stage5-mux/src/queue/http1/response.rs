@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use httparse::{Header, ParserConfig, Response};
+use stage4_proxy::http_version;
 
 use crate::queue::framing::{
     EndOfInput, Ending, InvalidResponse, Keep, Passage, Persistence, Responses, Summary,
@@ -94,6 +95,7 @@ impl Http1Responses {
         persistence: Persistence,
         out: &mut Vec<u8>,
     ) -> Result<Option<BodyState>, InvalidResponse> {
+        let head = &*http_version::as_known(head);
         let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut response = Response::new(&mut []);
         let (code, version) = parse(head, &mut room, &mut response)?;

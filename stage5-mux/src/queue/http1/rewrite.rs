@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use httparse::Request;
+use stage4_proxy::http_version;
 
 use crate::queue::framing::{Refusal, Summary};
 use crate::queue::http1::body::{Body, Chunks};
@@ -47,6 +48,7 @@ pub(super) fn rewrite(
     settings: &Settings,
     out: &mut Vec<u8>,
 ) -> Result<RequestHead, Refusal> {
+    let head = &*http_version::as_known(head);
     let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = Request::new(&mut []);
     let line = parse(head, &mut room, &mut request)?;

@@ -139,6 +139,22 @@ fn e54_a_later_minor_version_is_http_1_1() {
 }
 
 #[test]
+fn e55_blanks_after_the_size_of_a_chunk_are_skipped() {
+    let _test = Test::begin("Small servers send blanks after a chunk's size; clients skip them.");
+    let site = Site::start(|peer, _| {
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        peer.send(b"5  \t\r\nhello\r\n0000000000000001\r\n!\r\n0  \r\n\r\n");
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    let old = mux.client();
+    old.send(b"GET / HTTP/1.0\r\n\r\n");
+    let answer = String::from_utf8_lossy(&old.read_to_end()).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhello!"), "{answer}");
+}
+
+#[test]
 fn e56_a_broken_off_response_is_no_complete_one() {
     let _test = Test::begin("The client must be able to see that bytes are missing.");
     let site = Site::start(|peer, asked| {

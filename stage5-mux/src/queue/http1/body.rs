@@ -16,8 +16,20 @@ const MAX_EXTENSION: usize = 1024;
 /// The most bytes of all trailers.
 const MAX_TRAILERS: usize = 16 * 1024;
 
-/// The most digits of a size: 60 bits, so that a size never overflows.
-const MAX_DIGITS: u8 = 15;
+/// The most digits of a size, leading zeros included.
+const MAX_DIGITS: u8 = 16;
+
+/// The bound on a size: 60 bits, so that it never overflows.
+const MAX_BITS: u32 = 60;
+
+/// Whether blanks may stand between a chunk's size and the end of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blanks {
+    /// They are an error: a request must be read by the upstream as we read it.
+    Refused,
+    /// They are skipped: some servers send them, and every client reads them in the same way.
+    Skipped,
+}
 
 /// The part of a body that has not arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +84,17 @@ impl Body {
     /// # Errors
     ///
     /// Fails if the bytes are not a valid chunked body.
-    pub(super) fn step(&mut self, bytes: &[u8]) -> Result<Option<Piece>, ChunkError> {
+    pub(super) fn step(
+        &mut self,
+        bytes: &[u8],
+        blanks: Blanks,
+    ) -> Result<Option<Piece>, ChunkError> {
         match self {
             Self::Length(0) | Self::Chunked(Chunks::Done) => Ok(Some(Piece::End)),
             _ if bytes.is_empty() => Ok(None),
             Self::Length(rest) => Ok(Some(Piece::Content(take(rest, bytes)))),
             Self::UntilClose => Ok(Some(Piece::Content(bytes.len()))),
-            Self::Chunked(chunks) => chunks.step(bytes).map(Some),
+            Self::Chunked(chunks) => chunks.step(bytes, blanks).map(Some),
         }
     }
 }
@@ -134,7 +150,7 @@ impl Chunks {
     pub(super) const START: Self = Self::Size { digits: 0, size: 0 };
 
     /// Returns the meaning of the first bytes, of which there is at least one.
-    fn step(&mut self, bytes: &[u8]) -> Result<Piece, ChunkError> {
+    fn step(&mut self, bytes: &[u8], blanks: Blanks) -> Result<Piece, ChunkError> {
         if let Self::Data { rest } = self {
             let count = take(rest, bytes);
             if *rest == 0 {
@@ -144,7 +160,19 @@ impl Chunks {
         }
         let mut used = 0;
         while used < bytes.len() && !matches!(self, Self::Data { .. } | Self::Done) {
-            *self = self.next(bytes[used])?;
+            *self = match (*self, blanks, bytes[used]) {
+                // Without a semicolon, only blanks have led here.
+                (
+                    Self::Extension {
+                        size,
+                        semicolon: false,
+                        ..
+                    },
+                    Blanks::Skipped,
+                    b'\r',
+                ) => Self::SizeEnd { size },
+                (place, _, byte) => place.next(byte)?,
+            };
             used += 1;
         }
         Ok(Piece::Framing(used))
@@ -191,7 +219,9 @@ fn in_size(digits: u8, size: u64, byte: u8) -> Result<Chunks, ChunkError> {
         semicolon,
     };
     match (byte, char::from(byte).to_digit(16)) {
-        (_, Some(_)) if digits == MAX_DIGITS => Err(ChunkError::TooLarge),
+        (_, Some(_)) if digits == MAX_DIGITS || size >> (MAX_BITS - 4) != 0 => {
+            Err(ChunkError::TooLarge)
+        }
         (_, Some(digit)) => Ok(Chunks::Size {
             digits: digits + 1,
             size: size * 16 + u64::from(digit),

@@ -13,7 +13,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::queue::framing::{Refusal, Requests, Status, Summary, Taken};
-use crate::queue::http1::body::{Body, ChunkError, Piece};
+use crate::queue::http1::body::{Blanks, Body, ChunkError, Piece};
 use crate::queue::http1::details::Details;
 use crate::queue::http1::head::{HeadFinder, NoHead};
 use crate::queue::http1::rewrite::{announces_empty_body, rewrite};
@@ -189,7 +189,7 @@ impl BodyState {
             let next = &input[used..];
             // Look no further than the bound, so that a full body is noticed at its last byte.
             let next = &next[..next.len().min(self.room(max_body))];
-            match self.rest.step(next)? {
+            match self.rest.step(next, Blanks::Refused)? {
                 None => return Ok((used, Status::Partial)),
                 Some(Piece::End) => {
                     self.finish(request);

@@ -14,7 +14,7 @@ use stage4_proxy::http_version;
 use crate::queue::framing::{
     EndOfInput, Ending, InvalidResponse, Keep, Passage, Persistence, Responses, Summary,
 };
-use crate::queue::http1::body::{Body, ChunkError, Chunks, Piece};
+use crate::queue::http1::body::{Blanks, Body, ChunkError, Chunks, Piece};
 use crate::queue::http1::details::{Details, Version};
 use crate::queue::http1::head::{
     Fields, Flaw, HeadFinder, MAX_FIELDS, Name, NoHead, Room, pass_on,
@@ -220,7 +220,7 @@ impl BodyState {
     ) -> Result<(usize, Option<Keep>), InvalidResponse> {
         let mut used = 0;
         loop {
-            match self.rest.step(&input[used..])? {
+            match self.rest.step(&input[used..], Blanks::Skipped)? {
                 None => return Ok((used, None)),
                 Some(Piece::End) => return Ok((used, Some(self.keep))),
                 Some(Piece::Framing(count)) => used += count,

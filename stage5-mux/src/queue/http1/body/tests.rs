@@ -11,7 +11,7 @@ fn run(mut body: Body, input: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, usize, 
     bounds.push(input.len());
     for bound in bounds {
         loop {
-            match body.step(&input[used..bound])? {
+            match body.step(&input[used..bound], Blanks::Refused)? {
                 None => break,
                 Some(Piece::End) => return Ok((content, used, true)),
                 Some(Piece::Framing(count)) => used += count,
@@ -87,6 +87,27 @@ fn what_two_parsers_could_read_differently_is_an_error() {
             );
         }
     }
+}
+
+#[test]
+fn blanks_after_a_size_are_skipped_in_responses_only() {
+    let input = b"5 \t \r\n";
+    let mut response = CHUNKED;
+    let piece = response.step(input, Blanks::Skipped);
+    assert_eq!(piece, Ok(Some(Piece::Framing(input.len()))));
+    assert_eq!(response, Body::Chunked(Chunks::Data { rest: 5 }));
+    assert_eq!(
+        CHUNKED.clone().step(input, Blanks::Refused),
+        Err(ChunkError::Size)
+    );
+    for bad in [b"5 x\r\n", b"5 5\r\n", b" 5\r\n\r"] {
+        assert_eq!(
+            CHUNKED.clone().step(bad, Blanks::Skipped),
+            Err(ChunkError::Size)
+        );
+    }
+    let zeros = run(CHUNKED, b"0000000000000002\r\nok", &[]);
+    assert_eq!(zeros, Ok((b"ok".to_vec(), 20, false)));
 }
 
 #[test]

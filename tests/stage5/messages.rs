@@ -248,7 +248,6 @@ fn e55_chunks_that_two_parsers_could_read_differently_are_refused() {
         "+1\r\n",
         "0x1\r\n",
         " 1\r\n",
-        "1 \r\n",
         "1\n",
         "1\r!",
         "1;a\n",

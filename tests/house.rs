@@ -1,4 +1,4 @@
-//! The order of the house, checked: files import each other in one direction only, and no method of a worker calls itself by a detour.
+//! The order of the house, checked: files import each other in one direction only, and no method of a worker reaches itself through others.
 //!
 //! ```text
 //! cargo test -p harness --test house -- --nocapture
@@ -99,6 +99,6 @@ fn no_method_reaches_itself() {
     }
     assert!(
         broken.is_empty(),
-        "\nA method calls itself by a detour, or a type has more methods than `WIRING` allows; return a value to the caller instead:\n{broken}"
+        "\nA method reaches itself through others, or a type has more methods than `WIRING` allows; return a value to the caller instead:\n{broken}"
     );
 }

@@ -12,8 +12,8 @@
 //!
 //! | egress | resolves | dials | between `connected` and the relay |
 //! |---|---|---|---|
-//! | [`Direct`] | the target | each of its addresses in turn | nothing |
-//! | a chain of hops (to come) | the first hop | each address of the first hop | request headers out, responses in |
+//! | [`Direct`] | the target, if it is a name | each of its addresses in turn | nothing |
+//! | a chain of hops (to come) | the first hop, whatever the target is | each address of the first hop | request headers out, responses in |
 //! | a stream of a link (stage 5) | nothing: the far end does | nothing: it opens a stream | nothing: the SYN goes out at once |
 //!
 //! **A chain** is a variant that holds its hops. `resolve` asks for the first hop, `dial` stays as it
@@ -23,12 +23,15 @@
 //! `Next::Refuse` with a [`ConnectError`], so that the client's handshake can put it into its own
 //! protocol's words; bytes behind the last response already belong to the client. The headers and
 //! responses are a machine without I/O, as
-//! [`Conversation`](crate::ingress::conversation::Conversation) is on the other side.
+//! [`Conversation`](crate::ingress::conversation::Conversation) is on the other side. The headers go
+//! out before the client's early bytes, which may lie in `up.half` already, and the client's success is
+//! encoded (`Session::connected`) only after the last response.
 //!
 //! **A stream of a link** is no socket, so it is not dialled here: stage 5's worker owns the link and
 //! opens a stream where this worker calls `resolve`. It shares the ingress side, with
 //! [`Conversation`](crate::ingress::conversation::Conversation) and
-//! [`Failure`](crate::ingress::Failure), and its far end is again a proxy with a `Direct` egress.
+//! [`Failure`](crate::ingress::Failure). The far end resolves and dials itself, under the same rules:
+//! `Access` and the resolver become public for it, and the answer a closure instead of this crate's mailbox.
 
 pub(crate) mod direct;
 
@@ -43,6 +46,15 @@ use crate::endpoint::Endpoint;
 use crate::mailbox::Mailbox;
 use crate::token::Token;
 
+/// Where the addresses to dial come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    /// No name has to be resolved: dial this address.
+    Known(SocketAddr),
+    /// A thread resolves a name; its answer comes as a message.
+    Asked,
+}
+
 /// A way out.
 #[derive(Debug)]
 pub(crate) enum Egress {
@@ -51,7 +63,8 @@ pub(crate) enum Egress {
 }
 
 impl Egress {
-    /// Asks for the addresses to dial for `target`; the answer comes as a message, with `token`.
+    /// Returns the address to dial for `target`, or asks for its addresses; the answer comes as a
+    /// message, with `token`.
     ///
     /// # Errors
     ///
@@ -61,7 +74,7 @@ impl Egress {
         target: &Arc<Target>,
         token: Token,
         reply_to: &Mailbox,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<Resolution, ConnectError> {
         match self {
             Self::Direct(direct) => direct.resolve(target, token, reply_to),
         }

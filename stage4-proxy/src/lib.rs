@@ -20,20 +20,22 @@
 //! 1. [`naive`]: the proxy as a beginner writes it, with its faults.
 //! 2. [`token`], [`route_table`]: which session does an event mean?
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
-//! 4. `endpoint`, `pipe`, `bulk`, `relay`: system calls on relayed bytes; copy or splice.
-//! 5. [`ingress`], `session`: the phases from accept(2) to close(2).
+//! 4. `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice.
+//! 5. [`ingress`], `session`: the phases from accept(2) to close(2): handshake, resolving, connecting,
+//!    relay, lingering or aborting.
 //! 6. `egress`, [`access`], [`resolve`], [`connect_error`]: the way to the upstream.
 //! 7. [`timers`], `listener`, `mailbox`, [`Limits`]: time, room, other threads.
 //! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
-//! 9. `report`, [`inspect`], [`control`]: what an operator sees, and can ask for.
+//! 9. `report`, [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
 //!
 //! # Invariants
 //!
 //! 1. Events are hints, only system calls are facts.
 //! 2. A socket belongs to one session; removing the row closes both sockets.
 //! 3. A token whose generation differs from its cell's finds no session.
-//! 4. A half holds at most one read or one pipe: no memory grows with the bytes that a peer sends.
+//! 4. A half holds at most one read or one pipe, and while its sink is full its source is not read: no
+//!    memory grows with the bytes that a peer sends.
 //! 5. A FIN is passed on after the last byte; a reset is passed on as a reset.
 //! 6. The loop never blocks: it resolves no name and waits for no lock.
 //! 7. Every bound has a name; those that an operator may set live in [`Limits`].
@@ -43,8 +45,8 @@
 //!
 //! | to add | write | and mention it in |
 //! |---|---|---|
-//! | an ingress, such as SOCKS5 | `ingress/socks5.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `examples/line_ingress.rs` shows | `ingress.rs`, `options.rs`, `tests/stage4/socks5.rs` |
-//! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `session.rs` (a phase before the relay), `options.rs` |
+//! | an ingress, such as SOCKS5 | `ingress/socks5.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `examples/line_ingress.rs` shows | `ingress.rs`, the program's `options.rs`, `tests/stage4/socks5.rs` and `tests/stage4.rs` |
+//! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `proxy.rs` and `worker.rs` (which egress), `session.rs` and `worker/connecting.rs` (a phase before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
 //! | an access rule | a variant of [`Rule`](access::Rule) and a line in `Access::check` | `access.rs` only |
 //! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |
 

@@ -6,20 +6,21 @@
 //! 2. advance each session that has an event, and read the mailbox;
 //! 3. advance the sessions that had more work than their last turn allowed;
 //! 4. end the sessions whose deadline has passed;
-//! 5. accept last, so that a row that was freed in this turn meets no event of this turn.
+//! 5. accept last, so that a row that was freed in this turn meets no event of this turn (a drain
+//!    accepts in step 2: there the generations have to tell).
 //!
 //! A session says what it needs as a [`Next`], and [`Worker::follow`] is the one place that does it.
-//! Calls go down from there, values come up: the steps in `connecting` and in `lifecycle` return the
-//! next `Next` instead of calling `follow`, so no method reaches itself.
+//! Calls go down from there, values come up: the steps that `follow` calls return the next `Next`
+//! instead of calling it, so no method reaches itself.
 //!
 //! ```text
 //!   event, answer, deadline, new client
 //!             │
 //!             ▼            Wait    ▶ register again, set the timer      done
-//!   advance, conclude_ ──▶ Again   ▶ queue for another turn             done
-//!   connect, ... : Next    Connect ▶ connect                  ▶ Next ─┐
-//!             ▲            Refuse  ▶ refuse                   ▶ Next ─┤
-//!             │            Close   ▶ close, free the row              │ done
+//!   advance,           ──▶ Again   ▶ queue for another turn             done
+//!   conclude_connect:      Connect ▶ connect                  ▶ Next ─┐
+//!   Next                   Refuse  ▶ refuse                   ▶ Next ─┤
+//!             ▲            Close   ▶ close, free the row              │ done
 //!             └───────────────────────────────────────────────────────┘
 //! ```
 
@@ -68,7 +69,7 @@ pub(crate) struct Worker {
     inbox: Inbox,
     egress: Egress,
     reporter: Reporter,
-    /// When the worker ends at the latest, once it drains.
+    /// When the worker ends at the latest, once it drains or stops.
     ends_at: Option<Instant>,
 }
 
@@ -166,7 +167,7 @@ impl Worker {
                 }
             }
             Some((Kind::Waker, _)) => self.read_mail(now),
-            // A link is stage 5's: no socket is registered under such a name here.
+            // Only stage 5 has links; an event for one is stale here.
             Some((Kind::Link, _)) | None => self.reporter.stale_event(),
         }
     }
@@ -322,7 +323,7 @@ impl Worker {
     }
 }
 
-/// Returns whether no two of the tokens name different sessions.
+/// Returns whether the tokens name at most one session.
 fn concern_one_session(tokens: impl Iterator<Item = Token>) -> bool {
     let mut rows = tokens
         .filter(|token| matches!(token.kind(), Kind::Session(_)))

@@ -25,9 +25,10 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | system calls | `endpoint` (bytes), `listener` and `link` (sockets), the poller in `worker` |
+//! | system calls | `endpoint` (bytes), `listener` and `link` (sockets), `mailbox` (eventfd), the poller in `worker` |
 //! | closing a socket | its owner is dropped: a client's row, the link |
 //! | states | a client's `Phase`, the upstream's `State`; the diagrams are at the top of their files |
+//! | memory | the bounds of [`queue::Limits`]: a head, a body, a held response, the queue |
 //! | a full buffer | a slow client holds back its own response, then meets its deadline |
 //! | a client's end of input | its last requests are still answered |
 //! | a client that breaks | waiting: forgotten; in flight: its response is read and dropped |
@@ -38,10 +39,10 @@
 //! | what | where |
 //! |---|---|
 //! | a framing, for example Redis | `queue/NAME.rs` with the traits of `queue/framing.rs`; a variant of `FramingName` and an arm in `queue/service.rs` |
-//! | a tunnel with a codec for frames | `tunnel.rs` and `tunnel/frame.rs`, beside `queue.rs`; `endpoint`, `listener`, `mailbox`, `tokens` and `pace` serve both; a command in `options.rs` and `main.rs` |
-//! | a transport, for example TLS | `endpoint.rs` (bytes), `listener.rs` and `queue/link.rs` (sockets): no other file calls a socket |
+//! | a tunnel with a codec for frames | `tunnel.rs` and `tunnel/frame.rs`, beside `queue.rs`; `endpoint`, `listener`, `mailbox`, `tokens` and `pace` serve both; `lib.rs` names it; a command in `options.rs` and `main.rs`; `tests/stage5.rs` |
+//! | a transport, for example TLS | `endpoint.rs` (bytes), `listener.rs` and `queue/link.rs` (sockets): no other file calls a connected socket |
 //!
-//! # Invariants
+//! # Invariants of the queue
 //!
 //! 1. There is one upstream connection at most, and one request in flight at most.
 //! 2. A response goes to the client whose request is in flight; if it has closed, to no client.

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use stage2_client::{Target, start_connect};
+use stage2_client::{Host, Target, start_connect};
 
 use crate::access::Access;
 use crate::connect_error::ConnectError;
+use crate::egress::Resolution;
 use crate::endpoint::Endpoint;
 use crate::mailbox::Mailbox;
 use crate::resolve::Resolver;
@@ -25,7 +26,7 @@ impl Direct {
         Self { resolver, access }
     }
 
-    /// Asks for the target's addresses on another thread.
+    /// Asks for the target's addresses on another thread, if the target is a name.
     ///
     /// # Errors
     ///
@@ -35,8 +36,14 @@ impl Direct {
         target: &Arc<Target>,
         token: Token,
         reply_to: &Mailbox,
-    ) -> Result<(), ConnectError> {
-        self.resolver.ask(target, token, reply_to)
+    ) -> Result<Resolution, ConnectError> {
+        match target.host {
+            Host::Address(address) => Ok(Resolution::Known((address, target.port).into())),
+            Host::Name(_) => {
+                self.resolver.ask(target, token, reply_to)?;
+                Ok(Resolution::Asked)
+            }
+        }
     }
 
     /// Checks the address, then begins a non-blocking connect(2).

@@ -5,32 +5,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use stage2_client::{Host, Target, finish_connect};
+use stage2_client::{Target, finish_connect};
 
 use crate::connect_error::ConnectError;
+use crate::egress::Resolution;
 use crate::session::{Attempt, Next, Phase};
 use crate::token::{Side, Token};
 use crate::worker::Worker;
 
 impl Worker {
-    /// Begins to reach a target: resolves its name first, if it has one.
+    /// Begins to reach a target: the egress says which addresses to dial, now or later.
     pub(super) fn connect(&mut self, row: u32, target: &Arc<Target>, now: Instant) -> Next {
         let token = self.table.token(row, Side::Client);
         let (Some(session), Some(token)) = (self.table.row_mut(row), token) else {
             return Next::Wait;
         };
         session.target = Some(Arc::clone(target));
-        match target.host {
-            Host::Address(address) => {
-                self.begin_attempt(row, vec![(address, target.port).into()], now)
-            }
-            Host::Name(_) => {
-                session.enter(Phase::Resolving, now);
-                match self.egress.resolve(target, token, self.inbox.mailbox()) {
-                    Ok(()) => Next::Wait,
-                    Err(error) => Next::Refuse(error.into()),
-                }
-            }
+        session.enter(Phase::Resolving, now);
+        match self.egress.resolve(target, token, self.inbox.mailbox()) {
+            Ok(Resolution::Known(address)) => self.begin_attempt(row, vec![address], now),
+            Ok(Resolution::Asked) => Next::Wait,
+            Err(error) => Next::Refuse(error.into()),
         }
     }
 

@@ -14,7 +14,8 @@
 //! touches the client table, the queue or the timers. What concerns a client comes out of it as a
 //! [`Step`], and the worker applies it.
 //!
-//! The order of calls: [`Exchange::begin`] after [`Step::NextRequest`]; [`Exchange::advance`] until
+//! The order of calls: [`Exchange::begin`] after [`Step::NextRequest`], or after [`Step::Finished`] if
+//! the connection [is emptied](Exchange::is_emptied); [`Exchange::advance`] until
 //! it returns [`Step::Wait`]; [`Exchange::refilled`] after [`Step::Refill`]. At any time:
 //! [`Exchange::abandon`] when the client closes, [`Exchange::expire`] at [`Exchange::deadline`],
 //! [`Exchange::resolved`] with the resolver's answer.
@@ -142,7 +143,7 @@ impl<F: Framing> Exchange<F> {
     ///
     /// # Panics
     ///
-    /// Panics if a request is in flight: the worker begins only after [`Step::NextRequest`].
+    /// Panics if a request is in flight.
     pub(super) fn begin(&mut self, flight: Flight<F>, now: Instant) {
         let repeatable = flight.repeatable;
         self.flight = Some(flight);
@@ -250,7 +251,7 @@ impl<F: Framing> Exchange<F> {
         let connecting = self.machine.state() == State::Connecting;
         let waits_for_client = reader == Reader::Full || self.sending() == Sending::Awaited;
         if waits_for_client && !connecting {
-            // Not the upstream is slow: the client is, and it has a deadline of its own.
+            // The client is slow, not the upstream, and it has a deadline of its own.
             return self.tell(Event::Progress, now);
         }
         self.tell(Event::Expired, now)

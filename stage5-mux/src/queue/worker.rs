@@ -8,8 +8,8 @@
 //! 4. drive the clients that have more to do, and the exchange;
 //! 5. accept last, because a row that was freed in this turn must not meet an old event of it.
 //!
-//! No function here calls itself by a detour. A client with more to do is queued for the next
-//! turn, and the exchange returns a [`Step`](crate::queue::exchange::Step) instead of calling the
+//! No function here reaches itself through another. A client with more to do is queued for step 4,
+//! and the exchange returns a [`Step`](crate::queue::exchange::Step) instead of calling the
 //! worker back. That bounds the stack, and the time for one event.
 //!
 //! ```text

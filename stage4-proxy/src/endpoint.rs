@@ -182,8 +182,8 @@ impl Endpoint {
         self.socket.shutdown(std::net::Shutdown::Write)
     }
 
-    /// Delays the next writable event until the kernel has sent the last byte (`tcp(7)`,
-    /// `TCP_NOTSENT_LOWAT`).
+    /// Delays the next writable event until the kernel has sent the last byte (`TCP_NOTSENT_LOWAT`,
+    /// since Linux 3.12; see `tcp_notsent_lowat` in the kernel's ip-sysctl document).
     ///
     /// # Errors
     ///

@@ -96,7 +96,7 @@ fn e44_no_epoll_ctl_while_bytes_flow() {
 }
 
 #[test]
-fn e44_without_splice_a_transfer_arrives_whole() {
+fn e45_without_splice_a_transfer_arrives_whole() {
     let _test = Test::begin("splice(2) may not work on this kernel: copy on, and lose nothing.");
     let bytes = Rng::for_test().bytes(8 * MIB);
     let source = Scripted::source(bytes.clone());

@@ -116,7 +116,7 @@ fn e56_what_is_no_response_is_a_502() {
 }
 
 #[test]
-fn e54_a_later_minor_version_is_http_1_1() {
+fn e55_a_later_minor_version_is_http_1_1() {
     let _test = Test::begin("RFC 9110 section 2.5: HTTP/1.2 is processed as HTTP/1.1.");
     let site = Site::start(|peer, asked| {
         assert!(asked.head.contains(" HTTP/1.1\r\n"), "{}", asked.head);

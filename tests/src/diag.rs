@@ -3,7 +3,7 @@
 //! ```text
 //!   bytes of the request                       bytes of the answer
 //!    0..16  header: length, type, flags, ..     0..16  header: length, type, ..
-//!   16..20  family, protocol, 0, 0             16..20  family, state, ..
+//!   16..20  family, protocol, 0, 0             16..20  family, state, timer, ..
 //!   20..24  states wanted: all                 20..24  own port, other port (big-endian)
 //!   24..28  own port, other port (big-endian)  24..68  the rest of the identity
 //!   28..44  own address                        68..72  expires
@@ -113,5 +113,6 @@ fn parse(answer: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Result<Opt
         state: answer[17],
         unsent: unsent.into(),
         unread: unread.into(),
+        timer: answer[18],
     }))
 }

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub const ESTABLISHED: u8 = 1;
 /// The state of a connection whose SYN has not been answered yet.
 pub const SYN_SENT: u8 = 2;
+/// The timer of a sender whose peer has no room left: it asks now and then whether the window has opened.
+pub const ZERO_WINDOW_PROBE: u8 = 4;
 
 /// One TCP socket of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct SocketRow {
     pub unsent: u64,
     /// Bytes received and not yet read; for a listener the connections not yet accepted.
     pub unread: u64,
+    /// The timer that runs as the kernel numbers it: 0 none, 1 retransmission, 2 keep-alive, [`ZERO_WINDOW_PROBE`].
+    pub timer: u8,
 }
 
 /// Parses one line of `/proc/net/tcp` or `/proc/net/tcp6`; `None` if it is the heading.
@@ -30,12 +34,15 @@ pub(crate) fn parse_row(line: &str) -> Option<SocketRow> {
     let state = u8::from_str_radix(fields.next()?, 16).ok()?;
     let (unsent, unread) = fields.next()?.split_once(':')?;
     let (unsent, unread) = (parse_count(unsent)?, parse_count(unread)?);
+    let (timer, _) = fields.next()?.split_once(':')?;
+    let timer = u8::from_str_radix(timer, 16).ok()?;
     Some(SocketRow {
         local,
         remote,
         state,
         unsent,
         unread,
+        timer,
     })
 }
 

@@ -140,8 +140,10 @@ fn wait_until_sender_waits(peer: &Peer, pid: u32) {
     let (mut before, mut quiet) = (0, Deadline::exactly(HALF_A_SECOND));
     eventually("the client waits for room to send", PATIENCE, || {
         let row = sockets::find(peer.remote(), peer.local());
-        let unsent = row.map_or(0, |row| row.unsent);
-        if unsent != before || unsent == 0 || !proc::is_asleep(pid) {
+        let (unsent, timer) = row.map_or((0, 0), |row| (row.unsent, row.timer));
+        // A lost segment also stops the sender, until it is sent again: only a zero window is for long.
+        let is_full = timer == sockets::ZERO_WINDOW_PROBE;
+        if unsent != before || !is_full || !proc::is_asleep(pid) {
             (before, quiet) = (unsent, Deadline::exactly(HALF_A_SECOND));
         }
         quiet.passed()

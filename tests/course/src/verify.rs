@@ -10,6 +10,7 @@
 
 mod bench;
 mod bug;
+mod judge;
 mod plan;
 mod pool;
 mod progress;

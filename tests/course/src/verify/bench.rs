@@ -10,15 +10,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::grade::bench::Workbench;
 use crate::run::build::{Build, cargo};
-use crate::run::test::{Guard, Outcome, Run};
-use crate::run::{output, suite};
+use crate::run::test::Guard;
 use crate::starter::blank;
 use crate::verify::bug::apply;
+use crate::verify::judge::{Tests, Verdict, shortened};
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
-use course::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
-
-/// The lines of the compiler's messages in a row.
-const MESSAGES: usize = 1200;
+use course::manifest::{Exercise, Manifest};
 
 /// Cargo's settings in a bench: without debug information, which is not needed there, builds are faster.
 const CONFIG: &str = "\n[profile.dev]\ndebug = false\n";
@@ -32,6 +29,8 @@ pub(super) struct Row {
     pub(super) claim: String,
     /// The objections; none, if it holds.
     pub(super) against: Vec<String>,
+    /// The try that caught a wrong solution, if it was not the first.
+    pub(super) late: Option<usize>,
     /// The time that it took; claims that share a setting count for the first one.
     pub(super) time: Duration,
 }
@@ -128,16 +127,17 @@ impl<'a> Bench<'a> {
         let verdicts = match self.tests(setting)? {
             Ok(mut tests) => {
                 tests.run_all(claims.clone().flat_map(Claim::must_pass));
-                claims.map(|claim| tests.against(claim)).collect()
+                claims.map(|claim| tests.judge(claim)).collect()
             }
-            Err(refusal) => vec![vec![refusal]; setting.claims.len()],
+            Err(refusal) => vec![Verdict::against(vec![refusal]); setting.claims.len()],
         };
         let mut time = Some(start.elapsed());
-        let row = |(claim, against): (&Claim<'_>, _)| Row {
+        let row = |(claim, verdict): (&Claim<'_>, Verdict)| Row {
             proof: claim.proof,
             stage: setting.stage.id().to_owned(),
             claim: claim.text.clone(),
-            against,
+            against: verdict.against,
+            late: verdict.late,
             time: time.take().unwrap_or_default(),
         };
         Ok(setting.claims.iter().zip(verdicts).map(row).collect())
@@ -152,7 +152,7 @@ impl<'a> Bench<'a> {
         let (build, messages) = site.compile(setting.stage)?;
         let executable = match build {
             Build::Ready(executable) => executable,
-            Build::Broken(messages) => return Ok(Err(messages.chars().take(MESSAGES).collect())),
+            Build::Broken(messages) => return Ok(Err(shortened(&messages))),
         };
         let folder = site.folder(setting.stage);
         let program = match &setting.change {
@@ -196,96 +196,4 @@ impl Claim<'_> {
         };
         all.iter().copied()
     }
-}
-
-/// The tests of a setting, with the outcomes so far.
-struct Tests<'a> {
-    stage: &'a Stage,
-    guard: Guard,
-    executable: PathBuf,
-    folder: PathBuf,
-    names: Vec<String>,
-    warnings: String,
-    runs: HashMap<String, Run>,
-}
-
-impl Tests<'_> {
-    /// Runs all tests of some exercises, several at a time.
-    fn run_all<'e>(&mut self, exercises: impl Iterator<Item = &'e Exercise>) {
-        let wanted: Vec<_> = exercises.map(Exercise::id).collect();
-        let is_wanted = |name: &&String| {
-            owner_of(self.stage, name).is_some_and(|owner| wanted.contains(&owner.id()))
-        };
-        let names: Vec<_> = self.names.iter().filter(is_wanted).cloned().collect();
-        let tell = |_: &str, _: &Run| ();
-        let runs = suite::run(&self.guard, &self.executable, &self.folder, &names, &tell);
-        self.runs.extend(names.into_iter().zip(runs));
-    }
-
-    /// Returns the objections to a claim.
-    fn against(&mut self, claim: &Claim<'_>) -> Vec<String> {
-        match &claim.demand {
-            Demand::NoWarning if self.warnings.is_empty() => vec![],
-            Demand::NoWarning => vec![self.warnings.chars().take(MESSAGES).collect()],
-            Demand::Passes(exercises) => exercises
-                .iter()
-                .flat_map(|exercise| self.unpassed(exercise))
-                .collect(),
-            Demand::Fails(exercise) => self.escape(&self.of(exercise), "every test of it passes"),
-            Demand::Catches(test) => {
-                let is_meant = |name: &&String| last_segment(name) == test;
-                let found: Vec<_> = self.names.iter().filter(is_meant).cloned().collect();
-                self.escape(&found, "the test passes")
-            }
-        }
-    }
-
-    /// Lists the tests of an exercise that have not passed.
-    fn unpassed(&self, exercise: &Exercise) -> Vec<String> {
-        let names = self.of(exercise);
-        if names.is_empty() {
-            return vec![format!("{} has no test", exercise.id())];
-        }
-        let judged = |name| (name, self.runs.get(name));
-        let complaint = |(name, run): (&String, Option<&Run>)| match run {
-            Some(run) if run.outcome == Outcome::Passed => None,
-            Some(run) => Some(format!("{name}: {}", headline(run))),
-            None => Some(format!("{name} was not run")),
-        };
-        names.iter().map(judged).filter_map(complaint).collect()
-    }
-
-    /// Runs tests until one fails; returns the objection if none does.
-    fn escape(&mut self, names: &[String], why: &str) -> Vec<String> {
-        for name in names {
-            let run = || self.guard.run(&self.executable, &self.folder, name);
-            let run = self.runs.entry(name.clone()).or_insert_with(run);
-            match run.outcome {
-                Outcome::Failed | Outcome::TimedOut => return vec![],
-                Outcome::Passed => {}
-                Outcome::NotGraded => return vec![format!("{name}: {}", headline(run))],
-            }
-        }
-        let none = names.is_empty().then_some("there is no such test");
-        vec![none.unwrap_or(why).to_owned()]
-    }
-
-    /// Returns the names of an exercise's tests.
-    fn of(&self, exercise: &Exercise) -> Vec<String> {
-        let is_mine = |name: &&String| {
-            owner_of(self.stage, name).is_some_and(|owner| owner.id() == exercise.id())
-        };
-        self.names.iter().filter(is_mine).cloned().collect()
-    }
-}
-
-/// Describes in one line why a test has not passed.
-fn headline(run: &Run) -> String {
-    let outcome = run.outcome;
-    if let Some(exercise) = output::unwritten(&run.output) {
-        return format!("{outcome:?}, exercise {exercise} is blank");
-    }
-    let message = output::message(&run.output);
-    let first = message.lines().next().unwrap_or("no message");
-    format!("{outcome:?}, {first}")
 }

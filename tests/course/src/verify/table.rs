@@ -12,6 +12,11 @@ pub(super) fn render(rows: &[Row], time: Duration) -> String {
         text += &summary(proof, rows);
     }
     text += &caught(rows);
+    for row in rows {
+        if let Some(number) = row.late {
+            text += &format!("\nLATE   {}\n       at try {number}\n", row.claim);
+        }
+    }
     for row in rows.iter().filter(|row| !row.holds()) {
         text += &format!("\nFAILS  {}\n", row.claim);
         for reason in &row.against {
@@ -68,18 +73,20 @@ mod tests {
             stage: stage.to_owned(),
             claim: format!("a claim about {stage}"),
             against: against.iter().map(|&text| text.to_owned()).collect(),
+            late: None,
             time: Duration::from_secs(30),
         }
     }
 
     #[test]
     fn the_summary_comes_first_and_what_speaks_against_after_it() {
-        let rows = [
+        let mut rows = [
             row(Proof::Alone, "stage1", &[]),
             row(Proof::Bugs, "stage2", &["it passes\nreally"]),
             row(Proof::Bugs, "stage1", &[]),
             row(Proof::Bugs, "stage2", &[]),
         ];
+        rows[2].late = Some(3);
         let text = render(&rows, Duration::from_secs(60));
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[1].starts_with("blanked alone"), "{text}");
@@ -89,8 +96,10 @@ mod tests {
             lines[4],
             "Wrong solutions caught: stage1 1/1, stage2 1/2, all 2/3 (66 %)"
         );
-        assert_eq!(lines[6], "FAILS  a claim about stage2");
-        assert_eq!(lines[8], "       really");
-        assert_eq!(lines[10], "3 of 4 claims hold, in 1.0 minutes.");
+        assert_eq!(lines[6], "LATE   a claim about stage1");
+        assert_eq!(lines[7], "       at try 3");
+        assert_eq!(lines[9], "FAILS  a claim about stage2");
+        assert_eq!(lines[11], "       really");
+        assert_eq!(lines[13], "3 of 4 claims hold, in 1.0 minutes.");
     }
 }

@@ -1,0 +1,141 @@
+//! How a setting's claims are judged: which tests run, how often, and what speaks against a claim.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use crate::run::test::{Guard, Outcome, Run};
+use crate::run::{output, suite};
+use crate::verify::plan::{Claim, Demand};
+use course::manifest::{Exercise, Stage, last_segment, owner_of};
+
+/// The characters of the compiler's messages in a row.
+const MESSAGES: usize = 1200;
+
+/// How often the test that must catch a wrong solution is tried: some mistakes show only when threads meet.
+const TRIES: usize = 3;
+
+/// What was found about a claim: the objections to it, and the try that caught a wrong solution if it was not the first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) against: Vec<String>,
+    pub(super) late: Option<usize>,
+}
+
+impl Verdict {
+    /// Creates the verdict of these objections.
+    pub(super) fn against(against: Vec<String>) -> Self {
+        Self {
+            against,
+            late: None,
+        }
+    }
+}
+
+/// The tests of a setting, with the outcomes so far.
+pub(super) struct Tests<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) guard: Guard,
+    pub(super) executable: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) names: Vec<String>,
+    pub(super) warnings: String,
+    pub(super) runs: HashMap<String, Run>,
+}
+
+impl Tests<'_> {
+    /// Runs all tests of some exercises, several at a time.
+    pub(super) fn run_all<'e>(&mut self, exercises: impl Iterator<Item = &'e Exercise>) {
+        let wanted: Vec<_> = exercises.map(Exercise::id).collect();
+        let is_wanted = |name: &&String| {
+            owner_of(self.stage, name).is_some_and(|owner| wanted.contains(&owner.id()))
+        };
+        let names: Vec<_> = self.names.iter().filter(is_wanted).cloned().collect();
+        let tell = |_: &str, _: &Run| ();
+        let runs = suite::run(&self.guard, &self.executable, &self.folder, &names, &tell);
+        self.runs.extend(names.into_iter().zip(runs));
+    }
+
+    /// Judges a claim.
+    pub(super) fn judge(&mut self, claim: &Claim<'_>) -> Verdict {
+        Verdict::against(match &claim.demand {
+            Demand::NoWarning if self.warnings.is_empty() => vec![],
+            Demand::NoWarning => vec![shortened(&self.warnings)],
+            Demand::Passes(exercises) => exercises
+                .iter()
+                .flat_map(|exercise| self.unpassed(exercise))
+                .collect(),
+            Demand::Fails(exercise) => self.escape(&self.of(exercise), "every test of it passes"),
+            Demand::Catches(test) => return self.catch(test),
+        })
+    }
+
+    /// Runs the test that must catch a wrong solution until it fails, at most [`TRIES`] times.
+    fn catch(&mut self, test: &str) -> Verdict {
+        let is_meant = |name: &&String| last_segment(name) == test;
+        let found: Vec<_> = self.names.iter().filter(is_meant).cloned().collect();
+        let mut against = vec![];
+        for number in 1..=TRIES {
+            against = self.escape(&found, "the test passes");
+            if against.is_empty() {
+                let late = (number > 1).then_some(number);
+                return Verdict { against, late };
+            }
+            self.runs.retain(|name, _| !found.contains(name));
+        }
+        Verdict::against(against)
+    }
+
+    /// Lists the tests of an exercise that have not passed.
+    fn unpassed(&self, exercise: &Exercise) -> Vec<String> {
+        let names = self.of(exercise);
+        if names.is_empty() {
+            return vec![format!("{} has no test", exercise.id())];
+        }
+        let judged = |name| (name, self.runs.get(name));
+        let complaint = |(name, run): (&String, Option<&Run>)| match run {
+            Some(run) if run.outcome == Outcome::Passed => None,
+            Some(run) => Some(format!("{name}: {}", headline(run))),
+            None => Some(format!("{name} was not run")),
+        };
+        names.iter().map(judged).filter_map(complaint).collect()
+    }
+
+    /// Runs tests until one fails; returns the objection if none does.
+    fn escape(&mut self, names: &[String], why: &str) -> Vec<String> {
+        for name in names {
+            let run = || self.guard.run(&self.executable, &self.folder, name);
+            let run = self.runs.entry(name.clone()).or_insert_with(run);
+            match run.outcome {
+                Outcome::Failed | Outcome::TimedOut => return vec![],
+                Outcome::Passed => {}
+                Outcome::NotGraded => return vec![format!("{name}: {}", headline(run))],
+            }
+        }
+        let none = names.is_empty().then_some("there is no such test");
+        vec![none.unwrap_or(why).to_owned()]
+    }
+
+    /// Returns the names of an exercise's tests.
+    fn of(&self, exercise: &Exercise) -> Vec<String> {
+        let is_mine = |name: &&String| {
+            owner_of(self.stage, name).is_some_and(|owner| owner.id() == exercise.id())
+        };
+        self.names.iter().filter(is_mine).cloned().collect()
+    }
+}
+
+/// Describes in one line why a test has not passed.
+fn headline(run: &Run) -> String {
+    let outcome = run.outcome;
+    if let Some(exercise) = output::unwritten(&run.output) {
+        return format!("{outcome:?}, exercise {exercise} is blank");
+    }
+    let message = output::message(&run.output);
+    let first = message.lines().next().unwrap_or("no message");
+    format!("{outcome:?}, {first}")
+}
+
+/// Returns the beginning of the compiler's messages.
+pub(super) fn shortened(messages: &str) -> String {
+    messages.chars().take(MESSAGES).collect()
+}

@@ -173,7 +173,8 @@ pub(crate) struct Session {
     /// How far the session has come.
     pub(crate) phase: Phase,
     /// The handshake that encodes our reply; `None` for an ingress without one, and after the reply.
-    handshake: Option<Conversation>,
+    /// Boxed, because most of a session's life is spent without it, and every row has room for it.
+    handshake: Option<Box<Conversation>>,
     /// Where the client wants to go, once known.
     pub(crate) target: Option<Arc<Target>>,
     /// When the client was accepted.
@@ -199,7 +200,7 @@ impl Session {
                 Some(_) => Phase::Handshake,
                 None => Phase::Resolving,
             },
-            handshake,
+            handshake: handshake.map(Box::new),
             target: None,
             opened: now,
             active: now,

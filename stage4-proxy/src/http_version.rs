@@ -21,11 +21,13 @@ pub fn as_known(head: &[u8]) -> Cow<'_, [u8]> {
 
 /// Returns the place of the minor version's only digit.
 fn minor(head: &[u8]) -> Option<usize> {
-    let end = head.iter().position(|byte| b"\r\n".contains(byte));
-    let line = &head[..end.unwrap_or(head.len())];
-    match line {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', ..] => Some(7),
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', _] => Some(line.len() - 1),
+    // Responses first, because their place is known without a search for the line's end.
+    if let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', ..] = head {
+        return Some(7);
+    }
+    let line = head.split(|&byte| byte == b'\n').next()?;
+    match line.strip_suffix(b"\r").unwrap_or(line) {
+        line @ [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', _] => Some(line.len() - 1),
         _ => None,
     }
 }

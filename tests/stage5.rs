@@ -10,6 +10,8 @@ mod command_line;
 mod cut;
 #[path = "stage5/few_descriptors.rs"]
 mod few_descriptors;
+#[path = "stage5/gateway.rs"]
+mod gateway;
 #[path = "stage5/inspector.rs"]
 mod inspector;
 #[path = "stage5/line_machine.rs"]

@@ -53,7 +53,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
     max_queue: u32,
 
-    /// Bytes of a request's head, or of a line
+    /// Bytes of a request's head, or of a line; a head has at most 128 fields, too
     #[arg(long, value_name = "SIZE", default_value = "64KiB")]
     max_head: Size,
 

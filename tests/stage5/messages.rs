@@ -56,6 +56,34 @@ fn e54_what_concerns_one_connection_ends_here() {
 }
 
 #[test]
+fn e54_an_offer_to_upgrade_ends_here_and_the_request_does_not() {
+    let _test = Test::begin("A server may ignore an Upgrade; only WebSocket needs the tunnel.");
+    for fields in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n",
+        "Upgrade: TLS/1.0\r\nConnection: x, upgrade\r\n",
+        "Upgrade: websocket\r\n",
+        "Upgrade: websocket\r\nConnection: keep-alive\r\n",
+    ] {
+        let (request, persistent) =
+            rewritten(&format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n"));
+        let expected = "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 stage5-mux\r\n\r\n";
+        assert_eq!(
+            (request.as_str(), persistent),
+            (expected, true),
+            "{fields:?}"
+        );
+    }
+    for fields in [
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n",
+        "Upgrade: h2c, websocket\r\nConnection: x\r\nConnection: upgrade\r\n",
+    ] {
+        let refused = matches!(with_fields(fields), Err(Refusal::NotPossible(_)));
+        assert!(refused, "{fields:?}: {:?}", with_fields(fields));
+    }
+}
+
+#[test]
 fn e54_whether_a_client_s_connection_goes_on() {
     let _test = Test::begin(
         "HTTP/1.1 keeps the connection unless told to close, HTTP/1.0 closes unless told to keep.",

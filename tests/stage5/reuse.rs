@@ -162,7 +162,8 @@ fn e55_one_clients_close_never_closes_the_shared_connection() {
         ] {
             assert_eq!(field(&asked.head, name), None, "{}", asked.head);
         }
-        assert_eq!(field(&asked.head, "via"), Some("1.1 stage5-mux"));
+        let via = field(&asked.head, "via").unwrap_or_default();
+        assert!(via.ends_with(" stage5-mux"), "{}", asked.head);
     }
 }
 

@@ -211,6 +211,12 @@ pub enum Refusal {
     /// The head, or the line, is longer than its bound.
     #[error("the request's head is too large")]
     HeadTooLarge,
+    /// The head has more fields than the framing has room for.
+    #[error("the head has more than 128 fields")]
+    TooManyFields,
+    /// The request asks the last of its proxies, and that is the queue. This reply is no error.
+    #[error("the request ends here, because its Max-Forwards is 0")]
+    LastHop,
     /// The request needs a feature that a shared connection cannot offer.
     #[error("not possible: {0}")]
     NotPossible(&'static str),

@@ -9,23 +9,28 @@
 //!
 //! | part of a message | what the queue does with it |
 //! |---|---|
-//! | `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`, and the fields that `Connection` names | removed, because they concern one connection only (RFC 9110 section 7.6.1) |
+//! | `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`, `HTTP2-Settings`, and the fields that `Connection` names | removed, because they concern one connection only (RFC 9110 section 7.6.1) |
 //! | body of a request | sent with a `Content-Length` if all of it was held, or in chunks of our own if it streams; chunk extensions and trailers are removed |
 //! | body of a response | passed on unchanged; without chunks for an HTTP/1.0 client |
 //! | `Expect: 100-continue` | answered by the queue, because the queue holds the body |
 //! | `Host` | becomes the first field; the authority of an absolute target replaces it (RFC 9112 section 3.2.2) |
-//! | `Via` | added to requests, as RFC 9110 section 7.6.3 demands of a gateway; not to responses |
+//! | `Via` | added to requests with the version that the client has sent, as RFC 9110 section 7.6.3 demands of a gateway; not to responses |
+//! | `Max-Forwards` of TRACE and OPTIONS | counted down; at 0 the queue answers: 200 to OPTIONS, 501 to TRACE (RFC 9110 section 7.6.2) |
 //! | version | always HTTP/1.1, which is our own (RFC 9110 section 2.5) |
-//! | `CONNECT`, `Upgrade` | refused with 501: both turn the connection into a tunnel for one client, and all clients share it |
+//! | `CONNECT`, `Upgrade: websocket` | refused with 501: both turn the connection into a tunnel for one client, and all clients share it |
+//! | every other `Upgrade`, for example `h2c` | removed, and the request is served in HTTP/1.1, as RFC 9110 section 7.8 allows |
+//! | more than 128 fields | refused with 431; in a response a 502 |
 
 mod body;
 mod details;
 mod head;
+mod hops;
 mod reply;
 mod request;
 mod response;
 mod rewrite;
 mod settings;
+mod target;
 
 use std::sync::Arc;
 

@@ -6,8 +6,12 @@ use httparse::Header;
 
 use crate::queue::http1::details::Version;
 
-/// The most fields of a head.
+/// The most fields of a head; the sentences of `TOO_MANY_FIELDS` and of `Refusal::TooManyFields` name
+/// it.
 pub(super) const MAX_FIELDS: usize = 128;
+
+/// Why a head with more fields is refused.
+pub(super) const TOO_MANY_FIELDS: &str = "the head has more than 128 fields";
 
 /// Room for the fields of one head.
 pub(super) type Room<'a> = [MaybeUninit<Header<'a>>; MAX_FIELDS];
@@ -96,8 +100,8 @@ pub(super) struct Fields<'a> {
     pub(super) keep_alive: bool,
     /// `Connection` names other fields, which therefore concern this connection only.
     pub(super) nominates: bool,
-    /// There is an `Upgrade` field, which asks for another protocol.
-    pub(super) upgrade: bool,
+    /// `Upgrade` names WebSocket, and `Connection` names `Upgrade` (RFC 6455 section 4.1).
+    pub(super) asks_for_websocket: bool,
     /// The value of `Expect`.
     pub(super) expect: Option<&'a [u8]>,
 }
@@ -122,6 +126,7 @@ pub(super) enum Name {
     Host,
     /// A field that concerns one connection only (RFC 9110 section 7.6.1) and is never passed on.
     HopByHop,
+    MaxForwards,
     Trailer,
     TransferEncoding,
     Upgrade,
@@ -140,7 +145,11 @@ impl Name {
                 ("connection", Self::Connection),
                 ("keep-alive", Self::HopByHop),
             ],
-            14 => &[("content-length", Self::ContentLength)],
+            12 => &[("max-forwards", Self::MaxForwards)],
+            14 => &[
+                ("content-length", Self::ContentLength),
+                ("http2-settings", Self::HopByHop),
+            ],
             16 => &[("proxy-connection", Self::HopByHop)],
             17 => &[("transfer-encoding", Self::TransferEncoding)],
             _ => &[],
@@ -169,10 +178,12 @@ impl<'a> Fields<'a> {
                     return Err(Flaw::Bad("more than one Host"));
                 }
                 Name::TransferEncoding => fields.transfer_encoding(header.value)?,
-                Name::Upgrade => fields.upgrade = true,
-                Name::Host | Name::HopByHop | Name::Trailer | Name::Other => {}
+                Name::Upgrade => fields.asks_for_websocket |= names_websocket(header.value),
+                Name::Host | Name::HopByHop | Name::MaxForwards | Name::Trailer | Name::Other => {}
             }
         }
+        // An `Upgrade` that `Connection` does not name was meant for a hop before this one.
+        fields.asks_for_websocket = fields.asks_for_websocket && is_nominated("upgrade", headers);
         // RFC 9112 section 6.3 warns of request smuggling here.
         if fields.chunked && fields.content_length.is_some() {
             return Err(Flaw::Bad("both Content-Length and Transfer-Encoding"));
@@ -256,6 +267,14 @@ fn is_nominated(name: &str, headers: &[Header<'_>]) -> bool {
         .filter(|header| Name::of(header.name) == Name::Connection)
         .flat_map(|header| options(header.value))
         .any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Returns whether an `Upgrade` field names WebSocket, with or without a version.
+fn names_websocket(value: &[u8]) -> bool {
+    options(value).any(|protocol| {
+        let name = protocol.split(|&byte| byte == b'/').next();
+        name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    })
 }
 
 /// Splits a field that is a list (RFC 9110 section 5.6.1); empty elements are ignored.

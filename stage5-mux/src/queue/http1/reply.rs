@@ -25,17 +25,29 @@ pub(super) fn write(
          {}{}\r\n{body}",
         status(refusal),
         text.len(),
-        retry_after(refusal),
+        advice(refusal),
         connection(details, persistence),
     );
 }
 
-/// Returns the `Retry-After` field of a refusal that may be over in a second.
-fn retry_after(refusal: Refusal) -> &'static str {
-    if refusal == Refusal::QueueFull {
-        "Retry-After: 1\r\n"
-    } else {
-        ""
+/// Returns the field that tells a client what it can do.
+fn advice(refusal: Refusal) -> &'static str {
+    match refusal {
+        // It may be over in a second.
+        Refusal::QueueFull => "Retry-After: 1\r\n",
+        // The methods that the queue passes on; which of them a resource allows, only the upstream
+        // knows (RFC 9110 section 9.3.7).
+        Refusal::LastHop => "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n",
+        Refusal::BadRequest(_)
+        | Refusal::TooSlow
+        | Refusal::TooLarge
+        | Refusal::UnknownExpectation
+        | Refusal::HeadTooLarge
+        | Refusal::TooManyFields
+        | Refusal::NotPossible(_)
+        | Refusal::BadGateway(_)
+        | Refusal::UpstreamTimeout
+        | Refusal::UnknownVersion => "",
     }
 }
 
@@ -50,11 +62,12 @@ fn connection(details: Option<Details>, persistence: Persistence) -> &'static st
 
 fn status(refusal: Refusal) -> &'static str {
     match refusal {
+        Refusal::LastHop => "200 OK",
         Refusal::BadRequest(_) => "400 Bad Request",
         Refusal::TooSlow => "408 Request Timeout",
         Refusal::TooLarge => "413 Content Too Large",
         Refusal::UnknownExpectation => "417 Expectation Failed",
-        Refusal::HeadTooLarge => "431 Request Header Fields Too Large",
+        Refusal::HeadTooLarge | Refusal::TooManyFields => "431 Request Header Fields Too Large",
         Refusal::NotPossible(_) => "501 Not Implemented",
         Refusal::BadGateway(_) => "502 Bad Gateway",
         Refusal::QueueFull => "503 Service Unavailable",

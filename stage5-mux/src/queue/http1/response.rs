@@ -17,7 +17,7 @@ use crate::queue::framing::{
 use crate::queue::http1::body::{Blanks, Body, ChunkError, Chunks, Piece};
 use crate::queue::http1::details::{Details, Version};
 use crate::queue::http1::head::{
-    Fields, Flaw, HeadFinder, MAX_FIELDS, Name, NoHead, Room, pass_on,
+    Fields, Flaw, HeadFinder, MAX_FIELDS, Name, NoHead, Room, TOO_MANY_FIELDS, pass_on,
 };
 
 /// Finds the end of one response.
@@ -262,6 +262,9 @@ fn parse<'head>(
     response: &mut Response<'head, 'head>,
 ) -> Result<(u16, Version), InvalidResponse> {
     let parsed = ParserConfig::default().parse_response_with_uninit_headers(response, head, room);
+    if parsed == Err(httparse::Error::TooManyHeaders) {
+        return Err(InvalidResponse(TOO_MANY_FIELDS));
+    }
     let (Ok(httparse::Status::Complete(_)), Some(code), Some(minor)) =
         (parsed, response.code, response.version)
     else {
@@ -336,7 +339,9 @@ fn fate(header: &Header<'_>, code: u16, form: Form) -> Fate {
         Name::ContentLength | Name::TransferEncoding if bodiless => Fate::Drop,
         Name::TransferEncoding | Name::Trailer if unchunked => Fate::Drop,
         Name::ContentLength | Name::TransferEncoding => Fate::Pass,
-        Name::Expect | Name::Host | Name::Trailer | Name::Other => Fate::PassUnlessNamed,
+        Name::Expect | Name::Host | Name::MaxForwards | Name::Trailer | Name::Other => {
+            Fate::PassUnlessNamed
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rewrites a client's request head into the one that the upstream gets.
 
+use std::io::Write as _;
 use std::mem::MaybeUninit;
 
 use httparse::Request;
@@ -9,10 +10,9 @@ use crate::queue::framing::{Refusal, Summary};
 use crate::queue::http1::body::{Body, Chunks};
 use crate::queue::http1::details::{Details, Version};
 use crate::queue::http1::head::{Fields, Flaw, MAX_FIELDS, Name, Room, pass_on};
+use crate::queue::http1::hops;
 use crate::queue::http1::settings::Settings;
-
-/// Our name in `Via`.
-const VIA: &[u8] = b"Via: 1.1 stage5-mux\r\n";
+use crate::queue::http1::target;
 
 /// The bytes that a head grows by, roughly.
 const ADDED: usize = 64;
@@ -33,7 +33,7 @@ pub(super) struct RequestHead {
 #[derive(Clone, Copy, Debug)]
 struct RequestLine<'head> {
     method: &'head str,
-    target: &'head str,
+    target: &'head [u8],
     version: Version,
 }
 
@@ -48,19 +48,20 @@ pub(super) fn rewrite(
     settings: &Settings,
     out: &mut Vec<u8>,
 ) -> Result<RequestHead, Refusal> {
-    let head = &*http_version::as_known(head);
+    let known = &*http_version::as_known(head);
     let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = Request::new(&mut []);
-    let line = parse(head, &mut room, &mut request)?;
+    let line = parse(known, &mut room, &mut request)?;
     let fields = Fields::collect(request.headers)?;
     check(line, &fields)?;
-    let (path, host) = split_target(line, &fields)?;
+    let (path, host) = target::split(line.method, line.target, line.version, &fields)?;
+    let hops = hops::left(line.method, request.headers)?;
     let host = host.unwrap_or(settings.host.as_bytes());
     // One allocation for the whole head.
     out.reserve(head.len() + host.len() + ADDED);
-    write_line(line.method, path, host, out);
-    write_fields(&request, &fields, out);
-    out.extend_from_slice(VIA);
+    write_line(line.method, &path, host, out);
+    write_fields(&request, &fields, hops, out);
+    write_via(head, line, out);
     Ok(RequestHead {
         summary: summary(line, &fields),
         body: body(&fields),
@@ -87,7 +88,7 @@ fn parse<'head>(
     };
     Ok(RequestLine {
         method,
-        target,
+        target: target.as_bytes(),
         version: Version::from_minor(minor),
     })
 }
@@ -109,7 +110,7 @@ fn write_line(method: &str, path: &[u8], host: &[u8], out: &mut Vec<u8>) {
 /// Returns the refusal of a head that httparse does not accept.
 fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     match error {
-        httparse::Error::TooManyHeaders => Refusal::HeadTooLarge,
+        httparse::Error::TooManyHeaders => Refusal::TooManyFields,
         httparse::Error::Version if names_a_version(head) => Refusal::UnknownVersion,
         httparse::Error::HeaderName => Refusal::BadRequest("a field name is not valid"),
         httparse::Error::HeaderValue => Refusal::BadRequest("a field value is not valid"),
@@ -151,7 +152,8 @@ fn check(line: RequestLine<'_>, fields: &Fields<'_>) -> Result<(), Refusal> {
             Err(Refusal::BadRequest("HTTP/1.0 has no Transfer-Encoding"))
         }
         Version::Http10 => Ok(()),
-        Version::Http11 if fields.upgrade => Err(Refusal::NotPossible(NO_TUNNEL)),
+        // Every other protocol may be declined by an ordinary response (RFC 9110 section 7.8).
+        Version::Http11 if fields.asks_for_websocket => Err(Refusal::NotPossible(NO_TUNNEL)),
         Version::Http11 => check_expectation(fields.expect),
     }
 }
@@ -166,76 +168,18 @@ fn check_expectation(expect: Option<&[u8]>) -> Result<(), Refusal> {
     }
 }
 
-/// Returns the path for the request line, and the host if the request names one (RFC 9112 section
-/// 3.2).
-fn split_target<'head>(
-    line: RequestLine<'head>,
-    fields: &Fields<'head>,
-) -> Result<(&'head [u8], Option<&'head [u8]>), Refusal> {
-    let RequestLine { method, target, .. } = line;
-    match fields.host {
-        None if line.version == Version::Http11 => {
-            return Err(Refusal::BadRequest("the Host is missing"));
-        }
-        Some(host) if !is_host(host) => return Err(Refusal::BadRequest("the Host is not valid")),
-        Some(_) | None => {}
-    }
-    let bytes = target.as_bytes();
-    if bytes.starts_with(b"/") || (target == "*" && method == "OPTIONS") {
-        return Ok((bytes, fields.host.filter(|host| !host.is_empty())));
-    }
-    split_absolute(method, bytes)
-}
-
-/// Splits a target in absolute form into the path and the authority (RFC 9112 section 3.2.2).
-fn split_absolute<'head>(
-    method: &str,
-    target: &'head [u8],
-) -> Result<(&'head [u8], Option<&'head [u8]>), Refusal> {
-    let scheme = b"http://";
-    let Some((given, rest)) = target.split_at_checked(scheme.len()) else {
-        return Err(Refusal::BadRequest("the target is not valid"));
-    };
-    let end = rest.iter().position(|byte| b"/?#".contains(byte));
-    let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
-    let path: &[u8] = match path.first() {
-        // RFC 9112 section 3.2.4.
-        None if method == "OPTIONS" => b"*",
-        None => b"/",
-        Some(b'/') => path,
-        Some(_) => return Err(Refusal::BadRequest("the target has no path")),
-    };
-    if !given.eq_ignore_ascii_case(scheme) || authority.is_empty() || !is_host(authority) {
-        return Err(Refusal::BadRequest("the target is not valid"));
-    }
-    Ok((path, Some(authority)))
-}
-
-/// Returns whether this can be a host and a port (RFC 3986 section 3.2): no white space, no list, no
-/// user name, no path.
-fn is_host(host: &[u8]) -> bool {
-    let (name, port) = match host.iter().rposition(|&byte| byte == b':') {
-        Some(colon) if !host[colon..].contains(&b']') => host.split_at(colon),
-        Some(_) | None => (host, &b""[..]),
-    };
-    let port_is_good = port.iter().skip(1).all(u8::is_ascii_digit);
-    let name_is_good = match name {
-        [b'[', address @ .., b']'] => address
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b":.".contains(byte)),
-        name => name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte)),
-    };
-    port_is_good && name_is_good && (!name.is_empty() || port.is_empty())
-}
-
 /// Writes the fields that the upstream gets from the client.
-fn write_fields(request: &Request<'_, '_>, fields: &Fields<'_>, out: &mut Vec<u8>) {
+fn write_fields(
+    request: &Request<'_, '_>,
+    fields: &Fields<'_>,
+    hops: Option<u32>,
+    out: &mut Vec<u8>,
+) {
     let nominating = fields.nominates.then_some(&*request.headers);
     for header in &*request.headers {
         match Name::of(header.name) {
-            Name::Other => pass_on(header, nominating, out),
+            Name::MaxForwards if hops.is_some() => {}
+            Name::MaxForwards | Name::Other => pass_on(header, nominating, out),
             // Replaced by fields of our own, or removed.
             Name::Connection
             | Name::ContentLength
@@ -247,6 +191,21 @@ fn write_fields(request: &Request<'_, '_>, fields: &Fields<'_>, out: &mut Vec<u8
             | Name::Upgrade => {}
         }
     }
+    if let Some(hops) = hops {
+        // Writing to a Vec never fails.
+        let _ = write!(out, "Max-Forwards: {hops}\r\n");
+    }
+}
+
+/// Writes our name, and the version in which the client has sent the request (RFC 9110 section
+/// 7.6.3), which may be another than the one in which it is passed on.
+fn write_via(head: &[u8], line: RequestLine<'_>, out: &mut Vec<u8>) {
+    // Behind both parts, two spaces and `HTTP/1.`; the parser has read a later version as 1.1.
+    let place = line.method.len() + line.target.len() + b"  HTTP/1.".len();
+    let minor = head.get(place).copied().unwrap_or(b'1');
+    out.extend_from_slice(b"Via: 1.");
+    out.push(minor);
+    out.extend_from_slice(b" stage5-mux\r\n");
 }
 
 fn summary(line: RequestLine<'_>, fields: &Fields<'_>) -> Summary<Details> {

@@ -1,6 +1,7 @@
 //! Heads, cut at every place; and fields that cannot be trusted.
 
 use super::*;
+use crate::queue::framing::Refusal;
 
 fn find(input: &[u8], cut: usize, max: usize) -> Result<Option<(usize, usize)>, NoHead> {
     let mut finder = HeadFinder::default();
@@ -97,14 +98,48 @@ fn contradictions_and_repetitions_are_errors() {
 
 #[test]
 fn what_the_fields_say_is_collected() {
-    let all = "CONNECTION: Keep-Alive, close ,x-own\r\ncontent-length: 007\r\nHOST: h\r\nexpect: e\r\nUpgrade: u\r\n\r\n";
+    let all = "CONNECTION: Keep-Alive, close ,x-own\r\ncontent-length: 007\r\nHOST: h\r\nexpect: e\r\n\r\n";
     let got = fields(all).unwrap();
     assert_eq!(got.content_length, Some(7));
     assert_eq!((got.host, got.expect), (Some(&b"h"[..]), Some(&b"e"[..])));
-    assert!(got.close && got.keep_alive && got.nominates && got.upgrade && !got.chunked);
+    assert!(got.close && got.keep_alive && got.nominates && !got.chunked);
     assert!(
         fields("Transfer-Encoding: Chunked\r\n\r\n")
             .unwrap()
             .chunked
     );
+}
+
+#[test]
+fn only_a_named_websocket_asks_for_a_tunnel() {
+    for (text, asks) in [
+        ("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n", true),
+        (
+            "Connection: x, uPGRADE\r\nupgrade: h2c, WebSocket/13\r\n\r\n",
+            true,
+        ),
+        (
+            "Upgrade: a\r\nUpgrade: websocket\r\nUpgrade: b\r\nConnection: upgrade\r\n\r\n",
+            true,
+        ),
+        ("Upgrade: websocket\r\n\r\n", false),
+        ("Upgrade: websocket\r\nConnection: close\r\n\r\n", false),
+        (
+            "Upgrade: websocket2, h2c/websocket\r\nConnection: upgrade\r\n\r\n",
+            false,
+        ),
+        ("Upgrade:\r\nConnection: upgrade\r\n\r\n", false),
+        ("Connection: upgrade, websocket\r\n\r\n", false),
+    ] {
+        let fields = fields(text).unwrap();
+        assert_eq!(fields.asks_for_websocket, asks, "{text:?}");
+    }
+}
+
+#[test]
+fn the_sentences_name_the_number_of_fields() {
+    let number = format!(" {MAX_FIELDS} ");
+    for sentence in [TOO_MANY_FIELDS, &Refusal::TooManyFields.to_string()] {
+        assert!(sentence.contains(&number), "{sentence:?}");
+    }
 }

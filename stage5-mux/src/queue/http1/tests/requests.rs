@@ -49,14 +49,14 @@ fn one(input: &str) -> (String, Summary<Details>) {
     found.remove(0)
 }
 
-const REWRITTEN: [(&str, &str); 13] = [
+const REWRITTEN: [(&str, &str); 21] = [
     (
         "GET /a?b HTTP/1.1\r\nHost: x:1\r\nA:  b \r\n\r\n",
         "GET /a?b HTTP/1.1\r\nHost: x:1\r\nA: b\r\nVia: 1.1 stage5-mux\r\n\r\n",
     ),
     (
         "\r\nGET / HTTP/1.0\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: upstream:3000\r\nVia: 1.1 stage5-mux\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: upstream:3000\r\nVia: 1.0 stage5-mux\r\n\r\n",
     ),
     (
         "GET http://Other:80/p?q HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -95,8 +95,40 @@ const REWRITTEN: [(&str, &str); 13] = [
         "PUT / HTTP/1.1\r\nHost: x\r\nVia: 1.1 stage5-mux\r\nContent-Length: 5\r\n\r\nabcde",
     ),
     (
-        "GET / HTTP/1.0\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: upstream:3000\r\nVia: 1.1 stage5-mux\r\n\r\n",
+        "GET / HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: upstream:3000\r\nVia: 1.0 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: TLS/1.0\r\nHTTP2-Settings: AAMA\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET /a HTTP/1.7\r\nHost: x\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: x\r\nVia: 1.7 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET HTTPS://Other/p HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /p HTTP/1.1\r\nHost: Other\r\nVia: 1.1 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET https://x HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.0 stage5-mux\r\n\r\n",
+    ),
+    (
+        "OPTIONS http://x?a/b HTTP/1.1\r\nHost: x\r\n\r\n",
+        "OPTIONS /?a/b HTTP/1.1\r\nHost: x\r\nVia: 1.1 stage5-mux\r\n\r\n",
+    ),
+    (
+        "TRACE / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 10\r\nConnection: max-forwards\r\nA: b\r\n\r\n",
+        "TRACE / HTTP/1.1\r\nHost: x\r\nA: b\r\nMax-Forwards: 9\r\nVia: 1.1 stage5-mux\r\n\r\n",
+    ),
+    (
+        "GET / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\nVia: 1.1 stage5-mux\r\n\r\n",
     ),
     (
         "GET / HTTP/1.1\r\nHost:\r\nVia: 1.0 a\r\n\r\n",
@@ -165,7 +197,14 @@ fn what_is_ambiguous_never_becomes_a_request() {
         "GET / HTTP/1.1\r\nHost: h:8a\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: :80\r\n\r\n".to_owned(),
         "GET http://u@h/ HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+        "GET https://u:p@h/ HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
         "GET http:// HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+        "GET https:///a HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+        "GET https://:443/ HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+        "GET https:/h/ HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+        "GET http://h#a HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+        "GET https://h/ HTTP/1.1\r\n\r\n".to_owned(),
+        "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 1, 2\r\n\r\n".to_owned(),
         "GET ftp://h/ HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
         "GET h:80 HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
         "GET * HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
@@ -195,11 +234,15 @@ fn what_is_ambiguous_never_becomes_a_request() {
 #[test]
 fn every_other_refusal_has_its_reason() {
     let large = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(MAX_HEAD));
-    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(200));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(129));
     let get = "GET / HTTP/1.1\r\nHost: x\r\n";
     let table = [
         (large, Refusal::HeadTooLarge),
-        (many, Refusal::HeadTooLarge),
+        (many, Refusal::TooManyFields),
+        (
+            "OPTIONS /a HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n".to_owned(),
+            Refusal::LastHop,
+        ),
         (
             "GET / HTTP/2.0\r\nHost: x\r\n\r\n".to_owned(),
             Refusal::UnknownVersion,

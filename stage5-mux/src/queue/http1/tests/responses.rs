@@ -5,6 +5,7 @@ use crate::queue::framing::{
 };
 use crate::queue::http1::Http1;
 use crate::queue::http1::details::{Details, Version};
+use crate::queue::http1::head::TOO_MANY_FIELDS;
 
 /// What a client asked for.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +150,9 @@ fn a_client_that_cannot_see_that_bytes_are_missing_is_reset() {
 #[test]
 fn what_is_no_response_is_an_error_however_it_is_cut() {
     let large = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "a".repeat(1024));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a:\r\n".repeat(129));
+    let refused = read(GET, many.as_bytes(), &[]);
+    assert_eq!(refused, Err(InvalidResponse(TOO_MANY_FIELDS)));
     for input in [
         "garbage\r\n\r\n",
         "HTTP/1.1 200 OK\n\n",
@@ -183,6 +187,8 @@ fn every_reply_of_our_own_is_a_response() {
         Refusal::TooLarge,
         Refusal::UnknownExpectation,
         Refusal::HeadTooLarge,
+        Refusal::TooManyFields,
+        Refusal::LastHop,
         Refusal::NotPossible("b"),
         Refusal::BadGateway("c"),
         Refusal::QueueFull,

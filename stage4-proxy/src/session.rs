@@ -39,6 +39,7 @@ use crate::scratch::Scratch;
 use crate::token::Side;
 
 mod conversing;
+mod delivery;
 mod relaying;
 
 /// How far a session has come.
@@ -139,7 +140,7 @@ pub(crate) enum Timeout {
     Handshake,
     /// For resolving a name, and for each address.
     Connect,
-    /// For a session without a byte in either direction.
+    /// For a session without a byte that comes or leaves, in either direction.
     Idle,
     /// For a half-closed session without a byte.
     HalfClose,
@@ -150,11 +151,11 @@ pub(crate) enum Timeout {
 impl std::fmt::Display for Timeout {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
-            Self::Handshake => "Handshake",
-            Self::Connect => "Connect",
-            Self::Idle => "Idle",
-            Self::HalfClose => "HalfClose",
-            Self::Linger => "lingering close",
+            Self::Handshake => "handshake",
+            Self::Connect => "connect",
+            Self::Idle => "idle",
+            Self::HalfClose => "half-close",
+            Self::Linger => "linger",
         })
     }
 }
@@ -179,8 +180,10 @@ pub(crate) struct Session {
     pub(crate) target: Option<Arc<Target>>,
     /// When the client was accepted.
     pub(crate) opened: Instant,
-    /// When the phase began or a byte last moved.
+    /// When the phase began, or a byte last moved or was last seen to have left.
     active: Instant,
+    /// The memory of the send queues at the last look (see `session/delivery.rs`).
+    on_its_way: u32,
     /// Set while the session waits for another turn.
     pub(crate) queued: bool,
     /// The side that broke while the other direction still has bytes to deliver.
@@ -204,6 +207,7 @@ impl Session {
             target: None,
             opened: now,
             active: now,
+            on_its_way: 0,
             queued: false,
             broken: None,
         }
@@ -238,7 +242,7 @@ impl Session {
             Phase::Handshake => self.converse(scratch),
             Phase::Resolving | Phase::Connecting(_) => self.check_client(),
             Phase::Relay => self.relay(scratch, now),
-            Phase::Lingering => self.linger(scratch, limits),
+            Phase::Lingering => self.linger(scratch, limits, now),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
         }
     }

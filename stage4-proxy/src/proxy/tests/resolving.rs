@@ -73,6 +73,7 @@ impl Handshake for Asking {
         Step {
             consumed: 0,
             reply: Vec::new(),
+            forward: Vec::new(),
             verdict,
         }
     }

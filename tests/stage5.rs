@@ -28,6 +28,8 @@ mod reaching;
 mod real;
 #[path = "stage5/reuse.rs"]
 mod reuse;
+#[path = "stage5/silence.rs"]
+mod silence;
 #[path = "stage5/site.rs"]
 mod site;
 #[path = "stage5/slow.rs"]

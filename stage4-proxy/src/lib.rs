@@ -24,7 +24,7 @@
 //! 5. [`ingress`], `session`: the phases from accept(2) to close(2): handshake, resolving, connecting,
 //!    relay, lingering or aborting.
 //! 6. `egress`, [`access`], [`resolve`], [`connect_error`]: the way to the upstream.
-//! 7. [`timers`], [`send_queue`], `listener`, `mailbox`, [`Limits`]: time, room, other threads.
+//! 7. [`timers`], `listener`, `mailbox`, [`Limits`]: time, room, other threads.
 //! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
 //! 9. `report`, [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
@@ -45,7 +45,7 @@
 //!
 //! | to add | write | and mention it in |
 //! |---|---|---|
-//! | an ingress, such as one for SO_ORIGINAL_DST | `ingress/redirect.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `ingress/socks5.rs` and `examples/line_ingress.rs` show | `ingress.rs`, the program's `options.rs`, `tests/stage4/redirect.rs` and `tests/stage4.rs` |
+//! | an ingress, such as SOCKS5 | `ingress/socks5.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `examples/line_ingress.rs` shows | `ingress.rs`, the program's `options.rs`, `tests/stage4/socks5.rs` and `tests/stage4.rs` |
 //! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `proxy.rs` and `worker.rs` (which egress), `session.rs` and `worker/connecting.rs` (a phase before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
 //! | an access rule | a variant of [`Rule`](access::Rule) and a line in `Access::check` | `access.rs` only |
 //! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |
@@ -72,7 +72,6 @@ mod report;
 pub mod resolve;
 pub mod route_table;
 mod scratch;
-pub mod send_queue;
 mod session;
 pub mod timers;
 pub mod token;

@@ -39,7 +39,6 @@ use crate::scratch::Scratch;
 use crate::token::Side;
 
 mod conversing;
-mod delivery;
 mod relaying;
 
 /// How far a session has come.
@@ -140,7 +139,7 @@ pub(crate) enum Timeout {
     Handshake,
     /// For resolving a name, and for each address.
     Connect,
-    /// For a session without a byte that comes or leaves, in either direction.
+    /// For a session without a byte in either direction.
     Idle,
     /// For a half-closed session without a byte.
     HalfClose,
@@ -151,11 +150,11 @@ pub(crate) enum Timeout {
 impl std::fmt::Display for Timeout {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
-            Self::Handshake => "handshake",
-            Self::Connect => "connect",
-            Self::Idle => "idle",
-            Self::HalfClose => "half-close",
-            Self::Linger => "linger",
+            Self::Handshake => "Handshake",
+            Self::Connect => "Connect",
+            Self::Idle => "Idle",
+            Self::HalfClose => "HalfClose",
+            Self::Linger => "lingering close",
         })
     }
 }
@@ -180,10 +179,8 @@ pub(crate) struct Session {
     pub(crate) target: Option<Arc<Target>>,
     /// When the client was accepted.
     pub(crate) opened: Instant,
-    /// When the phase began, or a byte last moved or was last seen to have left.
+    /// When the phase began or a byte last moved.
     active: Instant,
-    /// The memory of the send queues at the last look (see `session/delivery.rs`).
-    on_its_way: u32,
     /// Set while the session waits for another turn.
     pub(crate) queued: bool,
     /// The side that broke while the other direction still has bytes to deliver.
@@ -207,7 +204,6 @@ impl Session {
             target: None,
             opened: now,
             active: now,
-            on_its_way: 0,
             queued: false,
             broken: None,
         }
@@ -242,7 +238,7 @@ impl Session {
             Phase::Handshake => self.converse(scratch),
             Phase::Resolving | Phase::Connecting(_) => self.check_client(),
             Phase::Relay => self.relay(scratch, now),
-            Phase::Lingering => self.linger(scratch, limits, now),
+            Phase::Lingering => self.linger(scratch, limits),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
         }
     }

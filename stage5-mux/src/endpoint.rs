@@ -174,6 +174,19 @@ impl Endpoint {
         let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
     }
 
+    /// Sets how long bytes that were sent may be unacknowledged before the kernel ends the
+    /// connection with `ETIMEDOUT` (`tcp(7)`, `TCP_USER_TIMEOUT`); `None` leaves it to the kernel.
+    pub(crate) fn bound_unacknowledged(&self, time: Option<Duration>) {
+        // Without it, the connection ends with our own deadline.
+        let _ = SockRef::from(&self.socket).set_tcp_user_timeout(time);
+    }
+
+    /// Returns the bound that [`Endpoint::bound_unacknowledged`] sets.
+    pub(crate) fn unacknowledged_for(&self) -> Option<Duration> {
+        let time = SockRef::from(&self.socket).tcp_user_timeout();
+        time.ok().flatten().filter(|time| !time.is_zero())
+    }
+
     /// Sends a FIN (`shutdown(2)` with `SHUT_WR`).
     ///
     /// # Errors

@@ -33,6 +33,7 @@
 //! | a client's end of input | its last requests are still answered |
 //! | a client that breaks | waiting: forgotten; in flight: its response is read and dropped |
 //! | the upstream's end or reset | 502, one second attempt, or a body that is visibly broken off |
+//! | an upstream that is silent | an idle connection is closed, a kept one doubted (`queue/upstream/trust.rs`), then 504 |
 //!
 //! # Where to add
 //!

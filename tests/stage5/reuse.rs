@@ -3,7 +3,7 @@
 use harness::{Hand, PATIENCE, Test, ensure, eventually, eventually_equal, sockets};
 
 use crate::support::{
-    Mux, Site, Then, ask, expect_served_by, expect_service, field, get, ok, post, reply,
+    Mux, Site, Then, answer, ask, expect_served_by, expect_service, field, get, ok, post, reply,
 };
 
 #[test]
@@ -53,6 +53,30 @@ fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
     drop(upstream.read_until(b"must not be lost"));
     upstream.send(&ok(b"ordered"));
     assert_eq!(reply(&client).text(), "ordered");
+}
+
+#[test]
+fn e56_a_reset_is_a_lost_connection_at_any_moment() {
+    let _test = Test::begin("A reset while idle, and one instead of an answer: only a POST fails.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &[]);
+    let client = mux.client();
+    expect_served_by(&hand, &client, "/first").reset();
+    expect_served_by(&hand, &client, "/idle").half_close();
+    let upstream = expect_served_by(&hand, &client, "/half-closed");
+
+    client.send(&get("/again"));
+    drop(upstream.read_until(b"\r\n\r\n"));
+    upstream.reset();
+    let upstream = hand.next();
+    assert!(answer(&upstream, b"again").starts_with(b"GET /again "));
+    assert_eq!(reply(&client).text(), "again");
+
+    client.send(&post("/order", b"one book"));
+    drop(upstream.read_until(b"one book"));
+    upstream.reset();
+    assert_eq!(reply(&client).status(), "502");
+    expect_served_by(&hand, &client, "/last");
 }
 
 /// An upstream that answers the first request of a connection and closes it at the second, without a byte.

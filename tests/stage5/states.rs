@@ -22,6 +22,7 @@ fn played(story: &[Event]) -> (Upstream, Action) {
     let timeouts = Timeouts {
         connect: Duration::from_secs(5),
         response: Duration::from_secs(60),
+        kept: Duration::from_secs(4),
     };
     let mut upstream = Upstream::new(timeouts, now);
     let actions = story.iter().map(|&event| upstream.on(event, now));
@@ -154,7 +155,7 @@ fn e56_every_end_has_its_own_words() {
         (&EXCHANGE[..2], Event::Expired, late, State::Dead),
         (&EXCHANGE[..3], Event::Expired, late, State::Dead),
         (&EXCHANGE[..5], Event::Expired, Action::Abort, State::Dead),
-        (&EXCHANGE[..6], Event::Expired, Action::Nothing, State::Idle),
+        (&EXCHANGE[..6], Event::Expired, Action::Close, State::Dead),
         (&EXCHANGE[..5], Event::Lost, Action::Abort, State::Dead),
         (&EXCHANGE[..6], Event::Lost, Action::Close, State::Dead),
         (

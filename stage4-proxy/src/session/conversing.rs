@@ -1,7 +1,5 @@
 //! Talks with the client itself: its handshake before the connect, its refusal afterwards.
 
-use std::time::Instant;
-
 use crate::half::HalfState;
 use crate::ingress::Verdict;
 use crate::limits::Limits;
@@ -22,7 +20,6 @@ impl Session {
             // Before the first read, too, because in some protocols the server speaks first.
             let step = handshake.advance(self.up.half.pending());
             self.up.half.consume(step.consumed);
-            self.up.half.put_before(&step.forward);
             self.down.half.keep(&step.reply);
             match step.verdict {
                 Verdict::Connect(target) => return Next::Connect(target),
@@ -71,13 +68,9 @@ impl Session {
     ///
     /// A close(2) with unread bytes would send a reset, and the reset would overtake the refusal
     /// (`RFC 1122 4.2.2.13`).
-    pub(super) fn linger(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
-        let before = self.down.half.progress();
+    pub(super) fn linger(&mut self, scratch: &mut Scratch, limits: &Limits) -> Next {
         if self.down.flush(&mut self.client).is_err() {
             return Next::Close(Reason::Gone);
-        }
-        if self.down.half.progress() != before {
-            self.active = now;
         }
         // Bounded, because a client that sends without end must not keep the others waiting.
         for _ in 0..(limits.bytes_per_turn / limits.chunk).max(1) {

@@ -84,12 +84,10 @@ impl Worker {
             let Some(session) = self.table.row_mut(row) else {
                 continue;
             };
-            session.note_departures(now);
             let timeout = match session.deadline(&self.limits) {
-                // Bytes have moved since the timer was set, or only a look was due.
+                // Bytes have moved since the timer was set.
                 Some((deadline, _)) if deadline > now => {
-                    let next = session.next_look(&self.limits, now);
-                    self.timers.set(row, next);
+                    self.timers.set(row, Some(deadline));
                     continue;
                 }
                 Some((_, timeout)) => timeout,

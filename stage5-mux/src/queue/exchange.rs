@@ -48,7 +48,7 @@ use crate::queue::framing::{EndOfInput, Ending, Framing, Refusal, Responses as _
 use crate::queue::limits::Limits;
 use crate::queue::link::Link;
 use crate::queue::scratch::Scratch;
-use crate::queue::upstream::{Action, Event, State, Timeouts, Upstream};
+use crate::queue::upstream::{Action, DOUBT_AFTER, Event, State, Timeouts, Upstream};
 
 /// What the worker has to do after a step of the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +207,11 @@ impl<F: Framing> Exchange<F> {
             Action::Abort => {
                 self.link.close();
                 self.abort()
+            }
+            Action::Doubt => {
+                tracing::debug!("the kept upstream connection is silent");
+                self.link.doubt(DOUBT_AFTER);
+                Step::Again
             }
         }
     }

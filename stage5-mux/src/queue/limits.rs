@@ -19,8 +19,11 @@ pub struct Limits {
     /// Time for a client to send a request, to be idle between two requests, and to read or send a
     /// buffer's worth of bytes while the upstream waits for it.
     pub client_timeout: Duration,
-    /// Time without a byte from or to the upstream while a request is in flight.
+    /// Time without a byte from or to the upstream while a request is in flight. A quarter of it
+    /// is the time of a repeatable request over a kept connection.
     pub upstream_timeout: Duration,
+    /// How long the upstream connection is kept without a request.
+    pub keep_idle: Duration,
     /// Time for each address of the upstream, and for resolving its name.
     pub connect_timeout: Duration,
     /// Time that a drain takes at most; then the remaining clients are reset.
@@ -53,6 +56,9 @@ impl Default for Limits {
             max_buffered: 1024 * 1024,
             client_timeout: Duration::from_secs(30),
             upstream_timeout: Duration::from_secs(60),
+            // Below the five seconds after which many servers close (Apache httpd, Node.js), so
+            // that a request rarely leaves in the moment in which the upstream closes.
+            keep_idle: Duration::from_secs(4),
             connect_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(5),

@@ -1,7 +1,8 @@
 //! The one socket to the upstream: the name, the addresses, the connection.
 //!
-//! The link is opened when a request needs it and kept until the upstream closes it. There is
-//! never a second one: the old socket is closed before a new one is connected.
+//! The link is opened when a request needs it and kept until the upstream closes it or no request
+//! has come for a while. There is never a second one: the old socket is closed before a new one is
+//! connected.
 
 use std::collections::VecDeque;
 use std::io;
@@ -42,6 +43,8 @@ pub(super) struct Link {
     generation: u32,
     /// When the present connect was begun.
     since: Instant,
+    /// The bound on acknowledgements that [`Link::doubt`] has replaced.
+    usual: Option<Option<Duration>>,
 }
 
 /// Whether the upstream's addresses are at hand.
@@ -72,6 +75,7 @@ impl Link {
             endpoint: None,
             generation: 0,
             since: now,
+            usual: None,
         }
     }
 
@@ -98,6 +102,7 @@ impl Link {
     /// Closes the socket.
     pub(super) fn close(&mut self) {
         self.endpoint = None;
+        self.usual = None;
     }
 
     /// Closes the socket, and finds the addresses or asks for them.
@@ -217,6 +222,23 @@ impl Link {
         self.endpoint
             .as_mut()
             .is_some_and(|endpoint| matches!(endpoint.probe(&mut byte), Ok(None)))
+    }
+
+    /// Lets the kernel end the connection if the bytes sent are not acknowledged within `time`.
+    ///
+    /// Where the upstream is there and only slow, its kernel has acknowledged them, and nothing happens.
+    pub(super) fn doubt(&mut self, time: Duration) {
+        if let Some(endpoint) = &self.endpoint {
+            self.usual.get_or_insert(endpoint.unacknowledged_for());
+            endpoint.bound_unacknowledged(Some(time));
+        }
+    }
+
+    /// Ends the doubt: the connection has brought a response.
+    pub(super) fn trust(&mut self) {
+        if let (Some(usual), Some(endpoint)) = (self.usual.take(), &self.endpoint) {
+            endpoint.bound_unacknowledged(usual);
+        }
     }
 
     fn token(&self) -> Token {

@@ -15,9 +15,13 @@
 //! Free of I/O and of clocks: [`Upstream::on`] takes what happened and when, and returns what has
 //! to be done. It is the one place that keeps two requests from being in flight.
 
+mod trust;
+
 use std::time::{Duration, Instant};
 
 use crate::queue::framing::Refusal;
+pub(super) use crate::queue::upstream::trust::DOUBT_AFTER;
+use crate::queue::upstream::trust::Trust;
 
 /// The refusal for a request that was lost with the connection.
 const CLOSED: Refusal = Refusal::BadGateway("the upstream closed the connection");
@@ -99,6 +103,8 @@ pub enum Action {
     Refuse(Refusal),
     /// Close the connection; the client has a part of the response and gets no more.
     Abort,
+    /// Let the kernel end the connection unless the request is acknowledged.
+    Doubt,
 }
 
 /// The time limits of the upstream.
@@ -108,6 +114,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Without a byte in either direction while a request is in flight.
     pub response: Duration,
+    /// For a connection that is kept, until the next request begins.
+    pub kept: Duration,
 }
 
 /// The upstream connection.
@@ -129,6 +137,8 @@ struct Request {
     sent: bool,
     /// Its client has closed; the response is read and dropped.
     abandoned: bool,
+    /// How long its connection may be silent.
+    trust: Trust,
 }
 
 impl Request {
@@ -138,6 +148,15 @@ impl Request {
             repeatable,
             sent: false,
             abandoned: false,
+            trust: Trust::Full,
+        }
+    }
+
+    /// Returns how far its connection is trusted: only a request that can be sent again is on trial.
+    fn trust(self) -> Trust {
+        match self.trust {
+            Trust::Kept | Trust::Doubted if !self.repeatable || self.abandoned => Trust::Full,
+            Trust::Full | Trust::Kept | Trust::Doubted | Trust::Second { .. } => self.trust,
         }
     }
 }
@@ -175,12 +194,14 @@ impl Upstream {
     /// Returns when [`Event::Expired`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        let (active, timeouts) = (self.active, &self.timeouts);
+        let trust = self.trust();
         match self.state {
-            State::Dead | State::Idle => None,
-            State::Connecting => Some(self.active + self.timeouts.connect),
-            State::Sending | State::AwaitingHead | State::Relaying => {
-                Some(self.active + self.timeouts.response)
-            }
+            State::Dead => None,
+            State::Idle => Some(active + timeouts.kept),
+            State::Connecting => Some(trust.bound(active + timeouts.connect)),
+            State::Sending | State::AwaitingHead => Some(trust.deadline(active, timeouts)),
+            State::Relaying => Some(active + timeouts.response),
         }
     }
 
@@ -190,6 +211,12 @@ impl Upstream {
     ///
     /// Panics if a request begins while another one is in flight: that is the promise of the queue.
     pub fn on(&mut self, event: Event, now: Instant) -> Action {
+        if event == Event::Expired && self.trust() == Trust::Kept {
+            // The time goes on, because nothing has arrived.
+            self.set_trust(Trust::Doubted);
+            return Action::Doubt;
+        }
+        let (before, until) = (self.state, self.active + self.timeouts.response);
         let (state, action) = match event {
             Event::Begin { repeatable } => self.on_begin(repeatable),
             Event::Attempt | Event::Progress => (self.state, Action::Nothing),
@@ -201,6 +228,7 @@ impl Upstream {
             Event::End { keep } => self.on_end(keep),
             Event::Lost => self.on_lost(),
             Event::Invalid(refusal) => self.on_invalid(refusal),
+            Event::Expired if self.trust() == Trust::Doubted => self.repeat(),
             Event::Expired => self.on_expired(),
             Event::Abandoned { whole } => self.on_abandoned(whole),
             Event::Flooded => self.on_flooded(),
@@ -211,7 +239,23 @@ impl Upstream {
             State::Dead | State::Idle => self.request = None,
             State::Connecting | State::Sending | State::AwaitingHead | State::Relaying => {}
         }
+        if before == State::Idle {
+            self.set_trust(Trust::in_kept(&self.timeouts));
+        } else if action == Action::Connect && before != State::Dead {
+            self.set_trust(Trust::Second { until });
+        }
         action
+    }
+
+    /// Returns how far the connection is trusted with the request in flight.
+    fn trust(&self) -> Trust {
+        self.request.map_or(Trust::Full, Request::trust)
+    }
+
+    fn set_trust(&mut self, trust: Trust) {
+        if let Some(request) = &mut self.request {
+            request.trust = trust;
+        }
     }
 
     /// The next request begins: it is the one in flight from now on.
@@ -342,13 +386,15 @@ impl Upstream {
         }
     }
 
-    /// Nothing has happened for too long. Another address may still answer; a request that was sent
-    /// gets no second chance, and a client that has a part of its response gets no more.
+    /// Nothing has happened for too long. Another address may still answer; an idle connection is
+    /// kept no longer; a request that was sent gets no second chance, and a client that has a part
+    /// of its response gets no more.
     fn on_expired(&self) -> (State, Action) {
         let refuse = self.answer(Action::Refuse(Refusal::UpstreamTimeout));
         match self.state {
-            State::Dead | State::Idle => (self.state, Action::Nothing),
+            State::Dead => (State::Dead, Action::Nothing),
             State::Connecting => (State::Connecting, Action::NextAddress),
+            State::Idle => (State::Dead, Action::Close),
             State::Sending | State::AwaitingHead => (State::Dead, refuse),
             State::Relaying => (State::Dead, self.answer(Action::Abort)),
         }

@@ -103,6 +103,7 @@ impl<F: Framing> Worker<F> {
         let timeouts = Timeouts {
             connect: limits.connect_timeout,
             response: limits.upstream_timeout,
+            kept: limits.keep_idle,
         };
         let listener = Listener::new(listener, poll.registry());
         let listener = listener.map_err(cannot("watch the listening socket"))?;

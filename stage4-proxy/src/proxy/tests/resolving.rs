@@ -73,7 +73,6 @@ impl Handshake for Asking {
         Step {
             consumed: 0,
             reply: Vec::new(),
-            forward: Vec::new(),
             verdict,
         }
     }

@@ -90,6 +90,7 @@ impl<F: Framing> Exchange<F> {
         if surplus {
             tracing::warn!("the upstream has sent more than its response");
         }
+        self.link.trust();
         let to = self.flight.take().and_then(|flight| flight.client);
         // Surplus bytes answer no request, so the connection cannot be trusted with the next one.
         let upstream = keep.upstream && !surplus;

@@ -47,6 +47,7 @@ fn fixture() -> Fixture {
     let timeouts = Timeouts {
         connect: PATIENCE,
         response: PATIENCE,
+        kept: PATIENCE,
     };
     let lookup = Lookup::system(Prefer::default());
     let link = Link::new(Arc::new(target), lookup, mailbox, now);

@@ -132,3 +132,23 @@ fn the_reason_is_that_of_the_address_tried_last() {
     let reason = fixture.link.take_failure();
     assert!(matches!(reason, ConnectError::Resolve(_)), "{reason}");
 }
+
+#[test]
+fn a_doubt_ends_with_the_response_and_leaves_the_usual_bound() {
+    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let now = Instant::now();
+    let mut fixture = fixture(vec![listener.local_addr().unwrap()]);
+    for _ in 0..2 {
+        assert!(fixture.asks(now));
+        fixture.answer(now + Duration::from_secs(10));
+    }
+    assert!(fixture.link.try_next(fixture.poll.registry(), now));
+    let bound = |link: &Link| link.endpoint().unwrap().unacknowledged_for();
+    let usual = bound(&fixture.link);
+    for _ in 0..2 {
+        fixture.link.doubt(Duration::from_secs(1));
+        assert_eq!(bound(&fixture.link), Some(Duration::from_secs(1)));
+    }
+    fixture.link.trust();
+    assert_eq!(bound(&fixture.link), usual);
+}

@@ -5,6 +5,7 @@ use super::*;
 const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     response: Duration::from_secs(60),
+    kept: Duration::from_secs(4),
 };
 const LOST: Refusal = Refusal::BadGateway("the upstream closed the connection");
 const NO: Refusal = Refusal::BadGateway("no");
@@ -60,7 +61,7 @@ fn every_event_in_every_state() {
         (Event::End { keep: false }, [Some((Dead, Nothing)), Some((Connecting, Nothing)), Some((Idle, Nothing)), Some((Sending, Nothing)), Some((AwaitingHead, Nothing)), Some((Dead, Close))]),
         (Event::Lost, [Some((Dead, Nothing)), Some((Connecting, Nothing)), Some((Dead, Close)), Some((Connecting, Connect)), Some((Connecting, Connect)), Some((Dead, Abort))]),
         (Event::Invalid(NO), [Some((Dead, Nothing)), Some((Connecting, Nothing)), Some((Dead, Close)), Some((Dead, Refuse(NO))), Some((Dead, Refuse(NO))), Some((Dead, Abort))]),
-        (Event::Expired, [Some((Dead, Nothing)), Some((Connecting, NextAddress)), Some((Idle, Nothing)), Some((Dead, Refuse(late))), Some((Dead, Refuse(late))), Some((Dead, Abort))]),
+        (Event::Expired, [Some((Dead, Nothing)), Some((Connecting, NextAddress)), Some((Dead, Close)), Some((Dead, Refuse(late))), Some((Dead, Refuse(late))), Some((Dead, Abort))]),
         (Event::Abandoned { whole: true }, [Some((Dead, Nothing)), Some((Connecting, Nothing)), Some((Idle, Nothing)), Some((Sending, Nothing)), Some((AwaitingHead, Nothing)), Some((Relaying, Nothing))]),
         (Event::Abandoned { whole: false }, [Some((Dead, Nothing)), Some((Connecting, Nothing)), Some((Idle, Nothing)), Some((Dead, Close)), Some((Dead, Close)), Some((Dead, Close))]),
         (Event::Flooded, [Some((Dead, Nothing)), Some((Connecting, Nothing)), Some((Idle, Nothing)), Some((Dead, Close)), Some((Dead, Close)), Some((Dead, Close))]),
@@ -174,4 +175,84 @@ fn every_event_puts_the_deadline_off() {
     assert_eq!(upstream.deadline(), Some(later + TIMEOUTS.response));
     upstream.on(Event::Lost, later);
     assert_eq!(upstream.deadline(), None);
+}
+
+#[test]
+fn an_idle_connection_is_kept_for_a_while() {
+    let start = Instant::now();
+    let mut upstream = in_state(State::Relaying);
+    upstream.on(Event::End { keep: true }, start);
+    assert_eq!(upstream.deadline(), Some(start + TIMEOUTS.kept));
+    assert_eq!(upstream.on(Event::Expired, start), Action::Close);
+    assert_eq!(upstream.deadline(), None);
+}
+
+/// Creates a machine that waits for a response over a kept connection since `start`.
+fn over_a_kept_connection(begin: Event, start: Instant) -> Upstream {
+    let mut upstream = in_state(State::Idle);
+    upstream.on(begin, start);
+    upstream.on(Event::Sent, start);
+    assert_eq!(upstream.state(), State::AwaitingHead);
+    upstream
+}
+
+#[test]
+fn a_silent_kept_connection_is_doubted_and_then_replaced() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut upstream = over_a_kept_connection(BEGIN, start);
+    assert_eq!(upstream.deadline(), Some(at(1)));
+    assert_eq!(upstream.on(Event::Expired, at(1)), Action::Doubt);
+    assert_eq!(upstream.deadline(), Some(at(15)), "a quarter of the time");
+    assert_eq!(upstream.on(Event::Expired, at(15)), Action::Connect);
+    assert_eq!(upstream.deadline(), Some(at(20)), "time for the connect");
+    upstream.on(Event::Connected, at(16));
+    upstream.on(Event::Sent, at(17));
+    assert_eq!(
+        upstream.deadline(),
+        Some(at(60)),
+        "the first attempt counts"
+    );
+    let late = Action::Refuse(Refusal::UpstreamTimeout);
+    assert_eq!(
+        upstream.on(Event::Expired, at(60)),
+        late,
+        "no third attempt"
+    );
+}
+
+#[test]
+fn the_second_attempt_has_what_the_first_has_left() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut upstream = over_a_kept_connection(BEGIN, start);
+    upstream.on(Event::Expired, at(1));
+    // The kernel has given up on a connection whose request was not acknowledged.
+    assert_eq!(upstream.on(Event::Lost, at(2)), Action::Connect);
+    upstream.on(Event::Attempt, at(58));
+    assert_eq!(upstream.deadline(), Some(at(60)));
+    assert_eq!(upstream.on(Event::Expired, at(60)), Action::NextAddress);
+    upstream.on(Event::Attempt, at(60));
+    assert_eq!(upstream.deadline(), Some(at(60)), "each address at once");
+}
+
+#[test]
+fn only_a_repeatable_request_over_a_kept_connection_is_on_trial() {
+    let start = Instant::now();
+    let whole = Some(start + TIMEOUTS.response);
+    let post = Event::Begin { repeatable: false };
+    let upstream = over_a_kept_connection(post, start);
+    assert_eq!(upstream.deadline(), whole, "it is sent once");
+
+    let mut upstream = in_state(State::Sending);
+    upstream.on(Event::Sent, start);
+    assert_eq!(upstream.deadline(), whole, "the connection is new");
+
+    for event in [Event::Bytes, Event::Abandoned { whole: true }] {
+        let mut upstream = over_a_kept_connection(BEGIN, start);
+        upstream.on(Event::Expired, start);
+        upstream.on(event, start);
+        assert_eq!(upstream.deadline(), whole, "{event:?}");
+        assert_ne!(upstream.on(Event::Expired, start), Action::Connect);
+    }
 }

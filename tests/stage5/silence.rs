@@ -1,0 +1,124 @@
+//! A kept connection that has died without a sign: no FIN and no reset ever says so.
+
+use std::time::{Duration, Instant};
+
+use harness::{Hand, Test, ensure};
+
+use crate::support::{
+    Mux, Site, Then, answer, ask, be_busy, expect_served_by, get, ok, post, reply,
+};
+
+/// A time for the upstream that leaves the test enough: a second attempt comes long before its end.
+const LONG: [&str; 2] = ["--upstream-timeout", "1h"];
+
+#[test]
+fn e56_a_connection_that_fell_silent_is_replaced_for_what_may_be_repeated() {
+    let _test = Test::begin("A GET without a byte over a kept connection: try a new one.");
+    let site = mute_at_the_second();
+    let mux = Mux::start(site.addr(), &["--upstream-timeout", "8s"]);
+    let client = mux.client();
+    for path in ["/first", "/second"] {
+        assert_eq!(ask(&client, &get(path)).text(), path);
+    }
+    assert_eq!(site.paths(), ["/first", "/second", "/second"]);
+    assert_eq!(site.accepts(), 2);
+}
+
+/// An upstream that answers the first request of its first connection, and of that one no other.
+fn mute_at_the_second() -> Site {
+    Site::start(|peer, asked| {
+        if asked.number == 0 || peer.number() > 0 {
+            peer.send(&ok(asked.path().as_bytes()));
+        }
+        Then::Next
+    })
+}
+
+#[test]
+fn e56_a_post_on_a_silent_connection_is_not_sent_again() {
+    let _test =
+        Test::begin("A silent upstream may have acted on the POST: 504, and no repetition.");
+    let site = mute_at_the_second();
+    let mux = Mux::start(site.addr(), &["--upstream-timeout", "2s"]);
+    let client = mux.client();
+    assert_eq!(ask(&client, &get("/first")).status(), "200");
+    assert_eq!(ask(&client, &post("/order", b"one book")).status(), "504");
+    assert_eq!(site.paths(), ["/first", "/order"]);
+    assert_eq!(ask(&client, &get("/again")).text(), "/again");
+}
+
+#[test]
+fn e56_the_time_counts_from_the_first_attempt() {
+    let _test = Test::begin("Two silent attempts share one time limit, and there is no third.");
+    let site = Site::start(|peer, asked| {
+        if asked.path() == "/first" {
+            peer.send(&ok(b""));
+        }
+        Then::Next
+    });
+    let limit = Duration::from_secs(4);
+    let mux = Mux::start(site.addr(), &["--upstream-timeout", "4s"]);
+    let client = mux.client();
+    assert_eq!(ask(&client, &get("/first")).status(), "200");
+    let begin = Instant::now();
+    assert_eq!(ask(&client, &get("/silent")).status(), "504");
+    let waited = begin.elapsed();
+    ensure(
+        waited >= limit && waited < limit + limit / 2,
+        format!("504 after {waited:?}"),
+    );
+    assert_eq!(site.paths(), ["/first", "/silent", "/silent"]);
+}
+
+#[test]
+fn e56_a_slow_answer_is_not_asked_for_twice() {
+    let _test = Test::begin("A kept connection with a slow upstream is not a silent one.");
+    let site = Site::start(|peer, asked| {
+        if asked.path() == "/slow" {
+            be_busy(Duration::from_millis(2500));
+        }
+        peer.send(&ok(asked.path().as_bytes()));
+        Then::Next
+    });
+    let mux = Mux::start(site.addr(), &[]);
+    let client = mux.client();
+    for path in ["/first", "/slow", "/third"] {
+        assert_eq!(ask(&client, &get(path)).text(), path);
+    }
+    assert_eq!(site.paths(), ["/first", "/slow", "/third"]);
+    assert_eq!(site.accepts(), 1, "the connection is kept");
+}
+
+#[test]
+fn e56_an_upstream_that_no_packet_reaches_is_noticed_soon() {
+    let _test = Test::begin("Nothing acknowledges the request: the connection is dead, not slow.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &LONG);
+    let client = mux.client();
+    let vanished = expect_served_by(&hand, &client, "/first");
+    vanished.lose_packets();
+    client.send(&get("/second"));
+    let upstream = hand.next();
+    answer(&upstream, b"second");
+    assert_eq!(reply(&client).text(), "second");
+}
+
+#[test]
+fn e56_an_idle_connection_is_closed_after_a_while() {
+    let _test = Test::begin("Do not keep an idle connection for as long as the upstream likes.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &LONG);
+    let client = mux.client();
+    let upstream = expect_served_by(&hand, &client, "/first");
+    upstream.expect_eof();
+    expect_served_by(&hand, &client, "/second").expect_eof();
+
+    let mux = Mux::start(hand.addr(), &["--framing", "line"]);
+    let client = mux.client();
+    client.send(b"a question\n");
+    let upstream = hand.next();
+    upstream.expect(b"a question\n");
+    upstream.send(b"the answer\n");
+    client.expect(b"the answer\n");
+    upstream.expect_eof();
+}

@@ -46,3 +46,5 @@ mod support;
 mod table;
 #[path = "stage4/timeouts.rs"]
 mod timeouts;
+#[path = "stage4/vanishing.rs"]
+mod vanishing;

@@ -50,5 +50,7 @@ mod unmapped;
 mod uploads;
 #[path = "stage5/upstream.rs"]
 mod upstream;
+#[path = "stage5/vanishing.rs"]
+mod vanishing;
 #[path = "stage5/waiting.rs"]
 mod waiting;

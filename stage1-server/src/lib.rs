@@ -10,7 +10,7 @@
 //! ```
 //!
 //! # Reading order
-//! 1. `listen`: how a listening socket is made, option by option.
+//! 1. `listen`, [`Keepalive`]: how a listening socket is made, option by option.
 //! 2. `line`: extracts lines from bytes, without any input or output of its own.
 //! 3. `serve`: the loop that accepts, reads and writes.
 //! 4. `accept_error`: which errors of `accept(2)` matter.
@@ -28,12 +28,14 @@
 
 mod accept_error;
 pub mod cli;
+mod keepalive;
 mod line;
 mod listen;
 mod log;
 mod serve;
 
 pub use accept_error::AcceptFailure;
+pub use keepalive::Keepalive;
 pub use line::{LineBuffer, LineTooLong, MAX_LINE, answer_lines, answer_rest, reverse_line};
 pub use listen::{ListenOptions, listen, local_addr};
 pub use serve::{read_some, serve, serve_client};

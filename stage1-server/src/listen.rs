@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::keepalive::Keepalive;
+
 /// The options of a listening socket; the default suits a blocking server.
 ///
 /// ```
@@ -27,6 +29,9 @@ pub struct ListenOptions {
     /// Sends small writes at once instead of collecting them (Nagle's algorithm). On Linux every
     /// accepted socket inherits this option, which saves one system call for each client.
     pub nodelay: bool,
+    /// Ends the connection of a client that has vanished; `None` waits for it forever. Accepted
+    /// sockets inherit this, too.
+    pub keepalive: Option<Keepalive>,
 }
 
 impl Default for ListenOptions {
@@ -36,6 +41,7 @@ impl Default for ListenOptions {
             nonblocking: false,
             reuse_port: false,
             nodelay: false,
+            keepalive: Some(Keepalive::default()),
         }
     }
 }
@@ -49,7 +55,7 @@ impl Default for ListenOptions {
 ///   are still in `TIME_WAIT` (`socket(7)`). On Linux it does not let two servers listen at once.
 /// - `IPV6_V6ONLY`, always for IPv6: `[::]:8080` means IPv6 alone, whatever the machine's default
 ///   is, so that no IPv4 client appears under a mapped address like `::ffff:192.0.2.1` (`ipv6(7)`).
-/// - `SO_REUSEPORT` and `TCP_NODELAY` as `options` say.
+/// - `SO_REUSEPORT`, `TCP_NODELAY` and the [`Keepalive`] as `options` say.
 ///
 /// # Errors
 /// Fails with one sentence that names the address and the reason: address already in use
@@ -79,6 +85,9 @@ fn try_listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket
     }
     if options.nodelay {
         socket.set_tcp_nodelay(true)?;
+    }
+    if let Some(keepalive) = options.keepalive {
+        keepalive.set_on(&socket)?;
     }
     socket.set_nonblocking(options.nonblocking)?;
     // The options come first, because bind(2) already looks at SO_REUSEADDR and SO_REUSEPORT.

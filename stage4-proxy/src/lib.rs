@@ -24,7 +24,7 @@
 //! 5. [`ingress`], `session`: the phases from accept(2) to close(2): handshake, resolving, connecting,
 //!    relay, lingering or aborting.
 //! 6. `egress`, [`access`], [`resolve`], [`connect_error`]: the way to the upstream.
-//! 7. [`timers`], `listener`, `mailbox`, [`Limits`]: time, room, other threads.
+//! 7. [`timers`], `listener`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads, the command line.
 //! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
 //! 9. `report`, [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
@@ -57,6 +57,7 @@ pub mod connect_error;
 pub mod control;
 mod egress;
 mod endpoint;
+pub mod flags;
 pub mod half;
 pub mod http_version;
 pub mod ingress;

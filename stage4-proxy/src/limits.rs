@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use stage1_server::Keepalive;
 use stage1_server::cli::cannot;
 
 /// The bounds that keep one client, or all clients together, from exhausting the machine.
@@ -23,8 +24,10 @@ pub struct Limits {
     pub half_close_timeout: Duration,
     /// Time for a client to read its last bytes: a refusal, or what came before a reset.
     pub linger_timeout: Duration,
-    /// Time that open sessions get to end after a request to stop.
+    /// Time that open sessions get to end after a request to stop; zero ends them at once.
     pub drain_timeout: Duration,
+    /// When the kernel ends a connection whose peer has vanished; `None` for never.
+    pub keepalive: Option<Keepalive>,
     /// Bytes that a client may send before its target is known.
     pub max_handshake: usize,
     /// Bytes of one read(2), and so the most that a half holds in its buffer.
@@ -68,6 +71,7 @@ impl Default for Limits {
             half_close_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
+            keepalive: Some(Keepalive::default()),
             max_handshake: 64 * 1024,
             chunk: 32 * 1024,
             bytes_per_turn: 1024 * 1024,

@@ -1,12 +1,12 @@
 //! The command line of stage4-proxy.
 
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time_limit};
+use stage4_proxy::flags::{OptionalKeepalive, OptionalTime};
 use stage4_proxy::ingress::{Fixed, Ingress};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::resolve::Lookup;
@@ -60,6 +60,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
     half_close_timeout: Duration,
 
+    /// Interval of keepalive probes to clients and upstreams, or off: a peer that answers nothing
+    /// for five times as long, or reads nothing, has vanished
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    keepalive: OptionalKeepalive,
+
     /// Time that open sessions get to end after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
     drain_timeout: Duration,
@@ -92,6 +97,7 @@ impl Options {
             idle_timeout: self.idle_timeout.0,
             half_close_timeout: self.half_close_timeout,
             drain_timeout: self.drain_timeout,
+            keepalive: self.keepalive.0,
             ..defaults
         };
         Config {
@@ -101,21 +107,6 @@ impl Options {
             threads,
             limits: limits.within_fds(raise_fd_limit(), threads),
             inspect: self.inspect,
-        }
-    }
-}
-
-/// A time limit, or `off` for none.
-#[derive(Clone, Copy, Debug)]
-struct OptionalTime(Option<Duration>);
-
-impl FromStr for OptionalTime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "off" => Ok(Self(None)),
-            _ => parse_time_limit(text).map(|limit| Self(Some(limit))),
         }
     }
 }

@@ -52,7 +52,7 @@ impl Proxy {
     /// machine has no descriptor, thread or memory left for a worker. A proxy that has started
     /// meets no such error any more.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let listeners = listen_all(config.listen, config.threads.max(1))?;
+        let listeners = listen_all(config)?;
         let address = local_addr(&listeners[0])?;
         let resolver = Resolver::start(&config.limits, &config.lookup)?;
         let mut proxy = Self {
@@ -141,19 +141,21 @@ fn share(limits: &Limits, threads: usize, number: usize) -> Limits {
 
 /// Creates one listening socket for each worker; the kernel spreads clients over them
 /// (`socket(7)`, `SO_REUSEPORT`).
-fn listen_all(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
+fn listen_all(config: &Config) -> io::Result<Vec<Socket>> {
+    let count = config.threads.max(1);
     let options = ListenOptions {
         nonblocking: true,
         nodelay: true,
         reuse_port: count > 1,
+        keepalive: config.limits.keepalive,
         ..ListenOptions::default()
     };
-    if count > 1 && address.port() != 0 {
+    if count > 1 && config.listen.port() != 0 {
         // With SO_REUSEPORT, a second proxy of the same user would silently share the port. One
         // bind without the option fails if the port is already in use.
-        listen(address, &ListenOptions::default())?;
+        listen(config.listen, &ListenOptions::default())?;
     }
-    let first = listen(address, &options)?;
+    let first = listen(config.listen, &options)?;
     let address = local_addr(&first)?;
     let others = (1..count).map(|_| listen(address, &options));
     std::iter::once(Ok(first)).chain(others).collect()

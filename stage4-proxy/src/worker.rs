@@ -99,7 +99,7 @@ impl Worker {
             unfinished: VecDeque::new(),
             scratch: Scratch::new(&limits),
             inbox,
-            egress: Egress::Direct(Direct::new(resolver, access)),
+            egress: Egress::Direct(Direct::new(resolver, access, limits.keepalive)),
             reporter: Reporter::new(ingress.name()),
             ends_at: None,
             ingress,

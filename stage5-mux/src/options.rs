@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
+use stage4_proxy::flags::OptionalKeepalive;
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
 use stage4_proxy::resolve::Lookup;
@@ -85,6 +86,11 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     max_connections: Option<u32>,
 
+    /// Interval of keepalive probes to clients and the upstream, or off: a peer that answers nothing
+    /// for five times as long, or reads nothing, has vanished
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    keepalive: OptionalKeepalive,
+
     /// Time that clients get to end after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
@@ -109,6 +115,7 @@ impl QueueOptions {
             upstream_timeout: self.upstream_timeout,
             connect_timeout: self.connect_timeout,
             drain_timeout: self.drain_timeout,
+            keepalive: self.keepalive.0,
             ..defaults
         };
         Config {

@@ -128,6 +128,23 @@ impl Peer {
         self.step("closes the connection");
     }
 
+    /// Vanishes, as a machine does that loses its network: the kernel drops every packet that arrives for this socket, so
+    /// that nothing is acknowledged or answered any more (`socket(7)`, `SO_ATTACH_FILTER`).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the kernel refuses the filter.
+    #[track_caller]
+    pub fn vanish(&self) {
+        // One instruction of a packet filter: return 0, which keeps no byte of the packet (BPF_RET | BPF_K).
+        let drop_everything = [SockFilter::new(0x06, 0, 0, 0)];
+        if let Err(error) = SockRef::from(&*self.stream).attach_filter(&drop_everything) {
+            self.fail(&format!("cannot drop its packets: {error}"))
+                .raise();
+        }
+        self.step("vanishes: it answers no packet any more");
+    }
+
     pub(crate) fn step(&self, what: &str) {
         self.transcript.step(format!("{} {what}", self.name));
     }

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub const ESTABLISHED: u8 = 1;
 /// The state of a connection whose SYN has not been answered yet.
 pub const SYN_SENT: u8 = 2;
+/// The timer of a connection on which nothing is unacknowledged, if the kernel probes a silent peer (`SO_KEEPALIVE`).
+pub const KEEPALIVE: u8 = 2;
 /// The timer of a sender whose peer has no room left: it asks now and then whether the window has opened.
 pub const ZERO_WINDOW_PROBE: u8 = 4;
 
@@ -22,7 +24,7 @@ pub struct SocketRow {
     pub unsent: u64,
     /// Bytes received and not yet read; for a listener the connections not yet accepted.
     pub unread: u64,
-    /// The timer that runs as the kernel numbers it: 0 none, 1 retransmission, 2 keep-alive, [`ZERO_WINDOW_PROBE`].
+    /// The timer that runs as the kernel numbers it: 0 none, 1 retransmission, [`KEEPALIVE`], [`ZERO_WINDOW_PROBE`].
     pub timer: u8,
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::support::program;
 use harness::command_line::{self, FOREIGN};
 use harness::deadline::holds_by;
-use harness::{Client, Deadline, Program, Test};
+use harness::{Client, Deadline, Program, Test, sockets};
 use socket2::Socket;
-use stage1_server::{ListenOptions, listen, local_addr};
+use stage1_server::{Keepalive, ListenOptions, listen, local_addr};
 
 fn listen_on(address: &str) -> std::io::Result<Socket> {
     let address = address.parse().expect("an address of this file");
@@ -64,6 +64,24 @@ fn e11_a_crowd_fits_into_the_backlog() {
     let address = local_addr(&socket).unwrap();
     let clients: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
     assert_eq!(clients.len(), 200);
+}
+
+#[test]
+fn e11_a_client_that_vanishes_is_noticed() {
+    let _test = Test::begin("A vanished client sends nothing, not even a FIN: let the kernel ask.");
+    let socket = listen_on("127.0.0.1:0").unwrap();
+    let client = Client::connect(local_addr(&socket).unwrap());
+    let (accepted, _) = socket.accept().unwrap();
+    let timer = sockets::find(client.remote(), client.local()).map(|row| row.timer);
+    assert_eq!(timer, Some(sockets::KEEPALIVE), "the timer of the socket");
+    let most = Keepalive::default().until_vanished();
+    assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(most));
+    let options = ListenOptions {
+        keepalive: None,
+        ..ListenOptions::default()
+    };
+    let without = listen("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+    assert!(!without.keepalive().unwrap(), "without the option");
 }
 
 #[test]

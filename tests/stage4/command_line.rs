@@ -26,6 +26,7 @@ fn e49_help_is_complete() {
         ("--handshake-timeout", "10s"),
         ("--idle-timeout", "off"),
         ("--half-close-timeout", "60s"),
+        ("--keepalive", "60s"),
         ("--drain-timeout", "5s"),
         ("--inspect", "ADDR"),
     ];
@@ -35,7 +36,7 @@ fn e49_help_is_complete() {
 #[test]
 fn e49_malformed_flags_end_with_2() {
     let _test = Test::begin("clap checks every argument before anything else happens.");
-    let wrong: [(&[&str], &str); 18] = [
+    let wrong: [(&[&str], &str); 20] = [
         (&["--listen"], "--listen"),
         (&["--listen", "nowhere"], "--listen"),
         (&["--listen", "127.0.0.1:99999"], "--listen"),
@@ -53,6 +54,8 @@ fn e49_malformed_flags_end_with_2() {
         (&["--connect-timeout", "0s"], "--connect-timeout"),
         (&["--idle-timeout", "never"], "--idle-timeout"),
         (&["--half-close-timeout", "off"], "--half-close-timeout"),
+        (&["--keepalive", "0s"], "--keepalive"),
+        (&["--keepalive", "10h"], "--keepalive"),
         (&["--inspect", "here"], "--inspect"),
     ];
     command_line::refuses(&Program::new(program()), &wrong);

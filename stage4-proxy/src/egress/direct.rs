@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use stage1_server::Keepalive;
 use stage2_client::{Host, Target, start_connect};
 
 use crate::access::Access;
@@ -18,12 +19,17 @@ use crate::token::Token;
 pub(crate) struct Direct {
     resolver: Resolver,
     access: Access,
+    keepalive: Option<Keepalive>,
 }
 
 impl Direct {
     /// Creates the egress that dials what `access` allows.
-    pub(crate) fn new(resolver: Resolver, access: Access) -> Self {
-        Self { resolver, access }
+    pub(crate) fn new(resolver: Resolver, access: Access, keepalive: Option<Keepalive>) -> Self {
+        Self {
+            resolver,
+            access,
+            keepalive,
+        }
     }
 
     /// Asks for the target's addresses on another thread, if the target is a name.
@@ -58,6 +64,10 @@ impl Direct {
         self.access.check(address).map_err(ConnectError::Denied)?;
         let socket = start_connect(address)?;
         socket.set_tcp_nodelay(true)?;
+        // A client's socket has inherited this from its listener; a socket that connects inherits nothing.
+        if let Some(keepalive) = self.keepalive {
+            keepalive.set_on(&socket)?;
+        }
         Ok(Endpoint::connecting(socket, address))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stage1_server::Keepalive;
+
 /// The bounds that keep one client, or all of them together, from exhausting the machine or
 /// blocking the upstream.
 #[derive(Clone, Debug)]
@@ -26,8 +28,11 @@ pub struct Limits {
     pub keep_idle: Duration,
     /// Time for each address of the upstream, and for resolving its name.
     pub connect_timeout: Duration,
-    /// Time that a drain takes at most; then the remaining clients are reset.
+    /// Time that a drain takes at most; then the remaining clients are reset. Zero resets all at
+    /// once.
     pub drain_timeout: Duration,
+    /// When the kernel ends a connection whose peer has vanished; `None` for never.
+    pub keepalive: Option<Keepalive>,
     /// Time for a lingering close: the client reads its last reply and closes.
     pub linger: Duration,
     /// How long the addresses of a name are used before the name is resolved again.
@@ -61,6 +66,7 @@ impl Default for Limits {
             keep_idle: Duration::from_secs(4),
             connect_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(5),
+            keepalive: Some(Keepalive::default()),
             linger: Duration::from_secs(5),
             name_lifetime: Duration::from_secs(10),
             chunk: 64 * 1024,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
+use stage1_server::Keepalive;
 use stage2_client::{Host, Target, start_connect};
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::resolve::Lookup;
@@ -28,6 +29,7 @@ use crate::tokens;
 pub(super) struct Link {
     target: Arc<Target>,
     lookup: Lookup,
+    keepalive: Option<Keepalive>,
     mailbox: Mailbox<Message>,
     /// The addresses, with the one that worked last in front, and the time at which they are too
     /// old.
@@ -67,6 +69,7 @@ impl Link {
         Self {
             target,
             lookup,
+            keepalive: None,
             mailbox,
             known: None,
             asking: false,
@@ -77,6 +80,11 @@ impl Link {
             since: now,
             usual: None,
         }
+    }
+
+    /// Lets the kernel end a connection whose upstream has vanished.
+    pub(super) fn with_keepalive(self, keepalive: Option<Keepalive>) -> Self {
+        Self { keepalive, ..self }
     }
 
     /// Returns the upstream's name.
@@ -190,6 +198,9 @@ impl Link {
     fn begin(&mut self, address: SocketAddr, registry: &Registry) -> io::Result<()> {
         let socket = start_connect(address)?;
         socket.set_tcp_nodelay(true)?;
+        if let Some(keepalive) = self.keepalive {
+            keepalive.set_on(&socket)?;
+        }
         let mut endpoint = Endpoint::new(TcpStream::from_std(socket.into()), address);
         self.generation = self.generation.wrapping_add(1);
         let token = tokens::pack(self.token());

@@ -68,6 +68,7 @@ impl Queue {
         let options = ListenOptions {
             nonblocking: true,
             nodelay: true,
+            keepalive: config.limits.keepalive,
             ..ListenOptions::default()
         };
         let listener = listen(config.listen, &options)?;

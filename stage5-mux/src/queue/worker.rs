@@ -108,6 +108,7 @@ impl<F: Framing> Worker<F> {
         let listener = Listener::new(listener, poll.registry());
         let listener = listener.map_err(cannot("watch the listening socket"))?;
         let link = Link::new(route.target, route.lookup, mailbox.clone(), now);
+        let link = link.with_keepalive(limits.keepalive);
         let worker = Self {
             framing,
             poll,

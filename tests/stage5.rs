@@ -12,6 +12,8 @@ mod cut;
 mod few_descriptors;
 #[path = "stage5/gateway.rs"]
 mod gateway;
+#[path = "stage5/idle.rs"]
+mod idle;
 #[path = "stage5/inspector.rs"]
 mod inspector;
 #[path = "stage5/line_machine.rs"]

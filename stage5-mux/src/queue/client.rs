@@ -126,7 +126,7 @@ impl Traffic {
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     active: Instant,
-    /// When the first byte of a request arrived.
+    /// When the first byte of a request was read.
     request_since: Option<Instant>,
     /// The speed of the client while the upstream waits for it.
     pace: Pace,
@@ -157,10 +157,7 @@ impl<F: Framing> Client<F> {
 
     /// Returns whether it is between two requests and has read its last response.
     pub(super) fn is_idle(&self) -> bool {
-        self.phase == Phase::Reading
-            && self.output.is_empty()
-            && self.input.is_empty()
-            && !self.requests.is_inside()
+        self.phase == Phase::Reading && self.output.is_empty() && !self.requests.is_inside()
     }
 
     /// Returns whether its request is in flight.
@@ -206,7 +203,8 @@ impl<F: Framing> Client<F> {
     pub(super) fn end_exchange(&mut self, persistent: bool, now: Instant) {
         self.clock = Clock {
             active: now,
-            request_since: (!self.input.is_empty()).then_some(now),
+            // Set when the bytes at hand are parsed, because they may be no more than an empty line.
+            request_since: None,
             pace: Pace::default(),
         };
         if persistent {
@@ -216,3 +214,6 @@ impl<F: Framing> Client<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

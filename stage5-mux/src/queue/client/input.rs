@@ -96,21 +96,31 @@ impl<F: Framing> Client<F> {
     /// Parses the kept bytes and the fresh ones, and keeps the rest.
     fn parse(&mut self, fresh: &[u8], now: Instant) -> Result<Status<F::Details>, Refusal> {
         self.traffic.up += fresh.len() as u64;
-        if !fresh.is_empty() {
-            self.clock.active = now;
-            self.clock.request_since.get_or_insert(now);
-        }
-        if self.input.is_empty() {
+        let status = if self.input.is_empty() {
             let taken = self.requests.take(fresh, &mut self.request)?;
             self.input.append(&fresh[taken.used..]);
-            return Ok(taken.status);
+            taken.status
+        } else {
+            self.input.append(fresh);
+            let input = self.input.pending();
+            let taken = self.requests.take(input, &mut self.request)?;
+            self.input.consume(taken.used);
+            taken.status
+        };
+        // Asked after the bytes were taken, because bytes that a framing ignores between two requests
+        // must neither start the clock nor keep an idle client.
+        if self.requests.is_inside() {
+            self.note_progress(!fresh.is_empty(), now);
         }
-        self.input.append(fresh);
-        let taken = self
-            .requests
-            .take(self.input.pending(), &mut self.request)?;
-        self.input.consume(taken.used);
-        Ok(taken.status)
+        Ok(status)
+    }
+
+    /// Notes that a request has begun, and whether a part of it has just arrived.
+    fn note_progress(&mut self, arrived: bool, now: Instant) {
+        if arrived {
+            self.clock.active = now;
+        }
+        self.clock.request_since.get_or_insert(now);
     }
 
     fn finish(&mut self) -> Collected<F::Details> {

@@ -22,12 +22,16 @@ pub(super) type Room<'a> = [MaybeUninit<Header<'a>>; MAX_FIELDS];
 /// is where two parsers begin to disagree.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadFinder {
+    /// How many bytes of empty lines were taken away.
+    skipped: usize,
     /// Where the head begins, after the empty lines that RFC 9112 section 2.2 says to ignore.
     begin: usize,
     /// Where the current line begins.
     line: usize,
     /// How far the bytes were searched: the current line has no LF before here.
     searched: usize,
+    /// The head has a byte.
+    begun: bool,
 }
 
 /// Why no head is found.
@@ -60,7 +64,7 @@ impl HeadFinder {
             }
             let empty = feed == self.line + 1;
             let next = feed + 1;
-            if next > max {
+            if self.skipped + next > max {
                 return Err(NoHead::TooLarge);
             }
             if empty && self.line > self.begin {
@@ -73,15 +77,28 @@ impl HeadFinder {
             (self.line, self.searched) = (next, next);
         }
         self.searched = bytes.len();
-        if bytes.len() >= max {
+        // A CR alone may become an empty line.
+        self.begun = !matches!(bytes[self.begin..], [] | [b'\r']);
+        if self.skipped + bytes.len() >= max {
             return Err(NoHead::TooLarge);
         }
         Ok(None)
     }
 
+    /// Takes the empty lines before the head away, and returns how many bytes they have.
+    ///
+    /// The next call of [`HeadFinder::find`] gets its bytes without them.
+    pub(super) fn take_empty_lines(&mut self) -> usize {
+        let count = std::mem::take(&mut self.begin);
+        self.skipped += count;
+        self.line -= count;
+        self.searched -= count;
+        count
+    }
+
     /// Returns whether anything but empty lines has arrived.
     pub(super) fn has_begun(&self) -> bool {
-        self.searched > self.begin
+        self.begun
     }
 }
 

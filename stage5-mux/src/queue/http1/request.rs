@@ -113,7 +113,8 @@ impl Requests<Details> for Http1Requests {
             // A head is taken as a whole, because it cannot be rewritten before it is complete.
             let Some((begin, end)) = finder.find(input, self.settings.max_head)? else {
                 return Ok(Taken {
-                    used: 0,
+                    // They are no part of a request, so a client that has sent them is still idle.
+                    used: finder.take_empty_lines(),
                     status: Status::Partial,
                 });
             };

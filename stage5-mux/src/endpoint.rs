@@ -22,6 +22,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use socket2::SockRef;
 use stage4_proxy::inspect::EndpointView;
+use stage4_proxy::send_queue;
 
 /// A socket and the memory of its readiness.
 #[derive(Debug)]
@@ -76,6 +77,12 @@ impl Endpoint {
     /// Returns whether a write may take bytes.
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Returns the memory, in bytes, that the kernel holds for bytes on their way to the peer
+    /// (see [`send_queue`]).
+    pub(crate) fn on_its_way(&self) -> u32 {
+        send_queue::memory(&self.socket)
     }
 
     /// Returns whether the connection is broken, or closed in both directions.

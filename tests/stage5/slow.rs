@@ -146,6 +146,39 @@ fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
 }
 
 #[test]
+fn e56_a_slow_reader_that_holds_nobody_is_not_silent_while_the_kernel_sends() {
+    let _test = Test::begin(
+        "A slow reader takes bytes from the kernel, which asks for more only after a megabyte: its time counts from the last byte that left.",
+    );
+    const PIECE: usize = 16 * 1024;
+    let large = Rng::for_test().bytes(10 * MIB);
+    let site = large_site(&large);
+    let limit = Duration::from_secs(1);
+    let mux = Mux::start(
+        site.addr(),
+        &[
+            "--client-timeout",
+            &harness::option(limit),
+            "--max-buffered",
+            "16MiB",
+        ],
+    );
+    let slow = Connect::new().receive_buffer(PIECE).to(mux.addr());
+    slow.send(&get("/large"));
+    drop(slow.read_until(b"\r\n\r\n"));
+    mux.wait_for("in flight", 0);
+    let begin = Instant::now();
+    let mut seen = 0;
+    while begin.elapsed() < scaled(limit) * 3 {
+        slow.expect(&large[seen..seen + PIECE]);
+        seen += PIECE;
+        let due = begin.elapsed() + scaled(limit) / 20;
+        eventually("the next part is due", PATIENCE, || begin.elapsed() >= due);
+    }
+    slow.expect(&large[seen..]);
+}
+
+#[test]
 fn e56_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
     let _test = Test::begin("Every wait for a client has a deadline.");
     let site = Site::echo();

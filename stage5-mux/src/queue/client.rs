@@ -18,7 +18,9 @@
 //! | `client/input.rs` | reads requests |
 //! | `client/output.rs` | writes responses, and closes |
 //! | `client/time.rs` | knows when a client has taken too long |
+//! | `client/delivery.rs` | notices bytes that leave later than they were written |
 
+mod delivery;
 mod input;
 mod output;
 mod time;
@@ -29,6 +31,7 @@ use stage4_proxy::buffer::Buffer;
 
 use crate::endpoint::Endpoint;
 use crate::pace::Pace;
+use crate::queue::client::delivery::Look;
 use crate::queue::framing::{Framing, Refusal, Requests as _, Summary};
 
 /// How far a client is with its present request.
@@ -107,6 +110,7 @@ pub(super) struct Client<F: Framing> {
     request: Vec<u8>,
     output: Buffer,
     clock: Clock,
+    look: Look,
 }
 
 /// The bytes that a client has moved.
@@ -152,6 +156,7 @@ impl<F: Framing> Client<F> {
                 request_since: None,
                 pace: Pace::default(),
             },
+            look: Look::first(now),
         }
     }
 

@@ -68,14 +68,15 @@ impl<F: Framing> Clients<F> {
         let Some(client) = self.table.row_mut(row) else {
             return;
         };
-        let Some(deadline) = client.deadline(limits) else {
+        let (Some(deadline), Some(look)) = (client.deadline(limits), client.next_look(limits))
+        else {
             return;
         };
         // A deadline that moves later is not told to the timers, because every byte moves it: when
         // the old one is due, the client is asked again. So a busy client costs them nothing.
         if client.timer.is_none_or(|known| deadline < known) {
-            client.timer = Some(deadline);
-            self.timers.set(row, Some(deadline));
+            client.timer = Some(look);
+            self.timers.set(row, Some(look));
         }
     }
 

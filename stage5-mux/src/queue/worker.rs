@@ -218,6 +218,7 @@ impl<F: Framing> Worker<F> {
                 continue;
             };
             client.timer = None;
+            client.note_departures(now);
             // The timers know an early deadline, see `Clients::set_timer`: ask for the real one.
             if client.deadline(&self.limits).is_some_and(|due| due <= now) {
                 self.on_timeout(row, now);

@@ -162,7 +162,7 @@ impl<F: Framing> Client<F> {
         if !whole {
             self.requests.stream(&mut bytes);
             self.send_interim()?;
-            self.clock.pace.begin(now, self.traffic.total());
+            self.begin_pace(now);
         }
         Ok(Some(Outgoing {
             summary,

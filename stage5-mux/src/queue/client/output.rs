@@ -50,7 +50,7 @@ impl<F: Framing> Client<F> {
     /// Notes whether the upstream waits for this client.
     pub(in crate::queue) fn hold(&mut self, holds: bool, now: Instant) {
         if holds {
-            self.clock.pace.begin(now, self.traffic.total());
+            self.begin_pace(now);
         } else if self.output.is_empty() && !self.requests.is_inside() {
             // Not at the first room in the buffer, because a client that reads one byte a minute has
             // room, too: only an empty buffer proves that it keeps up.

@@ -31,6 +31,13 @@ impl<F: Framing> Client<F> {
         since.map(|since| since + limits.client_timeout)
     }
 
+    /// Measures the pace from now on, unless it is measured already.
+    pub(super) fn begin_pace(&mut self, now: Instant) {
+        if self.clock.pace.since().is_none() {
+            self.clock.pace.begin(now, self.progress());
+        }
+    }
+
     /// Returns whether the client was fast enough since the upstream began to wait for it.
     pub(in crate::queue) fn has_kept_pace(&mut self, limits: &Limits, now: Instant) -> bool {
         let buffer = if self.requests.is_inside() {
@@ -38,11 +45,11 @@ impl<F: Framing> Client<F> {
         } else {
             limits.max_buffered
         };
-        self.clock.pace.is_kept(now, self.traffic.total(), buffer)
+        self.clock.pace.is_kept(now, self.progress(), buffer)
     }
 
     /// Measures the pace from now on, because not the client was slow until now.
     pub(in crate::queue) fn restart_pace(&mut self, now: Instant) {
-        self.clock.pace.restart(now, self.traffic.total());
+        self.clock.pace.restart(now, self.progress());
     }
 }

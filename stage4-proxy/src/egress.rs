@@ -31,29 +31,20 @@
 //! opens a stream where this worker calls `resolve`. It shares the ingress side, with
 //! [`Conversation`](crate::ingress::conversation::Conversation) and
 //! [`Failure`](crate::ingress::Failure). The far end resolves and dials itself, under the same rules:
-//! `Access` and the resolver become public for it, and the answer a closure instead of this crate's mailbox.
+//! `Access` becomes public for it; the [`Resolver`](crate::resolve::Resolver) is, and answers a closure.
 
 pub(crate) mod direct;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use stage2_client::Target;
 
 use crate::connect_error::ConnectError;
 use crate::egress::direct::Direct;
 use crate::endpoint::Endpoint;
-use crate::mailbox::Mailbox;
-use crate::token::Token;
-
-/// Where the addresses to dial come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resolution {
-    /// No name has to be resolved: dial this address.
-    Known(SocketAddr),
-    /// A thread resolves a name; its answer comes as a message.
-    Asked,
-}
+use crate::resolve::{Answer, Resolution};
 
 /// A way out.
 #[derive(Debug)]
@@ -63,20 +54,19 @@ pub(crate) enum Egress {
 }
 
 impl Egress {
-    /// Returns the address to dial for `target`, or asks for its addresses; the answer comes as a
-    /// message, with `token`.
+    /// Returns the addresses to dial for `target`, or has them looked up: then `deliver` gets the answer.
     ///
     /// # Errors
     ///
-    /// Fails if too many names are being resolved.
+    /// Fails if a lookup has just failed, or if too many names are being looked up.
     pub(crate) fn resolve(
         &self,
         target: &Arc<Target>,
-        token: Token,
-        reply_to: &Mailbox,
+        now: Instant,
+        deliver: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<Resolution, ConnectError> {
         match self {
-            Self::Direct(direct) => direct.resolve(target, token, reply_to),
+            Self::Direct(direct) => direct.resolve(target, now, deliver),
         }
     }
 

@@ -7,6 +7,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use stage1_server::Keepalive;
 use stage1_server::cli::cannot;
 
+use crate::resolve::ResolverLimits;
+
 /// The bounds that keep one client, or all clients together, from exhausting the machine.
 ///
 /// Bounds that follow from a protocol or from the kernel are constants beside the code that they bound.
@@ -42,10 +44,8 @@ pub struct Limits {
     pub pipes: usize,
     /// Bytes that a pipe is asked to hold.
     pub pipe_size: usize,
-    /// Threads that resolve names.
-    pub resolver_threads: usize,
-    /// Names that may be queued for these threads.
-    pub resolver_queue: usize,
+    /// The threads that look names up, and the cache for their answers.
+    pub resolver: ResolverLimits,
 }
 
 /// Descriptors that are not sockets of sessions: standard streams, listeners, pollers, wakers,
@@ -79,8 +79,7 @@ impl Default for Limits {
             events_per_turn: 256,
             pipes: 64,
             pipe_size: 1024 * 1024,
-            resolver_threads: 4,
-            resolver_queue: 1024,
+            resolver: ResolverLimits::default(),
         }
     }
 }

@@ -4,21 +4,20 @@
 //! through the queue, by value.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use stage3_epoll::{Poll, Waker};
 
-use crate::connect_error::ConnectError;
 use crate::control::{Command, CommandSender};
+use crate::resolve::Answer;
 use crate::token::Token;
 
 /// What other threads tell a worker.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// A resolver's answer for the client that the token names, if it is still there.
-    Resolved(Token, Result<Vec<SocketAddr>, ConnectError>),
+    Resolved(Token, Answer),
     /// A command for every worker: send a snapshot, or end.
     Command(Command),
 }

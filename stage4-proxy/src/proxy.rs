@@ -54,7 +54,7 @@ impl Proxy {
     pub fn start(config: &Config) -> io::Result<Self> {
         let listeners = listen_all(config)?;
         let address = local_addr(&listeners[0])?;
-        let resolver = Resolver::start(&config.limits, &config.lookup)?;
+        let resolver = Resolver::start(&config.limits.resolver, &config.lookup)?;
         let mut proxy = Self {
             address,
             control: Control::default(),

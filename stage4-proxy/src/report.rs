@@ -154,7 +154,7 @@ fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
 fn phase_name(phase: &Phase) -> &'static str {
     match phase {
         Phase::Handshake => "handshake",
-        Phase::Resolving => "resolving",
+        Phase::Resolving(_) => "resolving",
         Phase::Connecting(_) => "connecting",
         Phase::Relay => "relay",
         Phase::Lingering => "lingering",

@@ -35,6 +35,7 @@ use crate::ingress::conversation::Conversation;
 use crate::limits::Limits;
 use crate::pipe::PipePool;
 use crate::relay::Flow;
+use crate::resolve::Ticket;
 use crate::scratch::Scratch;
 use crate::token::Side;
 
@@ -46,8 +47,11 @@ mod relaying;
 pub(crate) enum Phase {
     /// The client's first bytes say where it wants to go.
     Handshake,
-    /// A resolver thread looks the target's name up.
-    Resolving,
+    /// A resolver thread looks the target's name up; the ticket is the session's place among those
+    /// that wait for the answer.
+    Resolving(
+        #[expect(dead_code, reason = "kept only to be dropped with the phase")] Option<Ticket>,
+    ),
     /// A non-blocking connect(2) is in progress.
     Connecting(Attempt),
     /// Bytes go both ways.
@@ -198,7 +202,7 @@ impl Session {
             down: Flow::default(),
             phase: match handshake {
                 Some(_) => Phase::Handshake,
-                None => Phase::Resolving,
+                None => Phase::Resolving(None),
             },
             handshake: handshake.map(Box::new),
             target: None,
@@ -236,7 +240,7 @@ impl Session {
     pub(crate) fn advance(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
         match self.phase {
             Phase::Handshake => self.converse(scratch),
-            Phase::Resolving | Phase::Connecting(_) => self.check_client(),
+            Phase::Resolving(_) | Phase::Connecting(_) => self.check_client(),
             Phase::Relay => self.relay(scratch, now),
             Phase::Lingering => self.linger(scratch, limits),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
@@ -248,7 +252,7 @@ impl Session {
         match &self.phase {
             // Counted from the beginning, because otherwise a byte now and then would buy time.
             Phase::Handshake => Some((self.opened + limits.handshake_timeout, Timeout::Handshake)),
-            Phase::Resolving => Some((self.active + limits.connect_timeout, Timeout::Connect)),
+            Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
             Phase::Connecting(attempt) => {
                 Some((attempt.since + limits.connect_timeout, Timeout::Connect))
             }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use harness::{
     BlackHole, Client, ClosedPort, Gate, Hand, PATIENCE, Scripted, Test, eventually,
-    eventually_equal,
+    eventually_equal, sockets,
 };
 use stage2_client::Target;
-use stage4_proxy::ingress::Fixed;
-use stage4_proxy::resolve::Lookup;
+use stage4_proxy::ingress::{self, Fixed, Ingress, Opening};
+use stage4_proxy::resolve::{Lookup, ResolverLimits};
 use stage4_proxy::{Config, Limits, Proxy as InProcess};
 
 use crate::support::{Proxy, connect_and_be_closed, echoes, session, talk};
@@ -21,6 +21,42 @@ use crate::support::{Proxy, connect_and_be_closed, echoes, session, talk};
 /// A time limit to wait for, and one that never passes.
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
+
+/// Gives each client a target of its own, `name-0.example:80` and so on: the answer for a name is kept for some
+/// seconds, and a test that wants to see several lookups needs several names.
+#[derive(Debug, Default)]
+struct Numbered {
+    clients: AtomicUsize,
+    hold: Option<Hold>,
+}
+
+/// Holds the worker back while it opens the session of one client.
+#[derive(Clone, Debug)]
+struct Hold {
+    client: usize,
+    entered: Gate,
+    release: Gate,
+}
+
+impl Ingress for Numbered {
+    fn name(&self) -> &'static str {
+        "numbered"
+    }
+
+    fn open(&self, _: &ingress::Client<'_>) -> Opening {
+        let number = self.clients.fetch_add(1, Ordering::SeqCst);
+        if let Some(hold) = &self.hold
+            && hold.client == number
+        {
+            hold.entered.open();
+            hold.release.wait();
+        }
+        let target: Target = format!("name-{number}.example:80")
+            .parse()
+            .expect("a target");
+        Opening::Target(Arc::new(target))
+    }
+}
 
 /// A proxy in this process whose names are looked up by the test.
 struct Injected(Option<InProcess>);
@@ -30,16 +66,22 @@ impl Injected {
         connect_timeout: Duration,
         lookup: impl Fn() -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
-        let target: Target = "injected.example:80".parse().expect("a target");
-        let lookup = Lookup::new(move |_| lookup());
         let limits = Limits {
             connect_timeout,
             ..Limits::default()
         };
+        Self::start_with(Numbered::default(), limits, move |_| lookup())
+    }
+
+    fn start_with(
+        ingress: impl Ingress + 'static,
+        limits: Limits,
+        lookup: impl Fn(&Target) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
         let config = Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            ingress: Arc::new(Fixed::new(target)),
-            lookup,
+            ingress: Arc::new(ingress),
+            lookup: Lookup::new(lookup),
             threads: 1,
             limits: limits.within_fds(1000, 1),
             inspect: None,
@@ -183,38 +225,128 @@ fn e46_a_slow_lookup_delays_nobody() {
     first.expect(b"I can wait");
 }
 
+/// The first client leaves while its answer is on its way, and another one gets its row before the worker reads the answer.
+///
+/// The test holds the worker to fix that order: its next turn finds the reset of the first client, then its mail. There
+/// the request to drain comes first, which accepts the last client into the free row; the answer comes second.
 #[test]
 fn e46_a_late_answer_reaches_nobody() {
     let _test = Test::begin(
         "The answer carries the token of the client that asked; it is stale if that client has left.",
     );
     let (late, echo) = (Scripted::echo(), Scripted::echo());
-    let gates = [Gate::new("first lookup"), Gate::new("second lookup")];
+    let gates = [Gate::new("first lookup"), Gate::new("other lookups")];
     let (inside, addresses) = (gates.clone(), [late.addr(), echo.addr()]);
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
-    let proxy = Injected::start(LONG, move || {
-        let number = counter.fetch_add(1, Ordering::SeqCst);
+    let hold = Hold {
+        client: 2,
+        entered: Gate::new("the worker is held"),
+        release: Gate::new("the worker goes on"),
+    };
+    let ingress = Numbered {
+        hold: Some(hold.clone()),
+        ..Numbered::default()
+    };
+    let proxy = Injected::start_with(ingress, one_at_a_time(), move |_| {
+        let number = counter.fetch_add(1, Ordering::SeqCst).min(1);
         inside[number].wait();
         Ok(vec![addresses[number]])
     });
-    let control = proxy.proxy().control();
+    let (address, control) = (proxy.proxy().local_addr(), proxy.proxy().control());
     let leaving = proxy.connect();
-    eventually_equal("sessions", &1, || control.snapshot().sessions.len());
-    // Another thread answers the next one, and must not overtake this lookup.
     eventually_equal("lookups", &1, || asked.load(Ordering::SeqCst));
-    leaving.reset();
-    eventually_equal("sessions", &0, || control.snapshot().sessions.len());
-    // It gets the row of the client that left, and waits for an answer as that one did.
+    // There is one thread: once it looks up this client's name, the answer before is in the worker's mailbox.
+    let _waiting = proxy.connect();
+    eventually_equal("sessions", &2, || control.snapshot().sessions.len());
+    let _held = proxy.connect();
+    hold.entered.wait();
     let next = proxy.connect();
-    eventually_equal("sessions", &1, || control.snapshot().sessions.len());
+    let gone = leaving.local();
+    leaving.reset();
+    eventually("the reset is there", PATIENCE, || {
+        !sockets::is_established(address, gone)
+    });
+    control.drain();
     gates[0].open();
+    eventually_equal("lookups", &2, || asked.load(Ordering::SeqCst));
+    hold.release.open();
     eventually_equal("stale answers", &1, || {
         control.snapshot().totals.stale_events
     });
     gates[1].open();
     echoes(&next);
-    assert_eq!((late.accepts(), echo.accepts()), (0, 1));
+    assert_eq!(late.accepts(), 0);
+}
+
+/// One thread for names, and one client accepted in a turn.
+fn one_at_a_time() -> Limits {
+    let resolver = ResolverLimits {
+        threads: 1,
+        ..ResolverLimits::default()
+    };
+    Limits {
+        connect_timeout: LONG,
+        drain_timeout: LONG,
+        accepts_per_turn: 1,
+        resolver,
+        ..Limits::default()
+    }
+}
+
+/// Starts a proxy to one name, and counts the lookups of it, which wait at the gate.
+fn one_name(gate: &Gate, answer: io::Result<SocketAddr>) -> (Injected, Arc<AtomicUsize>) {
+    let (asked, inside) = (Arc::new(AtomicUsize::new(0)), gate.clone());
+    let counter = Arc::clone(&asked);
+    let answer = answer.map_err(|error| error.kind());
+    let target = "example:80".parse().expect("a target");
+    let limits = Limits {
+        connect_timeout: LONG,
+        ..Limits::default()
+    };
+    let proxy = Injected::start_with(Fixed::new(target), limits, move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        inside.wait();
+        Ok(vec![answer?])
+    });
+    (proxy, asked)
+}
+
+#[test]
+fn e46_a_burst_of_clients_costs_one_lookup() {
+    let _test = Test::begin("All clients that wait for a name share one lookup and its answer.");
+    let (gate, echo) = (Gate::new("lookup"), Scripted::echo());
+    let (proxy, asked) = one_name(&gate, Ok(echo.addr()));
+    let control = proxy.proxy().control();
+    let burst: Vec<Client> = (0..300).map(|_| proxy.connect()).collect();
+    eventually_equal("sessions", &300, || control.snapshot().sessions.len());
+    for client in burst {
+        client.reset();
+    }
+    eventually_equal("sessions", &0, || control.snapshot().sessions.len());
+    let next = proxy.connect();
+    gate.open();
+    echoes(&next);
+    echoes(&proxy.connect());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(echo.accepts(), 2, "no connect for clients that have left");
+}
+
+#[test]
+fn e46_a_failed_lookup_is_the_answer_for_all() {
+    let _test =
+        Test::begin("All clients that wait for a name share the failure of its lookup, too.");
+    let gate = Gate::new("lookup");
+    let (proxy, asked) = one_name(&gate, Err(io::ErrorKind::NotFound.into()));
+    let control = proxy.proxy().control();
+    let clients: Vec<Client> = (0..10).map(|_| proxy.connect()).collect();
+    eventually_equal("sessions", &10, || control.snapshot().sessions.len());
+    gate.open();
+    for client in clients {
+        client.expect_closed();
+    }
+    eventually_equal("failures", &("resolve", 10), || proxy.failures()[0]);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[test]

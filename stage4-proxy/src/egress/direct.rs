@@ -2,17 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use stage1_server::Keepalive;
-use stage2_client::{Host, Target, start_connect};
+use stage2_client::{Target, start_connect};
 
 use crate::access::Access;
 use crate::connect_error::ConnectError;
-use crate::egress::Resolution;
 use crate::endpoint::Endpoint;
-use crate::mailbox::Mailbox;
-use crate::resolve::Resolver;
-use crate::token::Token;
+use crate::resolve::{Answer, Resolution, Resolver};
 
 /// Connects straight to each target.
 #[derive(Debug)]
@@ -32,24 +30,18 @@ impl Direct {
         }
     }
 
-    /// Asks for the target's addresses on another thread, if the target is a name.
+    /// Returns the target's addresses, or has them looked up: then `deliver` gets the answer.
     ///
     /// # Errors
     ///
-    /// Fails if too many names are being resolved.
+    /// Fails if a lookup has just failed, or if too many names are being looked up.
     pub(crate) fn resolve(
         &self,
         target: &Arc<Target>,
-        token: Token,
-        reply_to: &Mailbox,
+        now: Instant,
+        deliver: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<Resolution, ConnectError> {
-        match target.host {
-            Host::Address(address) => Ok(Resolution::Known((address, target.port).into())),
-            Host::Name(_) => {
-                self.resolver.ask(target, token, reply_to)?;
-                Ok(Resolution::Asked)
-            }
-        }
+        self.resolver.resolve(target, now, deliver)
     }
 
     /// Checks the address, then begins a non-blocking connect(2).

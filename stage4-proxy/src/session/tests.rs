@@ -121,7 +121,7 @@ impl Rig {
     /// Makes the session one whose ingress has no handshake.
     fn forget_handshake(&mut self) {
         self.session.handshake = None;
-        self.session.phase = Phase::Resolving;
+        self.session.phase = Phase::Resolving(None);
     }
 
     /// Puts the session into the phase in which a connect(2) is in progress.
@@ -134,7 +134,7 @@ impl Rig {
 
     /// Begins to look a name up.
     fn begin_resolving(&mut self) {
-        self.session.enter(Phase::Resolving, self.now);
+        self.session.enter(Phase::Resolving(None), self.now);
     }
 
     /// Refuses the client as a handshake does that has just sent `reply`.

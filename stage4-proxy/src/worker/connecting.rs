@@ -8,7 +8,8 @@ use std::time::Instant;
 use stage2_client::{Target, finish_connect};
 
 use crate::connect_error::ConnectError;
-use crate::egress::Resolution;
+use crate::mailbox::Message;
+use crate::resolve::{Answer, Resolution};
 use crate::session::{Attempt, Next, Phase};
 use crate::token::{Side, Token};
 use crate::worker::Worker;
@@ -21,10 +22,14 @@ impl Worker {
             return Next::Wait;
         };
         session.target = Some(Arc::clone(target));
-        session.enter(Phase::Resolving, now);
-        match self.egress.resolve(target, token, self.inbox.mailbox()) {
-            Ok(Resolution::Known(address)) => self.begin_attempt(row, vec![address], now),
-            Ok(Resolution::Asked) => Next::Wait,
+        let mailbox = self.inbox.mailbox().clone();
+        let deliver = move |answer| mailbox.send(Message::Resolved(token, answer));
+        match self.egress.resolve(target, now, deliver) {
+            Ok(Resolution::Known(addresses)) => self.begin_attempt(row, addresses, now),
+            Ok(Resolution::Asked(ticket)) => {
+                session.enter(Phase::Resolving(Some(ticket)), now);
+                Next::Wait
+            }
             Err(error) => Next::Refuse(error.into()),
         }
     }
@@ -34,11 +39,11 @@ impl Worker {
     pub(super) fn on_resolved(
         &mut self,
         token: Token,
-        addresses: Result<Vec<SocketAddr>, ConnectError>,
+        addresses: Answer,
         now: Instant,
     ) -> Option<Next> {
         let session = self.table.get_mut(token);
-        if !session.is_some_and(|session| matches!(session.phase, Phase::Resolving)) {
+        if !session.is_some_and(|session| matches!(session.phase, Phase::Resolving(_))) {
             self.reporter.stale_event();
             return None;
         }
@@ -108,7 +113,7 @@ impl Worker {
     pub(super) fn give_up_waiting(&mut self, row: u32, now: Instant) -> Next {
         match self.table.row_mut(row).map(|session| &session.phase) {
             Some(Phase::Connecting(_)) => self.try_next_address(row, ConnectError::TimedOut, now),
-            Some(Phase::Resolving) => {
+            Some(Phase::Resolving(_)) => {
                 let error = io::Error::from(io::ErrorKind::TimedOut);
                 Next::Refuse(ConnectError::Resolve(error).into())
             }

@@ -2,6 +2,10 @@
 
 use super::*;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::resolve::ResolverLimits;
+
 #[test]
 fn a_slow_name_delays_no_other_name() {
     let echo = Scripted::echo();
@@ -20,10 +24,7 @@ fn an_address_waits_for_no_name() {
     let echo = Scripted::echo();
     let held = holding_slow(echo.addr());
     let ingress = InTurn::new(&["slow:80", &echo.addr_text()]);
-    let limits = Limits {
-        resolver_threads: 1,
-        ..Limits::default()
-    };
+    let limits = with_one_thread();
     let proxy = Running::start(ingress, held.lookup, limits);
     let slow = proxy.client();
     held.asked.wait();
@@ -32,22 +33,131 @@ fn an_address_waits_for_no_name() {
     assert_echoes(&slow);
 }
 
+/// Counts the lookups of `holding_slow`, or of another lookup.
+fn counting(lookup: Lookup) -> (Arc<AtomicUsize>, Lookup) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    let lookup = Lookup::new(move |target| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        lookup.resolve(target)
+    });
+    (count, lookup)
+}
+
+fn with_one_thread() -> Limits {
+    let resolver = ResolverLimits {
+        threads: 1,
+        ..ResolverLimits::default()
+    };
+    Limits {
+        resolver,
+        ..Limits::default()
+    }
+}
+
 #[test]
-fn an_answer_for_a_client_that_is_gone_is_counted_and_dropped() {
+fn a_hundred_clients_of_one_name_cost_one_lookup() {
     let echo = Scripted::echo();
     let held = holding_slow(echo.addr());
-    let ingress = InTurn::new(&["slow:80", "quick:80"]);
-    let proxy = Running::start(ingress, held.lookup, Limits::default());
+    let (lookups, lookup) = counting(held.lookup);
+    let proxy = Running::start(Fixed::new(target("slow:80")), lookup, Limits::default());
+    let clients: Vec<Peer> = (0..100).map(|_| proxy.client()).collect();
+    proxy.await_sessions(100);
+    held.release.open();
+    clients.iter().for_each(assert_echoes);
+    assert_echoes(&proxy.client());
+    assert_eq!(lookups.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn the_case_of_a_name_means_nothing() {
+    let echo = Scripted::echo();
+    let (lookups, lookup) = counting(answering(vec![echo.addr()]));
+    let ingress = InTurn::new(&["Example:80", "EXAMPLE:80", "example:80", "example:81"]);
+    let proxy = Running::start(ingress, lookup, Limits::default());
+    for expected in [1, 1, 1, 2] {
+        assert_echoes(&proxy.client());
+        assert_eq!(lookups.load(Ordering::SeqCst), expected);
+    }
+}
+
+#[test]
+fn names_that_only_clients_wanted_that_have_left_are_not_looked_up() {
+    let echo = Scripted::echo();
+    let held = holding_slow(echo.addr());
+    let (lookups, lookup) = counting(held.lookup);
+    let names: Vec<String> = (0..300).map(|number| format!("name-{number}:80")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.insert(0, "slow:80");
+    names.push("quick:80");
+    let proxy = Running::start(InTurn::new(&names), lookup, with_one_thread());
+    let slow = proxy.client();
+    held.asked.wait();
+    let burst: Vec<Peer> = (0..300).map(|_| proxy.client()).collect();
+    proxy.await_sessions(301);
+    burst.into_iter().for_each(Peer::reset);
+    proxy.await_sessions(1);
+    let next = proxy.client();
+    proxy.await_sessions(2);
+    held.release.open();
+    assert_echoes(&next);
+    assert_echoes(&slow);
+    assert_eq!(lookups.load(Ordering::SeqCst), 2, "slow and quick");
+}
+
+#[test]
+fn a_client_that_has_left_gets_no_answer() {
+    let echo = Scripted::echo();
+    let held = holding_slow(echo.addr());
+    let proxy = Running::start(
+        Fixed::new(target("slow:80")),
+        held.lookup,
+        Limits::default(),
+    );
     let gone = proxy.client();
     held.asked.wait();
     gone.reset();
     proxy.await_sessions(0);
     let next = proxy.client();
-    assert_echoes(&next);
     held.release.open();
-    proxy.await_stale_events(1);
-    assert_eq!(echo.accepts(), 1, "no connect for a client that has left");
     assert_echoes(&next);
+    assert_eq!(echo.accepts(), 1, "no connect for a client that has left");
+    assert_eq!(proxy.totals().stale_events, 0, "it has left the line");
+}
+
+#[test]
+fn a_failed_lookup_is_the_answer_of_all_who_wait_and_of_the_next() {
+    let asked = Gate::new("all clients are connected");
+    let failing = Lookup::new(|_| Err(io::Error::other("no such host")));
+    let (lookups, lookup) = counting(answering_behind(&asked, failing));
+    let proxy = Running::start(Asking, lookup, Limits::default());
+    let clients: Vec<Peer> = (0..10).map(|_| proxy.client()).collect();
+    clients.iter().for_each(|client| client.send(b"please"));
+    proxy.await_sessions(10);
+    asked.open();
+    for client in &clients {
+        assert_eq!(client.read_to_end(), b"name resolution failed");
+    }
+    let next = proxy.client();
+    next.send(b"please");
+    assert_eq!(next.read_to_end(), b"name resolution failed");
+    assert_eq!(proxy.totals().failures.resolve, 11);
+    assert_eq!(lookups.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_proxy_that_stops_does_not_wait_for_a_lookup() {
+    let held = holding_slow(anywhere());
+    let proxy = Running::start(
+        Fixed::new(target("slow:80")),
+        held.lookup,
+        Limits::default(),
+    );
+    let client = proxy.client();
+    held.asked.wait();
+    drop(proxy);
+    client.expect_reset();
+    held.release.open();
 }
 
 /// Sends every client to `slow:80`, and replies with the error if that fails.
@@ -87,7 +197,7 @@ impl Handshake for Asking {
 }
 
 #[test]
-fn an_answer_for_a_client_that_was_refused_meanwhile_is_dropped_too() {
+fn a_client_waits_no_longer_than_its_time_limit() {
     let echo = Scripted::echo();
     let held = holding_slow(echo.addr());
     let limits = Limits {
@@ -100,6 +210,8 @@ fn an_answer_for_a_client_that_was_refused_meanwhile_is_dropped_too() {
     held.asked.wait();
     assert_eq!(client.read_to_end(), b"name resolution failed");
     held.release.open();
-    proxy.await_stale_events(1);
-    assert_eq!(echo.accepts(), 0, "the client has had its answer");
+    let next = proxy.client();
+    next.send(b"please");
+    next.expect(b"connectedplease");
+    assert_eq!(echo.accepts(), 1, "the client has had its answer");
 }

@@ -16,8 +16,8 @@
 //! $ printf 'localhost:3000\nGET / HTTP/1.0\r\n\r\n' | nc 127.0.0.1 8080
 //! ```
 //!
-//! The client chooses the target, so every client of this proxy can reach everything that the
-//! proxy can reach. It is an example for loopback.
+//! The client chooses the target, so clients of this proxy can reach what the proxy can reach. It is an
+//! example for loopback, and [`Policy::for_choosing`] refuses to start it on any other address.
 
 use std::fmt::Display;
 use std::io;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use stage1_server::cli;
 use stage2_client::{Prefer, Target};
+use stage4_proxy::access::{Policy, PolicyError};
 use stage4_proxy::ingress::{Client, Failure, Handshake, Ingress, Opening, Step, Verdict};
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, Proxy};
@@ -109,15 +110,20 @@ fn error_line(why: &dyn Display) -> Vec<u8> {
 }
 
 /// Everything but the ingress is the proxy's default.
-fn config(listen: SocketAddr, lookup: Lookup, limits: Limits) -> Config {
-    Config {
+///
+/// # Errors
+///
+/// Fails on an address that other machines can reach, because they would choose what this one connects to.
+fn config(listen: SocketAddr, lookup: Lookup, limits: Limits) -> Result<Config, PolicyError> {
+    Ok(Config {
         listen,
         ingress: Arc::new(LineIngress),
+        access: Policy::for_choosing(Some(listen), &[], &[], &[])?,
         lookup,
         threads: 1,
         limits,
         inspect: None,
-    }
+    })
 }
 
 fn main() -> ExitCode {
@@ -133,7 +139,8 @@ fn run() -> io::Result<()> {
         .parse()
         .map_err(|error| io::Error::other(format!("{listen:?} is not ADDR:PORT: {error}")))?;
     let lookup = Lookup::system(Prefer::default());
-    let proxy = Proxy::start(&config(listen, lookup, Limits::default()))?;
+    let config = config(listen, lookup, Limits::default()).map_err(io::Error::other)?;
+    let proxy = Proxy::start(&config)?;
     cli::exit_on_signals()?;
     cli::announce(proxy.local_addr());
     proxy.wait()
@@ -159,7 +166,7 @@ mod tests {
     impl Running {
         fn start(limits: Limits) -> Self {
             let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-            let config = config(anywhere, Lookup::new(look_up), limits);
+            let config = config(anywhere, Lookup::new(look_up), limits).unwrap();
             let proxy = Some(Proxy::start(&config).unwrap());
             Self { proxy }
         }

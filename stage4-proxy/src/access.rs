@@ -1,57 +1,130 @@
-//! Access rules: which addresses the proxy may dial.
+//! Access rules: which clients may come, and which addresses the proxy may dial.
 //!
-//! They are checked in one place, `egress::direct::Direct::dial`, for each address of a
-//! target: after resolving, because otherwise a name would get around them, and before connect(2),
-//! because a refused address must not get a single packet. UDP datagrams will be checked the same way.
+//! ```text
+//!   --clients ──▶ Clients ◀── asked after accept(2), by the listener
+//!   --allow   ──▶ Rule ─┐
+//!   --deny    ──▶ Rule ─┴▶ Policy ──▶ Access ◀── asked before connect(2), for each address
+//! ```
 //!
-//! To add a rule, add a variant to [`Rule`] and a line to `Access::check`.
+//! Addresses are checked in one place, `egress::direct::Direct::dial`: after resolving, because otherwise
+//! a name would get around the rules, and before connect(2), because a refused address must not get
+//! a single packet. UDP datagrams will be checked the same way. Everything here is free of I/O.
+//!
+//! # Order of the rules
+//!
+//! 1. The proxy's own listeners are never dialled.
+//! 2. If the operator has named the target (`--ingress fixed`), nothing else is asked.
+//! 3. An IPv4 address inside an IPv6 address ([`embedded()`]) is judged, too: both must pass.
+//! 4. A rule of `--deny` that matches forbids.
+//! 5. A rule of `--allow` that matches opens, but a name opens public addresses only; [`Special`] addresses
+//!    are opened only by a rule with the address or a network within their range, and port 25 only
+//!    by a rule with this port.
+//! 6. Everything else is forbidden.
+//!
+//! Read `network` and `class` first, then `scope`, `name` and `rule`, and `policy` last.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The rules of one worker.
-#[derive(Clone, Debug)]
-pub(crate) struct Access {
-    /// Where the proxy itself listens.
-    listener: SocketAddr,
-}
+mod class;
+mod clients;
+mod denial;
+mod embedded;
+mod flags;
+mod name;
+mod network;
+mod policy;
+mod rule;
+mod scope;
 
-/// The rule that forbids an address, as the log says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rule {
-    /// Every session would open another one, until no row is left.
-    #[error("the proxy would connect to itself")]
-    OwnListener,
+pub use class::{Class, Special};
+pub use clients::{ClientScope, ClientScopeError, Clients};
+pub use denial::Denial;
+pub use embedded::embedded;
+pub use flags::AccessFlags;
+pub use name::{NameError, NamePattern};
+pub use network::{Network, NetworkError};
+pub use policy::{Policy, PolicyError};
+pub use rule::{Rule, RuleError};
+pub use scope::Scope;
+
+use crate::access::rule::Dialled;
+
+/// The rules of one worker: the operator's policy, and the addresses of the proxy itself.
+#[derive(Clone, Debug)]
+pub struct Access {
+    policy: Policy,
+    /// Where the proxy itself listens, with the real ports.
+    listeners: Vec<SocketAddr>,
 }
 
 impl Access {
-    /// Creates the rules of a proxy that listens on `listener`, with the real port.
-    pub(crate) fn new(listener: SocketAddr) -> Self {
-        Self { listener }
+    /// Creates the rules of a proxy that listens on `listeners`, with the real ports.
+    #[must_use]
+    pub fn new(policy: Policy, listeners: Vec<SocketAddr>) -> Self {
+        Self { policy, listeners }
     }
 
-    /// Checks an address that is about to be dialled.
+    /// Checks an address that is about to be dialled, because a client has asked for it or for `name`.
     ///
     /// # Errors
     ///
     /// Fails with the rule that forbids it.
-    pub(crate) fn check(&self, address: SocketAddr) -> Result<(), Rule> {
+    pub fn check(&self, address: SocketAddr, name: Option<&str>) -> Result<(), Denial> {
         if self.is_own_listener(address) {
-            return Err(Rule::OwnListener);
+            return Err(Denial::OwnListener);
+        }
+        if !self.policy.has_rules() {
+            return Ok(());
+        }
+        self.judge(address, name)
+    }
+
+    /// Returns the clients that may come.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        self.policy.clients()
+    }
+
+    fn judge(&self, address: SocketAddr, name: Option<&str>) -> Result<(), Denial> {
+        let (outer, port) = (address.ip().to_canonical(), address.port());
+        let judge = |address, class| {
+            self.policy.judge(&Dialled {
+                address,
+                class,
+                port,
+                name,
+            })
+        };
+        let inner = embedded(outer);
+        if inner.iter().all(Option::is_none) {
+            return judge(outer, Class::of(outer));
+        }
+        for inner in inner.into_iter().flatten().map(IpAddr::V4) {
+            if self.is_own_listener((inner, port).into()) {
+                return Err(Denial::OwnListener);
+            }
+            // The packets go where the inner address is, so the words mean this one for both; a network
+            // means the address as it is written, so both have to be in one.
+            let class = Class::of(inner);
+            judge(inner, class)?;
+            judge(outer, class)?;
         }
         Ok(())
     }
 
-    /// Returns whether connect(2) to `address` would reach the proxy's own listener.
+    /// Returns whether connect(2) to `address` would reach the proxy itself.
     ///
     /// A listener on the unspecified address has more addresses than this can know without a list
     /// of the interfaces: only loopback is found.
     fn is_own_listener(&self, address: SocketAddr) -> bool {
-        let own = self.listener.ip();
         let dialled = reached(address.ip());
-        let same_ip = own == dialled
-            // Of the same family, because our listeners set IPV6_V6ONLY.
-            || own.is_unspecified() && dialled.is_loopback() && own.is_ipv4() == dialled.is_ipv4();
-        same_ip && address.port() == self.listener.port()
+        self.listeners.iter().any(|listener| {
+            let own = listener.ip();
+            let same_ip = own == dialled
+                // Of the same family, because our listeners set IPV6_V6ONLY.
+                || own.is_unspecified() && dialled.is_loopback() && own.is_ipv4() == dialled.is_ipv4();
+            same_ip && address.port() == listener.port()
+        })
     }
 }
 
@@ -66,39 +139,4 @@ fn reached(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_own_listener_is_not_dialled_whatever_its_address_looks_like() {
-        let table = [
-            // listener, address, whether it may be dialled
-            ("127.0.0.1:80", "127.0.0.1:80", false),
-            ("127.0.0.1:80", "127.0.0.1:81", true),
-            ("127.0.0.1:80", "127.0.0.2:80", true),
-            ("127.0.0.1:80", "[::1]:80", true),
-            ("127.0.0.1:80", "0.0.0.0:80", false),
-            ("127.0.0.1:80", "[::ffff:127.0.0.1]:80", false),
-            ("127.0.0.2:80", "0.0.0.0:80", true),
-            ("0.0.0.0:80", "127.0.0.1:80", false),
-            ("0.0.0.0:80", "127.0.0.9:80", false),
-            ("0.0.0.0:80", "0.0.0.0:80", false),
-            ("0.0.0.0:80", "[::1]:80", true),
-            ("0.0.0.0:80", "192.0.2.1:80", true),
-            ("[::1]:80", "[::1]:80", false),
-            ("[::1]:80", "[::]:80", false),
-            ("[::]:80", "[::1]:80", false),
-            ("[::]:80", "127.0.0.1:80", true),
-        ];
-        for (listener, address, allowed) in table {
-            let access = Access::new(listener.parse().unwrap());
-            let checked = access.check(address.parse().unwrap());
-            let expected = if allowed {
-                Ok(())
-            } else {
-                Err(Rule::OwnListener)
-            };
-            assert_eq!(checked, expected, "{listener} dials {address}");
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::access::Rule;
+use crate::access::Denial;
 
 /// The reason why a connection to a target was not made.
 #[derive(Debug, thiserror::Error)]
@@ -11,10 +11,10 @@ pub enum ConnectError {
     /// The name has no address, or the resolver could not be asked.
     #[error("name resolution failed")]
     Resolve(#[source] io::Error),
-    /// The proxy's own access rules refuse the target, before a byte leaves. The rule is a source, so
+    /// The proxy's own access rules refuse the target, before a byte leaves. The denial is a source, so
     /// that the log has it and the client does not.
     #[error("not allowed")]
-    Denied(#[source] Rule),
+    Denied(#[source] Denial),
     /// No program listens there.
     #[error("connection refused")]
     Refused,

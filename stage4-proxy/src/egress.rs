@@ -70,14 +70,18 @@ impl Egress {
         }
     }
 
-    /// Begins to connect to one address.
+    /// Begins to connect to one address, for a session that wants to reach `target`.
     ///
     /// # Errors
     ///
     /// Fails if the address must not be dialled, or if connect(2) fails at once.
-    pub(crate) fn dial(&self, address: SocketAddr) -> Result<Endpoint, ConnectError> {
+    pub(crate) fn dial(
+        &self,
+        address: SocketAddr,
+        target: Option<&Target>,
+    ) -> Result<Endpoint, ConnectError> {
         match self {
-            Self::Direct(direct) => direct.dial(address),
+            Self::Direct(direct) => direct.dial(address, target),
         }
     }
 }

@@ -9,6 +9,7 @@ use socket2::Socket;
 use stage1_server::AcceptFailure;
 use stage3_epoll::{Interest, Poll};
 
+use crate::access::Clients;
 use crate::token::Token;
 
 /// How long accepting pauses if the machine has no descriptor or memory left.
@@ -26,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
+    clients: Clients,
     state: State,
     /// A client may be waiting.
     ready: bool,
@@ -43,6 +45,8 @@ enum State {
 pub(crate) enum Accepted {
     /// A client, non-blocking.
     Client(Socket, SocketAddr),
+    /// Nothing, because the client at this address may not come: it is reset.
+    Denied(SocketAddr),
     /// Nothing, but the next accept(2) may bring one: this client has gone already.
     Gone,
     /// Nothing: the backlog is empty.
@@ -58,10 +62,11 @@ impl Listener {
     /// # Errors
     ///
     /// Fails if the poller does not take it.
-    pub(crate) fn new(socket: Socket, poll: &Poll) -> io::Result<Self> {
+    pub(crate) fn new(socket: Socket, clients: Clients, poll: &Poll) -> io::Result<Self> {
         poll.register(&socket, token(), Interest::READABLE)?;
         Ok(Self {
             socket,
+            clients,
             state: State::Open,
             ready: false,
         })
@@ -78,12 +83,16 @@ impl Listener {
         self.ready && self.state == State::Open
     }
 
-    /// Accepts one client (`accept4(2)`), non-blocking and close-on-exec.
+    /// Accepts one client (`accept4(2)`), non-blocking and close-on-exec, or resets it if it may not come.
     pub(crate) fn accept(&mut self) -> Accepted {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         match self.socket.accept4(flags.bits()) {
             Ok((socket, peer)) => match peer.as_socket() {
-                Some(peer) => Accepted::Client(socket, peer),
+                Some(peer) if self.clients.contains(peer.ip()) => Accepted::Client(socket, peer),
+                Some(peer) => {
+                    reset(&socket);
+                    Accepted::Denied(peer)
+                }
                 None => Accepted::Gone,
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -145,6 +154,12 @@ impl Listener {
             tracing::error!(%error, "cannot change the interest in the listener");
         }
     }
+}
+
+/// Makes the coming close(2) send a reset, so that a client that may not come learns it at once (`socket(7)`, `SO_LINGER`).
+fn reset(client: &Socket) {
+    // It fails only on a socket that is broken already.
+    let _ = client.set_linger(Some(Duration::ZERO));
 }
 
 fn token() -> stage3_epoll::Token {

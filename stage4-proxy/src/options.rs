@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time_limit};
+use stage4_proxy::access::{AccessFlags, PolicyError};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime};
 use stage4_proxy::ingress::{Fixed, Ingress};
 use stage4_proxy::inspect::parse_address;
@@ -69,6 +70,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
     drain_timeout: Duration,
 
+    #[command(flatten)]
+    access: AccessFlags,
+
     /// Serve a live page of all sessions, /routes.json and /metrics here; a port alone means
     /// 127.0.0.1
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
@@ -84,9 +88,16 @@ enum IngressName {
 
 impl Options {
     /// Turns the command line into the configuration of a proxy.
-    pub(crate) fn into_config(self) -> Config {
-        let ingress: Arc<dyn Ingress> = match self.ingress {
-            IngressName::Fixed => Arc::new(Fixed::new(self.upstream)),
+    ///
+    /// # Errors
+    ///
+    /// Fails if the flags of the access rules make no policy.
+    pub(crate) fn into_config(self) -> Result<Config, PolicyError> {
+        let (ingress, access): (Arc<dyn Ingress>, _) = match self.ingress {
+            IngressName::Fixed => (
+                Arc::new(Fixed::new(self.upstream)),
+                self.access.for_fixed()?,
+            ),
         };
         let threads = usize::from(self.threads);
         let defaults = Limits::default();
@@ -100,13 +111,14 @@ impl Options {
             keepalive: self.keepalive.0,
             ..defaults
         };
-        Config {
+        Ok(Config {
             listen: self.listen,
             ingress,
+            access,
             lookup: Lookup::system(self.prefer),
             threads,
             limits: limits.within_fds(raise_fd_limit(), threads),
             inspect: self.inspect,
-        }
+        })
     }
 }

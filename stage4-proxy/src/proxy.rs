@@ -9,6 +9,7 @@ use socket2::Socket;
 use stage1_server::cli::cannot;
 use stage1_server::{ListenOptions, listen, local_addr};
 
+use crate::access::{Access, Policy};
 use crate::control::Control;
 use crate::ingress::Ingress;
 use crate::inspect::Inspector;
@@ -23,6 +24,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The way in which clients say where they want to go.
     pub ingress: Arc<dyn Ingress>,
+    /// Which clients may come, and where they may go.
+    pub access: Policy,
     /// The way from names to addresses.
     pub lookup: Lookup,
     /// The number of event loops, each on a thread of its own with a listener and a route table
@@ -74,10 +77,12 @@ impl Proxy {
         listeners: Vec<Socket>,
         resolver: &Resolver,
     ) -> io::Result<()> {
+        let access = Access::new(config.access.clone(), own_listeners(self.address, config));
         for (number, listener) in listeners.into_iter().enumerate() {
             let limits = share(&config.limits, config.threads, number);
             let ingress = Arc::clone(&config.ingress);
-            let (worker, mailbox) = Worker::new(listener, ingress, limits, resolver.clone())?;
+            let (worker, mailbox) =
+                Worker::new(listener, ingress, limits, access.clone(), resolver.clone())?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn(move || worker.run());
             let thread = thread.map_err(cannot("start the thread of a worker"))?;
@@ -137,6 +142,14 @@ fn share(limits: &Limits, threads: usize, number: usize) -> Limits {
         max_connections: (all / threads + u32::from(one_of_the_rest)).max(1),
         ..limits.clone()
     }
+}
+
+/// Returns the addresses that this process listens on.
+///
+/// An inspector on port 0 is missing, because it starts after the workers.
+fn own_listeners(address: SocketAddr, config: &Config) -> Vec<SocketAddr> {
+    let inspector = config.inspect.filter(|inspector| inspector.port() != 0);
+    std::iter::once(address).chain(inspector).collect()
 }
 
 /// Creates one listening socket for each worker; the kernel spreads clients over them

@@ -1,5 +1,6 @@
 //! A worker's report on its sessions: log lines, counters, the inspector's snapshot.
 
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,17 @@ impl Reporter {
         self.totals.accept_pauses += 1;
     }
 
+    /// Counts and logs a client that may not come.
+    pub(crate) fn client_denied(&mut self, peer_addr: SocketAddr, now: Instant) {
+        self.totals.refusals += 1;
+        let ingress = self.ingress;
+        self.warn(now, || {
+            tracing::warn!(
+                "{ingress}[{peer_addr}]: not allowed: --clients does not have this address"
+            )
+        });
+    }
+
     /// Counts a session.
     pub(crate) fn session_begins(&mut self) {
         self.totals.sessions_total += 1;
@@ -64,7 +76,8 @@ impl Reporter {
             | Reason::TooLong
             | Reason::TimedOut(_)
             | Reason::Stopped => {
-                self.warn(session, reason, now);
+                let session = Description(self.ingress, session);
+                self.warn(now, || tracing::warn!("{session}: {}", Chain(reason)));
             }
         }
     }
@@ -93,7 +106,8 @@ impl Reporter {
         }
     }
 
-    fn warn(&mut self, session: &Session, reason: &Reason, now: Instant) {
+    /// Writes a warning, if this second's quota allows it.
+    fn warn(&mut self, now: Instant, write: impl FnOnce()) {
         match self.quota.take(now) {
             Permit::Denied => return,
             Permit::Granted { missed: 0 } => {}
@@ -101,8 +115,7 @@ impl Reporter {
                 tracing::warn!("{missed} more warnings were not written");
             }
         }
-        let session = Description(self.ingress, session);
-        tracing::warn!("{session}: {}", Chain(reason));
+        write();
     }
 }
 

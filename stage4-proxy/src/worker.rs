@@ -31,7 +31,6 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use stage1_server::cli::cannot;
-use stage1_server::local_addr;
 use stage3_epoll::{Event, Events, Poll};
 
 use crate::access::Access;
@@ -83,13 +82,13 @@ impl Worker {
         listener: Socket,
         ingress: Arc<dyn Ingress>,
         limits: Limits,
+        access: Access,
         resolver: Resolver,
     ) -> io::Result<(Self, Mailbox)> {
         let poll = Poll::new().map_err(cannot("create the poller"))?;
         let inbox = Inbox::new(&poll).map_err(cannot("create the waker of a worker"))?;
         let mailbox = inbox.mailbox().clone();
-        let access = Access::new(local_addr(&listener)?);
-        let listener = Listener::new(listener, &poll);
+        let listener = Listener::new(listener, access.clients().clone(), &poll);
         let listener = listener.map_err(cannot("watch the listening socket"))?;
         let worker = Self {
             listener: Some(listener),

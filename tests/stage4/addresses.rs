@@ -12,6 +12,7 @@ use harness::{
     eventually_equal, sockets,
 };
 use stage2_client::Target;
+use stage4_proxy::access::Policy;
 use stage4_proxy::ingress::{self, Fixed, Ingress, Opening};
 use stage4_proxy::resolve::{Lookup, ResolverLimits};
 use stage4_proxy::{Config, Limits, Proxy as InProcess};
@@ -81,6 +82,7 @@ impl Injected {
         let config = Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             ingress: Arc::new(ingress),
+            access: Policy::for_fixed(&[]),
             lookup: Lookup::new(lookup),
             threads: 1,
             limits: limits.within_fds(1000, 1),

@@ -44,7 +44,7 @@ impl Direct {
         self.resolver.resolve(target, now, deliver)
     }
 
-    /// Checks the address, then begins a non-blocking connect(2).
+    /// Checks the address, one of `target`'s, then begins a non-blocking connect(2).
     ///
     /// `TCP_NODELAY` is on, as on the client's side, because a relay passes small messages on at once
     /// and must not wait for an acknowledgement of the one before (`tcp(7)`).
@@ -52,8 +52,15 @@ impl Direct {
     /// # Errors
     ///
     /// Fails if a rule forbids the address, or if connect(2) fails at once.
-    pub(crate) fn dial(&self, address: SocketAddr) -> Result<Endpoint, ConnectError> {
-        self.access.check(address).map_err(ConnectError::Denied)?;
+    pub(crate) fn dial(
+        &self,
+        address: SocketAddr,
+        target: Option<&Target>,
+    ) -> Result<Endpoint, ConnectError> {
+        let name = target.and_then(name_of);
+        self.access
+            .check(address, name)
+            .map_err(ConnectError::Denied)?;
         let socket = start_connect(address)?;
         socket.set_tcp_nodelay(true)?;
         // A client's socket has inherited this from its listener; a socket that connects inherits nothing.
@@ -61,5 +68,12 @@ impl Direct {
             keepalive.set_on(&socket)?;
         }
         Ok(Endpoint::connecting(socket, address))
+    }
+}
+
+fn name_of(target: &Target) -> Option<&str> {
+    match &target.host {
+        Host::Name(name) => Some(name),
+        Host::Address(_) => None,
     }
 }

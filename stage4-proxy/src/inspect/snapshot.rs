@@ -240,7 +240,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::access::Rule;
+    use crate::access::Denial;
     use crate::inspect::prometheus::Metrics;
 
     fn session(fd: i32) -> SessionView {
@@ -332,7 +332,7 @@ mod tests {
         let kernel = || std::io::Error::other("from the kernel");
         let table = [
             (ConnectError::Resolve(kernel()), "resolve"),
-            (ConnectError::Denied(Rule::OwnListener), "denied"),
+            (ConnectError::Denied(Denial::OwnListener), "denied"),
             (ConnectError::Refused, "refused"),
             (ConnectError::TimedOut, "timed_out"),
             (ConnectError::Unreachable, "unreachable"),

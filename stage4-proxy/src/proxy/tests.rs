@@ -32,6 +32,7 @@ impl Running {
         let config = Config {
             listen: anywhere(),
             ingress: Arc::new(ingress),
+            access: Policy::for_fixed(&[]),
             lookup,
             threads: 1,
             limits,

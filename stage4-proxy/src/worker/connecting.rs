@@ -75,7 +75,7 @@ impl Worker {
         };
         attempt.since = now;
         for address in attempt.rest.by_ref() {
-            match self.egress.dial(address) {
+            match self.egress.dial(address, session.target.as_deref()) {
                 Ok(upstream) => {
                     session.upstream = Some(upstream);
                     let watched = self.watch(row, Side::Upstream);

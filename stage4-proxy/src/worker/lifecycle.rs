@@ -31,6 +31,7 @@ impl Worker {
                 Accepted::Client(socket, peer_addr) => {
                     self.admit(Endpoint::accepted(socket, peer_addr), now);
                 }
+                Accepted::Denied(peer_addr) => self.reporter.client_denied(peer_addr, now),
                 Accepted::Gone | Accepted::Empty => {}
                 Accepted::Starved(error) => {
                     tracing::warn!(%error, "cannot accept, clients wait in the backlog");

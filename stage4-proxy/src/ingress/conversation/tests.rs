@@ -2,7 +2,7 @@ use super::*;
 
 use std::sync::Arc;
 
-use crate::access::Rule;
+use crate::access::Denial;
 use crate::connect_error::ConnectError;
 
 /// A protocol of lines: `go` connects, `no` is refused, `hello` is greeted, anything else ignored.
@@ -113,7 +113,7 @@ fn a_failure_is_told_in_the_protocol_s_words() {
     assert_eq!(
         [
             Failure::Unreached(&ConnectError::Refused),
-            Failure::Unreached(&ConnectError::Denied(Rule::OwnListener)),
+            Failure::Unreached(&ConnectError::Denied(Denial::OwnListener)),
             Failure::TooSlow,
             Failure::TooLong,
         ]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stage1_server::Keepalive;
-use stage2_client::{Target, start_connect};
+use stage2_client::{Host, Target, start_connect};
 
 use crate::access::Access;
 use crate::connect_error::ConnectError;

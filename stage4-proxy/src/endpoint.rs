@@ -10,6 +10,7 @@ use socket2::Socket;
 use stage3_epoll::{Event, Interest};
 
 use crate::pipe::Pipe;
+use crate::send_queue;
 
 /// A socket and the memory of its readiness.
 ///
@@ -194,6 +195,12 @@ impl Endpoint {
         self.interest = wide();
         self.rearm = true;
         Ok(())
+    }
+
+    /// Returns the memory, in bytes, that the kernel holds for bytes on their way to the peer
+    /// (see [`send_queue`]).
+    pub(crate) fn on_its_way(&self) -> u32 {
+        send_queue::memory(&self.socket)
     }
 
     /// Makes the coming close(2) send a reset instead of a FIN (`socket(7)`, `SO_LINGER` of 0).

@@ -20,13 +20,16 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Time for the client's handshake, from accept(2) to its last byte.
     pub handshake_timeout: Duration,
-    /// Time without a byte in either direction after which a session ends; `None` for never.
+    /// Time without a byte that comes or leaves, in either direction, after which a session ends; `None`
+    /// for never.
     pub idle_timeout: Option<Duration>,
     /// Idle limit after one side has sent its FIN, because the other may never answer.
     pub half_close_timeout: Duration,
-    /// Time for a client to read its last bytes: a refusal, or what came before a reset.
+    /// Time without a byte that leaves in which a client may still read its last bytes: a refusal, or
+    /// what came before a reset.
     pub linger_timeout: Duration,
-    /// Time that open sessions get to end after a request to stop; zero ends them at once.
+    /// Time that open sessions get to end after a request to stop; zero ends them at once, and no byte
+    /// puts it off.
     pub drain_timeout: Duration,
     /// When the kernel ends a connection whose peer has vanished; `None` for never.
     pub keepalive: Option<Keepalive>,

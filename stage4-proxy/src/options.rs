@@ -53,7 +53,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time_limit)]
     handshake_timeout: Duration,
 
-    /// Time without a byte after which a session is reset, or off
+    /// Time without a byte that comes or leaves, after which a session is reset, or off
     #[arg(long, value_name = "TIME", default_value = "off")]
     idle_timeout: OptionalTime,
 

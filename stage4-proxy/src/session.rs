@@ -40,6 +40,7 @@ use crate::scratch::Scratch;
 use crate::token::Side;
 
 mod conversing;
+mod delivery;
 mod relaying;
 
 /// How far a session has come.
@@ -143,7 +144,7 @@ pub(crate) enum Timeout {
     Handshake,
     /// For resolving a name, and for each address.
     Connect,
-    /// For a session without a byte in either direction.
+    /// For a session without a byte that comes or leaves, in either direction.
     Idle,
     /// For a half-closed session without a byte.
     HalfClose,
@@ -154,11 +155,11 @@ pub(crate) enum Timeout {
 impl std::fmt::Display for Timeout {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
-            Self::Handshake => "Handshake",
-            Self::Connect => "Connect",
-            Self::Idle => "Idle",
-            Self::HalfClose => "HalfClose",
-            Self::Linger => "lingering close",
+            Self::Handshake => "handshake",
+            Self::Connect => "connect",
+            Self::Idle => "idle",
+            Self::HalfClose => "half-close",
+            Self::Linger => "linger",
         })
     }
 }
@@ -183,8 +184,10 @@ pub(crate) struct Session {
     pub(crate) target: Option<Arc<Target>>,
     /// When the client was accepted.
     pub(crate) opened: Instant,
-    /// When the phase began or a byte last moved.
+    /// When the phase began, or a byte last moved or was last seen to have left.
     active: Instant,
+    /// The memory of the send queues at the last look (see `session/delivery.rs`).
+    on_its_way: u32,
     /// Set while the session waits for another turn.
     pub(crate) queued: bool,
     /// The side that broke while the other direction still has bytes to deliver.
@@ -208,6 +211,7 @@ impl Session {
             target: None,
             opened: now,
             active: now,
+            on_its_way: 0,
             queued: false,
             broken: None,
         }
@@ -242,7 +246,7 @@ impl Session {
             Phase::Handshake => self.converse(scratch),
             Phase::Resolving(_) | Phase::Connecting(_) => self.check_client(),
             Phase::Relay => self.relay(scratch, now),
-            Phase::Lingering => self.linger(scratch, limits),
+            Phase::Lingering => self.linger(scratch, limits, now),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
         }
     }

@@ -247,13 +247,15 @@ impl Worker {
 
     /// Makes sure that the session is looked at no later than at its deadline.
     fn set_timer(&mut self, row: u32) {
-        let session = self.table.row_mut(row);
-        let deadline = session.and_then(|session| session.deadline(&self.limits));
+        let Some(session) = self.table.row_mut(row) else {
+            return;
+        };
+        let deadline = session.deadline(&self.limits);
         match (self.timers.get(row), deadline) {
             // An earlier timer stays, because every byte puts the deadline off and moving the timer
             // each time would cost more: `expire` asks the session again.
             (Some(set), Some((deadline, _))) if set <= deadline => {}
-            (_, deadline) => self.timers.set(row, deadline.map(|(deadline, _)| deadline)),
+            _ => self.timers.set(row, session.first_look(&self.limits)),
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use harness::{Client, Connect, Hand, Peer, Rng, Test, proc, scaled};
 
 use crate::support::{
-    HALF_A_SECOND, MIB, Proxy, expect_reset_after_eof, expect_reset_while_sending, proxy_and_hand,
-    session, talk,
+    HALF_A_SECOND, KIB, MIB, Proxy, expect_reset_after_eof, expect_reset_while_sending,
+    proxy_and_hand, session, talk,
 };
 
 const HALF_CLOSE: &str = "--half-close-timeout";
@@ -75,7 +75,7 @@ fn e48_half_closed_and_silent_is_over() {
     client.expect_eof();
     half_closed_is_reset(LIMIT, since, &upstream, &client);
     proxy.wait_for_metric("proxy_timeouts_total{kind=\"half_close\"}", 2.0);
-    proxy.wait_for_stderr("HalfClose time limit reached");
+    proxy.wait_for_stderr("half-close time limit reached");
     proxy.wait_for_rows(0);
 }
 
@@ -148,7 +148,7 @@ fn e48_an_idle_session_is_reset() {
     let (client, upstream) = session(&proxy, &hand);
     both_are_reset(since, &client, &upstream);
     proxy.wait_for_metric("proxy_timeouts_total{kind=\"idle\"}", 1.0);
-    proxy.wait_for_stderr("Idle time limit reached");
+    proxy.wait_for_stderr("idle time limit reached");
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);
     let since = Instant::now();
@@ -218,6 +218,41 @@ fn e48_a_reader_that_stalls_after_the_end_is_over_too() {
     expect_reset_while_sending(&upstream.try_send(&vec![1; 64 * MIB]));
     proxy.wait_for_metric("proxy_timeouts_total{kind=\"half_close\"}", 1.0);
     proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e48_a_slow_reader_is_not_silent_while_the_kernel_sends() {
+    let _test = Test::begin(
+        "A slow reader takes bytes from the kernel, which asks for more only after a megabyte: the limit counts from the last byte that left, not from the last write.",
+    );
+    // A third of a send buffer lasts longer than the limit, and the reading for three limits.
+    const PIECE: usize = 16 * KIB;
+    const PIECES: usize = 60;
+    let limit = Duration::from_secs(1);
+    let (proxy, hand) = limited_to(limit, HALF_CLOSE);
+    let (other, _upstream) = session(&proxy, &hand);
+    let client = Connect::new().receive_buffer(PIECE).to(proxy.addr());
+    let upstream = hand.next();
+    client.half_close();
+    upstream.expect_eof();
+    let bytes = Rng::for_test().bytes(8 * MIB);
+    let sending = upstream.send_in_background(bytes.clone());
+    let since = Instant::now();
+    let mut read = 0;
+    while read < PIECES * PIECE || since.elapsed() < scaled(3 * limit) {
+        client.expect(&bytes[read..read + PIECE]);
+        read += PIECE;
+        // The pause.
+        other.expect_silence(limit / 20);
+    }
+    client.expect(&bytes[read..]);
+    sending.join();
+    upstream.close();
+    client.expect_eof();
+    assert_eq!(
+        proxy.metrics()["proxy_timeouts_total{kind=\"half_close\"}"],
+        0.0
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Talks with the client itself: its handshake before the connect, its refusal afterwards.
 
+use std::time::Instant;
+
 use crate::half::HalfState;
 use crate::ingress::Verdict;
 use crate::limits::Limits;
@@ -68,9 +70,13 @@ impl Session {
     ///
     /// A close(2) with unread bytes would send a reset, and the reset would overtake the refusal
     /// (`RFC 1122 4.2.2.13`).
-    pub(super) fn linger(&mut self, scratch: &mut Scratch, limits: &Limits) -> Next {
+    pub(super) fn linger(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
+        let before = self.down.half.progress();
         if self.down.flush(&mut self.client).is_err() {
             return Next::Close(Reason::Gone);
+        }
+        if self.down.half.progress() != before {
+            self.active = now;
         }
         // Bounded, because a client that sends without end must not keep the others waiting.
         for _ in 0..(limits.bytes_per_turn / limits.chunk).max(1) {

@@ -85,10 +85,12 @@ impl Worker {
             let Some(session) = self.table.row_mut(row) else {
                 continue;
             };
+            session.note_departures(now);
             let timeout = match session.deadline(&self.limits) {
-                // Bytes have moved since the timer was set.
+                // Bytes have moved since the timer was set, or only a look was due.
                 Some((deadline, _)) if deadline > now => {
-                    self.timers.set(row, Some(deadline));
+                    let next = session.next_look(&self.limits, now);
+                    self.timers.set(row, next);
                     continue;
                 }
                 Some((_, timeout)) => timeout,

@@ -99,7 +99,18 @@ fn parse_port(text: &str) -> Result<u16, TargetError> {
     }
 }
 
-/// Reads a host: an IPv6 address in brackets, an IPv4 address, or a name.
+impl FromStr for Host {
+    type Err = TargetError;
+
+    /// Parses a host: an IPv6 address in brackets, an IPv4 address, or a name.
+    ///
+    /// # Errors
+    /// Fails if the text in the brackets is no address, or if the name is none.
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        parse_host(text)
+    }
+}
+
 fn parse_host(text: &str) -> Result<Host, TargetError> {
     if let Some(inside) = text.strip_prefix('[') {
         let address = inside

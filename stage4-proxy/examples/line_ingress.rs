@@ -28,7 +28,7 @@ use std::sync::Arc;
 use stage1_server::cli;
 use stage2_client::{Prefer, Target};
 use stage4_proxy::access::{Policy, PolicyError};
-use stage4_proxy::ingress::{Client, Failure, Handshake, Ingress, Opening, Step, Verdict};
+use stage4_proxy::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, Proxy};
 
@@ -57,16 +57,8 @@ impl Handshake for LineHandshake {
     fn advance(&mut self, input: &[u8]) -> Step {
         match input.iter().position(|&byte| byte == b'\n') {
             Some(end) if end <= MAX_LINE => decide(&input[..end]),
-            None if input.len() <= MAX_LINE => Step {
-                consumed: 0,
-                reply: Vec::new(),
-                verdict: Verdict::More,
-            },
-            Some(_) | None => Step {
-                consumed: input.len(),
-                reply: Vec::new(),
-                verdict: Verdict::TooLong,
-            },
+            None if input.len() <= MAX_LINE => Step::more(),
+            Some(_) | None => Step::too_long(input.len()),
         }
     }
 
@@ -88,21 +80,13 @@ fn decide(line: &[u8]) -> Step {
         return refuse(consumed, "the line is not text");
     };
     match text.trim_end_matches('\r').parse::<Target>() {
-        Ok(target) => Step {
-            consumed,
-            reply: Vec::new(),
-            verdict: Verdict::Connect(Arc::new(target)),
-        },
+        Ok(target) => Step::connect(consumed, target),
         Err(error) => refuse(consumed, &error.to_string()),
     }
 }
 
 fn refuse(consumed: usize, why: &str) -> Step {
-    Step {
-        consumed,
-        reply: error_line(&why),
-        verdict: Verdict::Refuse(why.to_owned()),
-    }
+    Step::refuse(consumed, error_line(&why), why)
 }
 
 fn error_line(why: &dyn Display) -> Vec<u8> {
@@ -150,6 +134,7 @@ fn run() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stage4_proxy::ingress::Verdict;
 
     use std::time::Duration;
 

@@ -49,6 +49,12 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Adds bytes at the front; all pending bytes are copied, so this is for small buffers.
+    pub fn put_before(&mut self, bytes: &[u8]) {
+        self.bytes = [bytes, self.pending()].concat();
+        self.consumed = 0;
+    }
+
     /// Removes bytes from the front, and frees the memory with the last one.
     ///
     /// # Panics
@@ -72,6 +78,15 @@ impl Buffer {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn bytes_at_the_front_come_first() {
+        let mut buffer = Buffer::new();
+        buffer.append(b"xxworld");
+        buffer.consume(2);
+        buffer.put_before(b"hello ");
+        assert_eq!(buffer.pending(), b"hello world");
+    }
 
     #[test]
     fn an_empty_buffer_owns_no_memory() {

@@ -126,6 +126,13 @@ impl Half {
         self.buffer.append(bytes);
     }
 
+    /// Puts `bytes` before those that are pending in memory.
+    pub fn put_before(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.buffer.put_before(bytes);
+        }
+    }
+
     /// Notes that `count` bytes went from the source into the pipe.
     pub fn entered_pipe(&mut self, count: usize) {
         debug_assert_eq!(self.state, HalfState::Open, "bytes after the end");

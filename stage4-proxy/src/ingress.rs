@@ -6,6 +6,8 @@
 
 pub mod conversation;
 mod fixed;
+mod http;
+mod socks5;
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -18,6 +20,8 @@ use stage2_client::Target;
 use crate::connect_error::ConnectError;
 
 pub use fixed::Fixed;
+pub use http::Http;
+pub use socks5::Socks5;
 
 /// A way in: decides where a new client's session begins.
 pub trait Ingress: Debug + Send + Sync {
@@ -101,8 +105,48 @@ pub struct Step {
     pub consumed: usize,
     /// Bytes for the client.
     pub reply: Vec<u8>,
+    /// Bytes for the target, before the rest: what a handshake makes of a request that it passes on.
+    pub forward: Vec<u8>,
     /// What comes next.
     pub verdict: Verdict,
+}
+
+impl Step {
+    /// Asks for more of the client's bytes.
+    #[must_use]
+    pub fn more() -> Self {
+        Self::new(0, Verdict::More)
+    }
+
+    /// Asks for a connection to `target`; the bytes behind the `consumed` ones are for it.
+    #[must_use]
+    pub fn connect(consumed: usize, target: Target) -> Self {
+        Self::new(consumed, Verdict::Connect(Arc::new(target)))
+    }
+
+    /// Ends the session with a reply for the client, and the reason for the log.
+    #[must_use]
+    pub fn refuse(consumed: usize, reply: Vec<u8>, why: impl Into<String>) -> Self {
+        Self {
+            reply,
+            ..Self::new(consumed, Verdict::Refuse(why.into()))
+        }
+    }
+
+    /// Ends the session, because the client's bytes are too many to be a handshake.
+    #[must_use]
+    pub fn too_long(consumed: usize) -> Self {
+        Self::new(consumed, Verdict::TooLong)
+    }
+
+    fn new(consumed: usize, verdict: Verdict) -> Self {
+        Self {
+            consumed,
+            reply: Vec::new(),
+            forward: Vec::new(),
+            verdict,
+        }
+    }
 }
 
 /// What a handshake asks for.

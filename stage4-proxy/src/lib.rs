@@ -46,7 +46,7 @@
 //!
 //! | to add | write | and mention it in |
 //! |---|---|---|
-//! | an ingress, such as SOCKS5 | `ingress/socks5.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `examples/line_ingress.rs` shows | `ingress.rs`, the program's `options.rs`, `tests/stage4/socks5.rs` and `tests/stage4.rs` |
+//! | an ingress, such as one for SO_ORIGINAL_DST | `ingress/redirect.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `ingress/socks5.rs` and `examples/line_ingress.rs` show | `ingress.rs`, the program's `options.rs`, `tests/stage4/redirect.rs` and `tests/stage4.rs` |
 //! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `proxy.rs` and `worker.rs` (which egress), `session.rs` and `worker/connecting.rs` (a phase before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
 //! | an access rule | a variant of [`Denial`](access::Denial) and a line in `Access::check`; a scope of rules: `access/scope.rs` | `access.rs` and its folder only |
 //! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |

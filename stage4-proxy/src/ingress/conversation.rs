@@ -31,7 +31,7 @@ impl Conversation {
 
     /// Shows the handshake the `pending` bytes, as often as it gets on with them.
     ///
-    /// Returns the sum of its steps: all consumed bytes, all replies, and the last verdict.
+    /// Returns the sum of its steps: all consumed bytes, all replies, all bytes to forward, and the last verdict.
     pub fn advance(&mut self, pending: &[u8]) -> Step {
         let mut sum = self.handshake.advance(pending);
         let mut last = sum.consumed;
@@ -40,6 +40,7 @@ impl Conversation {
             last = step.consumed;
             sum.consumed += step.consumed;
             sum.reply.extend_from_slice(&step.reply);
+            sum.forward.extend_from_slice(&step.forward);
             sum.verdict = step.verdict;
         }
         // Consumed bytes count, too, because a handshake that takes everything and never decides

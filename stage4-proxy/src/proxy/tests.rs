@@ -193,6 +193,7 @@ impl Handshake for Greeting {
         Step {
             consumed: 0,
             reply: if greeted { &b""[..] } else { b"welcome" }.to_vec(),
+            forward: Vec::new(),
             verdict: Verdict::More,
         }
     }

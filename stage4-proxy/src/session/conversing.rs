@@ -22,6 +22,7 @@ impl Session {
             // Before the first read, too, because in some protocols the server speaks first.
             let step = handshake.advance(self.up.half.pending());
             self.up.half.consume(step.consumed);
+            self.up.half.put_before(&step.forward);
             self.down.half.keep(&step.reply);
             match step.verdict {
                 Verdict::Connect(target) => return Next::Connect(target),

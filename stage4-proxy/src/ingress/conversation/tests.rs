@@ -39,6 +39,7 @@ fn step(consumed: usize, reply: &[u8], verdict: Verdict) -> Step {
     Step {
         consumed,
         reply: reply.to_vec(),
+        forward: Vec::new(),
         verdict,
     }
 }

@@ -183,6 +183,7 @@ impl Handshake for Asking {
         Step {
             consumed: 0,
             reply: Vec::new(),
+            forward: Vec::new(),
             verdict,
         }
     }

@@ -1,0 +1,74 @@
+//! Replies: a status, and a sentence that a person can read.
+
+use crate::connect_error::ConnectError;
+use crate::ingress::Failure;
+
+/// The reply to a CONNECT whose target is connected. It has no body, and no field that would describe
+/// one (RFC 9110 section 9.3.6).
+pub(super) const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+
+/// Why there is no response from a target, by the number in the reply (RFC 9110 section 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// The request is not valid.
+    BadRequest = 400,
+    /// An access rule forbids the target.
+    Forbidden = 403,
+    /// The head was not complete in time.
+    RequestTimeout = 408,
+    /// The head is too long.
+    HeadTooLarge = 431,
+    /// The request asks for what this proxy cannot do.
+    NotImplemented = 501,
+    /// The target cannot be reached.
+    BadGateway = 502,
+    /// The target has not answered in time.
+    GatewayTimeout = 504,
+    /// HTTP, but neither 1.0 nor 1.1.
+    VersionNotSupported = 505,
+}
+
+impl Status {
+    /// Encodes the reply; `why` becomes its body, unless the request was a HEAD.
+    pub(super) fn reply(self, why: &str, head_only: bool) -> Vec<u8> {
+        let (code, phrase) = (self as u16, self.phrase());
+        let body = format!("{code} {phrase}: {why}\n");
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {code} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n"
+        );
+        let body = if head_only { "" } else { &body };
+        (head + body).into_bytes()
+    }
+
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::BadRequest => "Bad Request",
+            Self::Forbidden => "Forbidden",
+            Self::RequestTimeout => "Request Timeout",
+            Self::HeadTooLarge => "Request Header Fields Too Large",
+            Self::NotImplemented => "Not Implemented",
+            Self::BadGateway => "Bad Gateway",
+            Self::GatewayTimeout => "Gateway Timeout",
+            Self::VersionNotSupported => "HTTP Version Not Supported",
+        }
+    }
+}
+
+impl From<&Failure<'_>> for Status {
+    fn from(failure: &Failure<'_>) -> Self {
+        match failure {
+            Failure::Unreached(error) => match error {
+                ConnectError::Denied(_) => Self::Forbidden,
+                ConnectError::TimedOut => Self::GatewayTimeout,
+                ConnectError::Resolve(_)
+                | ConnectError::Refused
+                | ConnectError::Unreachable
+                | ConnectError::Other(_) => Self::BadGateway,
+            },
+            Failure::TooSlow => Self::RequestTimeout,
+            Failure::TooLong => Self::HeadTooLarge,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The handshake is driven as a session drives it: whole heads, pieces of them, and failures.
+
+use std::io;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::access::Rule;
+use crate::connect_error::ConnectError;
+use crate::ingress::Verdict;
+use crate::ingress::conversation::Conversation;
+
+/// The target that a head leads to, and what the target gets before the client's further bytes.
+fn accepted(head: &str) -> (String, String) {
+    let step = HttpHandshake::default().advance(head.as_bytes());
+    let Verdict::Connect(target) = step.verdict else {
+        panic!("{head:?} is refused: {step:?}");
+    };
+    assert_eq!(step.consumed, head.len(), "{head:?}");
+    (target.to_string(), String::from_utf8(step.forward).unwrap())
+}
+
+/// The reply to a head that leads nowhere, and the reason for the log.
+fn refused(head: &str) -> (String, String) {
+    let step = HttpHandshake::default().advance(head.as_bytes());
+    let Verdict::Refuse(why) = step.verdict else {
+        panic!("{head:?} is not refused: {step:?}");
+    };
+    (String::from_utf8(step.reply).unwrap(), why)
+}
+
+#[test]
+fn connect_leads_to_a_tunnel() {
+    let table = [
+        ("example.org:443", "example.org:443"),
+        ("192.0.2.1:80", "192.0.2.1:80"),
+        ("[2001:db8::1]:443", "[2001:db8::1]:443"),
+    ];
+    for (asked, target) in table {
+        let head = format!("CONNECT {asked} HTTP/1.1\r\nHost: {asked}\r\n\r\n");
+        assert_eq!(accepted(&head), (target.to_owned(), String::new()));
+    }
+}
+
+#[test]
+fn a_url_becomes_a_path_and_a_host() {
+    let table = [
+        // URL, target, path, Host
+        (
+            "http://example.org/a?b=c",
+            "example.org:80",
+            "/a?b=c",
+            "example.org",
+        ),
+        ("http://example.org", "example.org:80", "/", "example.org"),
+        (
+            "http://example.org:/",
+            "example.org:80",
+            "/",
+            "example.org:",
+        ),
+        (
+            "HTTP://example.org:8080/",
+            "example.org:8080",
+            "/",
+            "example.org:8080",
+        ),
+        ("http://[::1]/", "[::1]:80", "/", "[::1]"),
+        ("http://[::1]:81/x", "[::1]:81", "/x", "[::1]:81"),
+        ("http://a.b/http://c.d/", "a.b:80", "/http://c.d/", "a.b"),
+    ];
+    for (url, target, path, host) in table {
+        let head = format!("GET {url} HTTP/1.1\r\nHost: other.example\r\n\r\n");
+        let forward = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nVia: 1.1 stage4-proxy\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(accepted(&head), (target.to_owned(), forward), "{url}");
+    }
+    let (_, whole_server) = accepted("OPTIONS http://example.org HTTP/1.1\r\n\r\n");
+    assert!(
+        whole_server.starts_with("OPTIONS * HTTP/1.1\r\n"),
+        "{whole_server}"
+    );
+}
+
+#[test]
+fn fields_for_this_connection_go_no_further() {
+    let head = "POST http://a.example/ HTTP/1.1\r\nHost: a.example\r\nConnection: keep-alive, X-Mine, content-length\r\n\
+                Proxy-Connection: keep-alive\r\nKeep-Alive: 5\r\nX-Mine: 1\r\nX-Other: 2\r\nTE: trailers\r\n\
+                Upgrade: h2c\r\nProxy-Authorization: Basic eA==\r\nAuthorization: Basic eQ==\r\nContent-Length: 3\r\n\r\n";
+    let (_, forward) = accepted(head);
+    let expected = "POST / HTTP/1.1\r\nHost: a.example\r\nX-Other: 2\r\nAuthorization: Basic eQ==\r\n\
+                    Content-Length: 3\r\nVia: 1.1 stage4-proxy\r\nConnection: close\r\n\r\n";
+    assert_eq!(forward, expected);
+}
+
+#[test]
+fn an_old_client_s_request_stays_old() {
+    let (_, forward) = accepted("GET http://a.example/ HTTP/1.0\r\n\r\n");
+    assert!(forward.starts_with("GET / HTTP/1.0\r\n"), "{forward}");
+    assert!(forward.contains("Via: 1.0 "), "{forward}");
+}
+
+#[test]
+fn what_leads_nowhere_is_told_with_a_status_and_a_reason() {
+    let table = [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "400", "whole URL"),
+        ("GET https://a.example/ HTTP/1.1\r\n\r\n", "501", "CONNECT"),
+        ("GET ftp://a.example/ HTTP/1.1\r\n\r\n", "501", "http://"),
+        (
+            "GET http://user@a.example/ HTTP/1.1\r\n\r\n",
+            "400",
+            "HOST:PORT",
+        ),
+        ("GET http:///a HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
+        ("GET http://a.example?b HTTP/1.1\r\n\r\n", "400", "path"),
+        ("CONNECT a.example HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
+        ("CONNECT a.example:0 HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
+        (
+            "CONNECT http://a.example:80 HTTP/1.1\r\n\r\n",
+            "400",
+            "HOST:PORT",
+        ),
+        ("GET http://a.example/ HTTP/2.0\r\n\r\n", "505", "HTTP/1.1"),
+        (
+            "GET http://a.example/ HTTP/1.1\nHost: a\r\n\r\n",
+            "400",
+            "LF",
+        ),
+        (
+            "GET http://a.example/ HTTP/1.1\r\nHost : a\r\n\r\n",
+            "400",
+            "not valid",
+        ),
+        (
+            "GET http://a.example/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "400",
+            "twice",
+        ),
+        (
+            "GET http://a.example/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            "400",
+            "twice",
+        ),
+        ("\u{16}\u{3}\u{1}", "400", "none"),
+        ("\u{5}\u{1}\u{0}", "400", "none"),
+        ("a-method-that-is-longer-than-any-in-use", "400", "none"),
+    ];
+    for (head, code, word) in table {
+        let (reply, why) = refused(head);
+        assert!(why.contains(word), "{head:?}: {why}");
+        let (start, body) = reply.split_once("\r\n\r\n").unwrap();
+        assert!(
+            start.starts_with(&format!("HTTP/1.1 {code} ")),
+            "{head:?}: {reply}"
+        );
+        assert!(
+            start.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{reply}"
+        );
+        assert!(body.contains(&why), "{reply}");
+    }
+    let many = "A: b\r\n".repeat(200);
+    let (reply, _) = refused(&format!("GET http://a.example/ HTTP/1.1\r\n{many}\r\n"));
+    assert!(reply.starts_with("HTTP/1.1 431 "), "{reply}");
+}
+
+#[test]
+fn every_failure_has_its_status() {
+    let errors = [
+        (
+            ConnectError::Resolve(io::Error::other("no such name")),
+            "502",
+        ),
+        (ConnectError::Denied(Rule::OwnListener), "403"),
+        (ConnectError::Refused, "502"),
+        (ConnectError::TimedOut, "504"),
+        (ConnectError::Unreachable, "502"),
+        (
+            ConnectError::Other(io::Error::other("no ports left")),
+            "502",
+        ),
+    ];
+    let mut handshake = HttpHandshake::default();
+    let mut status = |failure| String::from_utf8(handshake.failed(&failure)).unwrap();
+    for (error, code) in &errors {
+        let reply = status(Failure::Unreached(error));
+        assert!(reply.starts_with(&format!("HTTP/1.1 {code} ")), "{reply}");
+        assert!(reply.ends_with(&format!(": {error}\n")), "{reply}");
+    }
+    assert!(status(Failure::TooSlow).starts_with("HTTP/1.1 408 "));
+    assert!(status(Failure::TooLong).starts_with("HTTP/1.1 431 "));
+}
+
+#[test]
+fn a_head_request_gets_no_body_even_in_a_failure() {
+    let mut handshake = HttpHandshake::default();
+    handshake.advance(b"HEAD http://a.example/ HTTP/1.1\r\n\r\n");
+    let reply = handshake.failed(&Failure::Unreached(&ConnectError::Refused));
+    assert!(reply.starts_with(b"HTTP/1.1 502 ") && reply.ends_with(b"\r\n\r\n"));
+}
+
+#[test]
+fn only_a_tunnel_is_announced() {
+    let mut tunnel = HttpHandshake::default();
+    tunnel.advance(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n");
+    assert!(tunnel.connected(None).starts_with(b"HTTP/1.1 200 "));
+    let mut forward = HttpHandshake::default();
+    forward.advance(b"GET http://a.example/ HTTP/1.1\r\n\r\n");
+    assert_eq!(forward.connected(None), b"");
+}
+
+proptest! {
+    #[test]
+    fn a_head_may_come_in_any_pieces(
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+        rest in proptest::collection::vec(any::<u8>(), 0..50),
+    ) {
+        let head = b"\r\nCONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n";
+        let all = [&head[..], &rest].concat();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(all.len())).collect();
+        cuts.push(all.len());
+        cuts.sort_unstable();
+        let mut handshake = Conversation::new(Box::<HttpHandshake>::default(), 4096);
+        let done = cuts.iter().find_map(|&cut| {
+            let step = handshake.advance(&all[..cut]);
+            (!step.verdict.is_more()).then_some(step)
+        });
+        let step = done.unwrap();
+        prop_assert_eq!(step.consumed, head.len());
+        prop_assert!(matches!(step.verdict, Verdict::Connect(target) if target.to_string() == "example.org:443"));
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(input in proptest::collection::vec(any::<u8>(), 0..300)) {
+        HttpHandshake::default().advance(&input);
+    }
+
+    #[test]
+    fn no_field_of_a_client_can_add_a_line(name in "[A-Za-z-]{1,12}", value in "[ -~\t\r\n]{0,40}") {
+        let head = format!("GET http://a.example/ HTTP/1.1\r\n{name}: {value}\r\n\r\n");
+        let step = HttpHandshake::default().advance(head.as_bytes());
+        let forward = String::from_utf8(step.forward).unwrap();
+        if let Some(lines) = forward.strip_suffix("\r\n\r\n") {
+            prop_assert!(lines.split("\r\n").all(|line| !line.contains(['\r', '\n'])), "{lines:?}");
+            prop_assert_eq!(forward.matches("\r\n\r\n").count(), 1);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The request: a command and a target (RFC 1928 section 4).
+
+use stage2_client::Target;
+
+use crate::ingress::socks5::address;
+use crate::ingress::socks5::reply::{Reply, VERSION};
+
+/// The command that asks for a connection to the target, and the only one that is carried out.
+const CONNECT: u8 = 1;
+/// The command that asks for a listener that the target connects to.
+const BIND: u8 = 2;
+/// The command that asks for a way for datagrams.
+const UDP_ASSOCIATE: u8 = 3;
+
+/// What the first bytes of a request are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// A part of one.
+    Incomplete,
+    /// A whole one of `length` bytes, for a connection; what lies behind it belongs to the target.
+    Connect { target: Target, length: usize },
+    /// None that is carried out: the reply says it to the client, and `why` to the operator.
+    Invalid { reply: Reply, why: &'static str },
+}
+
+impl Request {
+    /// Parses a request from the first bytes of `input`.
+    ///
+    /// ```text
+    ///    05 │ command │ 00 │ address
+    /// ```
+    pub(super) fn parse(input: &[u8]) -> Self {
+        let address = match input {
+            [version, ..] if *version != VERSION => {
+                return invalid(Reply::Failure, "the request is not of SOCKS5");
+            }
+            // Before the address, because the other commands may leave it empty.
+            [_, command, ..] if *command != CONNECT => {
+                return invalid(Reply::CommandNotSupported, objection(*command));
+            }
+            // The reserved byte is not looked at, because some clients leave garbage there.
+            [_, _, _, address @ ..] => address,
+            [] | [_] | [_, _] => return Self::Incomplete,
+        };
+        match address::parse(address) {
+            address::Parsed::Incomplete => Self::Incomplete,
+            address::Parsed::UnknownType => {
+                let why = "the type of the address is unknown";
+                invalid(Reply::AddressNotSupported, why)
+            }
+            address::Parsed::Complete { port: 0, .. } => {
+                invalid(Reply::Failure, "the port of the target is 0")
+            }
+            address::Parsed::Complete { host: None, .. } => {
+                invalid(Reply::Failure, "the name of the target is not a host name")
+            }
+            address::Parsed::Complete {
+                host: Some(host),
+                port,
+                length,
+            } => Self::Connect {
+                target: Target { host, port },
+                length: 3 + length,
+            },
+        }
+    }
+}
+
+/// Returns why a command is not carried out.
+fn objection(command: u8) -> &'static str {
+    match command {
+        BIND => "the command BIND is not supported",
+        UDP_ASSOCIATE => "the command UDP ASSOCIATE is not supported",
+        _ => "the command is unknown",
+    }
+}
+
+fn invalid(reply: Reply, why: &'static str) -> Request {
+    Request::Invalid { reply, why }
+}

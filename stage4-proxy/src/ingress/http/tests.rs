@@ -5,7 +5,7 @@ use std::io;
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::Rule;
+use crate::access::Denial;
 use crate::connect_error::ConnectError;
 use crate::ingress::Verdict;
 use crate::ingress::conversation::Conversation;
@@ -172,7 +172,7 @@ fn every_failure_has_its_status() {
             ConnectError::Resolve(io::Error::other("no such name")),
             "502",
         ),
-        (ConnectError::Denied(Rule::OwnListener), "403"),
+        (ConnectError::Denied(Denial::OwnListener), "403"),
         (ConnectError::Refused, "502"),
         (ConnectError::TimedOut, "504"),
         (ConnectError::Unreachable, "502"),

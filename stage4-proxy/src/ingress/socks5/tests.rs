@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use stage2_client::{Host, Target};
 
 use super::*;
-use crate::access::Rule;
+use crate::access::Denial;
 use crate::connect_error::ConnectError;
 use crate::ingress::Verdict;
 use crate::ingress::conversation::Conversation;
@@ -178,7 +178,7 @@ fn the_reply_carries_the_proxy_s_address() {
 fn every_failure_has_its_reply() {
     let errors = [
         (ConnectError::Resolve(io::Error::other("no such name")), 4),
-        (ConnectError::Denied(Rule::OwnListener), 2),
+        (ConnectError::Denied(Denial::OwnListener), 2),
         (ConnectError::Refused, 5),
         (ConnectError::TimedOut, 6),
         (ConnectError::Unreachable, 3),

@@ -16,6 +16,8 @@ mod gateway;
 mod idle;
 #[path = "stage5/inspector.rs"]
 mod inspector;
+#[path = "stage5/interim.rs"]
+mod interim;
 #[path = "stage5/line_machine.rs"]
 mod line_machine;
 #[path = "stage5/lines.rs"]

@@ -71,7 +71,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time_limit)]
     client_timeout: Duration,
 
-    /// Time without a byte from or to the upstream during an exchange; then the client gets 504.
+    /// Time of an exchange without a byte to the upstream, or from it to the client; then 504.
     /// After a quarter of it without a byte over a kept connection, a request that may be repeated
     /// is sent once more
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]

@@ -37,7 +37,8 @@ pub(super) struct Flight<F: Framing> {
     pub(super) responses: F::Responses,
     /// The beginning of a head that is not complete.
     pub(super) carry: Buffer,
-    /// How many bytes were dropped because the client has closed.
+    /// How many bytes were read and given to no client: it has closed, or they are interim responses
+    /// that it does not get.
     pub(super) dropped: usize,
     /// When the exchange began.
     pub(super) since: Instant,

@@ -57,11 +57,11 @@ pub enum Event {
     Connected,
     /// Every address has failed.
     Unreached(Refusal),
-    /// A part of the request was sent.
+    /// A part of the request was sent, or a part of the response was passed on.
     Progress,
     /// The whole request was sent.
     Sent,
-    /// Bytes have arrived from the upstream.
+    /// Bytes have arrived from the upstream. They are no progress: the client may get none of them.
     Bytes,
     /// The final head of the response is complete.
     Head,
@@ -112,7 +112,7 @@ pub enum Action {
 pub struct Timeouts {
     /// For resolving its name, and for each address.
     pub connect: Duration,
-    /// Without a byte in either direction while a request is in flight.
+    /// Without a byte to the upstream, or from it to the client, while a request is in flight.
     pub response: Duration,
     /// For a connection that is kept, until the next request begins.
     pub kept: Duration,
@@ -124,7 +124,7 @@ pub struct Upstream {
     state: State,
     timeouts: Timeouts,
     request: Option<Request>,
-    /// When something last happened.
+    /// When the exchange last came further.
     active: Instant,
 }
 
@@ -234,7 +234,11 @@ impl Upstream {
             Event::Flooded => self.on_flooded(),
         };
         self.state = state;
-        self.active = now;
+        // Interim responses that no client gets, or the answer for a client that has closed, could
+        // otherwise hold the queue forever, one byte in each time limit.
+        if event != Event::Bytes {
+            self.active = now;
+        }
         match state {
             State::Dead | State::Idle => self.request = None,
             State::Connecting | State::Sending | State::AwaitingHead | State::Relaying => {}

@@ -1,10 +1,14 @@
 //! Reading the response.
 
+use std::time::Instant;
+
 use crate::queue::exchange::{Exchange, Lent, Reader, Step};
 use crate::queue::framing::{
     EndOfInput, Ending, Framing, InvalidResponse, Keep, Persistence, Refusal, Responses as _,
 };
 use crate::queue::upstream::{Event, State};
+
+const TOO_MANY_INTERIM: &str = "too many interim responses before the final one";
 
 impl<F: Framing> Exchange<F> {
     /// Reads once, unless the client has no room for more.
@@ -59,12 +63,12 @@ impl<F: Framing> Exchange<F> {
         }
         match passage.end {
             Some(keep) => self.finish(keep, surplus, lent),
-            None => self.pass_part(lent),
+            None => self.pass_part(passage.used, lent),
         }
     }
 
-    /// Passes on a part that is not the end of a response.
-    fn pass_part(&mut self, lent: &mut Lent<'_>) -> Step {
+    /// Passes on a part that is not the end of a response, and for which `used` bytes were read.
+    fn pass_part(&mut self, used: usize, lent: &mut Lent<'_>) -> Step {
         if let Some(endpoint) = self.link.endpoint()
             && !endpoint.is_readable()
         {
@@ -74,15 +78,33 @@ impl<F: Framing> Exchange<F> {
         let Some(flight) = &mut self.flight else {
             return Step::Again;
         };
-        if let Some(to) = flight.client {
-            return Step::Deliver { to };
+        let passed_on = lent.scratch.response_len() > 0;
+        let swallowed = !passed_on && !flight.responses.has_begun();
+        // The bytes that were read, because what the client would have got may be nothing at all.
+        if flight.client.is_none() || swallowed {
+            flight.dropped += used;
         }
-        flight.dropped += lent.scratch.response_len();
         // Without a bound, an endless response to a closed client would hold the queue forever.
         if flight.dropped > lent.limits.max_buffered {
-            return self.tell(Event::Flooded, lent.now);
+            return self.end_flood(lent.now);
         }
-        Step::Again
+        match flight.client {
+            Some(to) if passed_on => {
+                self.tell(Event::Progress, lent.now);
+                Step::Deliver { to }
+            }
+            Some(to) => Step::Deliver { to },
+            None => Step::Again,
+        }
+    }
+
+    /// Ends an exchange of which too many bytes were dropped.
+    fn end_flood(&mut self, now: Instant) -> Step {
+        if self.client().is_none() {
+            return self.tell(Event::Flooded, now);
+        }
+        tracing::warn!("the upstream's response is invalid: {TOO_MANY_INTERIM}");
+        self.tell(Event::Invalid(Refusal::BadGateway(TOO_MANY_INTERIM)), now)
     }
 
     /// Ends the exchange with a complete response.

@@ -24,8 +24,8 @@
 //! 5. [`ingress`], `session`: the phases from accept(2) to close(2): handshake, resolving, connecting,
 //!    relay, lingering or aborting.
 //! 6. `egress`, [`access`], [`resolve`], [`connect_error`]: the way to the upstream.
-//! 7. [`timers`], [`send_queue`], `listener`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads, the
-//!    command line.
+//! 7. [`timers`], [`send_queue`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
+//!    the command line.
 //! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
 //! 9. `report`, [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
@@ -76,6 +76,7 @@ pub mod route_table;
 mod scratch;
 pub mod send_queue;
 mod session;
+mod slots;
 pub mod timers;
 pub mod token;
 mod worker;

@@ -10,6 +10,7 @@ use stage1_server::AcceptFailure;
 use stage3_epoll::{Interest, Poll};
 
 use crate::access::Clients;
+use crate::slots::Slots;
 use crate::token::Token;
 
 /// How long accepting pauses if the machine has no descriptor or memory left.
@@ -18,9 +19,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A listening socket that can be paused, so that clients wait in its backlog.
 ///
 /// ```text
-///          no row left                     a session has ended
+///          no slot left                    a session has ended, here or in another worker
 ///   Open ──────────────────────▶ Full    ─────────────────────────▶ Open
-///     │    no descriptor, memory           a session has ended, or
+///     │    no descriptor, memory           a session has ended here, or
 ///     └────────────────────────▶ Starved ─────────────────────────▶ Open
 ///                                          PAUSE is over
 /// ```
@@ -28,9 +29,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Listener {
     socket: Socket,
     clients: Clients,
+    slots: Slots,
     state: State,
     /// A client may be waiting.
     ready: bool,
+}
+
+/// What a listener is made of, before it is registered in its worker's poller.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The socket that listens.
+    pub(crate) socket: Socket,
+    /// Which clients may come.
+    pub(crate) clients: Clients,
+    /// The worker's access to the slots of all workers.
+    pub(crate) slots: Slots,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +64,8 @@ pub(crate) enum Accepted {
     Gone,
     /// Nothing: the backlog is empty.
     Empty,
+    /// Nothing, because the workers have as many sessions as they may have together.
+    Full,
     /// Nothing, for want of descriptors or memory.
     Starved(io::Error),
 }
@@ -62,11 +77,17 @@ impl Listener {
     /// # Errors
     ///
     /// Fails if the poller does not take it.
-    pub(crate) fn new(socket: Socket, clients: Clients, poll: &Poll) -> io::Result<Self> {
+    pub(crate) fn new(parts: Parts, poll: &Poll) -> io::Result<Self> {
+        let Parts {
+            socket,
+            clients,
+            slots,
+        } = parts;
         poll.register(&socket, token(), Interest::READABLE)?;
         Ok(Self {
             socket,
             clients,
+            slots,
             state: State::Open,
             ready: false,
         })
@@ -83,8 +104,28 @@ impl Listener {
         self.ready && self.state == State::Open
     }
 
-    /// Accepts one client (`accept4(2)`), non-blocking and close-on-exec, or resets it if it may not come.
+    /// Takes a slot and accepts one client (`accept4(2)`), non-blocking and close-on-exec, or resets it
+    /// if it may not come; the client keeps the slot until [`Listener::session_ended`].
     pub(crate) fn accept(&mut self) -> Accepted {
+        if !self.slots.acquire() {
+            return Accepted::Full;
+        }
+        let accepted = self.accept_in_slot();
+        match accepted {
+            Accepted::Client(..) => {}
+            Accepted::Denied(_)
+            | Accepted::Gone
+            | Accepted::Empty
+            | Accepted::Full
+            | Accepted::Starved(_) => {
+                // It cannot be this worker's turn, because it does not wait.
+                self.slots.release();
+            }
+        }
+        accepted
+    }
+
+    fn accept_in_slot(&mut self) -> Accepted {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         match self.socket.accept4(flags.bits()) {
             Ok((socket, peer)) => match peer.as_socket() {
@@ -107,7 +148,7 @@ impl Listener {
         }
     }
 
-    /// Pauses until a session ends; clients wait in the backlog.
+    /// Pauses until a slot is free; clients wait in the backlog.
     pub(crate) fn pause_full(&mut self, poll: &Poll) {
         self.enter(State::Full, poll);
     }
@@ -118,7 +159,18 @@ impl Listener {
         self.enter(State::Starved { until: now + PAUSE }, poll);
     }
 
-    /// Resumes accepting after a session has ended.
+    /// Gives back the slot of a session that has ended, and with it two descriptors: resumes
+    /// accepting if it is this worker's turn, or if it had no descriptor.
+    pub(crate) fn session_ended(&mut self, poll: &Poll) {
+        let our_turn = self.slots.release();
+        match self.state {
+            State::Starved { .. } => self.resume(poll),
+            State::Full if our_turn => self.resume(poll),
+            State::Open | State::Full => {}
+        }
+    }
+
+    /// Resumes accepting.
     pub(crate) fn resume(&mut self, poll: &Poll) {
         match self.state {
             State::Open => {}

@@ -18,6 +18,8 @@ use crate::token::Token;
 pub(crate) enum Message {
     /// A resolver's answer for the client that the token names, if it is still there.
     Resolved(Token, Answer),
+    /// It is this worker's turn to accept: another one has released a slot.
+    SlotFree,
     /// A command for every worker: send a snapshot, or end.
     Command(Command),
 }

@@ -14,7 +14,9 @@ use crate::control::Control;
 use crate::ingress::Ingress;
 use crate::inspect::Inspector;
 use crate::limits::Limits;
+use crate::listener::Parts;
 use crate::resolve::{Lookup, Resolver};
+use crate::slots::Slots;
 use crate::worker::Worker;
 
 /// The configuration of a proxy.
@@ -78,11 +80,17 @@ impl Proxy {
         resolver: &Resolver,
     ) -> io::Result<()> {
         let access = Access::new(config.access.clone(), own_listeners(self.address, config));
-        for (number, listener) in listeners.into_iter().enumerate() {
-            let limits = share(&config.limits, config.threads, number);
-            let ingress = Arc::clone(&config.ingress);
-            let (worker, mailbox) =
-                Worker::new(listener, ingress, limits, access.clone(), resolver.clone())?;
+        let slots = Slots::shared_by(listeners.len(), config.limits.max_connections);
+        for (number, (socket, slots)) in listeners.into_iter().zip(slots).enumerate() {
+            let (ingress, limits) = (Arc::clone(&config.ingress), config.limits.clone());
+            let clients = access.clients().clone();
+            let listener = Parts {
+                socket,
+                clients,
+                slots,
+            };
+            let worker = Worker::new(listener, ingress, limits, access.clone(), resolver.clone());
+            let (worker, mailbox) = worker?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn(move || worker.run());
             let thread = thread.map_err(cannot("start the thread of a worker"))?;
@@ -129,18 +137,6 @@ impl Proxy {
             }
         }
         result
-    }
-}
-
-/// Returns the limits of worker `number`: its part of the sessions that all workers may have
-/// together, at least one.
-fn share(limits: &Limits, threads: usize, number: usize) -> Limits {
-    let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
-    let all = limits.max_connections;
-    let one_of_the_rest = number < (all % threads) as usize;
-    Limits {
-        max_connections: (all / threads + u32::from(one_of_the_rest)).max(1),
-        ..limits.clone()
     }
 }
 

@@ -29,7 +29,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::Socket;
 use stage1_server::cli::cannot;
 use stage3_epoll::{Event, Events, Poll};
 
@@ -39,7 +38,7 @@ use crate::egress::Egress;
 use crate::egress::direct::Direct;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
-use crate::listener::Listener;
+use crate::listener::{Listener, Parts};
 use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::report::Reporter;
 use crate::resolve::Resolver;
@@ -73,13 +72,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Creates a worker that serves `listener`, with room for `limits.max_connections` sessions.
+    /// Creates a worker that serves `listener`, with a row for each of its slots.
     ///
     /// # Errors
     ///
     /// Fails if the kernel has no descriptor or no memory left.
     pub(crate) fn new(
-        listener: Socket,
+        listener: Parts,
         ingress: Arc<dyn Ingress>,
         limits: Limits,
         access: Access,
@@ -88,7 +87,8 @@ impl Worker {
         let poll = Poll::new().map_err(cannot("create the poller"))?;
         let inbox = Inbox::new(&poll).map_err(cannot("create the waker of a worker"))?;
         let mailbox = inbox.mailbox().clone();
-        let listener = Listener::new(listener, access.clients().clone(), &poll);
+        listener.slots.wake_with(&mailbox);
+        let listener = Listener::new(listener, &poll);
         let listener = listener.map_err(cannot("watch the listening socket"))?;
         let worker = Self {
             listener: Some(listener),
@@ -294,6 +294,11 @@ impl Worker {
                 Message::Resolved(token, addresses) => {
                     if let Some(next) = self.on_resolved(token, addresses, now) {
                         self.follow(token.row(), next, now);
+                    }
+                }
+                Message::SlotFree => {
+                    if let Some(listener) = &mut self.listener {
+                        listener.resume(&self.poll);
                     }
                 }
                 // The inspector may have stopped waiting for the snapshot; that is no error.

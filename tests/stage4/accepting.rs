@@ -159,3 +159,32 @@ fn e47_all_workers_together_keep_the_bound() {
     assert_eq!(proxy.routes().sessions.len(), 4);
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
 }
+
+#[test]
+fn e47_a_free_place_is_for_any_worker() {
+    let _test = Test::begin("A client waits only while all workers together are full.");
+    let (proxy, hand) = proxy_and_hand(&["--threads", "4", "--max-connections", "8"]);
+    // The kernel spreads clients by a hash, so that hardly ever each worker gets two.
+    let sessions: Vec<_> = (0..8).map(|_| session(&proxy, &hand)).collect();
+    for (client, upstream) in &sessions {
+        talk(client, upstream);
+    }
+    let waiting: Vec<_> = (0..8).map(|_| Client::connect(proxy.addr())).collect();
+    waiting.iter().for_each(|client| client.send(b"I can wait"));
+    waiting[7].expect_silence(Duration::from_millis(200));
+    assert_eq!(hand.accepts(), 8);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+    let mut served = Vec::new();
+    for (client, upstream) in sessions {
+        client.close();
+        upstream.expect_eof();
+        upstream.close();
+        // Its place was in one worker, and the client that waits may be in another one's backlog.
+        let its_upstream = hand.next();
+        its_upstream.expect(b"I can wait");
+        served.push(its_upstream);
+        assert_eq!(hand.accepts(), 8 + served.len());
+    }
+    proxy.wait_for_rows(8);
+    proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+}

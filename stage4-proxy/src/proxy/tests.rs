@@ -232,15 +232,3 @@ fn a_client_that_is_slow_to_read_gets_everything() {
     assert_eq!(drained.digest, Digest::of(&bytes));
     assert_eq!(drained.end, End::Eof);
 }
-
-#[test]
-fn the_workers_shares_are_the_whole() {
-    for (all, threads) in [(1, 1), (10, 3), (65_536, 7), (8, 8)] {
-        let limits = Limits {
-            max_connections: all,
-            ..Limits::default()
-        };
-        let shares = (0..threads).map(|number| share(&limits, threads, number).max_connections);
-        assert_eq!(shares.sum::<u32>(), all, "{threads} workers");
-    }
-}

@@ -12,27 +12,26 @@ use crate::token::Side;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Accepts pending clients, up to the free rows and `accepts_per_turn`.
+    /// Accepts pending clients, up to the free slots and `accepts_per_turn`.
     pub(super) fn accept(&mut self, now: Instant) {
-        let Some(mut listener) = self.listener.take() else {
-            return;
-        };
-        listener.tick(now, &self.poll);
+        if let Some(listener) = &mut self.listener {
+            listener.tick(now, &self.poll);
+        }
         for _ in 0..self.limits.accepts_per_turn {
-            if !listener.is_ready() {
-                break;
-            }
-            if self.table.is_full() {
-                self.reporter.accept_pause();
-                listener.pause_full(&self.poll);
-                break;
-            }
+            // Borrowed anew each time, because a session that ends at once resumes the listener.
+            let Some(listener) = self.listener.as_mut().filter(|it| it.is_ready()) else {
+                return;
+            };
             match listener.accept() {
                 Accepted::Client(socket, peer_addr) => {
                     self.admit(Endpoint::accepted(socket, peer_addr), now);
                 }
                 Accepted::Denied(peer_addr) => self.reporter.client_denied(peer_addr, now),
                 Accepted::Gone | Accepted::Empty => {}
+                Accepted::Full => {
+                    self.reporter.accept_pause();
+                    listener.pause_full(&self.poll);
+                }
                 Accepted::Starved(error) => {
                     tracing::warn!(%error, "cannot accept, clients wait in the backlog");
                     self.reporter.accept_pause();
@@ -40,10 +39,9 @@ impl Worker {
                 }
             }
         }
-        self.listener = Some(listener);
     }
 
-    /// Accepts every client that is in the backlog now, up to the free rows.
+    /// Accepts every client that is in the backlog now, up to the free slots.
     pub(super) fn accept_backlog(&mut self, now: Instant) {
         if let Some(listener) = &mut self.listener {
             // Without an event, too: a client may have come after the last poll.
@@ -66,7 +64,7 @@ impl Worker {
                 (Some(Conversation::new(handshake, max_bytes)), None)
             }
         };
-        // The table has room, because `accept` has checked it.
+        // The table has room, because it has a row for each slot.
         let Ok(row) = self.table.insert(Session::new(client, handshake, now)) else {
             return;
         };
@@ -131,9 +129,8 @@ impl Worker {
             let finished = matches!(reason, Reason::Finished);
             session.close(finished, &mut self.scratch.pipes);
         }
-        // A row and two descriptors are free again.
         if let Some(listener) = &mut self.listener {
-            listener.resume(&self.poll);
+            listener.session_ended(&self.poll);
         }
     }
 }

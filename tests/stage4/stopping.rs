@@ -186,6 +186,26 @@ fn e49_who_came_before_the_signal_is_served() {
 }
 
 #[test]
+fn e49_who_came_before_the_signal_to_a_full_proxy_is_reset_at_once() {
+    let _test = Test::begin(
+        "No row is left for the clients in the backlog: reset them now, so that they can go elsewhere.",
+    );
+    let arguments = [&LONG[..], &["--max-connections", "1"]].concat();
+    let (proxy, hand) = proxy_and_hand(&arguments);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    let waiting = [Client::connect(proxy.addr()), Client::connect(proxy.addr())];
+    proxy.wait_for_metric("proxy_accept_pauses_total", 1.0);
+    proxy.signal(Signal::SIGTERM);
+    waiting.iter().for_each(|client| client.expect_reset());
+    talk(&client, &upstream);
+    assert_eq!(hand.accepts(), 1);
+    client.close();
+    upstream.close();
+    ends_with_0(&proxy, PATIENCE);
+}
+
+#[test]
 fn e49_a_download_that_ends_while_draining_ends_the_proxy() {
     let _test = Test::begin("The last session ends the proxy, however it ends.");
     let (proxy, hand) = proxy_and_hand(&LONG);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Hand, Program, Signal, Test};
+use harness::{Hand, PATIENCE, Program, Signal, Test, eventually};
 
 use crate::support::{Mux, Site, answer, ask, field, get, program, reply};
 
@@ -63,6 +63,31 @@ fn e56_clients_in_the_backlog_at_the_signal_are_served() {
         client.expect_eof();
     }
     drop(clients);
+    assert_eq!(mux.wait().code(), Some(0));
+}
+
+#[test]
+fn e56_clients_in_the_backlog_of_a_full_queue_are_reset_at_once() {
+    let _test = Test::begin(
+        "No row is left for the clients in the backlog: reset them now, so that they can go elsewhere.",
+    );
+    let hand = Hand::start();
+    let arguments = ["--drain-timeout", "1h", "--max-connections", "1"];
+    let mux = Mux::start(hand.addr(), &arguments);
+    let client = mux.client();
+    client.send(&get("/first"));
+    mux.wait_for("in flight", 1);
+    let waiting = [mux.client(), mux.client()];
+    waiting.iter().for_each(|client| client.send(&get("/late")));
+    eventually("the table is full", PATIENCE, || {
+        mux.routes()["totals"]["accept_pauses"] == 1
+    });
+    mux.signal(Signal::SIGTERM);
+    waiting.iter().for_each(|client| client.expect_reset());
+    answer(&hand.next(), b"first");
+    assert_eq!(reply(&client).text(), "first");
+    client.expect_eof();
+    drop(client);
     assert_eq!(mux.wait().code(), Some(0));
 }
 

@@ -30,6 +30,8 @@ mod main_job;
 mod naive;
 #[path = "stage4/proxy.rs"]
 mod proxy;
+#[path = "stage4/racing.rs"]
+mod racing;
 #[path = "stage4/relay.rs"]
 mod relay;
 #[path = "stage4/resets.rs"]

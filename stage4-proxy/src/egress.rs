@@ -12,7 +12,7 @@
 //!
 //! | egress | resolves | dials | between `connected` and the relay |
 //! |---|---|---|---|
-//! | [`Direct`] | the target, if it is a name | each of its addresses in turn | nothing |
+//! | [`Direct`] | the target, if it is a name | its addresses: the next one after 250 ms or a failure | nothing |
 //! | a chain of hops (to come) | the first hop, whatever the target is | each address of the first hop | request headers out, responses in |
 //! | a stream of a link (stage 5) | nothing: the far end does | nothing: it opens a stream | nothing: the SYN goes out at once |
 //!
@@ -33,7 +33,9 @@
 //! [`Failure`](crate::ingress::Failure). The far end resolves and dials itself, under the same rules:
 //! `Access` becomes public for it; the [`Resolver`](crate::resolve::Resolver) is, and answers a closure.
 
+pub(crate) mod attempts;
 pub(crate) mod direct;
+pub(crate) mod permits;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ use stage2_client::Target;
 
 use crate::connect_error::ConnectError;
 use crate::egress::direct::Direct;
+use crate::egress::permits::Permit;
 use crate::endpoint::Endpoint;
 use crate::resolve::{Answer, Resolution};
 
@@ -82,6 +85,28 @@ impl Egress {
     ) -> Result<Endpoint, ConnectError> {
         match self {
             Self::Direct(direct) => direct.dial(address, target),
+        }
+    }
+
+    /// Takes the right to one more attempt beside the one that a session has room for; `None` if
+    /// the descriptors for such attempts are all in use.
+    pub(crate) fn permit(&self) -> Option<Permit> {
+        match self {
+            Self::Direct(direct) => direct.permit(),
+        }
+    }
+
+    /// Returns the address at which a target was reached a short time ago.
+    pub(crate) fn remembered(&self, target: &Target, now: Instant) -> Option<SocketAddr> {
+        match self {
+            Self::Direct(direct) => direct.remembered(target, now),
+        }
+    }
+
+    /// Remembers the address that has won the race for a target.
+    pub(crate) fn remember(&mut self, target: &Arc<Target>, address: SocketAddr, now: Instant) {
+        match self {
+            Self::Direct(direct) => direct.remember(target, address, now),
         }
     }
 }

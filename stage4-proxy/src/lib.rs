@@ -23,7 +23,7 @@
 //! 4. `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice.
 //! 5. [`ingress`], `session`: the phases from accept(2) to close(2): handshake, resolving, connecting,
 //!    relay, lingering or aborting.
-//! 6. `egress`, [`access`], [`resolve`], [`connect_error`]: the way to the upstream.
+//! 6. `egress`, [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
 //! 7. [`timers`], [`send_queue`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
 //!    the command line.
 //! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
@@ -34,7 +34,8 @@
 //!
 //! 1. Events are hints, only system calls are facts.
 //! 2. A socket belongs to one session; removing the row closes both sockets.
-//! 3. A token whose generation differs from its cell's finds no session.
+//! 3. A token whose generation differs from its cell's finds no session, unless it is the token of a
+//!    socket that the session holds in a race.
 //! 4. A half holds at most one read or one pipe, and while its sink is full its source is not read: no
 //!    memory grows with the bytes that a peer sends.
 //! 5. A FIN is passed on after the last byte; a reset is passed on as a reset.
@@ -47,7 +48,7 @@
 //! | to add | write | and mention it in |
 //! |---|---|---|
 //! | an ingress, such as one for SO_ORIGINAL_DST | `ingress/redirect.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `ingress/socks5.rs` and `examples/line_ingress.rs` show | `ingress.rs`, the program's `options.rs`, `tests/stage4/redirect.rs` and `tests/stage4.rs` |
-//! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `proxy.rs` and `worker.rs` (which egress), `session.rs` and `worker/connecting.rs` (a phase before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
+//! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `proxy.rs` and `worker.rs` (which egress), `session.rs`, `worker/connecting.rs` and `worker/dialler.rs` (a phase before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
 //! | an access rule | a variant of [`Denial`](access::Denial) and a line in `Access::check`; a scope of rules: `access/scope.rs` | `access.rs` and its folder only |
 //! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |
 
@@ -69,6 +70,7 @@ mod mailbox;
 pub mod naive;
 mod pipe;
 pub mod proxy;
+pub mod race;
 mod relay;
 mod report;
 pub mod resolve;

@@ -47,6 +47,9 @@ pub struct Limits {
     pub pipes: usize,
     /// Bytes that a pipe is asked to hold.
     pub pipe_size: usize,
+    /// Sockets that one worker's sessions may have beyond their two, while they try several addresses
+    /// at the same time.
+    pub extra_attempts: usize,
     /// The threads that look names up, and the cache for their answers.
     pub resolver: ResolverLimits,
 }
@@ -82,6 +85,7 @@ impl Default for Limits {
             events_per_turn: 256,
             pipes: 64,
             pipe_size: 1024 * 1024,
+            extra_attempts: 1024,
             resolver: ResolverLimits::default(),
         }
     }
@@ -89,14 +93,17 @@ impl Default for Limits {
 
 impl Limits {
     /// Lowers the bounds so that `workers` workers need at most `fds` descriptors: two for each
-    /// session, two for each pipe.
+    /// session, two for each pipe, one for each extra attempt.
     #[must_use]
     pub fn within_fds(mut self, fds: u64, workers: usize) -> Self {
         let workers = workers.max(1) as u64;
         let usable = fds.saturating_sub(RESERVED_FDS + RESERVED_FDS_PER_WORKER * workers);
-        let pipes = (usable / 32 / workers).min(self.pipes as u64);
-        let sessions = ((usable - 2 * pipes * workers) / 2).max(1);
+        let share = usable / 32 / workers;
+        let pipes = share.min(self.pipes as u64);
+        let extra = share.min(self.extra_attempts as u64);
+        let sessions = ((usable - (2 * pipes + extra) * workers) / 2).max(1);
         self.pipes = usize::try_from(pipes).unwrap_or(self.pipes);
+        self.extra_attempts = usize::try_from(extra).unwrap_or(self.extra_attempts);
         self.max_connections = u32::try_from(sessions)
             .unwrap_or(u32::MAX)
             .min(self.max_connections);
@@ -156,7 +163,8 @@ mod tests {
                 let limits = Limits::default().within_fds(fds, workers);
                 let reserved = RESERVED_FDS + RESERVED_FDS_PER_WORKER * workers as u64;
                 let used = 2 * u64::from(limits.max_connections)
-                    + 2 * (limits.pipes * workers) as u64
+                    + (2 * limits.pipes * workers) as u64
+                    + (limits.extra_attempts * workers) as u64
                     + reserved;
                 assert!(used <= fds.max(reserved + 2), "{fds} fds, {used} used");
             }

@@ -110,6 +110,20 @@ impl<T> RouteTable<T> {
         Token::new(row, side, self.last_generation)
     }
 
+    /// Puts a token back into its cell that was minted for its row and has left the cell since.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the row holds no session, or if the token is none of a session.
+    pub fn adopt(&mut self, token: Token) {
+        let Kind::Session(side) = token.kind() else {
+            panic!("{token:?} has no cell");
+        };
+        let cell = &mut self.rows[token.row() as usize];
+        assert!(cell.session.is_some(), "the row holds no session");
+        cell.generations[side.column()] = token.generation();
+    }
+
     /// Empties one cell, because its socket is about to be closed while the session goes on.
     pub fn vacate(&mut self, row: u32, side: Side) {
         if let Some(cell) = self.rows.get_mut(row as usize) {

@@ -20,14 +20,14 @@
 //! to the upstream has ended. When the worker leaves a session alone, it asks [`Session::take_rearm`]
 //! and [`Session::deadline`], so that the next event and the next time limit reach it.
 
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
-use std::{io, vec};
 
 use stage2_client::Target;
 
 use crate::connect_error::ConnectError;
+use crate::egress::attempts::Attempts;
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
 use crate::ingress::Failure;
@@ -39,6 +39,7 @@ use crate::resolve::Ticket;
 use crate::scratch::Scratch;
 use crate::token::Side;
 
+mod connecting;
 mod conversing;
 mod delivery;
 mod relaying;
@@ -53,8 +54,8 @@ pub(crate) enum Phase {
     Resolving(
         #[expect(dead_code, reason = "kept only to be dropped with the phase")] Option<Ticket>,
     ),
-    /// A non-blocking connect(2) is in progress.
-    Connecting(Attempt),
+    /// One non-blocking connect(2) is in progress, or several in a race.
+    Connecting(Attempts),
     /// Bytes go both ways.
     Relay,
     /// Lingering close: the client gets its last bytes and a FIN, and its own bytes are read and
@@ -62,15 +63,6 @@ pub(crate) enum Phase {
     Lingering,
     /// The other side is broken: this one gets the bytes that were sent before, and then a reset.
     Aborting(Side),
-}
-
-/// The addresses of a target that were not tried yet.
-#[derive(Debug)]
-pub(crate) struct Attempt {
-    /// The next addresses, in the order of preference.
-    pub(crate) rest: vec::IntoIter<SocketAddr>,
-    /// When the present attempt began.
-    pub(crate) since: Instant,
 }
 
 /// What a session needs from its worker.
@@ -169,7 +161,7 @@ impl std::fmt::Display for Timeout {
 pub(crate) struct Session {
     /// The socket that was accepted.
     pub(crate) client: Endpoint,
-    /// The connected socket, or the one whose connect(2) is in progress.
+    /// The connected socket, or the only one whose connect(2) is in progress.
     pub(crate) upstream: Option<Endpoint>,
     /// From the client to the upstream.
     pub(crate) up: Flow,
@@ -257,8 +249,11 @@ impl Session {
             // Counted from the beginning, because otherwise a byte now and then would buy time.
             Phase::Handshake => Some((self.opened + limits.handshake_timeout, Timeout::Handshake)),
             Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
-            Phase::Connecting(attempt) => {
-                Some((attempt.since + limits.connect_timeout, Timeout::Connect))
+            Phase::Connecting(Attempts::Only { since }) => {
+                Some((*since + limits.connect_timeout, Timeout::Connect))
+            }
+            Phase::Connecting(Attempts::Race(race)) => {
+                race.deadline().map(|due| (due, Timeout::Connect))
             }
             Phase::Relay => self.relay_deadline(limits),
             Phase::Lingering | Phase::Aborting(_) => {

@@ -49,6 +49,7 @@ use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
 
 mod connecting;
+mod dialler;
 mod lifecycle;
 
 /// One event loop with everything that it owns.
@@ -98,7 +99,7 @@ impl Worker {
             unfinished: VecDeque::new(),
             scratch: Scratch::new(&limits),
             inbox,
-            egress: Egress::Direct(Direct::new(resolver, access, limits.keepalive)),
+            egress: Egress::Direct(Direct::new(resolver, access, &limits)),
             reporter: Reporter::new(ingress.name()),
             ends_at: None,
             ingress,
@@ -172,17 +173,20 @@ impl Worker {
     }
 
     fn on_session_event(&mut self, token: Token, side: Side, event: Event, now: Instant) {
-        // An earlier event of this batch may have closed the session, and its row may be in use
-        // again: only the generation in the token tells.
-        let Some(session) = self.table.get_mut(token) else {
+        let next = if let Some(session) = self.table.get_mut(token) {
+            if let Some(endpoint) = session.endpoint_mut(side) {
+                endpoint.note(event);
+            }
+            match (&session.phase, side) {
+                (Phase::Connecting(_), Side::Upstream) => self.conclude_connect(token.row(), now),
+                _ => session.advance(&mut self.scratch, &self.limits, now),
+            }
+        } else if note_racer(&mut self.table, token, event) {
+            self.conclude_connect(token.row(), now)
+        } else {
+            // An earlier event of this batch may have closed the session, and its row may be in use
+            // again: only the generation in the token tells.
             return self.reporter.stale_event();
-        };
-        if let Some(endpoint) = session.endpoint_mut(side) {
-            endpoint.note(event);
-        }
-        let next = match (&session.phase, side) {
-            (Phase::Connecting(_), Side::Upstream) => self.conclude_connect(token.row(), now),
-            _ => session.advance(&mut self.scratch, &self.limits, now),
         };
         self.follow(token.row(), next, now);
     }
@@ -327,6 +331,12 @@ impl Worker {
             self.close(row, &Reason::Stopped, now);
         }
     }
+}
+
+/// Gives an event to the socket of a race that its token names; returns whether there is one.
+fn note_racer(table: &mut RouteTable<Session>, token: Token, event: Event) -> bool {
+    let session = table.row_mut(token.row());
+    session.is_some_and(|session| session.note_racer(token, event))
 }
 
 /// Returns whether the tokens name at most one session.

@@ -60,15 +60,16 @@ impl Ingress for Numbered {
 }
 
 /// A proxy in this process whose names are looked up by the test.
-struct Injected(Option<InProcess>);
+pub(crate) struct Injected(Option<InProcess>);
 
 impl Injected {
-    fn start(
+    pub(crate) fn start(
         connect_timeout: Duration,
         lookup: impl Fn() -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
         let limits = Limits {
             connect_timeout,
+            drain_timeout: LONG,
             ..Limits::default()
         };
         Self::start_with(Numbered::default(), limits, move |_| lookup())
@@ -93,11 +94,11 @@ impl Injected {
         ))
     }
 
-    fn proxy(&self) -> &InProcess {
+    pub(crate) fn proxy(&self) -> &InProcess {
         self.0.as_ref().expect("it runs until it is dropped")
     }
 
-    fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.proxy().local_addr())
     }
 
@@ -149,9 +150,13 @@ fn e46_an_ipv6_address_that_refuses_gives_way_to_ipv4() {
 
 #[test]
 fn e46_the_next_address_is_tried_after_the_time_limit() {
-    let _test = Test::begin("Each address has a time limit of its own.");
-    let (hole, echo) = (BlackHole::start(), Scripted::echo());
-    let proxy = with_addresses(&[hole.addr(), echo.addr()]);
+    let _test = Test::begin(
+        "Each address has a time limit of its own, and a proxy does not try more than a few at the same time.",
+    );
+    let (holes, echo) = ([(); 3].map(|()| BlackHole::start()), Scripted::echo());
+    let mut addresses = holes.each_ref().map(BlackHole::addr).to_vec();
+    addresses.push(echo.addr());
+    let proxy = with_addresses(&addresses);
     let begun = Instant::now();
     let client = proxy.connect();
     client.send(b"early bytes");
@@ -174,21 +179,23 @@ fn e46_an_address_that_fails_at_once_is_passed_over() {
 }
 
 #[test]
-fn e46_when_no_address_answers_the_last_reason_counts() {
+fn e46_when_no_address_answers_the_last_failure_counts() {
     let _test =
-        Test::begin("After the last address the client is closed, and one reason is counted.");
+        Test::begin("After the last failure the client is closed, and one reason is counted.");
     let (hole, closed) = (BlackHole::start(), ClosedPort::start());
-    let proxy = with_addresses(&[hole.addr(), closed.addr()]);
-    connect_and_be_closed(proxy.proxy().local_addr());
-    let expected = [
-        ("resolve", 0),
-        ("denied", 0),
-        ("refused", 1),
-        ("timed_out", 0),
-        ("unreachable", 0),
-        ("other", 0),
-    ];
-    eventually_equal("failures", &expected, || proxy.failures());
+    for addresses in [[hole.addr(), closed.addr()], [closed.addr(), hole.addr()]] {
+        let proxy = with_addresses(&addresses);
+        connect_and_be_closed(proxy.proxy().local_addr());
+        let expected = [
+            ("resolve", 0),
+            ("denied", 0),
+            ("refused", 0),
+            ("timed_out", 1),
+            ("unreachable", 0),
+            ("other", 0),
+        ];
+        eventually_equal("failures", &expected, || proxy.failures());
+    }
 }
 
 #[test]

@@ -135,15 +135,15 @@ fn e46_a_proxy_whose_upstream_comes_later() {
 }
 
 /// An upstream that answers no connect until the test opens it: its queue is full.
-struct FullBacklog {
+pub(crate) struct FullBacklog {
     listener: Socket,
     filler: Socket,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl FullBacklog {
     /// Lets `first` connections through, and fills the queue behind them.
-    fn bind() -> std::io::Result<Self> {
+    pub(crate) fn bind() -> std::io::Result<Self> {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
         listener.listen(0)?;
@@ -160,12 +160,12 @@ impl FullBacklog {
     }
 
     /// Fills the queue: a backlog of 0 still takes one connection.
-    fn fill(&self) -> std::io::Result<()> {
+    pub(crate) fn fill(&self) -> std::io::Result<()> {
         self.filler.connect(&self.address.into())
     }
 
     /// Accepts the next connection, as a stream whose reads are bounded.
-    fn accept(&self) -> std::io::Result<TcpStream> {
+    pub(crate) fn accept(&self) -> std::io::Result<TcpStream> {
         self.listener.set_read_timeout(Some(scaled(PATIENCE)))?;
         let stream = TcpStream::from(self.listener.accept()?.0);
         stream.set_read_timeout(Some(scaled(PATIENCE)))?;

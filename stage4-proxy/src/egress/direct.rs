@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stage1_server::Keepalive;
 use stage2_client::{Host, Target, start_connect};
 
 use crate::access::Access;
 use crate::connect_error::ConnectError;
+use crate::egress::permits::{Permit, Permits};
 use crate::endpoint::Endpoint;
+use crate::limits::Limits;
 use crate::resolve::{Answer, Resolution, Resolver};
 
 /// Connects straight to each target.
@@ -18,15 +20,35 @@ pub(crate) struct Direct {
     resolver: Resolver,
     access: Access,
     keepalive: Option<Keepalive>,
+    permits: Permits,
+    /// One for the whole worker, because most ingresses have one target.
+    favourite: Option<Favourite>,
 }
+
+/// The address that has won the last race.
+#[derive(Debug)]
+struct Favourite {
+    target: Arc<Target>,
+    address: SocketAddr,
+    until: Instant,
+}
+
+/// The time for which the winner of a race is tried first; then the order of the resolver counts
+/// again, because the address that it prefers may work by then.
+const FAVOUR: Duration = Duration::from_secs(10);
 
 impl Direct {
     /// Creates the egress that dials what `access` allows.
-    pub(crate) fn new(resolver: Resolver, access: Access, keepalive: Option<Keepalive>) -> Self {
+    ///
+    /// All races of the worker together may have `limits.extra_attempts` sockets in progress beyond
+    /// one for each session.
+    pub(crate) fn new(resolver: Resolver, access: Access, limits: &Limits) -> Self {
         Self {
             resolver,
             access,
-            keepalive,
+            keepalive: limits.keepalive,
+            permits: Permits::new(limits.extra_attempts),
+            favourite: None,
         }
     }
 
@@ -68,6 +90,27 @@ impl Direct {
             keepalive.set_on(&socket)?;
         }
         Ok(Endpoint::connecting(socket, address))
+    }
+
+    /// Takes the right to one more attempt beside the one that a session has room for.
+    pub(crate) fn permit(&self) -> Option<Permit> {
+        self.permits.take()
+    }
+
+    /// Returns the address at which `target` was reached a short time ago, if it was the last one.
+    pub(crate) fn remembered(&self, target: &Target, now: Instant) -> Option<SocketAddr> {
+        let favourite = self.favourite.as_ref()?;
+        let is_it = *favourite.target == *target && now < favourite.until;
+        is_it.then_some(favourite.address)
+    }
+
+    /// Remembers the address that has won the race for `target`.
+    pub(crate) fn remember(&mut self, target: &Arc<Target>, address: SocketAddr, now: Instant) {
+        self.favourite = Some(Favourite {
+            target: Arc::clone(target),
+            address,
+            until: now + FAVOUR,
+        });
     }
 }
 

@@ -46,6 +46,27 @@ fn a_cell_without_a_socket_has_no_token() {
 }
 
 #[test]
+fn a_token_that_has_left_its_cell_is_good_again_when_it_is_adopted() {
+    let mut table = table_of(["only"]);
+    let [first, second] = [(); 2].map(|()| table.mint(0, Upstream));
+    table.vacate(0, Upstream);
+    table.adopt(first);
+    assert_eq!(table.token(0, Upstream), Some(first));
+    assert_eq!(table.get_mut(first), Some(&mut "only"));
+    assert_eq!(table.get_mut(second), None);
+    table.check_invariants();
+}
+
+#[test]
+#[should_panic(expected = "the row holds no session")]
+fn a_token_of_a_session_that_has_ended_is_not_adopted() {
+    let mut table = table_of(["only"]);
+    let token = table.mint(0, Upstream);
+    table.remove(0);
+    table.adopt(token);
+}
+
+#[test]
 fn the_next_socket_of_a_cell_makes_the_last_one_stale() {
     let mut table = table_of(["only"]);
     let client = table.mint(0, Client);

@@ -1,6 +1,7 @@
 use super::*;
 
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use harness::connect::Connect;
@@ -127,9 +128,8 @@ impl Rig {
 
     /// Puts the session into the phase in which a connect(2) is in progress.
     fn begin_connecting(&mut self) {
-        let rest = Vec::new().into_iter();
         let since = self.now;
-        let phase = Phase::Connecting(Attempt { rest, since });
+        let phase = Phase::Connecting(Attempts::Only { since });
         self.session.enter(phase, self.now);
     }
 

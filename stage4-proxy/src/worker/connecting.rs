@@ -10,9 +10,10 @@ use stage2_client::{Target, finish_connect};
 use crate::connect_error::ConnectError;
 use crate::mailbox::Message;
 use crate::resolve::{Answer, Resolution};
-use crate::session::{Attempt, Next, Phase};
+use crate::session::{Next, Phase};
 use crate::token::{Side, Token};
 use crate::worker::Worker;
+use crate::worker::dialler::Dialler;
 
 impl Worker {
     /// Begins to reach a target: the egress says which addresses to dial, now or later.
@@ -25,7 +26,7 @@ impl Worker {
         let mailbox = self.inbox.mailbox().clone();
         let deliver = move |answer| mailbox.send(Message::Resolved(token, answer));
         match self.egress.resolve(target, now, deliver) {
-            Ok(Resolution::Known(addresses)) => self.begin_attempt(row, addresses, now),
+            Ok(Resolution::Known(addresses)) => self.begin_attempts(row, &addresses, now),
             Ok(Resolution::Asked(ticket)) => {
                 session.enter(Phase::Resolving(Some(ticket)), now);
                 Next::Wait
@@ -48,68 +49,45 @@ impl Worker {
             return None;
         }
         match addresses {
-            Ok(addresses) => Some(self.begin_attempt(token.row(), addresses, now)),
+            Ok(addresses) => Some(self.begin_attempts(token.row(), &addresses, now)),
             Err(error) => Some(Next::Refuse(error.into())),
         }
     }
 
-    fn begin_attempt(&mut self, row: u32, addresses: Vec<SocketAddr>, now: Instant) -> Next {
-        if let Some(session) = self.table.row_mut(row) {
-            let rest = addresses.into_iter();
-            session.enter(Phase::Connecting(Attempt { rest, since: now }), now);
-        }
-        let nothing = ConnectError::Resolve(io::Error::other("the name has no address"));
-        self.try_next_address(row, nothing, now)
+    /// Begins to connect to the addresses of the session's target.
+    fn begin_attempts(&mut self, row: u32, addresses: &[SocketAddr], now: Instant) -> Next {
+        let limit = self.limits.connect_timeout;
+        let dialler = Dialler::new(&mut self.egress, &self.poll, &mut self.table, row);
+        let begun = dialler.begin(addresses, limit, now);
+        begun.map_or_else(|error| Next::Refuse(error.into()), |()| Next::Wait)
     }
 
-    /// Begins to connect to the next address; without one, refuses with the last `error`.
-    fn try_next_address(&mut self, row: u32, mut error: ConnectError, now: Instant) -> Next {
-        // An event of the last address's socket must not be taken for one of the next.
-        self.table.vacate(row, Side::Upstream);
-        let Some(session) = self.table.row_mut(row) else {
-            return Next::Wait;
-        };
-        session.upstream = None;
-        let Phase::Connecting(attempt) = &mut session.phase else {
-            return Next::Wait;
-        };
-        attempt.since = now;
-        for address in attempt.rest.by_ref() {
-            match self.egress.dial(address, session.target.as_deref()) {
-                Ok(upstream) => {
-                    session.upstream = Some(upstream);
-                    let watched = self.watch(row, Side::Upstream);
-                    return watched.map_or_else(Next::Close, |()| Next::Wait);
-                }
-                Err(failure) => error = failure,
-            }
-        }
-        Next::Refuse(error.into())
+    /// Goes on to the next address, because an attempt has failed, has had its time or is waited for
+    /// no longer; without an address and an attempt left, refuses with `error`.
+    fn try_next_address(&mut self, row: u32, error: ConnectError, now: Instant) -> Next {
+        let dialler = Dialler::new(&mut self.egress, &self.poll, &mut self.table, row);
+        let begun = dialler.go_on(error, now);
+        begun.map_or_else(|error| Next::Refuse(error.into()), |()| Next::Wait)
     }
 
     /// Asks the kernel how a connect(2) has ended, now that an event hints that it has.
     pub(super) fn conclude_connect(&mut self, row: u32, now: Instant) -> Next {
-        let Some(session) = self.table.row_mut(row) else {
+        let session = self.table.row_mut(row);
+        let Some(attempt) = session.and_then(|session| session.take_concluded(now)) else {
             return Next::Wait;
         };
-        let (Phase::Connecting(attempt), Some(upstream)) = (&session.phase, &session.upstream)
-        else {
-            return Next::Wait;
-        };
-        if !upstream.writable {
-            return Next::Wait;
-        }
-        match finish_connect(upstream.socket()) {
+        match finish_connect(attempt.endpoint.socket()) {
             Ok(()) => {
                 self.reporter.connected(now - attempt.since);
-                session.connected(now);
-                session.advance(&mut self.scratch, &self.limits, now)
+                let dialler = Dialler::new(&mut self.egress, &self.poll, &mut self.table, row);
+                dialler.settle(attempt, now);
+                self.advance(row, now)
             }
             Err(error) => self.try_next_address(row, error.into(), now),
         }
     }
 
-    /// Ends the wait for a resolver or for one address: its time limit has passed.
+    /// Ends the wait for a resolver or for an attempt: its time is over.
     pub(super) fn give_up_waiting(&mut self, row: u32, now: Instant) -> Next {
         match self.table.row_mut(row).map(|session| &session.phase) {
             Some(Phase::Connecting(_)) => self.try_next_address(row, ConnectError::TimedOut, now),

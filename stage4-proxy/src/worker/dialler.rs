@@ -1,0 +1,165 @@
+//! The sockets on the way to the upstream: begun, raced, and the winner put into its cell.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use stage3_epoll::Poll;
+
+use crate::connect_error::ConnectError;
+use crate::egress::Egress;
+use crate::egress::attempts::{Attempts, Concluded, Racer};
+use crate::endpoint::Endpoint;
+use crate::race::{Race, Step};
+use crate::route_table::RouteTable;
+use crate::session::{Phase, Session};
+use crate::token::{Side, Token};
+
+/// What the attempts of one session need of its worker.
+///
+/// A session has one cell for its upstream, and a race has several sockets. So the token of a racing
+/// socket is in no cell: it stays with its socket, in the session's phase, and moves into the cell when
+/// the socket has won. Its generation is minted like any other, so no event of an earlier socket can
+/// equal it.
+pub(super) struct Dialler<'a> {
+    egress: &'a mut Egress,
+    poll: &'a Poll,
+    table: &'a mut RouteTable<Session>,
+    row: u32,
+}
+
+impl<'a> Dialler<'a> {
+    /// Borrows from a worker for the session in `row`.
+    pub(super) fn new(
+        egress: &'a mut Egress,
+        poll: &'a Poll,
+        table: &'a mut RouteTable<Session>,
+        row: u32,
+    ) -> Self {
+        Self {
+            egress,
+            poll,
+            table,
+            row,
+        }
+    }
+
+    /// Begins to connect: to the only address, or to the first of a race between several.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the last reason if no attempt is in progress now.
+    pub(super) fn begin(
+        mut self,
+        addresses: &[SocketAddr],
+        limit: Duration,
+        now: Instant,
+    ) -> Result<(), ConnectError> {
+        if let &[address] = addresses {
+            return self.begin_only(address, now);
+        }
+        let Some(session) = self.table.row_mut(self.row) else {
+            return Ok(());
+        };
+        let mut race = Race::new(addresses, limit, now);
+        let target = session.target.as_deref();
+        if let Some(address) = target.and_then(|target| self.egress.remembered(target, now)) {
+            race.favour(address);
+        }
+        session.enter(Phase::Connecting(Attempts::Race(Box::new(race))), now);
+        let nothing = io::Error::other("the name has no address");
+        self.go_on(ConnectError::Resolve(nothing), now)
+    }
+
+    /// Begins to connect to the only address: its socket is the session's upstream from now on.
+    fn begin_only(&mut self, address: SocketAddr, now: Instant) -> Result<(), ConnectError> {
+        let (_, endpoint) = self.dial(address)?;
+        if let Some(session) = self.table.row_mut(self.row) {
+            session.upstream = Some(endpoint);
+            session.enter(Phase::Connecting(Attempts::Only { since: now }), now);
+        }
+        Ok(())
+    }
+
+    /// Goes on with a race: ends the attempts whose time is over, and begins those that are due.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no attempt is in progress and no address is left; the reason is `error`, or that of
+    /// an address that has failed meanwhile.
+    pub(super) fn go_on(
+        mut self,
+        mut error: ConnectError,
+        now: Instant,
+    ) -> Result<(), ConnectError> {
+        while let Some(race) = self.race() {
+            match race.step(now) {
+                Step::Wait => return Ok(()),
+                Step::Over => return Err(error),
+                Step::Dial(address) => {
+                    if let Err(failure) = self.add_racer(address, now) {
+                        error = failure;
+                    }
+                }
+            }
+        }
+        // The only attempt has failed, or its time is over: no event of its socket may come any more.
+        self.table.vacate(self.row, Side::Upstream);
+        if let Some(session) = self.table.row_mut(self.row) {
+            session.upstream = None;
+        }
+        Err(error)
+    }
+
+    /// Begins one more attempt of a race, or puts it off if it has no descriptor.
+    fn add_racer(&mut self, address: SocketAddr, now: Instant) -> Result<(), ConnectError> {
+        let is_extra = self.race().is_some_and(|race| race.is_running());
+        let permit = is_extra.then(|| self.egress.permit()).flatten();
+        if is_extra && permit.is_none() {
+            self.race().into_iter().for_each(|race| race.put_off(now));
+            return Ok(());
+        }
+        let begun = self.dial(address);
+        // The token stays with the racer until it has won.
+        self.table.vacate(self.row, Side::Upstream);
+        let begun = begun.map(|(token, endpoint)| Racer::new(token, endpoint, permit));
+        self.race().map_or(Ok(()), |race| race.dialled(begun, now))
+    }
+
+    /// Begins to connect to an address; the token of the socket is in the upstream's cell.
+    fn dial(&mut self, address: SocketAddr) -> Result<(Token, Endpoint), ConnectError> {
+        let session = self.table.row_mut(self.row);
+        let target = session.and_then(|session| session.target.as_deref());
+        let endpoint = self.egress.dial(address, target)?;
+        let token = self.table.mint(self.row, Side::Upstream);
+        let registered = self.poll.register(
+            &endpoint,
+            stage3_epoll::Token(token.pack()),
+            endpoint.interest(),
+        );
+        registered.map_err(ConnectError::Other)?;
+        Ok((token, endpoint))
+    }
+
+    /// Makes a socket that is connected the session's upstream, which begins to relay.
+    ///
+    /// The losers of the race are closed with the phase.
+    pub(super) fn settle(self, winner: Concluded, now: Instant) {
+        if let Some(token) = winner.token {
+            self.table.adopt(token);
+        }
+        let Some(session) = self.table.row_mut(self.row) else {
+            return;
+        };
+        if let (Some(_), Some(target)) = (winner.token, &session.target) {
+            let address = winner.endpoint.peer_addr();
+            self.egress.remember(target, address, now);
+        }
+        session.upstream = Some(winner.endpoint);
+        session.connected(now);
+    }
+
+    fn race(&mut self) -> Option<&mut Race<Racer>> {
+        self.table.row_mut(self.row).and_then(Session::race_mut)
+    }
+}

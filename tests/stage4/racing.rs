@@ -1,0 +1,159 @@
+//! Exercise 4.6: the addresses of a name in a race, the next beside the first (RFC 8305).
+
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use harness::{
+    BlackHole, ClosedPort, PATIENCE, Scripted, Test, eventually, eventually_equal, scaled, sockets,
+};
+
+use crate::addresses::Injected;
+use crate::connecting::FullBacklog;
+use crate::support::echoes;
+
+/// The time after which the next address is tried, as RFC 8305 recommends it.
+const DELAY: Duration = Duration::from_millis(250);
+
+/// Starts a proxy whose target has these addresses, with a time limit that never passes.
+fn racing(addresses: &[SocketAddr]) -> Injected {
+    let addresses = addresses.to_vec();
+    Injected::start(Duration::from_secs(600), move || Ok(addresses.clone()))
+}
+
+/// Returns how many sockets are being connected to an address.
+fn attempts(address: SocketAddr) -> usize {
+    let rows = sockets::rows().into_iter();
+    rows.filter(|row| row.state == sockets::SYN_SENT && row.remote == address)
+        .count()
+}
+
+#[test]
+fn e46_a_silent_address_costs_a_quarter_of_a_second() {
+    let _test = Test::begin(
+        "Do not wait for the time limit of a silent address: try the next one beside it.",
+    );
+    let (hole, echo) = (BlackHole::start(), Scripted::echo());
+    let proxy = racing(&[hole.addr(), echo.addr()]);
+    let begun = Instant::now();
+    let client = proxy.connect();
+    client.send(b"early bytes");
+    client.expect(b"early bytes");
+    let took = begun.elapsed();
+    assert!(took >= DELAY * 9 / 10, "after {took:?} already");
+    assert!(took < scaled(PATIENCE / 2), "after {took:?}");
+    echoes(&client);
+    let view = proxy.proxy().control().snapshot();
+    let upstream = view.sessions[0].upstream.as_ref();
+    assert_eq!(upstream.and_then(|it| it.peer), Some(echo.addr()));
+}
+
+#[test]
+fn e46_addresses_that_refuse_cost_no_delay() {
+    let _test = Test::begin("A failed attempt makes the next address due at once.");
+    let (closed, echo) = (ClosedPort::start(), Scripted::echo());
+    let mut addresses = vec![closed.addr(); 40];
+    addresses.push(echo.addr());
+    let proxy = racing(&addresses);
+    let begun = Instant::now();
+    echoes(&proxy.connect());
+    let took = begun.elapsed();
+    assert!(took < DELAY * 40, "after {took:?}");
+}
+
+#[test]
+fn e46_the_loser_of_a_race_is_closed() {
+    let _test = Test::begin("When an attempt has won, close the others.");
+    let (hole, slow) = (BlackHole::start(), FullBacklog::bind().unwrap());
+    slow.fill().unwrap();
+    let before = attempts(hole.addr());
+    let proxy = racing(&[hole.addr(), slow.address]);
+    let client = proxy.connect();
+    eventually_equal("attempts", &(before + 1), || attempts(hole.addr()));
+    // The filler leaves the queue, and the kernel's next SYN finds room.
+    drop(slow.accept().unwrap());
+    let mut upstream = slow.accept().unwrap();
+    upstream.write_all(b"here I am").unwrap();
+    client.expect(b"here I am");
+    eventually_equal("attempts", &before, || attempts(hole.addr()));
+}
+
+#[test]
+fn e46_the_first_address_may_still_win() {
+    let _test = Test::begin("The first attempt goes on while the next one is tried.");
+    let (slow, hole) = (FullBacklog::bind().unwrap(), BlackHole::start());
+    slow.fill().unwrap();
+    let before = attempts(hole.addr());
+    let proxy = racing(&[slow.address, hole.addr()]);
+    let client = proxy.connect();
+    client.send(b"early bytes");
+    eventually_equal("attempts", &(before + 1), || attempts(hole.addr()));
+    drop(slow.accept().unwrap());
+    let mut upstream = slow.accept().unwrap();
+    let mut seen = [0; 11];
+    upstream.read_exact(&mut seen).unwrap();
+    assert_eq!(&seen, b"early bytes");
+    eventually_equal("attempts", &before, || attempts(hole.addr()));
+    // Events of the winner still arrive, in both directions.
+    for word in [b"one", b"two"] {
+        upstream.write_all(word).unwrap();
+        client.expect(word);
+        client.send(word);
+        let mut seen = [0; 3];
+        upstream.read_exact(&mut seen).unwrap();
+        assert_eq!(&seen, word);
+    }
+    drop(client);
+    assert_eq!(upstream.read(&mut seen).unwrap(), 0, "its end arrives, too");
+}
+
+#[test]
+fn e46_a_client_that_leaves_in_a_race_takes_all_attempts_with_it() {
+    let _test = Test::begin("The sockets of a race belong to their session.");
+    let holes = [BlackHole::start(), BlackHole::start()];
+    let counts = || holes.each_ref().map(|hole| attempts(hole.addr()));
+    let before = counts();
+    let proxy = racing(&holes.each_ref().map(BlackHole::addr));
+    let client = proxy.connect();
+    eventually_equal("attempts", &before.map(|count| count + 1), counts);
+    client.reset();
+    eventually_equal("attempts", &before, counts);
+    let control = proxy.proxy().control();
+    eventually("the session has ended", PATIENCE, || {
+        control.snapshot().sessions.is_empty()
+    });
+}
+
+#[test]
+fn e46_a_drain_lets_a_race_end() {
+    let _test = Test::begin("A session whose upstream is being connected is served by a drain.");
+    let (hole, slow) = (BlackHole::start(), FullBacklog::bind().unwrap());
+    slow.fill().unwrap();
+    let before = attempts(hole.addr());
+    let proxy = racing(&[hole.addr(), slow.address]);
+    let client = proxy.connect();
+    eventually_equal("attempts", &(before + 1), || attempts(hole.addr()));
+    proxy.proxy().control().drain();
+    drop(slow.accept().unwrap());
+    let mut upstream = slow.accept().unwrap();
+    upstream.write_all(b"here I am").unwrap();
+    drop(upstream);
+    assert_eq!(client.read_to_end(), b"here I am");
+}
+
+#[test]
+fn e46_the_address_that_has_won_is_tried_first() {
+    let _test = Test::begin("Remember for a while which address has worked.");
+    let (hole, echo) = (BlackHole::start(), Scripted::echo());
+    let before = attempts(hole.addr());
+    let proxy = racing(&[hole.addr(), echo.addr()]);
+    echoes(&proxy.connect());
+    let begun = Instant::now();
+    let clients: Vec<_> = (0..20).map(|_| proxy.connect()).collect();
+    for client in &clients {
+        echoes(client);
+    }
+    let took = begun.elapsed();
+    assert!(took < DELAY * 20, "{took:?} for 20 clients");
+    assert_eq!(attempts(hole.addr()), before);
+}

@@ -21,8 +21,9 @@
 //!
 //! Read in this order: [`mod@test`] (how a test begins and ends), [`failure`] (how it fails), [`transcript`], [`deadline`], [`mod@eventually`],
 //! [`program`], [`process`], [`finished`], [`server`], [`cause`], [`peer`], [`connect`], [`send`], [`receive`], [`scripted`], [`hand`]
-//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`inspector`], [`rng`], [`digest`], [`diff`]. Two files hold what
-//! several stages must pass: [`lines`] the conversations of the line service, [`command_line`] the help and the refusals.
+//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`inspector`], [`rng`], [`digest`], [`diff`]. Three files hold what
+//! several tests share: [`lines`] the conversations of the line service, [`command_line`] the help and the refusals,
+//! [`inner_addresses`] the targets that a proxy must refuse.
 //!
 //! Invariants:
 //! 1. Every wait has a deadline, and `COURSE_TIME_SCALE` stretches all deadlines.
@@ -47,6 +48,7 @@ pub mod failure;
 pub mod finished;
 pub mod gate;
 pub mod hand;
+pub mod inner_addresses;
 pub mod inspector;
 pub mod lines;
 pub mod load;

@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Returns the IPv4 addresses that an address embeds; none if it is an IPv4 address itself.
 ///
 /// A Teredo address embeds two, and what lies in `64:ff9b:1::/48` can be read in four ways, because the operator
-/// of the translator chooses the length of the prefix (RFC 8215 section 5): all readings count that are not zero.
+/// of the translator chooses the length of the prefix (RFC 8215 section 5): all readings count.
 ///
 /// ```
 /// use stage4_proxy::access::embedded;
@@ -37,7 +37,7 @@ pub fn embedded(address: IpAddr) -> [Option<Ipv4Addr>; MOST] {
         [0, 0, 0, 0, 0, 0 | 0xffff, ..]
         | [0, 0, 0, 0, 0xffff, 0, ..]
         | [0x64, 0xff9b, 0, 0, 0, 0, ..] => one(at(bytes, [12, 13, 14, 15])),
-        [0x64, 0xff9b, 1, ..] => LAYOUTS.map(|layout| Some(at(bytes, layout)).filter(is_any)),
+        [0x64, 0xff9b, 1, ..] => local_nat64(bytes),
         [0x2002, ..] => one(at(bytes, [2, 3, 4, 5])),
         [0x2001, 0, ..] => teredo(address),
         _ => [None; MOST],
@@ -55,6 +55,18 @@ const LAYOUTS: [[usize; 4]; MOST] = [
     [12, 13, 14, 15],
 ];
 
+/// Reads the address in every layout. What begins with a zero is no reading, because the unused bytes of the
+/// other layouts are zero, and a router does not forward packets to `0.0.0.0/8` (RFC 1122 section 3.2.1.3).
+fn local_nat64(bytes: [u8; 16]) -> [Option<Ipv4Addr>; MOST] {
+    let is_reading = |address: &Ipv4Addr| address.octets()[0] != 0;
+    let readings = LAYOUTS.map(|layout| Some(at(bytes, layout)).filter(is_reading));
+    if readings.iter().any(Option::is_some) {
+        return readings;
+    }
+    let [.., last] = LAYOUTS;
+    one(at(bytes, last))
+}
+
 /// A client of Teredo is written with all bits flipped, so that no translator on its way changes it.
 fn teredo(address: Ipv6Addr) -> [Option<Ipv4Addr>; MOST] {
     let server = at(address.octets(), [4, 5, 6, 7]);
@@ -69,9 +81,4 @@ fn at(bytes: [u8; 16], places: [usize; 4]) -> Ipv4Addr {
 
 fn one(address: Ipv4Addr) -> [Option<Ipv4Addr>; MOST] {
     [Some(address), None, None, None]
-}
-
-/// Returns whether a reading may be an address: the unused bytes of another layout are zero.
-fn is_any(address: &Ipv4Addr) -> bool {
-    !address.is_unspecified()
 }

@@ -18,6 +18,8 @@ mod connecting;
 mod few_descriptors;
 #[path = "stage4/half_close.rs"]
 mod half_close;
+#[path = "stage4/http_ingress.rs"]
+mod http_ingress;
 #[path = "stage4/idle.rs"]
 mod idle;
 #[path = "stage4/inspector.rs"]
@@ -38,6 +40,8 @@ mod relay;
 mod resets;
 #[path = "stage4/rows.rs"]
 mod rows;
+#[path = "stage4/socks5.rs"]
+mod socks5;
 #[path = "stage4/steady.rs"]
 mod steady;
 #[path = "stage4/stopping.rs"]

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time_limit};
 use stage4_proxy::access::{AccessFlags, PolicyError};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime};
-use stage4_proxy::ingress::{Fixed, Ingress};
+use stage4_proxy::ingress::{Fixed, Http, Ingress, Socks5};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, raise_fd_limit};
@@ -84,6 +84,10 @@ pub(crate) struct Options {
 enum IngressName {
     /// Every client goes to --upstream
     Fixed,
+    /// The client names its target with SOCKS5 (RFC 1928): CONNECT
+    Socks5,
+    /// The client names its target as to an HTTP proxy: CONNECT, or a whole URL
+    Http,
 }
 
 impl Options {
@@ -93,11 +97,14 @@ impl Options {
     ///
     /// Fails if the flags of the access rules make no policy.
     pub(crate) fn into_config(self) -> Result<Config, PolicyError> {
+        let choosing = || self.access.for_choosing(Some(self.listen));
         let (ingress, access): (Arc<dyn Ingress>, _) = match self.ingress {
             IngressName::Fixed => (
                 Arc::new(Fixed::new(self.upstream)),
                 self.access.for_fixed()?,
             ),
+            IngressName::Socks5 => (Arc::new(Socks5), choosing()?),
+            IngressName::Http => (Arc::new(Http), choosing()?),
         };
         let threads = usize::from(self.threads);
         let defaults = Limits::default();

@@ -2,15 +2,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 
 use harness::{Rng, Server, Test, Upstream, ensure};
 use tempfile::TempDir;
 
 use crate::inspector::{chromium, dump_dom};
-use crate::support::{MIB, Proxy};
+use crate::support::{MIB, Proxy, curl, in_path};
 
 /// A file whose bytes are no text, and how large it is.
 const BINARY: (&str, usize) = ("binary.dat", 3 * MIB + 5);
@@ -127,47 +125,18 @@ fn e49_milestone_2_two_clients_fetch_different_paths() {
     assert_eq!(site.proxy.terminate().code(), Some(0));
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        eprintln!("skipped: {name} is not installed");
-    }
-    found
-}
-
-fn curl(program: &Path, address: SocketAddr, path: &str) -> Vec<u8> {
-    let mut command = Command::new(program);
-    command.args([
-        "--silent",
-        "--show-error",
-        "--max-time",
-        "30",
-        "--noproxy",
-        "*",
-    ]);
-    let output = command.arg(format!("http://{address}{path}")).output();
-    let output = output.unwrap_or_else(|error| harness::fail(format!("curl: {error}")));
-    ensure(
-        output.status.success(),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    output.stdout
-}
-
 #[test]
 fn e49_curl_sees_no_difference() {
     let _test = Test::begin("curl through the proxy prints what curl prints without it.");
     let Some(program) = in_path("curl") else {
         return;
     };
+    let direct = ["--noproxy", "*"];
     let site = Site::start("HTTP/1.0", &[]);
     for path in PATHS {
         let [direct, proxied] = site
             .addresses()
-            .map(|address| curl(&program, address, path));
+            .map(|address| curl(&program, &direct, &format!("http://{address}{path}")));
         ensure(direct == proxied, format!("{path}: the outputs differ"));
     }
 }

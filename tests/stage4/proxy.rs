@@ -34,12 +34,27 @@ impl Proxy {
         Self::start(&Program::new(program()).args(arguments), upstream)
     }
 
+    /// Starts a proxy whose clients choose their targets, with further arguments.
+    #[track_caller]
+    pub(crate) fn choosing(ingress: &str, arguments: &[&str]) -> Self {
+        Self::launch(
+            Program::new(program())
+                .args(["--ingress", ingress])
+                .args(arguments),
+        )
+    }
+
     /// Starts a proxy from a prepared program.
     #[track_caller]
     pub(crate) fn start(program: &Program, upstream: impl Display + Copy) -> Self {
-        let program = program.clone().args(["--listen", "127.0.0.1:0"]);
-        let program = program.args(["--upstream", &upstream.to_string(), "--inspect", "0"]);
-        let server = program.serve();
+        Self::launch(program.clone().args(["--upstream", &upstream.to_string()]))
+    }
+
+    #[track_caller]
+    fn launch(program: Program) -> Self {
+        let server = program
+            .args(["--listen", "127.0.0.1:0", "--inspect", "0"])
+            .serve();
         let inspector = Inspector::of(&server);
         Self { server, inspector }
     }

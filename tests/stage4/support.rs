@@ -2,11 +2,15 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 pub(crate) use crate::proxy::{Proxy, Row, wait_until_still};
-use harness::{Client, Connect, Hand, PATIENCE, Peer, Scripted, eventually, fail, sockets};
+use harness::{
+    Client, Connect, Hand, PATIENCE, Peer, Scripted, Server, Upstream, eventually, fail, sockets,
+};
+use tempfile::TempDir;
 
 /// A window in which a waiting program uses no CPU.
 pub(crate) const HALF_A_SECOND: Duration = Duration::from_millis(500);
@@ -107,4 +111,63 @@ pub(crate) fn listeners(address: SocketAddr) -> usize {
     let row = format!(" {ip:08X}:{:04X} 00000000:0000 0A ", address.port());
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     table.matches(&row).count()
+}
+
+/// Finds a program in PATH; says that the test is skipped if it is not installed.
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
+}
+
+/// Fetches a URL with curl, and returns what it printed.
+#[track_caller]
+pub(crate) fn curl(program: &Path, options: &[&str], url: &str) -> Vec<u8> {
+    let mut command = Command::new(program);
+    command.args(["--silent", "--show-error", "--max-time", "30"]);
+    let output = command.args(options).arg(url).output();
+    let output = output.unwrap_or_else(|error| fail(format!("curl: {error}")));
+    harness::ensure(
+        output.status.success(),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output.stdout
+}
+
+/// A web server with one page.
+#[derive(Debug)]
+pub(crate) struct Page {
+    server: Server,
+    _folder: TempDir,
+}
+
+/// What the page says.
+pub(crate) const PAGE: &[u8] = b"<p>a page</p>\n";
+
+impl Page {
+    /// Starts the server.
+    #[track_caller]
+    pub(crate) fn serve() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("index.html"), PAGE).expect("a file in it");
+        Self {
+            server: Upstream::python(folder.path()),
+            _folder: folder,
+        }
+    }
+
+    /// Returns the server's port.
+    pub(crate) fn port(&self) -> u16 {
+        self.server.addr().port()
+    }
+
+    /// Returns the page's URL, with a name for its host.
+    pub(crate) fn url(&self) -> String {
+        format!("http://localhost:{}/", self.port())
+    }
 }

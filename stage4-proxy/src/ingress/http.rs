@@ -24,6 +24,9 @@ use crate::ingress::http::reply::{ESTABLISHED, Status};
 use crate::ingress::http::request::{Refusal, Request, Way};
 use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
 
+/// The most bytes of a head. Servers take 8 to 32 KiB, and cookies make heads long.
+const MAX_HEAD: usize = 32 * 1024;
+
 /// Lets every client choose its target with an HTTP request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Http;
@@ -83,13 +86,14 @@ impl Handshake for HttpHandshake {
             return Step::more();
         }
         match self.find_end(input) {
-            Some(end) => self.read(&input[..end]),
+            Some(end) if end <= MAX_HEAD => self.read(&input[..end]),
+            None if input.len() < MAX_HEAD && !request::is_none(input) => Step::more(),
             None if request::is_none(input) => {
                 let why = "this is a proxy for HTTP, and the request is none";
                 let reply = Status::BadRequest.reply(why, false);
                 Step::refuse(input.len(), reply, why)
             }
-            None => Step::more(),
+            Some(_) | None => Step::too_long(input.len()),
         }
     }
 

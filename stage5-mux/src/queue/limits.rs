@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use stage1_server::Keepalive;
-use stage4_proxy::resolve::ResolverLimits;
 
 /// The bounds that keep one client, or all of them together, from exhausting the machine or
 /// blocking the upstream.
@@ -36,8 +35,8 @@ pub struct Limits {
     pub keepalive: Option<Keepalive>,
     /// Time for a lingering close: the client reads its last reply and closes.
     pub linger: Duration,
-    /// The thread that looks the upstream's name up, and the cache for its answer.
-    pub resolver: ResolverLimits,
+    /// How long the addresses of a name are used before the name is resolved again.
+    pub name_lifetime: Duration,
     /// Bytes of one read(2).
     pub chunk: usize,
     /// Steps that one connection may make in one turn of the loop.
@@ -69,12 +68,7 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             linger: Duration::from_secs(5),
-            // There is one name, and so one lookup at a time.
-            resolver: ResolverLimits {
-                threads: 1,
-                names: 1,
-                ..ResolverLimits::default()
-            },
+            name_lifetime: Duration::from_secs(10),
             chunk: 64 * 1024,
             steps_per_turn: 16,
             accepts_per_turn: 64,

@@ -166,6 +166,22 @@ fn what_leads_nowhere_is_told_with_a_status_and_a_reason() {
 }
 
 #[test]
+fn a_head_has_a_bound_whether_it_is_complete_or_not() {
+    let head = |length: usize| {
+        let begin = "GET http://a.example/ HTTP/1.1\r\nA: ";
+        format!("{begin}{}\r\n\r\n", "x".repeat(length - begin.len() - 4))
+    };
+    assert_eq!(accepted(&head(MAX_HEAD)).0, "a.example:80");
+    for input in [
+        head(MAX_HEAD + 1),
+        head(MAX_HEAD + 1)[..MAX_HEAD].to_owned(),
+    ] {
+        let step = HttpHandshake::default().advance(input.as_bytes());
+        assert!(matches!(step.verdict, Verdict::TooLong), "{step:?}");
+    }
+}
+
+#[test]
 fn every_failure_has_its_status() {
     let errors = [
         (

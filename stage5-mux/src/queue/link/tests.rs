@@ -1,3 +1,4 @@
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 use stage4_proxy::connect_error::ConnectError;
-use stage4_proxy::resolve::{Lookup, Resolver, ResolverLimits};
+use stage4_proxy::resolve::Lookup;
 
 use crate::mailbox::{Inbox, mailbox};
 use crate::queue::link::{Addresses, Link};
@@ -14,7 +15,7 @@ use crate::queue::message::Message;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A link to a name, and the number of lookups.
+/// A link to a name, and the number of lookups; the first one fails.
 struct Fixture {
     link: Link,
     poll: Poll,
@@ -27,13 +28,12 @@ fn fixture(addresses: Vec<SocketAddr>) -> Fixture {
     let (mailbox, inbox) = mailbox(&poll).unwrap();
     let lookups = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&lookups);
-    let lookup = Lookup::new(move |_| {
-        count.fetch_add(1, Ordering::SeqCst);
-        Ok(addresses.clone())
-    });
-    let resolver = Resolver::start(&ResolverLimits::default(), &lookup).unwrap();
+    let lookup = move |_: &_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(io::Error::other("not yet")),
+        _ => Ok(addresses.clone()),
+    };
     let target = Arc::new("a-name:80".parse().unwrap());
-    let link = Link::new(target, resolver, mailbox, Instant::now());
+    let link = Link::new(target, Lookup::new(lookup), mailbox, Instant::now());
     Fixture {
         link,
         poll,
@@ -44,7 +44,7 @@ fn fixture(addresses: Vec<SocketAddr>) -> Fixture {
 
 impl Fixture {
     /// Waits for the answer of the thread that resolves the name, and gives it to the link.
-    fn answer(&mut self) {
+    fn answer(&mut self, until: Instant) {
         let mut events = Events::with_capacity(8);
         let message = loop {
             match self.inbox.take() {
@@ -54,7 +54,8 @@ impl Fixture {
             assert!(!events.is_empty(), "no thread resolves the name");
         };
         match message {
-            Message::Resolved(answer) => self.link.found(answer.unwrap()),
+            Message::Resolved(Ok(addresses)) => self.link.found(addresses, until),
+            Message::Resolved(Err(_)) => self.link.found_nothing(),
             Message::Command(_) => panic!("no answer"),
         }
     }
@@ -63,17 +64,35 @@ impl Fixture {
     fn asks(&mut self, now: Instant) -> bool {
         self.link.find_addresses(now).unwrap() == Addresses::Asked
     }
+
+    fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::SeqCst)
+    }
 }
 
 #[test]
-fn a_link_that_asks_again_costs_no_second_lookup() {
+fn a_name_is_asked_for_once_at_a_time_and_again_when_its_addresses_are_old() {
     let now = Instant::now();
+    let until = now + Duration::from_secs(10);
     let mut fixture = fixture(vec!["127.0.0.1:80".parse().unwrap()]);
-    assert!(fixture.asks(now));
-    fixture.answer();
-    fixture.link.close();
-    assert!(!fixture.asks(now), "the answer is in the cache");
-    assert_eq!(fixture.lookups.load(Ordering::SeqCst), 1);
+    for _ in 0..3 {
+        assert!(fixture.asks(now));
+    }
+    fixture.answer(until);
+    assert_eq!(fixture.lookups(), 1, "one thread at a time");
+    assert!(fixture.asks(now), "nothing is known");
+    fixture.answer(until);
+    assert_eq!(
+        fixture.lookups(),
+        2,
+        "what was not found is asked for again"
+    );
+    let last = until.checked_sub(Duration::from_nanos(1)).unwrap();
+    assert!(!fixture.asks(last));
+    assert_eq!(fixture.lookups(), 2);
+    assert!(fixture.asks(until), "too old");
+    fixture.answer(until);
+    assert_eq!(fixture.lookups(), 3);
 }
 
 #[test]
@@ -84,8 +103,10 @@ fn the_address_that_worked_is_tried_first_the_next_time() {
     let bad: SocketAddr = "255.255.255.255:9".parse().unwrap();
     let now = Instant::now();
     let mut fixture = fixture(vec![bad, good]);
-    assert!(fixture.asks(now));
-    fixture.answer();
+    for _ in 0..2 {
+        assert!(fixture.asks(now));
+        fixture.answer(now + Duration::from_secs(10));
+    }
     let later = now + Duration::from_secs(1);
     assert!(fixture.link.try_next(fixture.poll.registry(), now));
     assert_eq!(fixture.link.connected(later), Duration::from_secs(1));
@@ -98,14 +119,16 @@ fn the_reason_is_that_of_the_address_tried_last() {
     let bad: SocketAddr = "255.255.255.255:9".parse().unwrap();
     let now = Instant::now();
     let mut fixture = fixture(vec![bad]);
-    assert!(fixture.asks(now));
-    fixture.answer();
+    for _ in 0..2 {
+        assert!(fixture.asks(now));
+        fixture.answer(now + Duration::from_secs(10));
+    }
     fixture.link.failed(ConnectError::TimedOut);
     assert!(!fixture.link.try_next(fixture.poll.registry(), now));
     let reason = fixture.link.take_failure();
     assert!(matches!(reason, ConnectError::Unreachable), "{reason}");
     fixture.link.failed(ConnectError::TimedOut);
-    assert!(!fixture.asks(now), "an earlier reason is forgotten");
+    assert!(fixture.asks(now));
     let reason = fixture.link.take_failure();
     assert!(matches!(reason, ConnectError::Resolve(_)), "{reason}");
 }
@@ -115,8 +138,10 @@ fn a_doubt_ends_with_the_response_and_leaves_the_usual_bound() {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let now = Instant::now();
     let mut fixture = fixture(vec![listener.local_addr().unwrap()]);
-    assert!(fixture.asks(now));
-    fixture.answer();
+    for _ in 0..2 {
+        assert!(fixture.asks(now));
+        fixture.answer(now + Duration::from_secs(10));
+    }
     assert!(fixture.link.try_next(fixture.poll.registry(), now));
     let bound = |link: &Link| link.endpoint().unwrap().unacknowledged_for();
     let usual = bound(&fixture.link);

@@ -1,0 +1,199 @@
+//! The HTTP ingress: tunnels by CONNECT, requests in absolute form, and failures in HTTP's words.
+
+use std::process::Command;
+
+use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test};
+
+use crate::support::{MIB, PAGE, Page, Proxy, curl, echoes, in_path};
+
+/// The reply that opens a tunnel.
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+
+/// Connects a client that sends `bytes`.
+#[track_caller]
+fn ask(proxy: &Proxy, bytes: impl AsRef<[u8]>) -> Client {
+    let client = Client::connect(proxy.addr());
+    client.send(bytes.as_ref());
+    client
+}
+
+/// Returns the status code of the reply to a request, after which the proxy closes.
+#[track_caller]
+fn status(proxy: &Proxy, request: impl AsRef<[u8]>) -> u16 {
+    let reply = ask(proxy, request).read_to_end();
+    let text = String::from_utf8_lossy(&reply).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    assert!(
+        head.contains(&format!("Content-Length: {}", body.len())),
+        "{text}"
+    );
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    code.unwrap_or_else(|| harness::fail(text.clone()))
+}
+
+fn connect_to(target: impl std::fmt::Display) -> String {
+    format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n")
+}
+
+#[test]
+fn http_connect_opens_a_tunnel() {
+    let _test = Test::begin("After the reply, the bytes of both sides pass unchanged.");
+    let (proxy, echo) = (Proxy::choosing("http", &[]), Scripted::echo());
+    for target in [
+        echo.addr().to_string(),
+        format!("localhost:{}", echo.addr().port()),
+    ] {
+        let client = ask(&proxy, connect_to(target));
+        client.expect(ESTABLISHED);
+        echoes(&client);
+        let row = proxy.row_of(&client);
+        assert!(row.description.starts_with("http["), "{row:?}");
+    }
+}
+
+#[test]
+fn http_bytes_behind_the_head_belong_to_the_tunnel() {
+    let _test = Test::begin(
+        "Head and payload may come in one segment, and the target's greeting with the reply.",
+    );
+    let (proxy, hand) = (Proxy::choosing("http", &[]), Hand::start());
+    let nonce = Rng::for_test().nonce(3000);
+    let client = ask(
+        &proxy,
+        [connect_to(hand.addr()).as_bytes(), &nonce].concat(),
+    );
+    let upstream = hand.next();
+    upstream.send(b"220 ready\r\n");
+    upstream.expect(&nonce);
+    client.expect(&[ESTABLISHED, b"220 ready\r\n"].concat());
+}
+
+#[test]
+fn http_an_end_is_passed_on_in_its_own_direction() {
+    let _test = Test::begin("8 MiB up and a FIN, then 1 MiB down: a half-close is not an end.");
+    let (proxy, hand) = (Proxy::choosing("http", &[]), Hand::start());
+    let client = ask(&proxy, connect_to(hand.addr()));
+    let upstream = hand.next();
+    client.expect(ESTABLISHED);
+    let mut rng = Rng::for_test();
+    let (question, answer) = (rng.bytes(8 * MIB), rng.bytes(MIB));
+    let sending = client.send_in_background(question.clone());
+    upstream.expect(&question);
+    sending.join();
+    client.half_close();
+    upstream.expect_eof();
+    let sending = upstream.send_in_background(answer.clone());
+    client.expect(&answer);
+    sending.join();
+    upstream.close();
+    client.expect_eof();
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn http_a_request_in_absolute_form_reaches_its_target() {
+    let _test = Test::begin(
+        "The target gets a path, a Host, and none of the fields that were for the proxy.",
+    );
+    let (proxy, hand) = (Proxy::choosing("http", &[]), Hand::start());
+    let target = hand.addr();
+    let client = ask(
+        &proxy,
+        format!(
+            "POST http://{target}/a?b HTTP/1.1\r\nHost: elsewhere\r\nProxy-Connection: keep-alive\r\n\
+             Content-Length: 5\r\nConnection: x-mine\r\nX-Mine: 1\r\n\r\nhello"
+        ),
+    );
+    let upstream = hand.next();
+    upstream.expect(
+        format!(
+            "POST /a?b HTTP/1.1\r\nHost: {target}\r\nContent-Length: 5\r\nVia: 1.1 stage4-proxy\r\n\
+             Connection: close\r\n\r\nhello"
+        )
+        .as_bytes(),
+    );
+    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    upstream.send(response);
+    upstream.close();
+    client.expect(response);
+    client.expect_eof();
+}
+
+#[test]
+fn http_every_failure_has_its_status() {
+    let _test = Test::begin("A person reads the reason in the body, a program in the status code.");
+    let proxy = Proxy::choosing("http", &["--connect-timeout", "500ms"]);
+    let (closed, hole) = (ClosedPort::start(), BlackHole::start());
+    let get = |url: &str| format!("GET {url} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let table = [
+        (connect_to(closed.addr()), 502),
+        (get(&format!("http://{}/", closed.addr())), 502),
+        (connect_to(hole.addr()), 504),
+        (connect_to("nowhere.invalid:80"), 502),
+        (connect_to(proxy.addr()), 403),
+        (get(&format!("http://{}/", proxy.addr())), 403),
+        (get("/"), 400),
+        (get("https://localhost/"), 501),
+        ("\u{16}\u{3}\u{1}\u{2}".to_owned(), 400),
+        (
+            format!(
+                "GET http://localhost/ HTTP/1.1\r\nA: {}\r\n\r\n",
+                "x".repeat(33_000)
+            ),
+            431,
+        ),
+    ];
+    for (request, code) in table {
+        let begin: String = request.chars().take(60).collect();
+        assert_eq!(status(&proxy, request), code, "{begin:?}");
+    }
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn http_a_slow_head_is_a_408() {
+    let _test = Test::begin("The time limit is for the whole head, however its bytes come.");
+    let proxy = Proxy::choosing("http", &["--handshake-timeout", "500ms"]);
+    assert_eq!(status(&proxy, "CONNECT localhost:80 HTT"), 408);
+}
+
+/// Fetches a page through the proxy with Python's own client: a tunnel, and a request in absolute form.
+const PYTHON: &str = r#"
+import http.client, sys, urllib.request
+proxy, port = sys.argv[1], int(sys.argv[2])
+tunnel = http.client.HTTPConnection(*proxy.split(":"), timeout=20)
+tunnel.set_tunnel("localhost", port)
+tunnel.request("GET", "/")
+first = tunnel.getresponse().read()
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": "http://" + proxy}))
+second = opener.open(f"http://localhost:{port}/", timeout=20).read()
+assert first == second == b"<p>a page</p>\n", (first, second)
+"#;
+
+#[test]
+fn http_python_fetches_a_page() {
+    let _test = Test::begin("http.client asks for a tunnel, urllib sends a whole URL.");
+    let (proxy, page) = (Proxy::choosing("http", &[]), Page::serve());
+    let mut python = Command::new("python3");
+    python.args(["-c", PYTHON]);
+    python.args([proxy.addr().to_string(), page.port().to_string()]);
+    let output = python.output().expect("python3");
+    harness::ensure(
+        output.status.success(),
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
+
+#[test]
+fn http_curl_fetches_a_page() {
+    let _test = Test::begin("curl -x sends a whole URL; with --proxytunnel it asks for a tunnel.");
+    let Some(program) = in_path("curl") else {
+        return;
+    };
+    let (proxy, page) = (Proxy::choosing("http", &[]), Page::serve());
+    let proxy = format!("http://{}", proxy.addr());
+    for tunnel in [&[][..], &["--proxytunnel"]] {
+        let options = [&["--noproxy", "", "-x", &proxy], tunnel].concat();
+        assert_eq!(curl(&program, &options, &page.url()), PAGE, "{options:?}");
+    }
+}

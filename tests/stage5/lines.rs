@@ -121,6 +121,34 @@ fn e56_a_lost_answer_ends_the_client_that_waits_for_it() {
 }
 
 #[test]
+fn e56_an_upstream_that_speaks_first_is_named_in_the_log() {
+    let _test = Test::begin(
+        "SMTP, FTP and POP3 begin with a greeting: it is no response, and the operator has to know.",
+    );
+    for (greeting, later) in [
+        (&b"220 ready\n250 one\n"[..], &b""[..]),
+        (b"220 ready\n", b"250 one\n"),
+    ] {
+        let hand = Hand::start();
+        let mux = Mux::start(hand.addr(), &["--framing", "line"]);
+        let (first, second) = (mux.client(), mux.client());
+        first.send(b"one\n");
+        let upstream = hand.next();
+        upstream.expect(b"one\n");
+        upstream.send(greeting);
+        first.expect(b"220 ready\n");
+        upstream.send(later);
+        upstream.expect_closed();
+        mux.wait_for_stderr("greeting");
+        second.send(b"two\n");
+        let upstream = hand.next();
+        upstream.expect(b"two\n");
+        upstream.send(b"250 two\n");
+        second.expect(b"250 two\n");
+    }
+}
+
+#[test]
 fn e56_a_person_who_types_has_all_the_time_and_half_a_line_has_not() {
     let _test = Test::begin("An idle client is not closed; half a request has a deadline.");
     let mux = Mux::start(stage1(), &["--framing", "line", "--client-timeout", "1s"]);

@@ -46,7 +46,7 @@ use crate::queue::exchange::attempt::Attempt;
 use crate::queue::flight::{Flight, Sending};
 use crate::queue::framing::{EndOfInput, Ending, Framing, Refusal, Responses as _};
 use crate::queue::limits::Limits;
-use crate::queue::link::Link;
+use crate::queue::link::{Idle, Link};
 use crate::queue::scratch::Scratch;
 use crate::queue::upstream::{Action, DOUBT_AFTER, Event, State, Timeouts, Upstream};
 
@@ -178,10 +178,14 @@ impl<F: Framing> Exchange<F> {
     /// that read has just emptied the connection.
     fn check_idle(&mut self, lent: &Lent<'_>) -> Step {
         let noted = self.link.endpoint().is_some_and(Endpoint::is_readable);
-        if !(noted || lent.queued) || self.link.is_quiet() {
+        if !(noted || lent.queued) {
             return Step::Wait;
         }
-        tracing::debug!("the idle upstream connection is closed");
+        match self.link.idle() {
+            Idle::Quiet => return Step::Wait,
+            Idle::Ended => tracing::debug!("the idle upstream connection is closed"),
+            Idle::Unasked => tracing::warn!("{}", F::UNASKED),
+        }
         self.tell(Event::Lost, lent.now)
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Flight<F: Framing> {
     pub(super) request: Vec<u8>,
     /// How many bytes of `request` have left.
     pub(super) sent: usize,
+    /// A byte of the request has left over the present connection.
+    pub(super) begun: bool,
     /// `request` is the whole request, or its end.
     pub(super) whole: bool,
     /// A write has failed: nothing more is sent, but a response may still be read.
@@ -74,6 +76,7 @@ impl<F: Framing> Flight<F> {
             repeatable: summary.repeatable && whole,
             request: bytes,
             sent: 0,
+            begun: false,
             whole,
             broken: false,
             responses,
@@ -100,6 +103,7 @@ impl<F: Framing> Flight<F> {
     /// Goes back to the beginning, for a second attempt.
     pub(super) fn rewind(&mut self) {
         self.sent = 0;
+        self.begun = false;
         self.broken = false;
     }
 }

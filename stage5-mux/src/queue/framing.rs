@@ -31,6 +31,8 @@ pub trait Framing: Debug + Send + 'static {
     const NAME: &'static str;
     /// Whether idle clients are closed after a time limit.
     const CLOSES_IDLE: bool;
+    /// What the log says when the upstream has sent bytes that answer no request.
+    const UNASKED: &'static str;
 
     /// Creates the reader of a new client's requests.
     fn requests(&self) -> Self::Requests;

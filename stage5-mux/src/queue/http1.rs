@@ -70,6 +70,7 @@ impl Framing for Http1 {
 
     const NAME: &'static str = "http1";
     const CLOSES_IDLE: bool = true;
+    const UNASKED: &'static str = "the upstream has sent bytes that answer no request";
 
     fn requests(&self) -> Http1Requests {
         Http1Requests::new(Arc::clone(&self.settings))

@@ -47,6 +47,8 @@ impl Framing for Line {
     const NAME: &'static str = "line";
     // Because the client may be a human at a keyboard.
     const CLOSES_IDLE: bool = false;
+    const UNASKED: &'static str = "the upstream has sent a line that answers no request: \
+        a protocol that begins with a greeting (SMTP, FTP, POP3) cannot be queued";
 
     fn requests(&self) -> LineRequests {
         LineRequests {

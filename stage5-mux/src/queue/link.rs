@@ -58,6 +58,17 @@ pub(super) enum Addresses {
     Asked,
 }
 
+/// The state of a connection without a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// It is open, and no byte has arrived.
+    Quiet,
+    /// Bytes have arrived that answer no request.
+    Unasked,
+    /// The upstream has closed it, or it broke.
+    Ended,
+}
+
 impl Link {
     /// Creates a link that is not open.
     pub(super) fn new(
@@ -223,16 +234,22 @@ impl Link {
         now - self.since
     }
 
-    /// Returns whether a connection that was kept is still open and silent.
+    /// Returns whether a connection without a request is still open and silent.
     ///
     /// An end, or bytes that answer no request, may have arrived since the last event. One read
     /// before each request finds them; otherwise the request could leave on a connection that the
     /// upstream has closed, or stray bytes could be taken for its response.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub(super) fn idle(&mut self) -> Idle {
         let mut byte = [0];
-        self.endpoint
+        match self
+            .endpoint
             .as_mut()
-            .is_some_and(|endpoint| matches!(endpoint.probe(&mut byte), Ok(None)))
+            .map(|endpoint| endpoint.probe(&mut byte))
+        {
+            Some(Ok(None)) => Idle::Quiet,
+            Some(Ok(Some(1..))) => Idle::Unasked,
+            Some(Ok(Some(0)) | Err(_)) | None => Idle::Ended,
+        }
     }
 
     /// Lets the kernel end the connection if the bytes sent are not acknowledged within `time`.

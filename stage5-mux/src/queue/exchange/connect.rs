@@ -83,7 +83,7 @@ impl<F: Framing> Exchange<F> {
 
     /// Asks the kernel how connect(2) has ended, when an event hints that it has.
     fn conclude_connect(&mut self, lent: &mut Lent<'_>) -> Step {
-        let Some(endpoint) = self.link.endpoint() else {
+        let Some(endpoint) = self.link.endpoint_mut() else {
             return Step::Wait;
         };
         if !endpoint.is_writable() {
@@ -91,6 +91,8 @@ impl<F: Framing> Exchange<F> {
         }
         match endpoint.take_error() {
             Ok(()) => {
+                // The upstream may have spoken first, and the event for it may be read later.
+                endpoint.assume_readable();
                 let latency = self.link.connected(lent.now);
                 lent.totals.connect_latency.record(latency);
                 self.tell(Event::Connected, lent.now)

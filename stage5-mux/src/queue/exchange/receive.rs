@@ -8,6 +8,7 @@ use crate::queue::framing::{
 };
 use crate::queue::upstream::{Event, State};
 
+const SPOKE_FIRST: Refusal = Refusal::BadGateway("the upstream has answered before it was asked");
 const TOO_MANY_INTERIM: &str = "too many interim responses before the final one";
 
 impl<F: Framing> Exchange<F> {
@@ -33,6 +34,12 @@ impl<F: Framing> Exchange<F> {
 
     /// Gives the framing the bytes that were just read.
     fn on_bytes(&mut self, count: usize, lent: &mut Lent<'_>) -> Step {
+        // RFC 9112 section 9.2: before its request, it is no response. A greeting would otherwise reach
+        // the client as its answer, and the answer the next client.
+        if self.flight.as_ref().is_some_and(|flight| !flight.begun) {
+            tracing::warn!("{}", F::UNASKED);
+            return self.tell(Event::Invalid(SPOKE_FIRST), lent.now);
+        }
         let told = self.tell(Event::Bytes, lent.now);
         // A response that begins before the request has left ends the client's connection, because
         // the rest of the request may never be read.
@@ -110,7 +117,7 @@ impl<F: Framing> Exchange<F> {
     /// Ends the exchange with a complete response.
     fn finish(&mut self, keep: Keep, surplus: bool, lent: &Lent<'_>) -> Step {
         if surplus {
-            tracing::warn!("the upstream has sent more than its response");
+            tracing::warn!("{}", F::UNASKED);
         }
         self.link.trust();
         let to = self.flight.take().and_then(|flight| flight.client);

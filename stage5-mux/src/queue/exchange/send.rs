@@ -25,7 +25,10 @@ impl<F: Framing> Exchange<F> {
         }
         match endpoint.write_some(flight.unsent(), &[]) {
             Ok(0) => return Step::Wait,
-            Ok(count) => flight.sent += count,
+            Ok(count) => {
+                flight.sent += count;
+                flight.begun = true;
+            }
             // Not the end yet, because the upstream may have sent a response before it closed:
             // the next read finds it.
             Err(error) => {

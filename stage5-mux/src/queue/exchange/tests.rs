@@ -359,6 +359,25 @@ fn an_upload_that_fails_closes_the_connection() {
 }
 
 #[test]
+fn what_the_upstream_says_before_the_request_is_no_response() {
+    let mut fixture = fixture();
+    fixture.begin(GET);
+    while fixture.exchange.attempt != Attempt::Pending {
+        assert_eq!(fixture.advance(), Step::Again);
+    }
+    // The kernel has completed the connection, although the exchange does not know it yet.
+    let (mut upstream, _) = fixture.listener.as_ref().unwrap().accept().unwrap();
+    upstream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
+    let why = Refusal::BadGateway("the upstream has answered before it was asked");
+    let to = client();
+    assert_eq!(fixture.next(), Step::Refuse { to, why });
+    assert!(fixture.exchange.view().is_none(), "closed");
+    expect_end(upstream);
+}
+
+#[test]
 fn a_client_that_closes_during_the_connect_leaves_an_idle_connection() {
     let mut fixture = fixture();
     fixture.begin(GET);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-/// A host and a port, written `name:port`, `192.0.2.1:port` or `[2001:db8::1]:port`.
+/// A host and a port, written `name:port`, `192.0.2.1:port`, `[2001:db8::1]:port` or `[fe80::1%eth0]:port`.
 ///
 /// ```
 /// use stage2_client::{Host, Target};
@@ -24,7 +24,7 @@ pub struct Target {
 /// A machine, by its name or by its address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
-    /// A name that must be looked up first.
+    /// A name that must be looked up first, or an IPv6 address with a zone, such as `fe80::1%eth0`.
     Name(String),
     /// An address that can be used as it is.
     Address(IpAddr),
@@ -37,20 +37,35 @@ pub enum TargetError {
     #[error("the target {0:?} has no port: write HOST:PORT, for example localhost:8080")]
     MissingPort(String),
     /// The part behind the last colon is not a number from 1 to 65535.
-    #[error("the port {0:?} is not a number from 1 to 65535")]
+    #[error("the port {0:?} is not a number from 1 to 65535{hint}", hint = url_hint(.0))]
     BadPort(String),
     /// There is nothing before the port.
     #[error("the target {0:?} has no host: write HOST:PORT, for example localhost:8080")]
     MissingHost(String),
     /// More than one colon, and no brackets to tell address and port apart.
-    #[error("the IPv6 address in {0:?} needs brackets: write [ADDRESS]:PORT, for example [::1]:80")]
+    #[error("{}", too_many_colons(.0))]
     MissingBrackets(String),
     /// The text in the brackets is not an IPv6 address.
     #[error("{0:?} is not an IPv6 address")]
     BadAddress(String),
     /// The name has a character that no host name has, or more than 253 of them.
-    #[error("{0:?} is not a host name")]
+    #[error("{0:?} is not a host name{hint}", hint = url_hint(.0))]
     BadName(String),
+}
+
+impl Target {
+    /// Returns the target as a Host field names it (RFC 9110 section 7.2): without a zone, which means
+    /// nothing on another machine (RFC 6874 section 1).
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match &self.host {
+            Host::Name(name) => match name.split_once('%') {
+                Some((address, _)) => format!("[{address}]:{}", self.port),
+                None => self.to_string(),
+            },
+            Host::Address(_) => self.to_string(),
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -83,6 +98,7 @@ impl fmt::Display for Target {
     /// Writes the target so that parsing it gives the same target again.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
+            Host::Name(name) if name.contains(':') => write!(formatter, "[{name}]:{}", self.port),
             Host::Name(name) => write!(formatter, "{name}:{}", self.port),
             Host::Address(IpAddr::V4(address)) => write!(formatter, "{address}:{}", self.port),
             Host::Address(IpAddr::V6(address)) => write!(formatter, "[{address}]:{}", self.port),
@@ -113,11 +129,8 @@ impl FromStr for Host {
 
 fn parse_host(text: &str) -> Result<Host, TargetError> {
     if let Some(inside) = text.strip_prefix('[') {
-        let address = inside
-            .strip_suffix(']')
-            .and_then(|inside| inside.parse::<Ipv6Addr>().ok());
-        let address = address.ok_or_else(|| TargetError::BadAddress(text.to_owned()))?;
-        return Ok(Host::Address(address.into()));
+        let host = inside.strip_suffix(']').and_then(ipv6_host);
+        return host.ok_or_else(|| TargetError::BadAddress(text.to_owned()));
     }
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(Host::Address(address));
@@ -127,6 +140,56 @@ fn parse_host(text: &str) -> Result<Host, TargetError> {
     } else {
         Err(TargetError::BadName(text.to_owned()))
     }
+}
+
+/// Reads what is between the brackets: an IPv6 address, perhaps with a zone, such as `fe80::1%eth0` or
+/// `fe80::1%2` (RFC 4007 section 11).
+///
+/// A link-local address names a machine on each link, and the zone names the link. Only this machine
+/// knows the number of its interface, so such an address is looked up like a name (`getaddrinfo(3)`).
+fn ipv6_host(text: &str) -> Option<Host> {
+    let Some((address, zone)) = text.split_once('%') else {
+        let address: Ipv6Addr = text.parse().ok()?;
+        return Some(Host::Address(address.into()));
+    };
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"/[]%".contains(&byte);
+    let is_zone = !zone.is_empty() && zone.bytes().all(is_allowed);
+    let is_zoned = is_zone && address.parse::<Ipv6Addr>().is_ok();
+    is_zoned.then(|| Host::Name(text.to_owned()))
+}
+
+/// Returns the sentence for a text with colons in front of the last one.
+fn too_many_colons(text: &str) -> String {
+    match authority_of(text) {
+        Some(target) => format!("{text:?} is a URL: write HOST:PORT, for example {target}"),
+        None => format!(
+            "the IPv6 address in {text:?} needs brackets: write [ADDRESS]:PORT, for example [::1]:80"
+        ),
+    }
+}
+
+/// Returns a hint for a part of a target that looks like a part of a URL.
+fn url_hint(part: &str) -> &'static str {
+    if part.contains('/') {
+        " (write HOST:PORT, without the scheme and the path of a URL)"
+    } else {
+        ""
+    }
+}
+
+/// Returns the host and the port of a URL (RFC 3986 section 3.2), or `None` if the text is none.
+fn authority_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let has_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.contains(']'));
+    Some(match (has_port, scheme) {
+        (true, _) => host.to_owned(),
+        (false, "https") => format!("{host}:443"),
+        (false, _) => format!("{host}:80"),
+    })
 }
 
 /// Returns whether `text` has the letters and the length of a host name (RFC 1123 section 2.1).
@@ -159,6 +222,9 @@ mod tests {
             ("192.0.2.1:65535", address("192.0.2.1"), 65535),
             ("[::1]:80", address("::1"), 80),
             ("[2001:db8::2]:443", address("2001:db8::2"), 443),
+            ("[fe80::1%eth0]:80", name("fe80::1%eth0"), 80),
+            ("[fe80::1%2]:80", name("fe80::1%2"), 80),
+            ("[fe80::1%wg0.1-x]:80", name("fe80::1%wg0.1-x"), 80),
         ];
         for (text, host, port) in table {
             assert_eq!(text.parse(), Ok(Target { host, port }), "{text}");
@@ -185,6 +251,9 @@ mod tests {
                 TargetError::BadAddress(own("[127.0.0.1]")),
             ),
             ("[]:80", TargetError::BadAddress(own("[]"))),
+            ("[fe80::1%]:80", TargetError::BadAddress(own("[fe80::1%]"))),
+            ("[%eth0]:80", TargetError::BadAddress(own("[%eth0]"))),
+            ("[::1%a b]:80", TargetError::BadAddress(own("[::1%a b]"))),
             ("http//x:80", TargetError::BadName(own("http//x"))),
             ("two words:80", TargetError::BadName(own("two words"))),
             ("b\u{fc}cher:80", TargetError::BadName(own("b\u{fc}cher"))),
@@ -201,8 +270,37 @@ mod tests {
 
     #[test]
     fn a_url_is_not_a_target_and_the_sentence_is_readable() {
-        let error = "http://localhost:80".parse::<Target>().unwrap_err();
-        assert!(error.to_string().contains("http://localhost"), "{error}");
+        let table = [
+            (
+                "http://localhost:81",
+                "write HOST:PORT, for example localhost:81",
+            ),
+            (
+                "http://[::1]:81/path",
+                "write HOST:PORT, for example [::1]:81",
+            ),
+            ("http://[::1]", "write HOST:PORT"),
+            (
+                "https://me@[::1]/",
+                "write HOST:PORT, for example [::1]:443",
+            ),
+            ("http://localhost:81/x?y", "for example localhost:81"),
+            ("http://localhost", "write HOST:PORT, without the scheme"),
+            ("localhost:81/", "write HOST:PORT, without the scheme"),
+        ];
+        for (text, words) in table {
+            let error = text.parse::<Target>().unwrap_err();
+            assert!(error.to_string().contains(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_written_within_the_brackets() {
+        let target: Target = "[fe80::1%eth0]:80".parse().unwrap();
+        assert_eq!(target.to_string(), "[fe80::1%eth0]:80");
+        assert_eq!(target.authority(), "[fe80::1]:80");
+        let target: Target = "[::1]:80".parse().unwrap();
+        assert_eq!(target.authority(), "[::1]:80");
     }
 
     fn any_host() -> impl Strategy<Value = Host> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time_limit};
 use stage4_proxy::access::{AccessFlags, PolicyError};
-use stage4_proxy::flags::{OptionalKeepalive, OptionalTime};
+use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
 use stage4_proxy::ingress::{Fixed, Http, Ingress, Socks5};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::resolve::Lookup;
@@ -20,15 +20,16 @@ use stage4_proxy::{Config, Limits, raise_fd_limit};
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
-    /// Address to accept clients on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    /// Address to accept clients on, or a name; :PORT is every IPv4 address of this machine, [::]:PORT
+    /// every IPv6 address, and port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
     listen: SocketAddr,
 
     /// How the target of a client is determined
     #[arg(long, value_enum, default_value_t = IngressName::Fixed)]
     ingress: IngressName,
 
-    /// Target of the fixed ingress: NAME:PORT, IPV4:PORT or [IPV6]:PORT
+    /// Target of the fixed ingress: NAME:PORT, IPV4:PORT, [IPV6]:PORT or [IPV6%ZONE]:PORT
     #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
     upstream: Target,
 

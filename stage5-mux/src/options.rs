@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
-use stage4_proxy::flags::OptionalKeepalive;
+use stage4_proxy::flags::{OptionalKeepalive, parse_listen};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
 use stage4_proxy::resolve::Lookup;
@@ -34,11 +34,12 @@ pub(crate) enum Command {
 /// The options of `stage5-mux queue`.
 #[derive(Debug, Args)]
 pub(crate) struct QueueOptions {
-    /// Address to accept clients on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    /// Address to accept clients on, or a name; :PORT is every IPv4 address of this machine, [::]:PORT
+    /// every IPv6 address, and port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
     listen: SocketAddr,
 
-    /// The upstream of all clients: NAME:PORT, IPV4:PORT or [IPV6]:PORT
+    /// The upstream of all clients: NAME:PORT, IPV4:PORT, [IPV6]:PORT or [IPV6%ZONE]:PORT
     #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
     upstream: Target,
 

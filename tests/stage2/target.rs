@@ -33,6 +33,8 @@ fn e21_a_target_is_a_host_and_a_port() {
     assert_eq!(parse("127.0.0.1:65535"), at("127.0.0.1", 65535));
     assert_eq!(parse("[::1]:80"), at("::1", 80));
     assert_eq!(parse("[2001:db8::7]:443"), at("2001:db8::7", 443));
+    // What is looked up, like a name: only this machine knows which interface eth0 is.
+    assert_eq!(parse("[fe80::1%eth0]:80"), named("fe80::1%eth0", 80));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Exercise 4.9: the command line, and the messages of a program that cannot start.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use harness::command_line::{self, FOREIGN};
 use harness::{Client, ClosedPort, Program, Scripted, Test};
@@ -36,14 +36,16 @@ fn e49_help_is_complete() {
 #[test]
 fn e49_malformed_flags_end_with_2() {
     let _test = Test::begin("clap checks every argument before anything else happens.");
-    let wrong: [(&[&str], &str); 20] = [
+    let wrong: [(&[&str], &str); 22] = [
         (&["--listen"], "--listen"),
         (&["--listen", "nowhere"], "--listen"),
         (&["--listen", "127.0.0.1:99999"], "--listen"),
+        (&["--listen", "::1:80"], "brackets"),
         (&["--lisen", "127.0.0.1:0"], "--lisen"),
         (&["surplus"], "surplus"),
         (&["--upstream", "localhost"], "--upstream"),
         (&["--upstream", "::1:80"], "--upstream"),
+        (&["--upstream", "http://h:80"], "HOST:PORT"),
         (&["--upstream", "localhost:http"], "--upstream"),
         (&["--prefer", "ipv5"], "--prefer"),
         (&["--ingress", "carrier-pigeon"], "--ingress"),
@@ -186,4 +188,60 @@ fn e49_ipv6_is_an_address_like_any_other() {
     assert!(upstream.addr().is_ipv6());
     let proxy = Proxy::to(upstream.addr());
     echoes(&Client::connect(proxy.addr()));
+}
+
+#[test]
+fn e49_names_and_wildcards_are_addresses_to_listen_on() {
+    let _test = Test::begin("People write localhost:8080, :8080 and *:8080.");
+    let echo = Scripted::echo();
+    for listen in ["localhost:0", ":0", "*:0"] {
+        let program =
+            Program::new(program()).args(["--listen", listen, "--inspect", "localhost:0"]);
+        let proxy = program.args(["--upstream", &echo.addr_text()]).serve();
+        let (ip, port) = (proxy.addr().ip(), proxy.addr().port());
+        assert!(ip.is_loopback() || ip.is_unspecified(), "{listen}: {ip}");
+        let reached = if ip.is_unspecified() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            ip
+        };
+        echoes(&Client::connect(SocketAddr::new(reached, port)));
+    }
+}
+
+/// Returns a link-local address of this machine and the name of its interface, if it has one.
+fn link_local() -> Option<(Ipv6Addr, String)> {
+    let table = std::fs::read_to_string("/proc/net/if_inet6").ok()?;
+    table.lines().find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [address, _, _, "20", _, name] = fields[..] else {
+            return None;
+        };
+        let address = u128::from_str_radix(address, 16).ok()?;
+        Some((address.into(), name.to_owned()))
+    })
+}
+
+#[test]
+fn e49_a_link_local_address_has_a_zone() {
+    let _test = Test::begin("fe80::1%eth0: the same address exists on each link.");
+    let Some((address, zone)) = link_local() else {
+        eprintln!("skipped: this machine has no link-local address");
+        return;
+    };
+    let echo = Scripted::echo();
+    let listen = format!("[{address}%{zone}]:0");
+    let behind = Program::new(program()).args(["--listen", &listen]);
+    let behind = behind.args(["--upstream", &echo.addr_text()]).serve();
+    let port = behind.addr().port();
+    let upstream = format!("[{address}%{zone}]:{port}");
+    let proxy = Proxy::to(upstream.as_str());
+    echoes(&Client::connect(proxy.addr()));
+    let SocketAddr::V6(listens) = behind.addr() else {
+        panic!("an IPv6 address");
+    };
+    let by_number = format!("[{address}%{}]:{port}", listens.scope_id());
+    echoes(&Client::connect(Proxy::to(by_number.as_str()).addr()));
+    let taken = command_line::cannot_start(&with_threads("1"), &["--listen", &by_number], &[]);
+    assert!(taken.stderr.contains("in use"), "{}", taken.stderr);
 }

@@ -1,5 +1,7 @@
 //! The command line: help, invalid options, and the error of a program that cannot start.
 
+use std::net::Ipv4Addr;
+
 use harness::command_line::{self, FOREIGN};
 use harness::{Client, ClosedPort, Program, Test};
 
@@ -44,6 +46,8 @@ fn e53_malformed_arguments_end_with_2() {
         &[
             (&["--listen", "nowhere"], "--listen"),
             (&["--upstream", "no-port"], "no port"),
+            (&["--upstream", "http://h:80"], "HOST:PORT"),
+            (&["--listen", "::1:80"], "brackets"),
             (&["--framing", "smoke"], "--framing"),
             (&["--max-body", "0"], "above zero"),
             (&["--max-body", "1 parsec"], "unknown unit"),
@@ -115,4 +119,23 @@ fn e55_it_serves_on_ipv6() {
     assert!(mux.addr().is_ipv6());
     let client = Client::connect(mux.addr());
     assert_eq!(ask(&client, &get("/v6")).text(), "/v6 ");
+}
+
+#[test]
+fn e55_names_and_wildcards_are_addresses_to_listen_on() {
+    let _test = Test::begin("People write localhost:8080, :8080 and *:8080.");
+    let site = Site::echo();
+    for listen in ["localhost:0", ":0", "*:0"] {
+        let arguments = ["--listen", listen, "--upstream", &site.addr_text()];
+        let mux = queue().args(arguments).serve();
+        let (ip, port) = (mux.addr().ip(), mux.addr().port());
+        let reached = if ip.is_unspecified() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            ip
+        };
+        assert!(reached.is_loopback(), "{listen}: {ip}");
+        let client = Client::connect((reached, port).into());
+        assert_eq!(ask(&client, &get("/named")).text(), "/named ");
+    }
 }

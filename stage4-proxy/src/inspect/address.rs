@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// Reads `ADDR:PORT`, or a port alone, which means 127.0.0.1.
+use crate::flags::parse_listen;
+
+/// Reads `ADDR:PORT` as [`parse_listen`] does, or a port alone, which means 127.0.0.1.
 ///
 /// # Errors
 ///
@@ -10,9 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     match text.parse() {
         Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        Err(_) => text
-            .parse()
-            .map_err(|_| "expected ADDR:PORT or a port".to_owned()),
+        Err(_) => parse_listen(text),
     }
 }
 
@@ -27,18 +27,13 @@ mod tests {
             ("0", "127.0.0.1:0"),
             ("0.0.0.0:9000", "0.0.0.0:9000"),
             ("[::1]:9000", "[::1]:9000"),
+            (":9000", "0.0.0.0:9000"),
         ];
         for (text, address) in table {
             assert_eq!(parse_address(text), Ok(address.parse().unwrap()));
         }
-        for text in [
-            "",
-            "here",
-            "127.0.0.1",
-            "65536",
-            "::1:9000",
-            "localhost:9000",
-        ] {
+        assert!(parse_address("localhost:0").unwrap().ip().is_loopback());
+        for text in ["", "here", "127.0.0.1", "65536", "::1:9000"] {
             assert!(parse_address(text).is_err(), "{text:?}");
         }
     }

@@ -76,7 +76,7 @@ impl Queue {
         let limits = &config.limits;
         let (worker, mailbox) = match config.framing {
             FramingName::Http1 => {
-                let host = config.upstream.to_string();
+                let host = config.upstream.authority();
                 let framing = Http1::new(host, limits.max_head, limits.max_body);
                 spawn(framing, listener, config)?
             }

@@ -42,6 +42,8 @@ mod relay;
 mod resets;
 #[path = "stage4/rows.rs"]
 mod rows;
+#[path = "stage4/rules.rs"]
+mod rules;
 #[path = "stage4/socks5.rs"]
 mod socks5;
 #[path = "stage4/steady.rs"]

@@ -24,6 +24,7 @@
 //! Read `network` and `class` first, then `scope`, `name` and `rule`, and `policy` last.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 mod class;
 mod clients;
@@ -55,13 +56,25 @@ pub struct Access {
     policy: Policy,
     /// Where the proxy itself listens, with the real ports.
     listeners: Vec<SocketAddr>,
+    /// Where its inspector does, which starts last; all clones know it then.
+    inspector: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Access {
     /// Creates the rules of a proxy that listens on `listeners`, with the real ports.
     #[must_use]
     pub fn new(policy: Policy, listeners: Vec<SocketAddr>) -> Self {
-        Self { policy, listeners }
+        Self {
+            policy,
+            listeners,
+            inspector: Arc::default(),
+        }
+    }
+
+    /// Keeps clients that choose their targets from the inspector, too: it shows all clients.
+    pub fn add_inspector(&self, address: SocketAddr) {
+        // There is one inspector at most, so that it is never set already.
+        let _ = self.inspector.set(address);
     }
 
     /// Checks an address that is about to be dialled, because a client has asked for it or for `name`.
@@ -87,6 +100,13 @@ impl Access {
 
     fn judge(&self, address: SocketAddr, name: Option<&str>) -> Result<(), Denial> {
         let (outer, port) = (address.ip().to_canonical(), address.port());
+        let is_inspector = |address| {
+            let inspector = self.inspector.get();
+            inspector.is_some_and(|inspector| leads_to(address, *inspector))
+        };
+        if is_inspector(address) {
+            return Err(Denial::OwnListener);
+        }
         let judge = |address, class| {
             self.policy.judge(&Dialled {
                 address,
@@ -100,7 +120,8 @@ impl Access {
             return judge(outer, Class::of(outer));
         }
         for inner in inner.into_iter().flatten().map(IpAddr::V4) {
-            if self.is_own_listener((inner, port).into()) {
+            let within = SocketAddr::new(inner, port);
+            if self.is_own_listener(within) || is_inspector(within) {
                 return Err(Denial::OwnListener);
             }
             // The packets go where the inner address is, so the words mean this one for both; a network
@@ -113,19 +134,22 @@ impl Access {
     }
 
     /// Returns whether connect(2) to `address` would reach the proxy itself.
-    ///
-    /// A listener on the unspecified address has more addresses than this can know without a list
-    /// of the interfaces: only loopback is found.
     fn is_own_listener(&self, address: SocketAddr) -> bool {
-        let dialled = reached(address.ip());
-        self.listeners.iter().any(|listener| {
-            let own = listener.ip();
-            let same_ip = own == dialled
-                // Of the same family, because our listeners set IPV6_V6ONLY.
-                || own.is_unspecified() && dialled.is_loopback() && own.is_ipv4() == dialled.is_ipv4();
-            same_ip && address.port() == listener.port()
-        })
+        let mut listeners = self.listeners.iter();
+        listeners.any(|&listener| leads_to(address, listener))
     }
+}
+
+/// Returns whether connect(2) to `address` would reach `listener`.
+///
+/// A listener on the unspecified address has more addresses than this can know without a list
+/// of the interfaces: only loopback is found.
+fn leads_to(address: SocketAddr, listener: SocketAddr) -> bool {
+    let (own, dialled) = (listener.ip(), reached(address.ip()));
+    let same_ip = own == dialled
+        // Of the same family, because our listeners set IPV6_V6ONLY.
+        || own.is_unspecified() && dialled.is_loopback() && own.is_ipv4() == dialled.is_ipv4();
+    same_ip && address.port() == listener.port()
 }
 
 /// Returns the address that the kernel really connects to: an IPv4 address may come mapped into IPv6

@@ -79,7 +79,7 @@ impl Proxy {
         listeners: Vec<Socket>,
         resolver: &Resolver,
     ) -> io::Result<()> {
-        let access = Access::new(config.access.clone(), own_listeners(self.address, config));
+        let access = Access::new(config.access.clone(), vec![self.address]);
         let slots = Slots::shared_by(listeners.len(), config.limits.max_connections);
         for (number, (socket, slots)) in listeners.into_iter().zip(slots).enumerate() {
             let (ingress, limits) = (Arc::clone(&config.ingress), config.limits.clone());
@@ -98,6 +98,9 @@ impl Proxy {
             self.control.add(mailbox);
         }
         self.inspector = self.control.start_inspector(config.inspect)?;
+        if let Some(inspector) = self.inspector_addr() {
+            access.add_inspector(inspector);
+        }
         Ok(())
     }
 
@@ -138,14 +141,6 @@ impl Proxy {
         }
         result
     }
-}
-
-/// Returns the addresses that this process listens on.
-///
-/// An inspector on port 0 is missing, because it starts after the workers.
-fn own_listeners(address: SocketAddr, config: &Config) -> Vec<SocketAddr> {
-    let inspector = config.inspect.filter(|inspector| inspector.port() != 0);
-    std::iter::once(address).chain(inspector).collect()
 }
 
 /// Creates one listening socket for each worker; the kernel spreads clients over them

@@ -1,4 +1,4 @@
-//! Exercise 4.9: `--clients` says where clients may come from.
+//! The access rules: `--clients` says where clients may come from.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ fn connect_from(local: &str, proxy: &Proxy) -> Client {
 }
 
 #[test]
-fn e49_a_client_that_may_not_come_is_reset() {
+fn rules_a_client_that_may_not_come_is_reset() {
     let _test =
         Test::begin("Look at the address that accept has told, and reset who may not come.");
     for threads in ["1", "2"] {
@@ -31,7 +31,7 @@ fn e49_a_client_that_may_not_come_is_reset() {
 }
 
 #[test]
-fn e49_clients_may_come_from_every_network_of_the_list() {
+fn rules_clients_may_come_from_every_network_of_the_list() {
     let _test = Test::begin("--clients takes words and networks, in one list or in several.");
     let lists: [&[&str]; 5] = [
         &["--clients", "any"],
@@ -52,7 +52,7 @@ fn e49_clients_may_come_from_every_network_of_the_list() {
 }
 
 #[test]
-fn e49_clients_that_may_not_come_take_no_place() {
+fn rules_clients_that_may_not_come_take_no_place() {
     let _test = Test::begin(
         "A client that may not come takes no row, no upstream, and no log without end.",
     );

@@ -19,7 +19,7 @@ fn ask(proxy: &Proxy, bytes: impl AsRef<[u8]>) -> Client {
 
 /// Returns the status code of the reply to a request, after which the proxy closes.
 #[track_caller]
-fn status(proxy: &Proxy, request: impl AsRef<[u8]>) -> u16 {
+pub(crate) fn status(proxy: &Proxy, request: impl AsRef<[u8]>) -> u16 {
     let reply = ask(proxy, request).read_to_end();
     let text = String::from_utf8_lossy(&reply).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
@@ -31,7 +31,7 @@ fn status(proxy: &Proxy, request: impl AsRef<[u8]>) -> u16 {
     code.unwrap_or_else(|| harness::fail(text.clone()))
 }
 
-fn connect_to(target: impl std::fmt::Display) -> String {
+pub(crate) fn connect_to(target: impl std::fmt::Display) -> String {
     format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n")
 }
 

@@ -13,7 +13,7 @@ use crate::support::{MIB, PAGE, Page, Proxy, curl, echoes, in_path};
 const GREETING: [u8; 3] = [5, 1, 0];
 
 /// Encodes a CONNECT request.
-fn request(target: SocketAddr) -> Vec<u8> {
+pub(crate) fn request(target: SocketAddr) -> Vec<u8> {
     let mut bytes = vec![5, 1, 0];
     match target.ip() {
         IpAddr::V4(ip) => bytes.extend([&[1], &ip.octets()[..]].concat()),
@@ -24,14 +24,14 @@ fn request(target: SocketAddr) -> Vec<u8> {
 }
 
 /// Encodes a CONNECT request to a name.
-fn named(name: &str, port: u16) -> Vec<u8> {
+pub(crate) fn named(name: &str, port: u16) -> Vec<u8> {
     let length = u8::try_from(name.len()).expect("a short name");
     [&[5, 1, 0, 3, length], name.as_bytes(), &port.to_be_bytes()].concat()
 }
 
 /// Connects a client, greets, and sends a request.
 #[track_caller]
-fn ask(proxy: &Proxy, request: &[u8]) -> Client {
+pub(crate) fn ask(proxy: &Proxy, request: &[u8]) -> Client {
     let client = Client::connect(proxy.addr());
     client.send(&GREETING);
     client.expect(&[5, 0]);
@@ -41,7 +41,7 @@ fn ask(proxy: &Proxy, request: &[u8]) -> Client {
 
 /// Reads a reply, and returns its code.
 #[track_caller]
-fn reply(client: &Client) -> u8 {
+pub(crate) fn reply(client: &Client) -> u8 {
     let head = client.read_exact(4);
     let length = if head[3] == 4 { 16 } else { 4 };
     let _ = client.read_exact(length + 2);

@@ -83,6 +83,30 @@ fn the_own_listeners_are_not_dialled_inside_of_another_address_either() {
 }
 
 #[test]
+fn clients_that_choose_do_not_reach_the_inspector() {
+    let inspector = "127.0.0.1:9000".parse().unwrap();
+    let chosen = choosing(&["any"], &[]);
+    let another = chosen.clone();
+    assert_eq!(another.check(inspector, None), Ok(()));
+    chosen.add_inspector(inspector);
+    for address in [
+        "127.0.0.1:9000",
+        "[::ffff:127.0.0.1]:9000",
+        "[2002:7f00:1::]:9000",
+    ] {
+        let checked = another.check(address.parse().unwrap(), None);
+        assert_eq!(checked, Err(Denial::OwnListener), "{address}");
+    }
+    let fixed = Access::new(Policy::for_fixed(&[]), Vec::new());
+    fixed.add_inspector(inspector);
+    assert_eq!(
+        fixed.check(inspector, None),
+        Ok(()),
+        "the operator may want it"
+    );
+}
+
+#[test]
 fn a_target_that_the_operator_has_named_needs_no_rule() {
     let access = Access::new(Policy::for_fixed(&[]), Vec::new());
     for spelling in spellings() {

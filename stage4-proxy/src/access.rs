@@ -71,6 +71,19 @@ impl Access {
         }
     }
 
+    /// Returns whether only the kernel can tell if `address` is the proxy's own listener: it is, if it is
+    /// one of this machine's, because a listener on the unspecified address has them all.
+    #[must_use]
+    pub fn is_own_if_here(&self, address: SocketAddr) -> bool {
+        let inspector = self.inspector.get().filter(|_| self.policy.has_rules());
+        let mut listeners = self.listeners.iter().chain(inspector);
+        listeners.any(|listener| {
+            listener.port() == address.port()
+                && listener.ip().is_unspecified()
+                && listener.is_ipv4() == address.ip().to_canonical().is_ipv4()
+        })
+    }
+
     /// Keeps clients that choose their targets from the inspector, too: it shows all clients.
     pub fn add_inspector(&self, address: SocketAddr) {
         // There is one inspector at most, so that it is never set already.
@@ -142,8 +155,8 @@ impl Access {
 
 /// Returns whether connect(2) to `address` would reach `listener`.
 ///
-/// A listener on the unspecified address has more addresses than this can know without a list
-/// of the interfaces: only loopback is found.
+/// Of the addresses that a listener on the unspecified address has, loopback alone is known here; for the
+/// others there is [`Access::is_own_if_here`].
 fn leads_to(address: SocketAddr, listener: SocketAddr) -> bool {
     let (own, dialled) = (listener.ip(), reached(address.ip()));
     let same_ip = own == dialled

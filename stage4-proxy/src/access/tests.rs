@@ -83,6 +83,39 @@ fn the_own_listeners_are_not_dialled_inside_of_another_address_either() {
 }
 
 #[test]
+fn a_listener_on_every_address_has_addresses_that_only_the_kernel_knows() {
+    let table = [
+        // listener, address, whether the kernel has to be asked
+        ("0.0.0.0:80", "192.0.2.1:80", true),
+        ("0.0.0.0:80", "[::ffff:192.0.2.1]:80", true),
+        ("0.0.0.0:80", "192.0.2.1:81", false),
+        ("0.0.0.0:80", "[2001:db8::1]:80", false),
+        ("192.0.2.1:80", "192.0.2.2:80", false),
+        ("[::]:80", "[2001:db8::1]:80", true),
+        ("[::]:80", "192.0.2.1:80", false),
+    ];
+    for (listener, address, expected) in table {
+        let (listener, address) = (listener.parse().unwrap(), address.parse().unwrap());
+        let access = Access::new(Policy::for_fixed(&[]), vec![listener]);
+        assert_eq!(
+            access.is_own_if_here(address),
+            expected,
+            "{listener} {address}"
+        );
+        let fixed = Access::new(Policy::for_fixed(&[]), Vec::new());
+        fixed.add_inspector(listener);
+        assert!(!fixed.is_own_if_here(address), "the operator may want it");
+        let chosen = choosing(&["any"], &[]);
+        chosen.add_inspector(listener);
+        assert_eq!(
+            chosen.is_own_if_here(address),
+            expected,
+            "{listener} {address}"
+        );
+    }
+}
+
+#[test]
 fn clients_that_choose_do_not_reach_the_inspector() {
     let inspector = "127.0.0.1:9000".parse().unwrap();
     let chosen = choosing(&["any"], &[]);

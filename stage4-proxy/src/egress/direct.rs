@@ -1,13 +1,13 @@
 //! The egress without hops: resolve the target, dial its addresses.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stage1_server::Keepalive;
 use stage2_client::{Host, Target, start_connect};
 
-use crate::access::Access;
+use crate::access::{Access, Denial};
 use crate::connect_error::ConnectError;
 use crate::egress::permits::{Permit, Permits};
 use crate::endpoint::Endpoint;
@@ -79,9 +79,7 @@ impl Direct {
         address: SocketAddr,
         target: Option<&Target>,
     ) -> Result<Endpoint, ConnectError> {
-        let name = target.and_then(name_of);
-        self.access
-            .check(address, name)
+        self.check(address, target.and_then(name_of))
             .map_err(ConnectError::Denied)?;
         let socket = start_connect(address)?;
         socket.set_tcp_nodelay(true)?;
@@ -112,6 +110,29 @@ impl Direct {
             until: now + FAVOUR,
         });
     }
+
+    fn check(&self, address: SocketAddr, name: Option<&str>) -> Result<(), Denial> {
+        self.access.check(address, name)?;
+        // Asked only where it can matter, because it costs three system calls.
+        if self.access.is_own_if_here(address) && is_here(address) {
+            return Err(Denial::OwnListener);
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether an address is one of this machine's: the kernel would reach it from itself.
+///
+/// connect(2) on a datagram socket sends nothing, and only chooses the route and the local address
+/// (`udp(7)`). A second address of an interface in the same network is not found: there it chooses the first.
+fn is_here(address: SocketAddr) -> bool {
+    let anywhere: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    UdpSocket::bind((anywhere, 0))
+        .and_then(|socket| socket.connect(address).and(socket.local_addr()))
+        .is_ok_and(|local| local.ip() == address.ip())
 }
 
 fn name_of(target: &Target) -> Option<&str> {

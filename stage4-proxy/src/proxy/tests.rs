@@ -17,6 +17,7 @@ use crate::inspect::Totals;
 
 mod addresses;
 mod resolving;
+mod rules;
 mod stale;
 
 /// A time limit that the test lets pass.
@@ -29,7 +30,7 @@ struct Running {
 
 impl Running {
     fn start(ingress: impl Ingress + 'static, lookup: Lookup, limits: Limits) -> Self {
-        let config = Config {
+        Self::from(&Config {
             listen: anywhere(),
             ingress: Arc::new(ingress),
             access: Policy::for_fixed(&[]),
@@ -37,8 +38,11 @@ impl Running {
             threads: 1,
             limits,
             inspect: None,
-        };
-        let proxy = Some(Proxy::start(&config).unwrap());
+        })
+    }
+
+    fn from(config: &Config) -> Self {
+        let proxy = Some(Proxy::start(config).unwrap());
         Self { proxy }
     }
 

@@ -31,7 +31,7 @@
 //! opens a stream where this worker calls `resolve`. It shares the ingress side, with
 //! [`Conversation`](crate::ingress::conversation::Conversation) and
 //! [`Failure`](crate::ingress::Failure). The far end resolves and dials itself, under the same rules:
-//! `Access` becomes public for it; the [`Resolver`](crate::resolve::Resolver) is, and answers a closure.
+//! [`Access`](crate::access::Access) and the [`Resolver`](crate::resolve::Resolver) are public for it, and the resolver answers a closure.
 
 pub(crate) mod attempts;
 pub(crate) mod direct;

@@ -16,13 +16,14 @@ pub struct AccessFlags {
     /// Where clients that choose their targets may go: public, private, loopback, any, ADDRESS, CIDR,
     /// NAME or *.NAME, each with :PORT for one port, as in 10.1.0.0/16:443 or [2001:db8::/32]:443
     ///
-    /// A name opens the public addresses of this name only. Link-local, metadata and multicast addresses have
-    /// to be allowed by an address or a CIDR, port 25 by a rule with :25. [default on a loopback address:
+    /// Judged on the address of each connect; a name opens its public addresses only. Link-local, metadata,
+    /// unspecified and multicast addresses have to be allowed by an address or a CIDR within their range, port
+    /// 25 by a rule with :25. [default on a loopback address:
     /// public,private,loopback; on any other, the flag is needed]
     #[arg(long, value_name = "RULE,...", value_delimiter = ',')]
     allow: Vec<Rule>,
 
-    /// Where they may not go, whatever --allow says; rules as there
+    /// Where clients that choose their targets may not go, whatever --allow says; the same rules
     #[arg(long, value_name = "RULE,...", value_delimiter = ',')]
     deny: Vec<Rule>,
 

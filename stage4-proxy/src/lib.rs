@@ -28,7 +28,7 @@
 //!    the command line.
 //! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
-//! 9. `report`, [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
+//! 9. `report`, [`quota`], [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
 //!
 //! # Invariants
 //!
@@ -70,6 +70,7 @@ mod mailbox;
 pub mod naive;
 mod pipe;
 pub mod proxy;
+pub mod quota;
 pub mod race;
 mod relay;
 mod report;

@@ -1,5 +1,6 @@
 //! A worker's report on its sessions: log lines, counters, the inspector's snapshot.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -7,19 +8,21 @@ use std::time::{Duration, Instant};
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::inspect::{EndpointView, Protocol, SessionView, Snapshot, Totals};
+use crate::quota::Quota;
 use crate::route_table::RouteTable;
 use crate::session::{Phase, Reason, Session, Timeout};
-
-/// Warnings that are written in a second; the rest is only counted, because an upstream that is
-/// down must not fill the disk, nor slow the loop down with writes to standard error.
-const WARNINGS_PER_SECOND: u32 = 10;
 
 /// Counts what happens to the sessions of one worker, and logs how they end.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     ingress: &'static str,
     totals: Totals,
-    quota: Quota,
+    /// The sessions that end with a warning.
+    warnings: Quota,
+    /// The clients that may not come.
+    denied: Quota,
+    /// The pauses of accepting for want of descriptors.
+    starved: Quota,
 }
 
 impl Reporter {
@@ -28,7 +31,9 @@ impl Reporter {
         Self {
             ingress,
             totals: Totals::default(),
-            quota: Quota::default(),
+            warnings: Quota::for_events(),
+            denied: Quota::for_events(),
+            starved: Quota::for_states(),
         }
     }
 
@@ -46,11 +51,30 @@ impl Reporter {
     pub(crate) fn client_denied(&mut self, peer_addr: SocketAddr, now: Instant) {
         self.totals.refusals += 1;
         let ingress = self.ingress;
-        self.warn(now, || {
+        self.denied.log(now, |suppressed| {
             tracing::warn!(
+                suppressed,
                 "{ingress}[{peer_addr}]: not allowed: --clients does not have this address"
-            )
+            );
         });
+    }
+
+    /// Counts and logs a pause of accepting for want of descriptors or memory.
+    pub(crate) fn accept_starved(&mut self, error: &io::Error, now: Instant) {
+        self.accept_pause();
+        self.starved.log(now, |suppressed| {
+            tracing::warn!(%error, suppressed, "cannot accept, clients wait in the backlog");
+        });
+    }
+
+    /// Logs how many warnings were not written since the last one, because no further one will say
+    /// it.
+    pub(crate) fn worker_ends(&mut self) {
+        for quota in [&mut self.warnings, &mut self.denied, &mut self.starved] {
+            if let Some(suppressed) = quota.take_suppressed() {
+                tracing::warn!(suppressed, "some warnings were not written");
+            }
+        }
     }
 
     /// Counts a session.
@@ -77,7 +101,9 @@ impl Reporter {
             | Reason::TimedOut(_)
             | Reason::Stopped => {
                 let session = Description(self.ingress, session);
-                self.warn(now, || tracing::warn!("{session}: {}", Chain(reason)));
+                self.warnings.log(now, |suppressed| {
+                    tracing::warn!(suppressed, "{session}: {}", Chain(reason));
+                });
             }
         }
     }
@@ -104,18 +130,6 @@ impl Reporter {
             totals,
             sections: Vec::new(),
         }
-    }
-
-    /// Writes a warning, if this second's quota allows it.
-    fn warn(&mut self, now: Instant, write: impl FnOnce()) {
-        match self.quota.take(now) {
-            Permit::Denied => return,
-            Permit::Granted { missed: 0 } => {}
-            Permit::Granted { missed } => {
-                tracing::warn!("{missed} more warnings were not written");
-            }
-        }
-        write();
     }
 }
 
@@ -204,61 +218,13 @@ impl std::fmt::Display for Chain<'_> {
     }
 }
 
-/// The warnings that may still be written in this second.
-#[derive(Debug, Default)]
-struct Quota {
-    second: Option<Instant>,
-    written: u32,
-    missed: u64,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Permit {
-    /// Write this one; `missed` earlier ones were not written.
-    Granted { missed: u64 },
-    /// Count this one only.
-    Denied,
-}
-
-impl Quota {
-    fn take(&mut self, now: Instant) -> Permit {
-        let begun = *self.second.get_or_insert(now);
-        if now.saturating_duration_since(begun) >= Duration::from_secs(1) {
-            self.second = Some(now);
-            self.written = 0;
-        }
-        if self.written == WARNINGS_PER_SECOND {
-            self.missed += 1;
-            return Permit::Denied;
-        }
-        self.written += 1;
-        let missed = std::mem::take(&mut self.missed);
-        Permit::Granted { missed }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn warnings_beyond_the_quota_are_counted_and_told_later() {
-        let start = Instant::now();
-        let mut quota = Quota::default();
-        for _ in 0..WARNINGS_PER_SECOND {
-            assert_eq!(quota.take(start), Permit::Granted { missed: 0 });
-        }
-        for _ in 0..5 {
-            assert_eq!(quota.take(start), Permit::Denied);
-        }
-        let later = start + Duration::from_secs(1);
-        assert_eq!(quota.take(later), Permit::Granted { missed: 5 });
-        assert_eq!(quota.take(later), Permit::Granted { missed: 0 });
-    }
-
-    #[test]
     fn a_sentence_names_every_cause() {
-        let cause = std::io::Error::other("no such host");
+        let cause = io::Error::other("no such host");
         let reason = Reason::Unreached(ConnectError::Resolve(cause));
         let sentence = Chain(&reason).to_string();
         assert_eq!(

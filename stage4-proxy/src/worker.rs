@@ -129,6 +129,7 @@ impl Worker {
             self.accept(now);
         }
         self.close_all(now);
+        self.reporter.worker_ends();
         Ok(())
     }
 

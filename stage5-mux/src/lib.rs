@@ -19,7 +19,8 @@
 //! 5. `queue::client`: a client; `queue::flight`, `queue::link`: a request in flight, the connection.
 //! 6. `queue::exchange`: one request and its response, step by step.
 //! 7. `queue::worker`: the event loop, which applies the steps to the clients.
-//! 8. `queue::report`, `queue::section`: what the inspector shows; `queue::service`: the thread around the worker.
+//! 8. `queue::report`, `queue::section`: what the inspector shows; `queue::log`: what is logged, and how often;
+//!    `queue::service`: the thread around the worker.
 //!
 //! # Where to look
 //!

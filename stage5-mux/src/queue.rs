@@ -9,6 +9,7 @@ pub mod http1;
 mod limits;
 pub mod line;
 mod link;
+mod log;
 mod message;
 mod report;
 pub mod request_queue;

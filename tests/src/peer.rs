@@ -107,22 +107,6 @@ impl Peer {
         let _ = SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    /// Drops every packet from the other side before the kernel sees it, as if this machine had lost its power
-    /// (`socket(7)`, `SO_ATTACH_FILTER`): nothing is acknowledged, and no FIN arrives.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the kernel takes no filter.
-    #[track_caller]
-    pub fn lose_packets(&self) {
-        self.step("loses every packet from now on");
-        // BPF_RET with the number of bytes to keep.
-        let drop_all = [SockFilter::new(6, 0, 0, 0)];
-        if let Err(error) = SockRef::from(&*self.stream).attach_filter(&drop_all) {
-            self.fail(&format!("cannot lose packets: {error}")).raise();
-        }
-    }
-
     /// Closes the connection. If received bytes are still unread, the kernel sends RST instead of FIN.
     pub fn close(self) {
         self.step("closes the connection");

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use harness::{Client, Program, Rng, Scripted, Test, command_line, proc, strace};
+use harness::{Client, Program, Rng, Scripted, Test, command_line, ensure, proc, strace};
 
 use crate::support::{HALF_A_SECOND, Proxy, echoes, program};
 
@@ -102,6 +102,13 @@ fn e47_descriptors_that_run_out_are_waited_for() {
     }
     proxy.wait_for_stderr("cannot accept");
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
+    let warnings = proxy.stderr().matches("cannot accept").count();
+    ensure(
+        warnings < 3,
+        format!(
+            "{warnings} warnings in half a second: a state that lasts is told once, and then now and then."
+        ),
+    );
     first.iter().for_each(echoes);
     assert_eq!(echo.accepts(), 3);
     assert!(proc::limit_files(proxy.pid(), 1000));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Client, Program, Test, command_line, proc, strace};
+use harness::{Client, Program, Test, command_line, ensure, proc, strace};
 
 use crate::support::{Mux, Site, ask, get, program, reply};
 
@@ -26,6 +26,13 @@ fn e56_descriptors_that_run_out_are_waited_for() {
     }
     mux.wait_for_stderr("cannot accept");
     proc::assert_cpu_idle(mux.pid(), Duration::from_millis(500));
+    let warnings = mux.stderr().matches("cannot accept").count();
+    ensure(
+        warnings < 3,
+        format!(
+            "{warnings} warnings in half a second: a state that lasts is told once, and then now and then."
+        ),
+    );
     assert_eq!(ask(&first[0], &get("/first")).text(), "/first ");
     assert!(proc::limit_files(mux.pid(), 1000));
     for client in &crowd {

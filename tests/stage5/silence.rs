@@ -96,7 +96,7 @@ fn e56_an_upstream_that_no_packet_reaches_is_noticed_soon() {
     let mux = Mux::start(hand.addr(), &LONG);
     let client = mux.client();
     let vanished = expect_served_by(&hand, &client, "/first");
-    vanished.lose_packets();
+    vanished.vanish();
     client.send(&get("/second"));
     let upstream = hand.next();
     answer(&upstream, b"second");

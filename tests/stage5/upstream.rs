@@ -40,6 +40,29 @@ fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
 }
 
 #[test]
+fn e56_an_upstream_that_is_down_does_not_fill_the_disk() {
+    let _test = Test::begin("The log has a quota for each kind of line; the counters have none.");
+    let closed = ClosedPort::start();
+    let mux = Mux::start(closed.addr(), &[]);
+    let refused = mux.client();
+    refused.send(&get("/").repeat(1000));
+    for _ in 0..1000 {
+        assert_eq!(reply(&refused).status(), "502");
+    }
+    for _ in 0..300 {
+        let client = mux.client();
+        client.send(b"no request at all\r\n\r\n");
+        assert_eq!(reply(&client).status(), "400");
+    }
+    let totals = mux.routes()["totals"].clone();
+    assert_eq!(totals["refusals"], 1300, "{totals}");
+    let log = mux.stderr();
+    let lines = log.lines().count();
+    assert!((1..400).contains(&lines), "{lines} lines in the log");
+    assert!(log.contains("connection refused"), "{log}");
+}
+
+#[test]
 fn e56_a_name_without_address_is_a_502() {
     let _test = Test::begin("Resolve on another thread, and tell the client when it fails.");
     // RFC 6761 section 6.4: no name under "invalid" ever exists.

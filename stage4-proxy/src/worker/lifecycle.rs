@@ -33,8 +33,7 @@ impl Worker {
                     listener.pause_full(&self.poll);
                 }
                 Accepted::Starved(error) => {
-                    tracing::warn!(%error, "cannot accept, clients wait in the backlog");
-                    self.reporter.accept_pause();
+                    self.reporter.accept_starved(&error, now);
                     listener.pause_starved(now, &self.poll);
                 }
             }

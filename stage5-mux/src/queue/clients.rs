@@ -4,6 +4,7 @@
 //! The events of its socket may come later; its token names no row then.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use stage4_proxy::route_table::RouteTable;
@@ -148,13 +149,13 @@ impl<F: Framing> Clients<F> {
         }
     }
 
-    /// Ends a client's connection with a reset, so that it cannot mistake the end for a clean one.
-    pub(super) fn reset(&mut self, row: u32, reason: &str) {
-        if let Some(client) = self.table.row_mut(row) {
-            tracing::info!(client = %client.endpoint.peer_addr(), "reset: {reason}");
-            client.endpoint.reset_on_close();
-            self.remove(row);
-        }
+    /// Frees the row and resets the connection; returns the client's address.
+    pub(super) fn reset(&mut self, row: u32) -> Option<SocketAddr> {
+        let endpoint = &self.table.row_mut(row)?.endpoint;
+        endpoint.reset_on_close();
+        let client = endpoint.peer_addr();
+        self.remove(row);
+        Some(client)
     }
 
     /// Frees the row; the socket is closed with the client.

@@ -47,6 +47,7 @@ use crate::queue::flight::{Flight, Sending};
 use crate::queue::framing::{EndOfInput, Ending, Framing, Refusal, Responses as _};
 use crate::queue::limits::Limits;
 use crate::queue::link::{Idle, Link};
+use crate::queue::log::Log;
 use crate::queue::scratch::Scratch;
 use crate::queue::upstream::{Action, DOUBT_AFTER, Event, State, Timeouts, Upstream};
 
@@ -104,6 +105,8 @@ pub(super) struct Lent<'a> {
     pub(super) registry: &'a Registry,
     /// The memory for a read.
     pub(super) scratch: &'a mut Scratch,
+    /// The log.
+    pub(super) log: &'a mut Log,
     /// The counters.
     pub(super) totals: &'a mut Totals,
     /// The bounds.
@@ -176,7 +179,7 @@ impl<F: Framing> Exchange<F> {
     /// Before a request leaves, the check is a system call whatever the events have said. Only a
     /// request that leaves in the moment when the previous response has ended does without it:
     /// that read has just emptied the connection.
-    fn check_idle(&mut self, lent: &Lent<'_>) -> Step {
+    fn check_idle(&mut self, lent: &mut Lent<'_>) -> Step {
         let noted = self.link.endpoint().is_some_and(Endpoint::is_readable);
         if !(noted || lent.queued) {
             return Step::Wait;
@@ -184,7 +187,7 @@ impl<F: Framing> Exchange<F> {
         match self.link.idle() {
             Idle::Quiet => return Step::Wait,
             Idle::Ended => tracing::debug!("the idle upstream connection is closed"),
-            Idle::Unasked => tracing::warn!("{}", F::UNASKED),
+            Idle::Unasked => lent.log.wrong_response(F::UNASKED, lent.now),
         }
         self.tell(Event::Lost, lent.now)
     }

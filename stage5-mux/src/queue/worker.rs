@@ -51,6 +51,7 @@ use crate::queue::exchange::Exchange;
 use crate::queue::framing::Framing;
 use crate::queue::limits::Limits;
 use crate::queue::link::Link;
+use crate::queue::log::Log;
 use crate::queue::message::Message;
 use crate::queue::report;
 use crate::queue::scratch::Scratch;
@@ -70,6 +71,7 @@ pub(super) struct Worker<F: Framing> {
     exchange_queued: bool,
     scratch: Scratch,
     inbox: Inbox<Message>,
+    log: Log,
     totals: Totals,
     /// The counters of the queue; its length is filled in when a snapshot is taken.
     counters: QueueView,
@@ -117,6 +119,7 @@ impl<F: Framing> Worker<F> {
             exchange_queued: false,
             scratch: Scratch::new(limits.chunk),
             inbox,
+            log: Log::new(),
             totals: Totals::default(),
             counters: QueueView::default(),
             ends_at: None,
@@ -147,8 +150,9 @@ impl<F: Framing> Worker<F> {
             self.accept(now);
         }
         for row in self.clients.rows() {
-            self.clients.reset(row, "the queue stops");
+            self.reset(row, "the queue stops", Instant::now());
         }
+        self.log.end();
         Ok(())
     }
 

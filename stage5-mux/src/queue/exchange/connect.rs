@@ -1,6 +1,5 @@
 //! Opening the upstream connection: its name, its addresses, a non-blocking connect(2).
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 
 use stage4_proxy::connect_error::ConnectError;
@@ -107,9 +106,7 @@ impl<F: Framing> Exchange<F> {
     }
 
     fn unreached(&mut self, error: &ConnectError, refusal: Refusal, lent: &mut Lent<'_>) -> Step {
-        let cause = error.source().map(|cause| format!(": {cause}"));
-        let cause = cause.unwrap_or_default();
-        tracing::warn!(upstream = %self.link.target(), "cannot connect: {error}{cause}");
+        lent.log.unreached(self.link.target(), error, lent.now);
         lent.totals.failures.count(error);
         self.tell(Event::Unreached(refusal), lent.now)
     }

@@ -1,7 +1,5 @@
 //! Reading the response.
 
-use std::time::Instant;
-
 use crate::queue::exchange::{Exchange, Lent, Reader, Step};
 use crate::queue::framing::{
     EndOfInput, Ending, Framing, InvalidResponse, Keep, Persistence, Refusal, Responses as _,
@@ -37,7 +35,7 @@ impl<F: Framing> Exchange<F> {
         // RFC 9112 section 9.2: before its request, it is no response. A greeting would otherwise reach
         // the client as its answer, and the answer the next client.
         if self.flight.as_ref().is_some_and(|flight| !flight.begun) {
-            tracing::warn!("{}", F::UNASKED);
+            lent.log.wrong_response(F::UNASKED, lent.now);
             return self.tell(Event::Invalid(SPOKE_FIRST), lent.now);
         }
         let told = self.tell(Event::Bytes, lent.now);
@@ -54,10 +52,7 @@ impl<F: Framing> Exchange<F> {
         let (input, head) = lent.scratch.take_in(&mut flight.carry, count);
         let passage = match flight.responses.take(input, persistence, head) {
             Ok(passage) => passage,
-            Err(InvalidResponse(reason)) => {
-                tracing::warn!("the upstream's response is invalid: {reason}");
-                return self.tell(Event::Invalid(Refusal::BadGateway(reason)), lent.now);
-            }
+            Err(InvalidResponse(reason)) => return self.fail_response(reason, lent),
         };
         let rest = &input[passage.used..];
         let surplus = !rest.is_empty();
@@ -93,7 +88,7 @@ impl<F: Framing> Exchange<F> {
         }
         // Without a bound, an endless response to a closed client would hold the queue forever.
         if flight.dropped > lent.limits.max_buffered {
-            return self.end_flood(lent.now);
+            return self.end_flood(lent);
         }
         match flight.client {
             Some(to) if passed_on => {
@@ -106,18 +101,23 @@ impl<F: Framing> Exchange<F> {
     }
 
     /// Ends an exchange of which too many bytes were dropped.
-    fn end_flood(&mut self, now: Instant) -> Step {
+    fn end_flood(&mut self, lent: &mut Lent<'_>) -> Step {
         if self.client().is_none() {
-            return self.tell(Event::Flooded, now);
+            return self.tell(Event::Flooded, lent.now);
         }
-        tracing::warn!("the upstream's response is invalid: {TOO_MANY_INTERIM}");
-        self.tell(Event::Invalid(Refusal::BadGateway(TOO_MANY_INTERIM)), now)
+        self.fail_response(TOO_MANY_INTERIM, lent)
+    }
+
+    /// Ends an exchange whose response is invalid.
+    fn fail_response(&mut self, reason: &'static str, lent: &mut Lent<'_>) -> Step {
+        lent.log.wrong_response(InvalidResponse(reason), lent.now);
+        self.tell(Event::Invalid(Refusal::BadGateway(reason)), lent.now)
     }
 
     /// Ends the exchange with a complete response.
-    fn finish(&mut self, keep: Keep, surplus: bool, lent: &Lent<'_>) -> Step {
+    fn finish(&mut self, keep: Keep, surplus: bool, lent: &mut Lent<'_>) -> Step {
         if surplus {
-            tracing::warn!("{}", F::UNASKED);
+            lent.log.wrong_response(F::UNASKED, lent.now);
         }
         self.link.trust();
         let to = self.flight.take().and_then(|flight| flight.client);

@@ -29,6 +29,7 @@ struct Fixture {
     listener: Option<TcpListener>,
     poll: Poll,
     scratch: Scratch,
+    log: Log,
     totals: Totals,
     limits: Limits,
     reader: Reader,
@@ -58,6 +59,7 @@ fn fixture() -> Fixture {
         listener: Some(listener),
         poll,
         scratch: Scratch::new(limits.chunk),
+        log: Log::new(),
         totals: Totals::default(),
         limits,
         reader: Reader::HasRoom,
@@ -103,6 +105,7 @@ impl Fixture {
         let mut lent = Lent {
             registry: self.poll.registry(),
             scratch: &mut self.scratch,
+            log: &mut self.log,
             totals: &mut self.totals,
             limits: &self.limits,
             reader: self.reader,

@@ -33,7 +33,7 @@ impl<F: Framing> Worker<F> {
                 Accepted::Client(socket, peer) => self.admit(Endpoint::new(socket, peer), now),
                 Accepted::Gone | Accepted::Empty => {}
                 Accepted::Starved(error) => {
-                    tracing::warn!(%error, "cannot accept, clients wait in the backlog");
+                    self.log.starved(&error, now);
                     self.totals.accept_pauses += 1;
                     listener.pause_starved(now);
                 }
@@ -78,7 +78,7 @@ impl<F: Framing> Worker<F> {
         match self.poll.registry().register(socket, token, interest) {
             Ok(()) => self.clients.set_timer(row, &self.limits),
             Err(error) => {
-                tracing::warn!(%error, "cannot register a client");
+                self.log.unregistered(&error, now);
                 self.clients.remove(row);
             }
         }

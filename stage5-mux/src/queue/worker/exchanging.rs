@@ -33,6 +33,7 @@ impl<F: Framing> Worker<F> {
         let lent = Lent {
             registry: self.poll.registry(),
             scratch: &mut self.scratch,
+            log: &mut self.log,
             totals: &mut self.totals,
             limits: &self.limits,
             reader,
@@ -65,8 +66,7 @@ impl<F: Framing> Worker<F> {
                 to,
                 ending: Ending::Hidden | Ending::Complete,
             } => {
-                let reason = "the upstream broke off its response";
-                self.clients.reset(to.row(), reason);
+                self.reset(to.row(), "the upstream broke off its response", now);
             }
         }
     }
@@ -148,7 +148,7 @@ impl<F: Framing> Worker<F> {
             self.apply(step, now);
         } else {
             self.exchange.abandon(now);
-            self.clients.reset(row, "it reads too slowly");
+            self.reset(row, "it reads too slowly", now);
         }
     }
 }

@@ -59,7 +59,7 @@ impl<F: Framing> Worker<F> {
         let Some(client) = self.clients.table.row_mut(row) else {
             return;
         };
-        tracing::info!(client = %client.endpoint.peer_addr(), "{refusal}");
+        self.log.refused(client.endpoint.peer_addr(), refusal, now);
         self.totals.refusals += 1;
         let summary = client.summary();
         let persistent = summary.is_some_and(|summary| summary.persistent)
@@ -73,7 +73,7 @@ impl<F: Framing> Worker<F> {
         };
         F::refuse(refusal, summary, persistence, &mut reply);
         if reply.is_empty() {
-            return self.clients.reset(row, "no reply is possible");
+            return self.reset(row, "no reply is possible", now);
         }
         client.discard_request();
         if client.write(&reply, &[]).is_err() {
@@ -121,7 +121,7 @@ impl<F: Framing> Worker<F> {
             Phase::Reading if client.buffered() > 0 => {
                 if !client.has_kept_pace(&self.limits, now) {
                     self.totals.timeouts.idle += 1;
-                    self.clients.reset(row, "it reads too slowly");
+                    self.reset(row, "it reads too slowly", now);
                 }
             }
             Phase::Reading if client.is_idle() => {
@@ -136,6 +136,13 @@ impl<F: Framing> Worker<F> {
             Phase::InFlight(_) => self.on_slow_client(row, now),
             Phase::Waiting(_) => {}
             Phase::Lingering { .. } => self.clients.remove(row),
+        }
+    }
+
+    /// Ends a client's connection with a reset, so that it cannot mistake the end for a clean one.
+    pub(super) fn reset(&mut self, row: u32, reason: &str, now: Instant) {
+        if let Some(client) = self.clients.reset(row) {
+            self.log.reset(client, reason, now);
         }
     }
 

@@ -68,6 +68,7 @@ fn bad_rules_are_told_why_and_how_rules_are_written() {
             "the port \"0\" is not a number from 1 to 65535",
         ),
         ("10.0.0.1:65536", "the port \"65536\""),
+        ("10.0.0.1:+80", "the port \"+80\""),
         ("public:http", "the port \"http\""),
         ("[::1]:", "the port \"\""),
         ("[::1", "a bracket without the other"),
@@ -96,6 +97,22 @@ fn bad_rules_are_told_why_and_how_rules_are_written() {
         let said = text.parse::<Rule>().expect_err(text).to_string();
         assert!(said.contains(why), "{text:?}: {said}");
         assert!(said.contains("10.1.0.0/16:443"), "{text:?}: {said}");
+    }
+}
+
+#[test]
+fn names_and_their_labels_have_a_longest_length() {
+    let label = |length: usize| "a".repeat(length);
+    let name = |last: usize| format!("{0}.{0}.{0}.{1}", label(63), label(last));
+    for good in [label(63), name(61)] {
+        assert!(good.parse::<NamePattern>().is_ok(), "{good}");
+        assert!(
+            format!("*.{good}.").parse::<NamePattern>().is_ok(),
+            "{good}"
+        );
+    }
+    for bad in [label(64), name(62)] {
+        assert!(bad.parse::<NamePattern>().is_err(), "{bad}");
     }
 }
 

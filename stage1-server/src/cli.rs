@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -77,7 +77,7 @@ pub fn cannot(what: &str) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("cannot {what}: {error}"))
 }
 
-/// Ends the program with status 0 when SIGINT or SIGTERM arrives, from a thread of its own.
+/// Ends the program with status 0 when SIGINT, SIGTERM or SIGHUP arrives, from a thread of its own.
 ///
 /// This suits a program that blocks in system calls and has nothing to put in order. Later stages
 /// wake their event loop instead.
@@ -94,30 +94,58 @@ pub fn exit_on_signals() -> io::Result<()> {
 /// Calls `act` on each SIGINT and SIGTERM, from a thread of its own, with the signal's number and how
 /// many came before it.
 ///
+/// SIGHUP says that the terminal has closed. It counts if it is the first signal, and is ignored after
+/// another one, because it often comes twice: from the kernel and from the shell. A program that was started to
+/// ignore it, as `nohup` does, goes on ignoring it.
+///
 /// A signal may interrupt the program between any two instructions, and only a few functions are
 /// safe to call there (`signal-safety(7)`). So the handler does nearly nothing: it
 /// notes the signal and wakes a thread, which may call any function.
 ///
-/// Both signals are unblocked for the calling thread: a program inherits its signal mask, and a
+/// All signals are unblocked for the calling thread: a program inherits its signal mask, and a
 /// parent that has blocked them would leave only SIGKILL (`signal(7)`, execve(2) keeps the mask).
 ///
 /// # Errors
 /// Fails if the signal handlers cannot be installed (`sigaction(2)`), or no thread can be started.
 pub fn on_signals(mut act: impl FnMut(i32, usize) + Send + 'static) -> io::Result<()> {
-    let signals = Signals::new([SIGINT, SIGTERM]);
+    let signals = Signals::new(signals_to_handle());
     let mut signals = signals.map_err(cannot("install the signal handlers"))?;
     let wait = move || {
-        for (earlier, signal) in signals.forever().enumerate() {
-            act(signal, earlier);
+        let mut earlier = 0;
+        for signal in signals.forever() {
+            if signal != SIGHUP || earlier == 0 {
+                act(signal, earlier);
+                earlier += 1;
+            }
         }
     };
     // Only now, because a signal that is already pending arrives here and must meet the handler.
-    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]).thread_unblock()?;
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]).thread_unblock()?;
     let thread = thread::Builder::new().name("signals".to_owned());
     let thread = thread.spawn(wait);
     thread
         .map(drop)
         .map_err(cannot("start the thread for signals"))
+}
+
+/// Returns the signals that get a handler: without SIGHUP if it is ignored, because a handler would undo
+/// that.
+fn signals_to_handle() -> Vec<i32> {
+    // sigaction(2) could tell, too, but calling it is unsafe in Rust.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if ignores(&status, SIGHUP) {
+        vec![SIGINT, SIGTERM]
+    } else {
+        vec![SIGINT, SIGTERM, SIGHUP]
+    }
+}
+
+/// Returns whether `/proc/PID/status` says that a signal is ignored (`proc_pid_status(5)`, `SigIgn`).
+fn ignores(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Bit 0 is signal 1.
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 fn program_name() -> String {
@@ -166,6 +194,14 @@ mod tests {
         let path = std::env::current_exe().unwrap();
         let name = path.file_name().and_then(OsStr::to_str);
         assert_eq!(Some(program_name().as_str()), name);
+    }
+
+    #[test]
+    fn ignored_signals_are_bits_from_one_on() {
+        let status = "Name:\tx\nSigIgn:\t0000000000001003\nSigCgt:\t0000000000000000\n";
+        let ignored = (1..=64).filter(|&signal| ignores(status, signal));
+        assert_eq!(ignored.collect::<Vec<_>>(), [1, 2, 13]);
+        assert!(!ignores("", SIGHUP));
     }
 
     #[test]

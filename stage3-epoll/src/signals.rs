@@ -1,4 +1,4 @@
-//! Signals: how SIGINT and SIGTERM reach the event loop.
+//! Signals: how SIGINT, SIGTERM and SIGHUP reach the event loop.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use stage1_server::cli;
 
 use crate::waker::Waker;
 
-/// Wakes `waker` on each SIGINT and SIGTERM, from a thread of its own.
+/// Wakes `waker` on SIGINT, SIGTERM and SIGHUP, from a thread of its own.
 ///
 /// The thread could not end the loop itself, because the loop may be in the middle of a turn. So a
 /// signal reaches the loop as everything else does: by an event.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use stage2_client::{Prefer, Target, parse_time_limit};
+use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
 use stage4_proxy::access::{AccessFlags, PolicyError};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
 use stage4_proxy::ingress::{Fixed, Http, Ingress, Socks5};
@@ -15,8 +15,8 @@ use stage4_proxy::{Config, Limits, raise_fd_limit};
 
 /// A TCP proxy: relays every client to an upstream of its own, both ways, until both have ended.
 ///
-/// Prints `listening on ADDR:PORT` once it accepts. The first SIGTERM or SIGINT lets open sessions
-/// end (see --drain-timeout), the second ends them at once.
+/// Prints `listening on ADDR:PORT` once it accepts. The first SIGTERM, SIGINT or SIGHUP lets open
+/// sessions end (see --drain-timeout), the second ends them at once.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
@@ -67,8 +67,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "60s")]
     keepalive: OptionalKeepalive,
 
-    /// Time that open sessions get to end after SIGTERM or SIGINT
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
+    /// Time that open sessions get to end after SIGTERM, SIGINT or SIGHUP; 0s resets them at once
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
 
     #[command(flatten)]

@@ -166,6 +166,7 @@ impl Endpoint {
             Err(error) => {
                 // The peer's last bytes can still be read, and then the end or the error.
                 self.readable = true;
+                self.break_off();
                 Err(error)
             }
         }
@@ -207,6 +208,17 @@ impl Endpoint {
     pub(crate) fn reset_on_close(&self) {
         // It fails only on a socket that is broken already, and such a peer needs no reset.
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Makes sure that a connection on which bytes were lost ends, and that the peer does not take
+    /// the end for an orderly one.
+    ///
+    /// Most errors of a write say that it has ended already. But `ENOBUFS` and `ENOMEM` leave it open
+    /// (`send(2)`), and the peer would wait forever for the lost bytes.
+    fn break_off(&self) {
+        self.reset_on_close();
+        // It fails if the connection has ended, and then the next read finds that.
+        let _ = self.socket.shutdown(Shutdown::Read);
     }
 
     /// Copies out what the inspector shows.

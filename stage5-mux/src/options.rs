@@ -25,9 +25,9 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Queue the requests of many clients for one upstream connection: one exchange at a time
     ///
-    /// Prints `listening on ADDR:PORT` once it accepts. After the first SIGTERM or SIGINT it stops
-    /// accepting and answers the requests that it has got (see --drain-timeout); the second one
-    /// closes everything at once.
+    /// Prints `listening on ADDR:PORT` once it accepts. After the first SIGTERM, SIGINT or SIGHUP it
+    /// stops accepting and answers the requests that it has got (see --drain-timeout); the second
+    /// one closes everything at once.
     Queue(QueueOptions),
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "TIME", default_value = "60s")]
     keepalive: OptionalKeepalive,
 
-    /// Time that clients get to end after SIGTERM or SIGINT
+    /// Time that clients get to end after SIGTERM, SIGINT or SIGHUP; 0s resets them at once
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
 

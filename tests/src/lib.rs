@@ -21,7 +21,7 @@
 //!
 //! Read in this order: [`mod@test`] (how a test begins and ends), [`failure`] (how it fails), [`transcript`], [`deadline`], [`mod@eventually`],
 //! [`program`], [`process`], [`finished`], [`server`], [`cause`], [`peer`], [`connect`], [`send`], [`receive`], [`scripted`], [`hand`]
-//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`inspector`], [`rng`], [`digest`], [`diff`]. Three files hold what
+//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`hangup`], [`inspector`], [`rng`], [`digest`], [`diff`]. Three files hold what
 //! several tests share: [`lines`] the conversations of the line service, [`command_line`] the help and the refusals,
 //! [`inner_addresses`] the targets that a proxy must refuse.
 //!
@@ -48,6 +48,7 @@ pub mod failure;
 pub mod finished;
 pub mod gate;
 pub mod hand;
+pub mod hangup;
 pub mod inner_addresses;
 pub mod inspector;
 pub mod lines;

@@ -89,6 +89,16 @@ impl Program {
         }
     }
 
+    /// Starts the program with SIGHUP ignored, as `nohup(1)` does; prints why the test is skipped where it is missing.
+    #[must_use]
+    pub fn under_nohup(self) -> Option<Self> {
+        let Some(nohup) = find_in_path("nohup") else {
+            eprintln!("skipped: there is no nohup");
+            return None;
+        };
+        Some(self.behind(&nohup, &[]))
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {

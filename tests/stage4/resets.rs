@@ -4,11 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use harness::{
-    Client, Connect, End, Hand, PATIENCE, Peer, Rng, Scripted, Test, eventually, proc, sockets,
+    Client, Connect, End, Hand, PATIENCE, Peer, Program, Rng, Scripted, Test, eventually, proc,
+    sockets, strace,
 };
 
 use crate::support::{
-    HALF_A_SECOND, KIB, MIB, Proxy, echoes, expect_reset_while_sending, proxy_and_echo,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, expect_reset_while_sending, program, proxy_and_echo,
     proxy_and_hand, session, talk, unread, wait_until_still,
 };
 
@@ -213,4 +214,29 @@ fn e45_a_peer_that_resets_while_the_other_direction_is_full() {
     }
     // Pipes of the bulk transfers may be kept for the next: a few descriptors, not a few for each session.
     proc::fds_return_to(proxy.pid(), before + 8);
+}
+
+/// `ENOBUFS` leaves the connection open, unlike the errors of a connection that has ended.
+#[test]
+fn e45_bytes_that_a_send_has_lost_end_in_a_reset() {
+    let _test =
+        Test::begin("A send that fails has lost bytes: both sides must see it, and not wait.");
+    for (fault, question) in [("when=1", &b"lost"[..]), ("when=2", b"?")] {
+        let fault = format!("error=ENOBUFS:{fault}");
+        let Some(program) = strace::inject(&Program::new(program()), "sendto", &fault) else {
+            return;
+        };
+        let hand = Hand::start();
+        let proxy = Proxy::start(&program, hand.addr());
+        let (client, upstream) = session(&proxy, &hand);
+        client.send(question);
+        if fault.ends_with('2') {
+            upstream.expect(question);
+            upstream.send(b"lost");
+        }
+        client.expect_reset();
+        upstream.expect_reset();
+        let (client, upstream) = session(&proxy, &hand);
+        talk(&client, &upstream);
+    }
 }

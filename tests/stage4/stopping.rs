@@ -1,10 +1,10 @@
-//! Exercise 4.9: SIGTERM and SIGINT let open sessions end; the second signal does not wait.
+//! Exercise 4.9: SIGTERM, SIGINT and SIGHUP let open sessions end; the second signal does not wait.
 
 use std::time::{Duration, Instant};
 
 use harness::{
-    Client, Connect, Deadline, Digest, End, PATIENCE, Program, Rng, Scripted, Signal, Test,
-    eventually, proc, scaled,
+    Client, Connect, Deadline, Digest, End, Hand, PATIENCE, Program, Rng, Scripted, Signal, Test,
+    eventually, hangup, proc, scaled,
 };
 
 use crate::support::{
@@ -12,7 +12,15 @@ use crate::support::{
     session, talk,
 };
 
-const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+/// Returns the signals that ask the proxy to end.
+fn signals() -> Vec<Signal> {
+    let mut signals = vec![Signal::SIGTERM, Signal::SIGINT];
+    if !hangup::is_ignored() {
+        signals.push(Signal::SIGHUP);
+    }
+    signals
+}
+
 /// A drain limit that no test waits for.
 const LONG: [&str; 2] = ["--drain-timeout", "60s"];
 const SHORT: [&str; 2] = ["--drain-timeout", "400ms"];
@@ -42,7 +50,7 @@ fn ends_with_0(proxy: &Proxy, within: Duration) {
 #[test]
 fn e49_without_sessions_a_signal_ends_the_proxy_at_once() {
     let _test = Test::begin("No session is open: end with 0 at once.");
-    for signal in SIGNALS {
+    for signal in signals() {
         for threads in ["1", "3"] {
             let (proxy, _echo) = proxy_and_echo(&["--threads", threads, "--drain-timeout", "60s"]);
             proxy.signal(signal);
@@ -55,8 +63,8 @@ fn e49_without_sessions_a_signal_ends_the_proxy_at_once() {
 fn e49_a_signal_that_the_parent_has_blocked_ends_the_proxy() {
     let _test = Test::begin("A program inherits its signal mask: unblock what it waits for.");
     let echo = Scripted::echo();
-    for signal in SIGNALS {
-        let program = Program::new(program()).blocking(SIGNALS);
+    for signal in signals() {
+        let program = Program::new(program()).blocking(signals());
         let proxy = Proxy::start(&program, echo.addr());
         echoes(&Client::connect(proxy.addr()));
         proxy.signal(signal);
@@ -67,7 +75,7 @@ fn e49_a_signal_that_the_parent_has_blocked_ends_the_proxy() {
 #[test]
 fn e49_open_sessions_may_finish() {
     let _test = Test::begin("Close the listener, keep the sessions, end with the last of them.");
-    for signal in SIGNALS {
+    for signal in signals() {
         let (proxy, hand) = proxy_and_hand(&LONG);
         let (client, upstream) = session(&proxy, &hand);
         let (other, other_upstream) = session(&proxy, &hand);
@@ -112,7 +120,7 @@ fn e49_a_transfer_under_way_is_delivered_to_its_last_byte() {
 fn e49_who_does_not_finish_is_reset_after_the_drain_limit() {
     let _test =
         Test::begin("--drain-timeout: then the rest is reset, and the exit code is still 0.");
-    for signal in SIGNALS {
+    for signal in signals() {
         let (proxy, hand) = proxy_and_hand(&SHORT);
         let sessions = [session(&proxy, &hand), session(&proxy, &hand)];
         talk(&sessions[0].0, &sessions[0].1);
@@ -131,11 +139,14 @@ fn e49_who_does_not_finish_is_reset_after_the_drain_limit() {
 #[test]
 fn e49_the_second_signal_does_not_wait() {
     let _test = Test::begin("The first signal drains, the second ends at once.");
-    let order = [
+    let mut order = vec![
         (Signal::SIGTERM, Signal::SIGTERM),
         (Signal::SIGINT, Signal::SIGINT),
         (Signal::SIGTERM, Signal::SIGINT),
     ];
+    if !hangup::is_ignored() {
+        order.push((Signal::SIGHUP, Signal::SIGTERM));
+    }
     for (first, second) in order {
         let (proxy, hand) = proxy_and_hand(&LONG);
         let (client, upstream) = session(&proxy, &hand);
@@ -153,13 +164,49 @@ fn e49_the_second_signal_does_not_wait() {
 #[test]
 fn e49_a_tiny_drain_limit_ends_at_once() {
     let _test = Test::begin("Do not wait for a limit that has passed.");
-    let (proxy, hand) = proxy_and_hand(&["--drain-timeout", "1ms"]);
+    for limit in ["1ms", "0s"] {
+        let (proxy, hand) = proxy_and_hand(&["--drain-timeout", limit]);
+        let (client, upstream) = session(&proxy, &hand);
+        talk(&client, &upstream);
+        proxy.signal(Signal::SIGTERM);
+        ends_with_0(&proxy, PATIENCE);
+        client.expect_reset();
+        upstream.expect_reset();
+    }
+}
+
+#[test]
+fn e49_a_terminal_that_closes_lets_sessions_end() {
+    let _test = Test::begin("A closed terminal sends SIGHUP, often twice: from kernel and shell.");
+    if hangup::is_ignored() {
+        return;
+    }
+    let (proxy, hand) = proxy_and_hand(&LONG);
     let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    proxy.signal(Signal::SIGHUP);
+    wait_until_closed(&proxy);
+    proxy.signal(Signal::SIGHUP);
     talk(&client, &upstream);
     proxy.signal(Signal::SIGTERM);
     ends_with_0(&proxy, PATIENCE);
     client.expect_reset();
-    upstream.expect_reset();
+}
+
+#[test]
+fn e49_under_nohup_it_outlives_its_terminal() {
+    let _test = Test::begin("nohup starts a program with SIGHUP ignored: leave it so.");
+    let Some(program) = Program::new(program()).args(LONG).under_nohup() else {
+        return;
+    };
+    let hand = Hand::start();
+    let proxy = Proxy::start(&program, hand.addr());
+    let (client, upstream) = session(&proxy, &hand);
+    proxy.signal(Signal::SIGHUP);
+    talk(&client, &upstream);
+    let (client, upstream) = session(&proxy, &hand);
+    talk(&client, &upstream);
+    assert!(!proxy.stderr().contains("draining"));
 }
 
 #[test]

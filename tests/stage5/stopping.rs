@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Hand, PATIENCE, Program, Signal, Test, eventually};
+use harness::{Hand, PATIENCE, Program, Signal, Test, eventually, hangup};
 
 use crate::support::{Mux, Site, answer, ask, field, get, program, reply};
 
@@ -35,10 +35,13 @@ fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
 #[test]
 fn e56_a_signal_that_the_parent_has_blocked_ends_the_queue() {
     let _test = Test::begin("A program inherits its signal mask: unblock what it waits for.");
-    let signals = [Signal::SIGTERM, Signal::SIGINT];
+    let mut signals = vec![Signal::SIGTERM, Signal::SIGINT];
+    if !hangup::is_ignored() {
+        signals.push(Signal::SIGHUP);
+    }
     let site = Site::echo();
-    for signal in signals {
-        let program = Program::new(program()).blocking(signals);
+    for &signal in &signals {
+        let program = Program::new(program()).blocking(signals.clone());
         let mux = Mux::from_program(&program, site.addr(), &[]);
         assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
         mux.signal(signal);
@@ -136,4 +139,38 @@ fn e56_a_pause_of_the_process_ends_nothing() {
         mux.cont();
         assert_eq!(ask(&client, &get("/after")).text(), "/after ");
     }
+}
+
+#[test]
+fn e56_a_terminal_that_closes_lets_the_requests_that_wait_be_answered() {
+    let _test = Test::begin("A closed terminal sends SIGHUP, often twice: from kernel and shell.");
+    if hangup::is_ignored() {
+        return;
+    }
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--drain-timeout", "1h"]);
+    let client = mux.client();
+    client.send(&get("/"));
+    mux.wait_for("in flight", 1);
+    mux.signal(Signal::SIGHUP);
+    mux.wait_for_stderr("draining");
+    mux.signal(Signal::SIGHUP);
+    answer(&hand.next(), b"answered");
+    assert_eq!(reply(&client).text(), "answered");
+    client.expect_eof();
+    drop(client);
+    assert_eq!(mux.wait().code(), Some(0));
+}
+
+#[test]
+fn e56_a_drain_limit_of_zero_ends_at_once() {
+    let _test = Test::begin("--drain-timeout 0s: no client gets any more time.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--drain-timeout", "0s"]);
+    let client = mux.client();
+    client.send(&get("/"));
+    mux.wait_for("in flight", 1);
+    mux.signal(Signal::SIGTERM);
+    assert_eq!(mux.wait().code(), Some(0));
+    client.expect_reset();
 }

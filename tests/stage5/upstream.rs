@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{ClosedPort, Hand, PATIENCE, Test};
+use harness::{ClosedPort, Hand, PATIENCE, Program, Scripted, Test, strace};
 
-use crate::support::{Mux, Site, Then, answer, ask, expect_service, field, get, ok, reply};
+use crate::support::{
+    Mux, Site, Then, answer, ask, expect_service, field, get, ok, post, program, reply,
+};
 
 /// Long enough for a busy machine, and short enough to be prompt.
 const PROMPT: Duration = Duration::from_secs(3);
@@ -252,4 +254,39 @@ fn e56_an_answer_before_the_end_of_the_upload_arrives() {
     let upstream = hand.next();
     answer(&upstream, b"other");
     assert_eq!(reply(&other).text(), "other");
+}
+
+/// `ENOBUFS` leaves the connection open, unlike the errors of a connection that has ended.
+#[test]
+fn e56_a_request_that_a_send_has_lost_is_not_waited_for() {
+    let _test = Test::begin("A send that fails has lost bytes: no answer will come.");
+    let fault = "error=ENOBUFS:when=1";
+    let Some(program) = strace::inject(&Program::new(program()), "sendto", fault) else {
+        return;
+    };
+    let site = Site::echo();
+    let mux = Mux::from_program(&program, site.addr(), &[]);
+    let begin = Instant::now();
+    let client = mux.client();
+    let status = ask(&client, &post("/lost", b"x")).status().to_owned();
+    assert!(["200", "502"].contains(&status.as_str()), "{status}");
+    assert!(begin.elapsed() < PROMPT, "{:?}", begin.elapsed());
+    expect_service(&mux);
+}
+
+#[test]
+fn e56_a_client_whose_answer_a_send_has_lost_is_reset() {
+    let _test = Test::begin("A FIN would say that the answer was whole.");
+    let fault = "error=ENOBUFS:when=2";
+    let Some(program) = strace::inject(&Program::new(program()), "sendto", fault) else {
+        return;
+    };
+    let echo = Scripted::echo();
+    let mux = Mux::from_program(&program, echo.addr(), &["--framing", "line"]);
+    let client = mux.client();
+    client.send(b"lost\n");
+    client.expect_reset();
+    let next = mux.client();
+    next.send(b"next\n");
+    next.expect(b"next\n");
 }

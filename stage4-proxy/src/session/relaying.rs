@@ -85,7 +85,8 @@ impl Session {
 
     /// Returns how far a direction has come, or which side has broken for good.
     ///
-    /// A sink that breaks is only noted, because the other direction may still have bytes of it.
+    /// A sink that breaks is only noted, because the other direction may still have bytes of it. But
+    /// one that refuses bytes and goes on is reset: it would wait forever for those that are lost.
     fn outcome_of(
         &mut self,
         pumped: Result<Progress, Fault>,
@@ -95,6 +96,13 @@ impl Session {
         match pumped {
             Ok(progress) => Ok(progress),
             Err(Fault::Source(error)) => Err((source, error)),
+            Err(Fault::Sink(error)) if !has_ended(&error) => {
+                // Now, because its half is closed and `Session::close` would take that for a FIN.
+                if let Some(endpoint) = self.endpoint_mut(sink) {
+                    endpoint.reset_on_close();
+                }
+                Err((sink, error))
+            }
             Err(Fault::Sink(error)) => {
                 self.broken.get_or_insert((sink, error));
                 Ok(Progress::Idle)
@@ -107,4 +115,21 @@ impl Session {
             .iter()
             .all(|flow| flow.half.state() == HalfState::Closed || flow.half.owes_fin())
     }
+}
+
+/// Returns whether the error of a write says that the connection has ended.
+///
+/// Other errors, such as `ENOBUFS` and `ENOMEM`, leave the connection open (`send(2)`).
+fn has_ended(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    [
+        Kind::BrokenPipe,
+        Kind::ConnectionAborted,
+        Kind::ConnectionReset,
+        Kind::HostUnreachable,
+        Kind::NetworkUnreachable,
+        Kind::NotConnected,
+        Kind::TimedOut,
+    ]
+    .contains(&error.kind())
 }

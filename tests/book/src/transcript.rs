@@ -37,9 +37,11 @@
 //! To write one, type the commands without their output and run `cargo book --record NAME`: it fills in the outputs, and
 //! replaces them when you run it again. `cargo book --check` runs all of them and compares. The commands run in an empty folder, in a
 //! network namespace with nothing but loopback, so that all ports are free; the course's programs are found by their names. The
-//! next step begins when the output of the last one is complete, or its program has ended; everything ends with the transcript.
+//! next step begins when the output of the last one is complete and its program waits for something, or has ended; everything ends with
+//! the transcript.
 
 mod alone;
+mod asleep;
 pub(crate) mod files;
 mod format;
 pub(crate) mod session;

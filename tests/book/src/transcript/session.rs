@@ -15,8 +15,9 @@ use crate::transcript::alone;
 use crate::transcript::format::{Action, Stay, Step, Transcript, is_mark, trim_end};
 use crate::transcript::terminal::Terminal;
 
-/// How long the output of a step may take to come; `COURSE_TIME_SCALE` does not stretch it, because nothing here is slow.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the output of a step may take to come: on a machine that is busy with other work, a minute is not rare.
+/// `COURSE_TIME_SCALE` does not stretch it, because nothing here is slow.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// While recording, a program that is silent for so long is taken to be done.
 const QUIET: Duration = Duration::from_millis(1200);
 
@@ -90,10 +91,10 @@ fn compare(transcript: &Transcript) -> Report {
         let (seen, ended) = if must_end {
             terminal.until_end(deadline)
         } else {
-            (
-                terminal.until_lines(step.output.len(), |line| transcript.keeps(line), deadline),
-                true,
-            )
+            let keeps = |line: &str| transcript.keeps(line);
+            let seen = terminal.until_lines(step.output.len(), keeps, deadline);
+            terminal.until_asleep();
+            (seen, true)
         };
         problems.extend(difference(transcript, step, &seen));
         if !ended {

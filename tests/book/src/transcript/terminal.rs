@@ -11,8 +11,12 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::transcript::asleep::wait_until_asleep;
+
 /// The most lines that are kept: more than a book can show.
 const LINES: usize = 2000;
+/// How long a program that stays may work before the next step begins anyway: some are there to spin.
+const WORK: Duration = Duration::from_secs(5);
 
 /// An event from the thread that reads a program's output.
 enum Event {
@@ -148,10 +152,23 @@ impl Terminal {
         self.lines.drain(..end).collect()
     }
 
-    /// Waits until the program has ended or was silent for a while, and returns its output.
+    /// Waits until the program has ended, or waits itself and was silent for a while, and returns its output.
     pub(super) fn until_quiet(&mut self, quiet: Duration, deadline: Instant) -> Vec<String> {
-        while self.program.is_some() && self.hear(deadline.min(Instant::now() + quiet)) {}
-        std::mem::take(&mut self.lines)
+        loop {
+            self.until_asleep();
+            if self.program.is_none() || !self.hear(deadline.min(Instant::now() + quiet)) {
+                return std::mem::take(&mut self.lines);
+            }
+        }
+    }
+
+    /// Waits until the program waits for something, such as a client that another step starts, or has ended.
+    ///
+    /// A program that prints nothing shows in no other way that it is ready.
+    pub(super) fn until_asleep(&self) {
+        if let Some(program) = &self.program {
+            wait_until_asleep(program.group(), Instant::now() + WORK);
+        }
     }
 
     /// Returns whether a program runs here.

@@ -12,20 +12,20 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::inspect::{Inspector, Snapshot};
+use crate::inspect::{Inspector, Question, Scope, Snapshot};
 
-/// How long one snapshot may take; a worker that is too busy to answer is left out of it.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long one snapshot may take. A worker that needs longer is stuck, or the machine is.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What other threads ask of every worker.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Send a snapshot into the channel.
-    Inspect(Sender<Snapshot>),
+    /// Answer a question about the sessions.
+    Inspect(Question),
     /// Stop accepting, and end with the last session or at the drain limit.
     Drain,
     /// End now.
@@ -41,13 +41,24 @@ pub trait CommandSender: Debug + Send + Sync {
 /// A handle to running workers; any thread may keep a clone of it.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
-    workers: Vec<Arc<dyn CommandSender>>,
+    workers: Vec<Arc<RemoteWorker>>,
+}
+
+/// A worker on another thread.
+#[derive(Debug)]
+struct RemoteWorker {
+    mailbox: Box<dyn CommandSender>,
+    /// Its last answer without the sessions, which is what counts once it has ended.
+    last: Mutex<Snapshot>,
 }
 
 impl Control {
     /// Adds one more worker.
     pub fn add(&mut self, worker: impl CommandSender + 'static) {
-        self.workers.push(Arc::new(worker));
+        self.workers.push(Arc::new(RemoteWorker {
+            mailbox: Box::new(worker),
+            last: Mutex::default(),
+        }));
     }
 
     /// Stops accepting; each worker ends with its last session or at the drain limit.
@@ -60,23 +71,22 @@ impl Control {
         self.send(&Command::Stop);
     }
 
-    /// Asks every worker for its sessions; one that does not answer in time is left out.
+    /// Asks every worker for its totals, and for its sessions if `scope` says so; returns `None` if one of
+    /// them does not answer in time (2 seconds).
+    ///
+    /// A worker that has ended counts with its last known totals. No answer is better than a sum without one
+    /// of the workers: a counter that falls looks like a restart to Prometheus, and when it rises again,
+    /// the whole total looks like the work of one interval.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let (sender, answers) = channel();
-        // The last sender on this side is dropped with the command, because the channel must close once
-        // every worker has answered or ended: a worker that has ended is not waited for.
-        self.send(&Command::Inspect(sender));
+    pub fn snapshot(&self, scope: Scope) -> Option<Snapshot> {
+        // All are asked before the first answer is awaited, so that they work at the same time.
+        let answers: Vec<_> = self.workers.iter().map(|it| it.ask(scope)).collect();
         let until = Instant::now() + SNAPSHOT_TIMEOUT;
         let mut all = Snapshot::default();
-        for _ in &self.workers {
-            let left = until.saturating_duration_since(Instant::now());
-            let Ok(snapshot) = answers.recv_timeout(left) else {
-                break;
-            };
-            all.merge(snapshot);
+        for (worker, answer) in self.workers.iter().zip(answers) {
+            all.merge(worker.wait(&answer, until)?);
         }
-        all
+        Some(all)
     }
 
     /// Serves snapshots of these workers on `address`, if there is one.
@@ -90,22 +100,50 @@ impl Control {
             return Ok(None);
         };
         let control = self.clone();
-        let inspector = Inspector::start(address, move || control.snapshot())?;
+        let inspector = Inspector::start(address, move |scope| control.snapshot(scope))?;
         tracing::info!("inspector on http://{}/", inspector.local_addr());
         Ok(Some(inspector))
     }
 
     fn send(&self, command: &Command) {
         for worker in &self.workers {
-            worker.send_command(command.clone());
+            worker.mailbox.send_command(command.clone());
+        }
+    }
+}
+
+impl RemoteWorker {
+    fn ask(&self, scope: Scope) -> Receiver<Arc<Snapshot>> {
+        // The only sender goes with the question: the channel closes if the worker ends without an answer.
+        let (reply, answer) = channel();
+        let question = Question { scope, reply };
+        self.mailbox.send_command(Command::Inspect(question));
+        answer
+    }
+
+    /// Waits for an answer; returns `None` if there is none at `until`.
+    fn wait(&self, answer: &Receiver<Arc<Snapshot>>, until: Instant) -> Option<Snapshot> {
+        let answer = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(snapshot) => {
+                last.totals = snapshot.totals.clone();
+                last.totals.sessions_open = 0;
+                last.sections.clone_from(&snapshot.sections);
+                Some(Arc::unwrap_or_clone(snapshot))
+            }
+            Err(RecvTimeoutError::Disconnected) => Some(last.clone()),
+            Err(RecvTimeoutError::Timeout) => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Sender;
+
     use super::*;
-    use crate::inspect::Totals;
+    use crate::inspect::{SessionView, Totals};
 
     /// A worker that answers with so many sessions.
     #[derive(Debug)]
@@ -113,16 +151,17 @@ mod tests {
 
     impl CommandSender for Answering {
         fn send_command(&self, command: Command) {
-            if let Command::Inspect(reply) = command {
+            if let Command::Inspect(question) = command {
                 let totals = Totals {
                     sessions_open: self.0,
+                    sessions_total: 10 * self.0,
                     ..Totals::default()
                 };
                 let snapshot = Snapshot {
                     totals,
                     ..Snapshot::default()
                 };
-                reply.send(snapshot).unwrap();
+                question.reply.send(Arc::new(snapshot)).unwrap();
             }
         }
     }
@@ -137,22 +176,67 @@ mod tests {
         }
     }
 
+    /// A worker that answers one question and ends.
+    #[derive(Debug)]
+    struct EndingAfterOne(Mutex<Option<Answering>>);
+
+    impl CommandSender for EndingAfterOne {
+        fn send_command(&self, command: Command) {
+            if let Some(answering) = self.0.lock().unwrap().take() {
+                answering.send_command(command);
+            }
+        }
+    }
+
+    /// A worker that keeps its messages and never reads them.
+    #[derive(Debug)]
+    struct Stuck(Sender<Command>);
+
+    impl CommandSender for Stuck {
+        fn send_command(&self, command: Command) {
+            self.0.send(command).unwrap();
+        }
+    }
+
+    fn totals(control: &Control) -> Totals {
+        control.snapshot(Scope::Totals).expect("an answer").totals
+    }
+
     #[test]
-    fn a_snapshot_adds_up_the_workers_and_leaves_out_those_that_have_ended() {
+    fn a_snapshot_adds_up_the_workers_and_does_not_wait_for_those_that_have_ended() {
         let mut control = Control::default();
         control.add(Answering(2));
         control.add(Ended);
         control.add(Answering(3));
         let begun = Instant::now();
-        assert_eq!(control.snapshot().totals.sessions_open, 5);
-        assert!(
-            begun.elapsed() < SNAPSHOT_TIMEOUT,
-            "a dead worker is not waited for"
-        );
+        assert_eq!(totals(&control).sessions_open, 5);
+        assert!(begun.elapsed() < SNAPSHOT_TIMEOUT);
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_counts_with_its_last_totals_and_has_no_sessions() {
+        let mut control = Control::default();
+        control.add(EndingAfterOne(Mutex::new(Some(Answering(2)))));
+        control.add(Answering(3));
+        let (before, after) = (totals(&control), totals(&control));
+        assert_eq!((before.sessions_open, before.sessions_total), (5, 50));
+        assert_eq!((after.sessions_open, after.sessions_total), (3, 50));
+        let sessions: Vec<SessionView> = control.snapshot(Scope::Sessions).unwrap().sessions;
+        assert_eq!(sessions, []);
+    }
+
+    #[test]
+    fn a_stuck_worker_is_no_answer_instead_of_a_smaller_sum() {
+        let mut control = Control::default();
+        let (sender, _kept) = channel();
+        control.add(Answering(2));
+        control.add(Stuck(sender));
+        assert_eq!(control.snapshot(Scope::Totals), None);
     }
 
     #[test]
     fn without_workers_the_snapshot_is_empty() {
-        assert_eq!(Control::default().snapshot(), Snapshot::default());
+        let snapshot = Control::default().snapshot(Scope::Sessions);
+        assert_eq!(snapshot, Some(Snapshot::default()));
     }
 }

@@ -13,6 +13,10 @@ use crate::control::{Command, CommandSender};
 use crate::resolve::Answer;
 use crate::token::Token;
 
+/// Messages that are read in one turn of the loop, so that senders that never pause do not keep the worker
+/// from its sockets.
+const MESSAGES_PER_TURN: usize = 64;
+
 /// What other threads tell a worker.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -36,14 +40,20 @@ pub(crate) struct Mailbox {
 pub(crate) struct Inbox {
     queue: Receiver<Message>,
     mailbox: Mailbox,
+    /// Messages that may still be read in this turn.
+    left: usize,
 }
 
 impl Mailbox {
     /// Sends a message; without effect if the worker has ended.
     pub(crate) fn send(&self, message: Message) {
-        if self.queue.send(message).is_ok()
-            && let Err(error) = self.waker.wake()
-        {
+        if self.queue.send(message).is_ok() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "cannot wake a worker");
         }
     }
@@ -68,7 +78,11 @@ impl Inbox {
             queue: sender,
             waker: Arc::new(waker),
         };
-        Ok(Self { queue, mailbox })
+        Ok(Self {
+            queue,
+            mailbox,
+            left: MESSAGES_PER_TURN,
+        })
     }
 
     /// Returns the sending end, for other threads and for replies to this worker.
@@ -83,8 +97,51 @@ impl Inbox {
         }
     }
 
-    /// Takes the next message.
-    pub(crate) fn take(&self) -> Option<Message> {
-        self.queue.try_recv().ok()
+    /// Takes the next message; returns `None` if there is none, or if this turn has read enough.
+    pub(crate) fn take(&mut self) -> Option<Message> {
+        if self.left > 0
+            && let Ok(message) = self.queue.try_recv()
+        {
+            self.left -= 1;
+            return Some(message);
+        }
+        if self.left == 0 {
+            // The eventfd was reset for the messages that are left, too.
+            self.mailbox.wake();
+        }
+        self.left = MESSAGES_PER_TURN;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stage3_epoll::Events;
+
+    use super::*;
+
+    /// Returns how many messages one turn of the loop reads, if the waker ends its wait at once.
+    fn turn(poll: &Poll, inbox: &mut Inbox) -> usize {
+        let mut events = Events::with_capacity(1);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        if events.iter().next().is_none() {
+            return 0;
+        }
+        inbox.reset();
+        std::iter::from_fn(|| inbox.take()).count()
+    }
+
+    #[test]
+    fn a_turn_reads_a_bounded_number_of_messages_and_the_next_one_the_rest() {
+        let poll = Poll::new().unwrap();
+        let mut inbox = Inbox::new(&poll).unwrap();
+        for _ in 0..MESSAGES_PER_TURN + 3 {
+            inbox.mailbox().send(Message::Command(Command::Drain));
+        }
+        assert_eq!(turn(&poll, &mut inbox), MESSAGES_PER_TURN);
+        assert_eq!(turn(&poll, &mut inbox), 3);
+        assert_eq!(turn(&poll, &mut inbox), 0);
     }
 }

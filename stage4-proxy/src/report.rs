@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
-use crate::inspect::{EndpointView, Protocol, SessionView, Snapshot, Totals};
+use crate::inspect::{
+    Carried, Collector, EndpointView, Protocol, Question, SessionView, Snapshot, Totals,
+};
 use crate::quota::Quota;
 use crate::route_table::RouteTable;
 use crate::session::{Phase, Reason, Session, Timeout};
@@ -23,6 +25,7 @@ pub(crate) struct Reporter {
     denied: Quota,
     /// The pauses of accepting for want of descriptors.
     starved: Quota,
+    collector: Collector,
 }
 
 impl Reporter {
@@ -34,6 +37,7 @@ impl Reporter {
             warnings: Quota::for_events(),
             denied: Quota::for_events(),
             starved: Quota::for_states(),
+            collector: Collector::default(),
         }
     }
 
@@ -108,28 +112,32 @@ impl Reporter {
         }
     }
 
-    /// Adds what a session has moved to the totals.
-    pub(crate) fn session_gone(&mut self, session: &Session) {
-        self.totals.bytes_up += session.up.half.moved();
-        self.totals.bytes_down += session.down.half.moved();
+    /// Adds what a session has moved to the totals, as it leaves its row.
+    pub(crate) fn session_gone(&mut self, row: u32, session: &Session) {
+        let carried = carried(session);
+        self.totals.bytes_up += carried.up;
+        self.totals.bytes_down += carried.down;
+        self.collector.session_ended(row, carried);
     }
 
-    /// Copies sessions and totals out for the inspector.
-    pub(crate) fn snapshot(&self, table: &RouteTable<Session>, now: Instant) -> Snapshot {
-        let view = |(_, session)| view(self.ingress, session, now);
-        let sessions: Vec<SessionView> = table.iter().map(view).collect();
-        let mut totals = self.totals.clone();
-        totals.sessions_open = sessions.len() as u64;
-        totals.bytes_up += sessions.iter().map(|session| session.bytes_up).sum::<u64>();
-        totals.bytes_down += sessions
-            .iter()
-            .map(|session| session.bytes_down)
-            .sum::<u64>();
-        Snapshot {
-            sessions,
-            totals,
-            sections: Vec::new(),
-        }
+    /// Takes in a question of the inspector, which [`copy_out`](Self::copy_out) will answer.
+    pub(crate) fn ask(&mut self, question: Question) {
+        self.collector.ask(question);
+    }
+
+    /// Returns whether a question waits, so that the loop must not sleep.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.collector.has_work()
+    }
+
+    /// Copies out some more of the sessions, if the inspector has asked, and the totals with the last.
+    pub(crate) fn copy_out(&mut self, table: &RouteTable<Session>, now: Instant) {
+        let view = |_, session: &Session| view(self.ingress, session, now);
+        let rest = || Snapshot {
+            totals: self.totals.clone(),
+            ..Snapshot::default()
+        };
+        self.collector.advance(table, carried, view, rest);
     }
 }
 
@@ -156,16 +164,24 @@ fn count_timeout(totals: &mut Totals, timeout: Timeout) {
     }
 }
 
+fn carried(session: &Session) -> Carried {
+    Carried {
+        up: session.up.half.moved(),
+        down: session.down.half.moved(),
+    }
+}
+
 fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
     let age = now.saturating_duration_since(session.opened).as_millis();
+    let carried = carried(session);
     SessionView {
         protocol: Protocol::Tcp,
         client: endpoint_view(&session.client),
         upstream: session.upstream.as_ref().map(endpoint_view),
         phase: phase_name(&session.phase),
         description: Description(ingress, session).to_string(),
-        bytes_up: session.up.half.moved(),
-        bytes_down: session.down.half.moved(),
+        bytes_up: carried.up,
+        bytes_down: carried.down,
         age_ms: u64::try_from(age).unwrap_or(u64::MAX),
     }
 }

@@ -13,6 +13,8 @@
 //! session of an event takes one index and one comparison, and an event of an earlier socket in the
 //! same cell finds no session.
 
+use std::ops::Range;
+
 use crate::token::{Kind, Side, Token};
 
 /// The generation of a cell without a socket; it is never minted.
@@ -167,11 +169,27 @@ impl<T> RouteTable<T> {
         Some(session)
     }
 
+    /// Returns the session of a row, to look at.
+    #[must_use]
+    pub fn row(&self, row: u32) -> Option<&T> {
+        self.rows.get(row as usize)?.session.as_ref()
+    }
+
     /// Iterates over the sessions and their rows, in the order of the rows.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0..)
-            .zip(&self.rows)
-            .filter_map(|(number, row)| Some((number, row.session.as_ref()?)))
+        self.part(0..self.height())
+    }
+
+    /// Iterates over the sessions in some of the rows; rows that do not exist yet hold none.
+    pub fn part(&self, rows: Range<u32>) -> impl Iterator<Item = (u32, &T)> {
+        let rows = rows.start..rows.end.min(self.height());
+        rows.filter_map(|row| Some((row, self.row(row)?)))
+    }
+
+    /// Returns the number of rows that exist, free ones included; it never falls.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        u32::try_from(self.rows.len()).unwrap_or(self.capacity)
     }
 
     /// Checks the invariants of the table.

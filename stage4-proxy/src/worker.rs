@@ -7,7 +7,8 @@
 //! 3. advance the sessions that had more work than their last turn allowed;
 //! 4. end the sessions whose deadline has passed;
 //! 5. accept last, so that a row that was freed in this turn meets no event of this turn (a drain
-//!    accepts in step 2: there the generations have to tell).
+//!    accepts in step 2: there the generations have to tell);
+//! 6. copy some rows out, if the inspector has asked for them.
 //!
 //! A session says what it needs as a [`Next`], and [`Worker::follow`] is the one place that does it.
 //! Calls go down from there, values come up: the steps that `follow` calls return the next `Next`
@@ -127,6 +128,7 @@ impl Worker {
             self.finish_work(now);
             self.expire(now);
             self.accept(now);
+            self.reporter.copy_out(&self.table, now);
         }
         self.close_all(now);
         self.reporter.worker_ends();
@@ -141,7 +143,7 @@ impl Worker {
     /// Returns how long the poller may wait: not at all while there is unfinished work, forever if
     /// nothing has a deadline.
     fn poll_timeout(&self, now: Instant) -> Option<Duration> {
-        if !self.unfinished.is_empty() {
+        if !self.unfinished.is_empty() || self.reporter.is_asked() {
             return Some(Duration::ZERO);
         }
         let listener = self.listener.as_ref().and_then(Listener::deadline);
@@ -306,10 +308,7 @@ impl Worker {
                         listener.resume(&self.poll);
                     }
                 }
-                // The inspector may have stopped waiting for the snapshot; that is no error.
-                Message::Command(Command::Inspect(reply)) => {
-                    drop(reply.send(self.reporter.snapshot(&self.table, now)));
-                }
+                Message::Command(Command::Inspect(question)) => self.reporter.ask(question),
                 Message::Command(Command::Drain) => self.drain(now),
                 Message::Command(Command::Stop) => self.ends_at = Some(now),
             }

@@ -11,6 +11,10 @@ use stage4_proxy::token::Token;
 
 use crate::tokens;
 
+/// Messages that are read in one turn of the loop, so that senders that never pause do not keep the worker
+/// from its sockets.
+const MESSAGES_PER_TURN: usize = 64;
+
 /// The sending end, one for each thread that sends to the worker.
 #[derive(Debug)]
 pub(crate) struct Mailbox<M> {
@@ -22,6 +26,9 @@ pub(crate) struct Mailbox<M> {
 #[derive(Debug)]
 pub(crate) struct Inbox<M> {
     messages: Receiver<M>,
+    waker: Arc<Waker>,
+    /// Messages that may still be read in this turn.
+    left: usize,
 }
 
 /// Creates a mailbox that wakes `poll`.
@@ -32,22 +39,30 @@ pub(crate) struct Inbox<M> {
 pub(crate) fn mailbox<M>(poll: &Poll) -> io::Result<(Mailbox<M>, Inbox<M>)> {
     let waker = Arc::new(Waker::new(poll.registry(), tokens::pack(Token::WAKER))?);
     let (sender, receiver) = channel();
+    let inbox = Inbox {
+        messages: receiver,
+        waker: Arc::clone(&waker),
+        left: MESSAGES_PER_TURN,
+    };
     let mailbox = Mailbox {
         messages: sender,
         waker,
     };
-    let inbox = Inbox { messages: receiver };
     Ok((mailbox, inbox))
 }
 
 impl<M> Mailbox<M> {
     /// Sends a message; one to a worker that has ended is dropped.
     pub(crate) fn send(&self, message: M) {
-        if self.messages.send(message).is_ok()
-            && let Err(error) = self.waker.wake()
-        {
-            tracing::error!(%error, "cannot wake the worker");
+        if self.messages.send(message).is_ok() {
+            wake(&self.waker);
         }
+    }
+}
+
+fn wake(waker: &Waker) {
+    if let Err(error) = waker.wake() {
+        tracing::error!(%error, "cannot wake the worker");
     }
 }
 
@@ -68,8 +83,50 @@ impl<M: Debug + From<Command> + Send> CommandSender for Mailbox<M> {
 }
 
 impl<M> Inbox<M> {
-    /// Takes the oldest message, if there is one.
-    pub(crate) fn take(&self) -> Option<M> {
-        self.messages.try_recv().ok()
+    /// Takes the oldest message; returns `None` if there is none, or if this turn has read enough.
+    pub(crate) fn take(&mut self) -> Option<M> {
+        if self.left > 0
+            && let Ok(message) = self.messages.try_recv()
+        {
+            self.left -= 1;
+            return Some(message);
+        }
+        if self.left == 0 {
+            // The event that announced the rest was this turn's, too.
+            wake(&self.waker);
+        }
+        self.left = MESSAGES_PER_TURN;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::Events;
+
+    use super::*;
+
+    /// Returns how many messages one turn of the loop reads, if the waker ends its wait at once.
+    fn turn(poll: &mut Poll, inbox: &mut Inbox<u8>) -> usize {
+        let mut events = Events::with_capacity(1);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        if events.is_empty() {
+            return 0;
+        }
+        std::iter::from_fn(|| inbox.take()).count()
+    }
+
+    #[test]
+    fn a_turn_reads_a_bounded_number_of_messages_and_the_next_one_the_rest() {
+        let mut poll = Poll::new().unwrap();
+        let (mailbox, mut inbox) = mailbox(&poll).unwrap();
+        for _ in 0..MESSAGES_PER_TURN + 3 {
+            mailbox.send(0);
+        }
+        assert_eq!(turn(&mut poll, &mut inbox), MESSAGES_PER_TURN);
+        assert_eq!(turn(&mut poll, &mut inbox), 3);
+        assert_eq!(turn(&mut poll, &mut inbox), 0);
     }
 }

@@ -1,19 +1,32 @@
-//! One exchange with one client of the inspector, every wait of it bounded.
+//! One client of the inspector: a state machine on a non-blocking socket, every wait of it bounded.
+//!
+//! ```text
+//!             whole head             answer             last byte sent
+//!   Reading ────────────▶ Asking ────────────▶ Sending ────────────────▶ Closing ──▶ closed
+//!      │                                          ▲                         EOF, or 64 KiB dropped
+//!      └──────────────────────────────────────────┘
+//!        refused
+//! ```
+//!
+//! In every state but `Asking` the peer has a time limit.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::inspect::request::{self, Hosts, MAX_HEAD, Request};
-use crate::inspect::response::Response;
-use crate::inspect::snapshot::Snapshot;
+use nix::poll::PollFlags;
 
-/// The longest time that a thread waits for one client.
+use crate::inspect::request::{self, Hosts, MAX_HEAD, Method, Page};
+use crate::inspect::response::{Encoded, Response};
+
+/// The longest time that one client may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientTimeouts {
     /// For the whole head of the request.
     pub(super) head: Duration,
-    /// For sending the response. Only a large table can need that long, because the kernel's send buffer
+    /// For reading the response. Only a large table can need that long, because the kernel's send buffer
     /// takes anything smaller at once.
     pub(super) response: Duration,
     /// For the lingering close after the response.
@@ -33,95 +46,202 @@ impl Default for ClientTimeouts {
 /// Bytes that a client may send after its head; more of them end the connection with a reset.
 const DRAIN_BYTES: usize = 64 * 1024;
 
-/// Reads one request, answers it, and waits until the client has read the response.
-///
-/// # Errors
-///
-/// Fails if the socket does, which concerns this client only: with `TimedOut` or `WouldBlock` if the client
-/// is too slow, with `UnexpectedEof` if it closes in the middle of its head.
-pub(super) fn serve(
-    stream: &TcpStream,
-    hosts: Hosts,
+/// A client of the inspector.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: TcpStream,
     timeouts: ClientTimeouts,
-    source: impl Fn() -> Snapshot,
-) -> io::Result<()> {
-    let Some(request) = read_request(stream, hosts, timeouts.head)? else {
-        return Ok(());
-    };
-    let response = match request.verdict {
-        Ok(page) => Response::page(page, source),
-        Err(refusal) => Response::refusal(refusal),
-    };
-    send(
-        stream,
-        &response.into_bytes(request.method),
-        timeouts.response,
-    )?;
-    close(stream, timeouts.close)
+    state: State,
+    deadline: Instant,
 }
 
-/// Reads until the head is complete or refused; returns `None` for a client that closes without sending a
-/// byte, as browsers do with spare connections.
-fn read_request(
-    mut stream: &TcpStream,
-    hosts: Hosts,
-    time: Duration,
-) -> io::Result<Option<Request>> {
-    let deadline = Instant::now() + time;
-    let mut head = [0; MAX_HEAD];
-    let mut filled = 0;
-    loop {
-        // The buffer is never full here: parse refuses a head that reaches its bound without an end.
-        stream.set_read_timeout(Some(left(deadline)?))?;
-        match stream.read(&mut head[filled..]) {
-            Ok(0) if filled == 0 => return Ok(None),
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+#[derive(Debug)]
+enum State {
+    /// The head of the request is not complete.
+    Reading(Vec<u8>),
+    /// The request waits for its answer.
+    Asking(Page, Method),
+    /// The client reads its response.
+    Sending(Outgoing),
+    /// Lingering close: our FIN is sent, and the client's bytes are dropped, because closing a socket with
+    /// unread input sends a reset, which can overtake the response.
+    Closing { dropped: usize },
+    /// There is nothing more to do.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    response: Arc<Encoded>,
+    method: Method,
+    /// Bytes that the kernel has taken.
+    sent: usize,
+    /// The number of the answer; clients with the same number share one response in memory.
+    round: u64,
+}
+
+impl Connection {
+    /// Wraps an accepted socket, which must be non-blocking.
+    pub(super) fn new(socket: TcpStream, timeouts: ClientTimeouts, now: Instant) -> Self {
+        Self {
+            socket,
+            timeouts,
+            state: State::Reading(Vec::new()),
+            deadline: now + timeouts.head,
         }
-        if let Some(request) = request::parse(&head[..filled], hosts) {
-            return Ok(Some(request));
+    }
+
+    /// Does what the socket allows now; returns whether the connection is still open.
+    pub(super) fn advance(&mut self, hosts: Hosts, now: Instant) -> bool {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            return false;
         }
+        let result = match &self.state {
+            State::Reading(_) => self.read(hosts, now),
+            State::Sending(_) => self.send(now),
+            State::Closing { .. } => self.drain(),
+            State::Asking(..) | State::Closed => Ok(()),
+        };
+        match result {
+            Ok(()) => !matches!(self.state, State::Closed),
+            Err(error) if is_not_yet(&error) => true,
+            Err(error) => {
+                tracing::debug!(%error, "inspector client");
+                false
+            }
+        }
+    }
+
+    /// Returns the events to wait for.
+    pub(super) fn interest(&self) -> PollFlags {
+        match self.state {
+            State::Reading(_) | State::Closing { .. } => PollFlags::POLLIN,
+            State::Sending(_) => PollFlags::POLLOUT,
+            State::Asking(..) | State::Closed => PollFlags::empty(),
+        }
+    }
+
+    /// Returns when the peer's time is over.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            // It waits for us and not for its peer.
+            State::Asking(..) => None,
+            State::Reading(_) | State::Sending(_) | State::Closing { .. } | State::Closed => {
+                Some(self.deadline)
+            }
+        }
+    }
+
+    /// Returns the page that the client waits for.
+    pub(super) fn asks(&self) -> Option<Page> {
+        match self.state {
+            State::Asking(page, _) => Some(page),
+            State::Reading(_) | State::Sending(_) | State::Closing { .. } | State::Closed => None,
+        }
+    }
+
+    /// Returns whether the client owes us bytes or its end, and may be closed for one that doesn't.
+    pub(super) fn is_mute(&self) -> bool {
+        match self.state {
+            State::Reading(_) | State::Closing { .. } => true,
+            State::Asking(..) | State::Sending(_) | State::Closed => false,
+        }
+    }
+
+    /// Returns the number of the answer whose bytes wait to be read by the client.
+    pub(super) fn round(&self) -> Option<u64> {
+        match &self.state {
+            State::Sending(outgoing) => Some(outgoing.round),
+            State::Reading(_) | State::Asking(..) | State::Closing { .. } | State::Closed => None,
+        }
+    }
+
+    /// Gives the client that asks its response.
+    pub(super) fn respond(&mut self, response: &Arc<Encoded>, round: u64, now: Instant) {
+        let State::Asking(_, method) = self.state else {
+            return;
+        };
+        self.begin_sending(Arc::clone(response), method, round, now);
+    }
+
+    fn begin_sending(&mut self, response: Arc<Encoded>, method: Method, round: u64, now: Instant) {
+        self.deadline = now + self.timeouts.response;
+        self.state = State::Sending(Outgoing {
+            response,
+            method,
+            sent: 0,
+            round,
+        });
+    }
+
+    /// Reads once, until the head is complete or refused. Browsers close spare connections without a byte.
+    fn read(&mut self, hosts: Hosts, now: Instant) -> io::Result<()> {
+        let State::Reading(head) = &mut self.state else {
+            return Ok(());
+        };
+        let mut room = [0; 4096];
+        // There is room: parse refuses a head that reaches its bound without an end.
+        let room_left = room.len().min(MAX_HEAD - head.len());
+        match self.socket.read(&mut room[..room_left])? {
+            0 => self.state = State::Closed,
+            count => {
+                head.extend_from_slice(&room[..count]);
+                let Some(request) = request::parse(head, hosts) else {
+                    return Ok(());
+                };
+                match request.verdict {
+                    Ok(page) => self.state = State::Asking(page, request.method),
+                    Err(refusal) => {
+                        let response = Arc::new(Response::refusal(refusal).encode());
+                        self.begin_sending(response, request.method, 0, now);
+                        return self.send(now);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes once, and sends our FIN after the last byte.
+    fn send(&mut self, now: Instant) -> io::Result<()> {
+        let State::Sending(outgoing) = &mut self.state else {
+            return Ok(());
+        };
+        let bytes = outgoing.response.bytes(outgoing.method);
+        outgoing.sent += self.socket.write(&bytes[outgoing.sent..])?;
+        if outgoing.sent == bytes.len() {
+            self.socket.shutdown(Shutdown::Write)?;
+            self.deadline = now + self.timeouts.close;
+            self.state = State::Closing { dropped: 0 };
+        }
+        Ok(())
+    }
+
+    /// Reads once, and drops the bytes.
+    fn drain(&mut self) -> io::Result<()> {
+        let State::Closing { dropped } = &mut self.state else {
+            return Ok(());
+        };
+        match self.socket.read(&mut [0; 4096])? {
+            0 => self.state = State::Closed,
+            count => *dropped += count,
+        }
+        if matches!(self.state, State::Closing { dropped } if dropped > DRAIN_BYTES) {
+            self.state = State::Closed;
+        }
+        Ok(())
     }
 }
 
-fn send(mut stream: &TcpStream, mut bytes: &[u8], time: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + time;
-    while !bytes.is_empty() {
-        stream.set_write_timeout(Some(left(deadline)?))?;
-        match stream.write(bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
-    Ok(())
 }
 
-/// Lingering close: sends our FIN first, then reads the rest of the client's bytes, because closing a
-/// socket with unread input sends a reset, which can overtake the response.
-fn close(mut stream: &TcpStream, time: Duration) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    let deadline = Instant::now() + time;
-    let mut rest = [0; 4096];
-    let mut drained = 0;
-    while drained < DRAIN_BYTES {
-        stream.set_read_timeout(Some(left(deadline)?))?;
-        match stream.read(&mut rest)? {
-            0 => break,
-            count => drained += count,
-        }
-    }
-    Ok(())
-}
-
-/// Returns the time until `deadline`, which is never zero: for the socket option, zero would mean to wait forever.
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        Err(io::ErrorKind::TimedOut.into())
-    } else {
-        Ok(left)
-    }
+fn is_not_yet(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::http_version;
+use crate::inspect::collector::Scope;
 
 /// The longest head that is read, in bytes. Browsers send the cookies of `localhost` to every port, so
 /// those of all programs there must fit.
@@ -48,14 +49,30 @@ pub(super) enum Page {
     Metrics,
 }
 
+impl Page {
+    /// Every page.
+    pub(super) const ALL: [Self; 3] = [Self::Tables, Self::Routes, Self::Metrics];
+
+    /// Returns how much of the route table the page shows.
+    pub(super) fn scope(self) -> Scope {
+        match self {
+            Self::Routes => Scope::Sessions,
+            Self::Tables | Self::Metrics => Scope::Totals,
+        }
+    }
+}
+
 /// Why a request does not get what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     BadRequest,
+    CrossSite,
     NotFound,
     MethodNotAllowed,
     Misdirected,
     HeadTooLarge,
+    /// A worker does not answer.
+    Unavailable,
 }
 
 /// The host names that the server answers to.
@@ -131,6 +148,9 @@ fn verdict(request: &httparse::Request, hosts: Hosts) -> Result<Page, Refusal> {
         "/metrics" => Page::Metrics,
         _ => return Err(Refusal::NotFound),
     };
+    if is_from_elsewhere(request, page) {
+        return Err(Refusal::CrossSite);
+    }
     match request.method {
         Some("GET" | "HEAD") => Ok(page),
         _ => Err(Refusal::MethodNotAllowed),
@@ -153,9 +173,39 @@ fn host_field<'a>(request: &httparse::Request<'_, 'a>) -> Result<Option<&'a str>
     }
 }
 
+/// Returns whether a page of another origin has made the browser send this request (Fetch Metadata Request
+/// Headers, section 2.3).
+///
+/// Such a page cannot read the answer, but it could ask again and again, and each time a worker copies its
+/// table. Programs send no such field, and of browsers only those do whose user has typed the address
+/// (`none`), or that show our page (`same-origin`). A link on another site may lead to the page, because
+/// the user sees it then.
+fn is_from_elsewhere(request: &httparse::Request, page: Page) -> bool {
+    let is_link = page == Page::Tables
+        && field(request, "sec-fetch-mode") == Some(b"navigate")
+        && field(request, "sec-fetch-dest") == Some(b"document");
+    match field(request, "sec-fetch-site") {
+        None | Some(b"none" | b"same-origin") => false,
+        Some(_) => !is_link,
+    }
+}
+
+/// Returns the value of the first field of this name.
+fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a [u8]> {
+    let mut fields = request.headers.iter();
+    let found = fields.find(|field| field.name.eq_ignore_ascii_case(name))?;
+    Some(found.value)
+}
+
 /// Splits `http://host/path?query` or `/path?query` into host and path.
+///
+/// The scheme may be `https`, too, because a gateway may have ended TLS; its case does not matter (RFC 9110
+/// section 4.2.3).
 fn split_target(target: &str) -> (Option<&str>, &str) {
-    let (authority, path) = match target.strip_prefix("http://") {
+    let absolute = target.split_once("://").filter(|(scheme, _)| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    });
+    let (authority, path) = match absolute.map(|(_, rest)| rest) {
         Some(rest) => match rest.find(['/', '?']) {
             Some(end) => (Some(&rest[..end]), &rest[end..]),
             None => (Some(rest), "/"),
@@ -208,6 +258,67 @@ mod tests {
             Ok(Page::Metrics)
         );
         assert_eq!(verdict_for_line("GET http://localhost"), Ok(Page::Tables));
+    }
+
+    #[test]
+    fn the_scheme_of_an_absolute_target_has_no_case() {
+        for target in [
+            "HTTP://localhost/metrics",
+            "Http://localhost:9/metrics?a",
+            "https://localhost/metrics",
+            "HTTPS://[::1]/metrics",
+        ] {
+            let line = format!("GET {target}");
+            assert_eq!(verdict_for_line(&line), Ok(Page::Metrics), "{target}");
+        }
+        for target in [
+            "ftp://localhost/metrics",
+            "://localhost/",
+            "/http://localhost/",
+        ] {
+            let line = format!("GET {target}");
+            assert_eq!(verdict_for_line(&line), Err(Refusal::NotFound), "{target}");
+        }
+        let foreign = verdict_for_line("GET HTTP://example.org/");
+        assert_eq!(foreign, Err(Refusal::Misdirected));
+    }
+
+    fn verdict_with(path: &str, fields: &str) -> Result<Page, Refusal> {
+        verdict_of(&format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
+        ))
+    }
+
+    #[test]
+    fn a_page_of_another_origin_gets_nothing() {
+        for path in ["/", "/metrics", "/routes.json"] {
+            for site in ["cross-site", "same-site", "anything"] {
+                let fields = format!("sec-fetch-site: {site}\r\nSec-Fetch-Mode: no-cors\r\n");
+                let verdict = verdict_with(path, &fields);
+                assert_eq!(verdict, Err(Refusal::CrossSite), "{path} {site}");
+            }
+            for site in ["same-origin", "none"] {
+                let verdict = verdict_with(path, &format!("Sec-Fetch-Site: {site}\r\n"));
+                assert!(verdict.is_ok(), "{path} {site}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_the_page_in_a_window_of_its_own_only() {
+        let from_a_link = |dest: &str| {
+            format!(
+                "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: {dest}\r\n"
+            )
+        };
+        assert_eq!(
+            verdict_with("/", &from_a_link("document")),
+            Ok(Page::Tables)
+        );
+        for (path, dest) in [("/", "iframe"), ("/metrics", "document")] {
+            let verdict = verdict_with(path, &from_a_link(dest));
+            assert_eq!(verdict, Err(Refusal::CrossSite), "{path} {dest}");
+        }
     }
 
     #[test]

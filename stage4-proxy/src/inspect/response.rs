@@ -30,26 +30,47 @@ const POLICY: &str = "default-src 'none'; \
 pub(super) struct Response {
     status: &'static str,
     content_type: &'static str,
+    /// Seconds after which the client may ask again.
+    retry_after: Option<&'static str>,
     body: Vec<u8>,
+}
+
+/// A response in bytes, in the forms for GET and for HEAD.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    bytes: Vec<u8>,
+    /// The bytes of the head, with its blank line.
+    head: usize,
+}
+
+impl Encoded {
+    /// Returns the bytes for a client; the response to HEAD ends after the blank line.
+    pub(super) fn bytes(&self, method: Method) -> &[u8] {
+        match method {
+            Method::Get => &self.bytes,
+            Method::Head => &self.bytes[..self.head],
+        }
+    }
 }
 
 impl Response {
     /// Creates the response with a page, filled from a snapshot.
-    pub(super) fn page(page: Page, source: impl Fn() -> Snapshot) -> Self {
+    pub(super) fn page(page: Page, snapshot: &Snapshot) -> Self {
         let (content_type, body) = match page {
-            Page::Tables => (HTML, tables(&source().sections).into_bytes()),
-            Page::Routes => match serde_json::to_vec(&source()) {
+            Page::Tables => (HTML, tables(&snapshot.sections).into_bytes()),
+            Page::Routes => match serde_json::to_vec(snapshot) {
                 Ok(body) => (JSON, body),
                 Err(error) => return Self::failure(&error),
             },
             Page::Metrics => (
                 prometheus::CONTENT_TYPE,
-                metrics::render(&source()).into_bytes(),
+                metrics::render(snapshot).into_bytes(),
             ),
         };
         Self {
             status: "200 OK",
             content_type,
+            retry_after: None,
             body,
         }
     }
@@ -58,6 +79,10 @@ impl Response {
     pub(super) fn refusal(refusal: Refusal) -> Self {
         let (status, sentence) = match refusal {
             Refusal::BadRequest => ("400 Bad Request", "This is not a valid HTTP/1.1 request."),
+            Refusal::CrossSite => (
+                "403 Forbidden",
+                "The inspector answers no page of another site: type the address, or follow a link to /.",
+            ),
             Refusal::NotFound => (
                 "404 Not Found",
                 "There is only /, /routes.json and /metrics.",
@@ -73,12 +98,19 @@ impl Response {
             ),
             Refusal::HeadTooLarge => (
                 "431 Request Header Fields Too Large",
-                "The request head may have 8 KiB and 64 fields.",
+                "The request head may have 16 KiB and 64 fields.",
+            ),
+            // RFC 9110 section 15.6.4.
+            Refusal::Unavailable => (
+                "503 Service Unavailable",
+                "A worker of the proxy does not answer, and a sum without its counters would be wrong.",
             ),
         };
+        let retry_after = (refusal == Refusal::Unavailable).then_some("1");
         Self {
             status,
             content_type: TEXT,
+            retry_after,
             body: format!("{sentence}\n").into_bytes(),
         }
     }
@@ -88,18 +120,17 @@ impl Response {
         Self {
             status: "500 Internal Server Error",
             content_type: TEXT,
+            retry_after: None,
             body,
         }
     }
 
-    /// Returns the bytes of the response; the one to HEAD ends after the blank line.
-    pub(super) fn into_bytes(self, method: Method) -> Vec<u8> {
+    /// Returns the response in bytes.
+    pub(super) fn encode(self) -> Encoded {
         let mut bytes = self.head().into_bytes();
-        match method {
-            Method::Get => bytes.extend(self.body),
-            Method::Head => {}
-        }
-        bytes
+        let head = bytes.len();
+        bytes.extend(self.body);
+        Encoded { bytes, head }
     }
 
     fn head(&self) -> String {
@@ -116,7 +147,8 @@ impl Response {
             ("Cross-Origin-Resource-Policy", "same-origin"),
             ("Content-Security-Policy", POLICY),
         ];
-        for (name, value) in fields {
+        let retry_after = self.retry_after.map(|seconds| ("Retry-After", seconds));
+        for (name, value) in fields.into_iter().chain(retry_after) {
             // Writing to a String never fails.
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -136,16 +168,18 @@ mod tests {
 
     use super::*;
 
-    const ALL_REFUSALS: [Refusal; 5] = [
+    const ALL_REFUSALS: [Refusal; 7] = [
         Refusal::BadRequest,
+        Refusal::CrossSite,
         Refusal::NotFound,
         Refusal::MethodNotAllowed,
         Refusal::Misdirected,
         Refusal::HeadTooLarge,
+        Refusal::Unavailable,
     ];
 
     fn text(response: Response, method: Method) -> String {
-        String::from_utf8(response.into_bytes(method)).unwrap()
+        String::from_utf8(response.encode().bytes(method).to_vec()).unwrap()
     }
 
     /// RFC 4648 section 4.
@@ -237,8 +271,8 @@ mod tests {
 
     #[test]
     fn every_response_has_its_length_and_its_guards() {
-        let pages = [Page::Tables, Page::Routes, Page::Metrics];
-        let pages = pages.map(|page| Response::page(page, Snapshot::default));
+        let snapshot = Snapshot::default();
+        let pages = Page::ALL.map(|page| Response::page(page, &snapshot));
         for response in pages.into_iter().chain(ALL_REFUSALS.map(Response::refusal)) {
             let length = response.body.len();
             let text = text(response, Method::Get);
@@ -259,14 +293,9 @@ mod tests {
 
     #[test]
     fn the_answer_to_head_has_the_same_head_and_no_body() {
-        let whole = text(
-            Response::page(Page::Metrics, Snapshot::default),
-            Method::Get,
-        );
-        let head = text(
-            Response::page(Page::Metrics, Snapshot::default),
-            Method::Head,
-        );
+        let metrics = || Response::page(Page::Metrics, &Snapshot::default());
+        let whole = text(metrics(), Method::Get);
+        let head = text(metrics(), Method::Head);
         assert!(head.ends_with("\r\n\r\n"));
         assert!(whole.starts_with(&head) && whole.len() > head.len());
     }
@@ -276,10 +305,13 @@ mod tests {
         let status = |refusal| text(Response::refusal(refusal), Method::Get)[9..12].to_owned();
         assert_eq!(
             ALL_REFUSALS.map(status),
-            ["400", "404", "405", "421", "431"]
+            ["400", "403", "404", "405", "421", "431", "503"]
         );
         for refusal in ALL_REFUSALS {
-            assert!(text(Response::refusal(refusal), Method::Get).ends_with(".\n"));
+            let text = text(Response::refusal(refusal), Method::Get);
+            assert!(text.ends_with(".\n"));
+            let may_be_repeated = text.contains("Retry-After: 1\r\n");
+            assert_eq!(may_be_repeated, refusal == Refusal::Unavailable);
         }
     }
 }

@@ -1,30 +1,46 @@
-//! The inspector's server: a few threads, each with one client at a time.
+//! The inspector's server: one thread, one loop over all its clients.
+//!
+//! One turn of the loop:
+//!
+//! 1. wait (`poll(2)`) for a client, a byte, or the next time limit;
+//! 2. accept;
+//! 3. advance each client;
+//! 4. answer: one snapshot for all clients whose requests are complete.
+//!
+//! poll(2) is told every socket in every turn. That costs nothing with so few of them, and there is no
+//! registration that could be forgotten.
 
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::Socket;
 use stage1_server::cli::cannot;
 use stage1_server::{AcceptFailure, ListenOptions, listen, local_addr};
 
-use crate::inspect::connection::{self, ClientTimeouts};
+use crate::inspect::clients::Clients;
+use crate::inspect::collector::Scope;
+use crate::inspect::connection::ClientTimeouts;
 use crate::inspect::request::Hosts;
 use crate::inspect::snapshot::Snapshot;
 
-/// Clients that are answered at the same time. A browser opens two connections, one of them as a spare, so
-/// two browsers fit.
-const THREADS: usize = 4;
-
-/// The listen backlog: clients beyond [`THREADS`] that may wait to be accepted.
+/// The listen backlog: clients that may wait to be accepted.
 const BACKLOG: i32 = 64;
+
+/// Clients accepted in one turn of the loop, so that a flood of them delays no answer.
+const ACCEPTS_PER_TURN: usize = 64;
 
 /// The pause after a failed accept(2), so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The pauses between two snapshots, see [`pause`].
+const SNAPSHOT_PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 
 /// Serves the live view of the route table until it is dropped.
 ///
@@ -32,30 +48,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// use stage4_proxy::inspect::{Inspector, Snapshot};
 ///
 /// let address = "127.0.0.1:0".parse().expect("an address");
-/// let inspector = Inspector::start(address, Snapshot::default)?;
+/// let inspector = Inspector::start(address, |_scope| Some(Snapshot::default()))?;
 /// println!("open http://{}/", inspector.local_addr());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Inspector {
     address: SocketAddr,
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread shares with the inspector that stops it.
+struct Shared {
+    listener: Socket,
+    stopping: AtomicBool,
 }
 
 impl Inspector {
-    /// Listens on `address` and starts threads that answer.
+    /// Listens on `address` and starts the thread that answers.
     ///
-    /// `source` is called once for each answer that needs it, from any of the threads and from several at
-    /// once. It must return in bounded time, even while the proxy stops, because dropping the inspector
-    /// waits for it.
+    /// `source` is called for each answer, of which several clients may get a copy. It returns `None` if there is no
+    /// snapshot to be had, which becomes a 503. It must return in bounded time, even while the proxy stops,
+    /// because dropping the inspector waits for it.
     ///
     /// # Errors
     ///
-    /// Fails if the address is already in use or cannot be bound for another reason, or if a thread cannot
+    /// Fails if the address is already in use or cannot be bound for another reason, or if the thread cannot
     /// be started.
     pub fn start(
         address: SocketAddr,
-        source: impl Fn() -> Snapshot + Send + Sync + 'static,
+        source: impl FnMut(Scope) -> Option<Snapshot> + Send + 'static,
     ) -> io::Result<Self> {
         Self::with_timeouts(address, ClientTimeouts::default(), source)
     }
@@ -64,54 +86,51 @@ impl Inspector {
     fn with_timeouts(
         address: SocketAddr,
         timeouts: ClientTimeouts,
-        source: impl Fn() -> Snapshot + Send + Sync + 'static,
+        source: impl FnMut(Scope) -> Option<Snapshot> + Send + 'static,
     ) -> io::Result<Self> {
         let options = ListenOptions {
             backlog: BACKLOG,
+            nonblocking: true,
             ..ListenOptions::default()
         };
         let listener = listen(address, &options)?;
         let address = local_addr(&listener)?;
         let shared = Arc::new(Shared {
             listener,
-            hosts: Hosts::for_listener(address.ip()),
-            timeouts,
-            source: Box::new(source),
             stopping: AtomicBool::new(false),
-            clients: Default::default(),
         });
-        let mut inspector = Self {
+        let server = Server {
+            shared: Arc::clone(&shared),
+            source: Box::new(source),
+            clients: Clients::new(Hosts::for_listener(address.ip()), timeouts),
+            accept_at: None,
+            ask_at: Instant::now(),
+        };
+        let thread = thread::Builder::new()
+            .name("inspector".to_owned())
+            .spawn(move || server.run())
+            .map_err(cannot("start the thread of the inspector"))?;
+        Ok(Self {
             address,
             shared,
-            threads: Vec::new(),
-        };
-        for number in 0..THREADS {
-            inspector.threads.push(inspector.spawn(number)?);
-        }
-        Ok(inspector)
+            thread: Some(thread),
+        })
     }
 
     /// Returns the address that it listens on, with the real port if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
-
-    fn spawn(&self, number: usize) -> io::Result<JoinHandle<()>> {
-        let shared = Arc::clone(&self.shared);
-        let name = format!("inspector-{number}");
-        thread::Builder::new()
-            .name(name)
-            .spawn(move || shared.run(number))
-            .map_err(cannot("start a thread of the inspector"))
-    }
 }
 
 impl Drop for Inspector {
     fn drop(&mut self) {
-        self.shared.stop();
-        for thread in self.threads.drain(..) {
-            thread.thread().unpark();
-            // An Err is a panic of `source`; it was printed when it happened, and the other threads go on.
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // On Linux this ends the wait: poll(2) reports POLLHUP of a listener that was shut down. An error
+        // would mean that it was already.
+        let _ = self.shared.listener.shutdown(Shutdown::Both);
+        if let Some(thread) = self.thread.take() {
+            // An Err is a panic of `source`; it was printed when it happened.
             let _ = thread.join();
         }
     }
@@ -126,69 +145,110 @@ impl fmt::Debug for Inspector {
     }
 }
 
-/// The state that all threads of one inspector share.
-struct Shared {
-    listener: Socket,
-    hosts: Hosts,
-    timeouts: ClientTimeouts,
-    source: Box<dyn Fn() -> Snapshot + Send + Sync>,
-    stopping: AtomicBool,
-    /// The client of each thread, so that `stop` can shut it down instead of waiting for it.
-    clients: [Mutex<Option<Arc<TcpStream>>>; THREADS],
+type Source = Box<dyn FnMut(Scope) -> Option<Snapshot> + Send>;
+
+/// The loop with everything it owns.
+struct Server {
+    shared: Arc<Shared>,
+    source: Source,
+    clients: Clients,
+    /// No client is accepted before, after accept(2) has failed.
+    accept_at: Option<Instant>,
+    /// No snapshot is taken before.
+    ask_at: Instant,
 }
 
-impl Shared {
-    /// Accepts and serves one client after the other, until the inspector stops.
-    fn run(&self, number: usize) {
-        while !self.is_stopping() {
-            match self.listener.accept() {
-                Ok((client, _)) => self.serve(number, client.into()),
+impl Server {
+    fn run(mut self) {
+        while !self.shared.stopping.load(Ordering::SeqCst) {
+            self.wait();
+            let now = Instant::now();
+            if !self.accept(now) {
+                return;
+            }
+            self.clients.advance(now);
+            self.answer(now);
+        }
+    }
+
+    /// Waits for the next event or time limit.
+    fn wait(&self) {
+        let listening = if self.accept_at.is_none() && self.clients.has_room() {
+            PollFlags::POLLIN
+        } else {
+            // The end of the listener is reported nevertheless.
+            PollFlags::empty()
+        };
+        let mut fds = vec![PollFd::new(self.shared.listener.as_fd(), listening)];
+        fds.extend(self.clients.poll_fds());
+        if let Err(error) = poll(&mut fds, self.poll_timeout(Instant::now())) {
+            // EINTR, or no memory for the moment: the next turn waits again.
+            tracing::debug!(%error, "inspector cannot wait");
+        }
+    }
+
+    fn poll_timeout(&self, now: Instant) -> PollTimeout {
+        let ask_at = self.clients.scope().map(|_| self.ask_at);
+        let deadlines = [self.accept_at, ask_at, self.clients.deadline()];
+        let Some(next) = deadlines.into_iter().flatten().min() else {
+            return PollTimeout::NONE;
+        };
+        // Rounded up, because a wait that ends too early would be repeated until the time has come.
+        let left = next.saturating_duration_since(now) + Duration::from_nanos(999_999);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    }
+
+    /// Accepts the clients in the backlog; returns whether the listener is still open.
+    fn accept(&mut self, now: Instant) -> bool {
+        if self.accept_at.is_some_and(|time| now < time) {
+            return true;
+        }
+        self.accept_at = None;
+        for _ in 0..ACCEPTS_PER_TURN {
+            if !self.clients.has_room() {
+                break;
+            }
+            match self.shared.listener.accept() {
+                Ok((socket, _)) => self.clients.admit(socket, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => match AcceptFailure::of(&error) {
                     AcceptFailure::Retry => {}
                     AcceptFailure::Pause => {
                         tracing::debug!(%error, "inspector cannot accept");
-                        thread::park_timeout(ACCEPT_PAUSE);
+                        self.accept_at = Some(now + ACCEPT_PAUSE);
+                        break;
                     }
-                    // The shutdown in `stop` comes out here, as EINVAL.
-                    AcceptFailure::Fatal => return,
+                    // The shutdown in `drop` comes out here, as EINVAL.
+                    AcceptFailure::Fatal => return false,
                 },
             }
         }
+        true
     }
 
-    fn serve(&self, number: usize, client: TcpStream) {
-        let client = Arc::new(client);
-        self.set_client(number, Some(Arc::clone(&client)));
-        // Check `stopping` after publishing the client, so that `stop` cannot miss it.
-        if !self.is_stopping()
-            && let Err(error) = connection::serve(&client, self.hosts, self.timeouts, &self.source)
-        {
-            tracing::debug!(%error, "inspector client");
+    /// Answers all clients whose requests are complete with one snapshot.
+    fn answer(&mut self, now: Instant) {
+        if now < self.ask_at {
+            return;
         }
-        self.set_client(number, None);
+        let Some(scope) = self.clients.scope() else {
+            return;
+        };
+        let snapshot = (self.source)(scope);
+        let answered = Instant::now();
+        self.ask_at = answered + pause(answered.saturating_duration_since(now));
+        self.clients.answer(snapshot.as_ref(), answered);
     }
+}
 
-    fn set_client(&self, number: usize, client: Option<Arc<TcpStream>>) {
-        *self.clients[number]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = client;
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
-
-    /// Ends every wait of every thread: on Linux a shutdown wakes a blocked `accept(2)` and `read(2)`.
-    fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        // An error means that the socket is not connected any more; then no thread blocks on it.
-        let _ = self.listener.shutdown(Shutdown::Both);
-        for client in &self.clients {
-            if let Some(client) = &*client.lock().unwrap_or_else(PoisonError::into_inner) {
-                let _ = client.shutdown(Shutdown::Both);
-            }
-        }
-    }
+/// Returns the pause after a snapshot that has taken so long.
+///
+/// A worker has other things to do than to copy its table for visitors that ask again at once. With a pause
+/// of four times the copy's duration it spends a fifth of its time on them at most; all that ask
+/// meanwhile share the next copy.
+fn pause(took: Duration) -> Duration {
+    let [least, most] = SNAPSHOT_PAUSE;
+    (4 * took).clamp(least, most)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use harness::{
 use stage2_client::Target;
 
 use crate::ingress::{Client, Failure, Fixed, Handshake, Opening, Step, Verdict};
-use crate::inspect::Totals;
+use crate::inspect::{Scope, Snapshot, Totals};
 
 mod addresses;
 mod resolving;
@@ -54,8 +54,14 @@ impl Running {
         Peer::connect(self.proxy().local_addr())
     }
 
+    /// Returns what the inspector shows, or nothing if the worker is too busy to answer.
+    fn snapshot(&self) -> Snapshot {
+        let control = self.proxy().control();
+        control.snapshot(Scope::Sessions).unwrap_or_default()
+    }
+
     fn totals(&self) -> Totals {
-        self.proxy().control().snapshot().totals
+        self.snapshot().totals
     }
 
     fn await_sessions(&self, count: u64) {

@@ -124,7 +124,7 @@ impl Worker {
         self.timers.set(row, None);
         if let Some(session) = self.table.remove(row) {
             self.reporter.session_ends(&session, reason, now);
-            self.reporter.session_gone(&session);
+            self.reporter.session_gone(row, &session);
             let finished = matches!(reason, Reason::Finished);
             session.close(finished, &mut self.scratch.pipes);
         }

@@ -28,6 +28,7 @@ mod time;
 use std::time::Instant;
 
 use stage4_proxy::buffer::Buffer;
+use stage4_proxy::inspect::Carried;
 
 use crate::endpoint::Endpoint;
 use crate::pace::Pace;
@@ -121,6 +122,14 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
+    /// Returns the bytes in the inspector's form.
+    pub(super) fn carried(self) -> Carried {
+        Carried {
+            up: self.up,
+            down: self.down,
+        }
+    }
+
     fn total(self) -> u64 {
         self.up + self.down
     }

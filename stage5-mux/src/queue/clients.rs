@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use stage4_proxy::inspect::Collector;
 use stage4_proxy::route_table::RouteTable;
 use stage4_proxy::timers::Timers;
 use stage4_proxy::token::{Side, Token};
@@ -33,6 +34,8 @@ pub(super) struct Clients<F: Framing> {
     queued: VecDeque<Token>,
     /// The bytes that the removed clients have moved.
     pub(super) moved: Traffic,
+    /// The rows that the inspector has asked for.
+    pub(super) collector: Collector,
 }
 
 impl<F: Framing> Clients<F> {
@@ -45,12 +48,15 @@ impl<F: Framing> Clients<F> {
             queue: RequestQueue::new(limits.max_queue),
             queued: VecDeque::new(),
             moved: Traffic::default(),
+            collector: Collector::default(),
         }
     }
 
     /// Returns whether there is work that no event will announce.
     pub(super) fn has_work(&self) -> bool {
-        !self.queued.is_empty() || self.listener.as_ref().is_some_and(Listener::is_ready)
+        !self.queued.is_empty()
+            || self.collector.has_work()
+            || self.listener.as_ref().is_some_and(Listener::is_ready)
     }
 
     /// Returns the first deadline of the timers and the listener.
@@ -165,6 +171,7 @@ impl<F: Framing> Clients<F> {
         if let Some(client) = self.table.remove(row) {
             self.moved.up += client.traffic.up;
             self.moved.down += client.traffic.down;
+            self.collector.session_ended(row, client.traffic.carried());
         }
         if let Some(listener) = &mut self.listener {
             listener.resume();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use stage2_client::Target;
-use stage4_proxy::inspect::{EndpointView, Protocol, SessionView, Snapshot, Totals};
+use stage4_proxy::inspect::{Collector, EndpointView, Protocol, SessionView, Snapshot, Totals};
 use stage4_proxy::route_table::RouteTable;
 
 use crate::queue::client::{Client, Phase};
@@ -23,27 +23,22 @@ pub(super) struct SharedView<'a, F: Framing> {
     pub(super) flight: Option<&'a Flight<F>>,
 }
 
-/// Copies out one row for each client, every row with the one upstream, and the queue's section.
-pub(super) fn snapshot<F: Framing>(
+/// Copies out some more of the clients, if the inspector has asked: one row for each, every row with the
+/// one upstream. The totals and the queue's section come with the last.
+pub(super) fn copy_out<F: Framing>(
+    collector: &mut Collector,
     table: &RouteTable<Client<F>>,
     shared: &SharedView<'_, F>,
     totals: &Totals,
     now: Instant,
-) -> Snapshot {
-    let sessions = table
-        .iter()
-        .map(|(row, client)| view(row, client, shared, now));
-    let mut snapshot = Snapshot {
-        sessions: sessions.collect(),
+) {
+    let view = |row, client: &Client<F>| view(row, client, shared, now);
+    let rest = || Snapshot {
+        sessions: Vec::new(),
         totals: totals.clone(),
         sections: vec![queue_view(table, shared, now).section()],
     };
-    snapshot.totals.sessions_open = snapshot.sessions.len() as u64;
-    for session in &snapshot.sessions {
-        snapshot.totals.bytes_up += session.bytes_up;
-        snapshot.totals.bytes_down += session.bytes_down;
-    }
-    snapshot
+    collector.advance(table, |client| client.traffic.carried(), view, rest);
 }
 
 /// Returns the counters with the requests that wait and the one in flight at this moment.
@@ -55,8 +50,7 @@ fn queue_view<F: Framing>(
     let first = shared.queue.iter().next();
     let longest = first.and_then(|row| shared.queue.since(row));
     let in_flight = shared.flight.and_then(|flight| {
-        let wanted = flight.client?.row();
-        let (_, client) = table.iter().find(|&(row, _)| row == wanted)?;
+        let client = table.row(flight.client?.row())?;
         Some(InFlight {
             client: client.endpoint.peer_addr(),
             for_ms: millis(flight.since, now),

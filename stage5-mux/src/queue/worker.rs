@@ -6,7 +6,8 @@
 //! 2. handle each event: a client's, the upstream's, the listener's, the mailbox's;
 //! 3. act on the deadlines that have passed;
 //! 4. drive the clients that have more to do, and the exchange;
-//! 5. accept last, because a row that was freed in this turn must not meet an old event of it.
+//! 5. accept last, because a row that was freed in this turn must not meet an old event of it;
+//! 6. copy some rows out, if the inspector has asked for them.
 //!
 //! No function here reaches itself through another. A client with more to do is queued for step 4,
 //! and the exchange returns a [`Step`](crate::queue::exchange::Step) instead of calling the
@@ -40,7 +41,7 @@ use mio::{Events, Poll};
 use stage1_server::cli::cannot;
 use stage2_client::Target;
 use stage4_proxy::control::Command;
-use stage4_proxy::inspect::{Snapshot, Totals};
+use stage4_proxy::inspect::Totals;
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::token::{Kind, Side};
 
@@ -148,6 +149,7 @@ impl<F: Framing> Worker<F> {
             self.expire(now);
             self.drive_queued(now);
             self.accept(now);
+            self.copy_out(now);
         }
         for row in self.clients.rows() {
             self.reset(row, "the queue stops", Instant::now());
@@ -248,15 +250,20 @@ impl<F: Framing> Worker<F> {
                     self.apply(step, now);
                     self.drive_exchange(now);
                 }
-                // It fails if the inspector has stopped waiting, and does not need the answer.
-                Message::Command(Command::Inspect(reply)) => drop(reply.send(self.snapshot(now))),
+                Message::Command(Command::Inspect(question)) => {
+                    self.clients.collector.ask(question);
+                }
                 Message::Command(Command::Drain) => self.drain(now),
                 Message::Command(Command::Stop) => self.ends_at = Some(now),
             }
         }
     }
 
-    fn snapshot(&self, now: Instant) -> Snapshot {
+    /// Copies some clients out, if the inspector has asked for them.
+    fn copy_out(&mut self, now: Instant) {
+        if !self.clients.collector.has_work() {
+            return;
+        }
         let shared = report::SharedView {
             target: self.exchange.target(),
             endpoint: self.exchange.view(),
@@ -269,7 +276,8 @@ impl<F: Framing> Worker<F> {
             bytes_down: self.clients.moved.down,
             ..self.totals.clone()
         };
-        report::snapshot(&self.clients.table, &shared, &totals, now)
+        let collector = &mut self.clients.collector;
+        report::copy_out(collector, &self.clients.table, &shared, &totals, now);
     }
 
     /// Starts a graceful shutdown: accepts the current backlog, closes the listener, and serves

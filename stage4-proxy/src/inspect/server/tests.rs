@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::inspect::clients::MAX_ANSWERS;
 use crate::inspect::snapshot::{EndpointView, Protocol, SessionView};
 
 /// No test waits longer than this for one answer.
@@ -24,13 +25,18 @@ const UNHURRIED: ClientTimeouts = ClientTimeouts {
 
 const GET_METRICS: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-fn start(source: impl Fn() -> Snapshot + Send + Sync + 'static) -> Inspector {
+fn start(source: impl FnMut(Scope) -> Option<Snapshot> + Send + 'static) -> Inspector {
     start_with(UNHURRIED, source)
+}
+
+/// A source without any session.
+fn empty(_: Scope) -> Option<Snapshot> {
+    Some(Snapshot::default())
 }
 
 fn start_with(
     timeouts: ClientTimeouts,
-    source: impl Fn() -> Snapshot + Send + Sync + 'static,
+    source: impl FnMut(Scope) -> Option<Snapshot> + Send + 'static,
 ) -> Inspector {
     Inspector::with_timeouts((Ipv4Addr::LOCALHOST, 0).into(), timeouts, source).unwrap()
 }
@@ -67,7 +73,7 @@ fn assert_serves(inspector: &Inspector) {
 }
 
 /// About 250 bytes of JSON for each session.
-fn large_snapshot() -> Snapshot {
+fn large(_: Scope) -> Option<Snapshot> {
     let endpoint = EndpointView {
         fd: 1,
         local: None,
@@ -83,20 +89,20 @@ fn large_snapshot() -> Snapshot {
         bytes_down: 2,
         age_ms: 3,
     };
-    Snapshot {
+    Some(Snapshot {
         sessions: vec![session; 30_000],
         ..Snapshot::default()
-    }
+    })
 }
 
 #[test]
 fn the_pages_are_served_and_the_source_is_asked_each_time() {
     let asked = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&asked);
-    let inspector = start(move || {
+    let inspector = start(move |_| {
         let mut snapshot = Snapshot::default();
         snapshot.totals.sessions_total = count.fetch_add(1, Ordering::Relaxed) + 1;
-        snapshot
+        Some(snapshot)
     });
     assert!(get(&inspector, "/").contains("<!doctype html>"));
     assert_eq!(
@@ -119,7 +125,7 @@ fn the_pages_are_served_and_the_source_is_asked_each_time() {
 
 #[test]
 fn what_is_not_a_request_for_a_page_is_refused() {
-    let inspector = start(Snapshot::default);
+    let inspector = start(empty);
     let cases: [(&[u8], &str); 6] = [
         (b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", "404"),
         (
@@ -144,7 +150,7 @@ fn what_is_not_a_request_for_a_page_is_refused() {
 
 #[test]
 fn a_refusal_arrives_although_the_client_sends_more() {
-    let inspector = start(Snapshot::default);
+    let inspector = start(empty);
     let mut head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec();
     head.resize(40_000, b'x');
     assert_eq!(status(&exchange(&inspector, &head)), "431");
@@ -155,7 +161,7 @@ fn a_refusal_arrives_although_the_client_sends_more() {
 
 #[test]
 fn a_client_that_is_still_sending_is_not_reset() {
-    let inspector = start(Snapshot::default);
+    let inspector = start(empty);
     let mut stream = connect(&inspector);
     stream.write_all(GET_METRICS).unwrap();
     let mut answer = String::new();
@@ -169,7 +175,7 @@ fn a_client_that_is_still_sending_is_not_reset() {
 
 #[test]
 fn a_head_may_come_byte_by_byte() {
-    let inspector = start(Snapshot::default);
+    let inspector = start(empty);
     let mut stream = connect(&inspector);
     stream.set_nodelay(true).unwrap();
     for byte in GET_METRICS {
@@ -181,41 +187,124 @@ fn a_head_may_come_byte_by_byte() {
 }
 
 #[test]
-fn silent_clients_fewer_than_threads_delay_nobody() {
-    let inspector = start(Snapshot::default);
-    let _silent: Vec<_> = (1..THREADS).map(|_| connect(&inspector)).collect();
+fn silent_clients_delay_no_other() {
+    let inspector = start(empty);
+    let _silent: Vec<_> = (0..10 * BACKLOG).map(|_| connect(&inspector)).collect();
     assert_serves(&inspector);
 }
 
 #[test]
-fn more_silent_clients_delay_the_others_for_a_bounded_time() {
+fn the_oldest_silent_client_is_closed_for_a_new_one() {
+    let inspector = start(empty);
+    let mut oldest = connect(&inspector);
+    let mut half = Vec::new();
+    let begun = thread::scope(|scope| {
+        let closed = scope.spawn(move || oldest.read(&mut [0]));
+        while !closed.is_finished() {
+            let mut client = connect(&inspector);
+            client.write_all(&GET_METRICS[..9]).unwrap();
+            half.push(client);
+        }
+        closed.join().unwrap()
+    });
+    assert!(begun.is_err() || begun.is_ok_and(|count| count == 0));
+    // The last that came are still there: they need only send the rest.
+    let mut latest = half.pop().unwrap();
+    latest.write_all(&GET_METRICS[9..]).unwrap();
+    let mut answer = String::new();
+    latest.read_to_string(&mut answer).unwrap();
+    assert_eq!(status(&answer), "200");
+}
+
+#[test]
+fn a_silent_client_is_closed_after_its_time() {
     let timeouts = ClientTimeouts {
         head: SHORT,
         ..UNHURRIED
     };
-    let inspector = start_with(timeouts, Snapshot::default);
-    let _silent: Vec<_> = (0..3 * THREADS).map(|_| connect(&inspector)).collect();
+    let inspector = start_with(timeouts, empty);
+    let mut silent = connect(&inspector);
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
     assert_serves(&inspector);
 }
 
+const GET_ROUTES: &[u8] = b"GET /routes.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 #[test]
-fn clients_that_do_not_read_delay_the_others_for_a_bounded_time() {
-    let timeouts = ClientTimeouts {
-        response: SHORT,
-        ..UNHURRIED
-    };
-    let inspector = start_with(timeouts, large_snapshot);
-    let request = b"GET /routes.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let mut lazy: Vec<_> = (0..2 * THREADS).map(|_| connect(&inspector)).collect();
-    for stream in &mut lazy {
-        stream.write_all(request).unwrap();
+fn clients_that_do_not_read_delay_no_other_and_hold_few_answers() {
+    let inspector = start(large);
+    let mut lazy = Vec::new();
+    for _ in 0..3 * MAX_ANSWERS {
+        let mut stream = connect(&inspector);
+        stream.write_all(GET_ROUTES).unwrap();
+        // One answer for each of them, because the next one asks after the first byte.
+        stream.read_exact(&mut [0]).unwrap();
+        lazy.push(stream);
+        assert_serves(&inspector);
     }
-    assert_serves(&inspector);
+    let whole = |mut stream: TcpStream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).is_ok() && answer.ends_with("}}")
+    };
+    let read = lazy.into_iter().map(whole).filter(|whole| *whole).count();
+    assert!((1..=MAX_ANSWERS).contains(&read), "{read} answers");
+}
+
+#[test]
+fn all_that_ask_while_an_answer_is_made_share_the_next() {
+    let (asked, questions) = mpsc::channel();
+    let (give, answers) = mpsc::channel();
+    let inspector = start(move |scope| {
+        asked.send(scope).unwrap();
+        answers.recv().unwrap();
+        Some(Snapshot::default())
+    });
+    let mut clients: Vec<_> = (0..10).map(|_| connect(&inspector)).collect();
+    clients[0].write_all(GET_METRICS).unwrap();
+    assert_eq!(questions.recv(), Ok(Scope::Totals));
+    for client in &mut clients[1..] {
+        client.write_all(GET_METRICS).unwrap();
+    }
+    connect_and_send(&inspector, GET_ROUTES, &mut clients);
+    give.send(()).unwrap();
+    assert_eq!(questions.recv(), Ok(Scope::Sessions));
+    give.send(()).unwrap();
+    for mut client in clients {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(status(&answer), "200");
+    }
+    assert!(
+        questions.try_recv().is_err(),
+        "two answers are enough for all"
+    );
+}
+
+fn connect_and_send(inspector: &Inspector, bytes: &[u8], clients: &mut Vec<TcpStream>) {
+    let mut client = connect(inspector);
+    client.write_all(bytes).unwrap();
+    clients.push(client);
+}
+
+#[test]
+fn the_pause_between_two_snapshots_leaves_the_workers_most_of_their_time() {
+    let pause_ms = |took: u64| pause(Duration::from_millis(took)).as_millis();
+    assert_eq!([0, 1, 2, 10, 2000].map(pause_ms), [5, 5, 8, 40, 100]);
+}
+
+#[test]
+fn without_a_snapshot_the_answer_is_503_and_may_be_repeated() {
+    let mut answers = [None, Some(Snapshot::default())].into_iter();
+    let inspector = start(move |_| answers.next().unwrap());
+    let answer = exchange(&inspector, GET_METRICS);
+    assert_eq!(status(&answer), "503");
+    assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+    assert_eq!(status(&exchange(&inspector, GET_METRICS)), "200");
 }
 
 #[test]
 fn a_large_table_arrives_whole() {
-    let inspector = start(large_snapshot);
+    let inspector = start(large);
     let answer = get(&inspector, "/routes.json");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(
@@ -228,7 +317,7 @@ fn a_large_table_arrives_whole() {
 
 #[test]
 fn clients_that_reset_or_leave_half_way_end_nothing() {
-    let inspector = start(Snapshot::default);
+    let inspector = start(empty);
     for length in 0..GET_METRICS.len() {
         let mut stream = connect(&inspector);
         stream.write_all(&GET_METRICS[..length]).unwrap();
@@ -247,7 +336,7 @@ fn random_bytes_end_nothing() {
         .unwrap();
     let mut random = u64::from(now.subsec_nanos()) << 16 | 1;
     println!("seed {random}");
-    let inspector = start(Snapshot::default);
+    let inspector = start(empty);
     for _ in 0..200 {
         let mut bytes = GET_METRICS.to_vec();
         for _ in 0..4 {
@@ -273,9 +362,9 @@ fn random_bytes_end_nothing() {
 
 #[test]
 fn dropping_ends_at_once_although_clients_are_silent() {
-    let inspector = start(Snapshot::default);
+    let inspector = start(empty);
     let address = inspector.local_addr();
-    let mut silent: Vec<_> = (0..2 * THREADS).map(|_| connect(&inspector)).collect();
+    let mut silent: Vec<_> = (0..10).map(|_| connect(&inspector)).collect();
     let (sender, receiver) = mpsc::channel();
     let stopper = thread::spawn(move || {
         drop(inspector);
@@ -293,12 +382,12 @@ fn dropping_ends_at_once_although_clients_are_silent() {
         TcpStream::connect_timeout(&address, PATIENCE).is_err(),
         "nobody listens"
     );
-    drop(Inspector::start(address, Snapshot::default).unwrap());
+    drop(Inspector::start(address, empty).unwrap());
 }
 
 #[test]
 fn an_address_in_use_is_an_error() {
-    let first = start(Snapshot::default);
-    let second = Inspector::start(first.local_addr(), Snapshot::default);
+    let first = start(empty);
+    let second = Inspector::start(first.local_addr(), empty);
     assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
 }

@@ -48,7 +48,7 @@ fn an_event_of_a_session_that_ended_in_the_same_batch_is_dropped() {
     let first = proxy.client();
     let (upstream, _) = listener.accept().unwrap();
     eventually("the first session relays", PATIENCE, || {
-        let sessions = proxy.proxy().control().snapshot().sessions;
+        let sessions = proxy.snapshot().sessions;
         sessions.iter().any(|session| session.phase == "relay")
     });
     first.half_close();

@@ -3,6 +3,7 @@
 //! The eventfd only adds writes up, so it says *that* there is a message; the message itself goes
 //! through the queue, by value.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -41,7 +42,7 @@ pub(crate) struct Inbox {
     queue: Receiver<Message>,
     mailbox: Mailbox,
     /// Messages that may still be read in this turn.
-    left: usize,
+    left: Cell<usize>,
 }
 
 impl Mailbox {
@@ -81,7 +82,7 @@ impl Inbox {
         Ok(Self {
             queue,
             mailbox,
-            left: MESSAGES_PER_TURN,
+            left: Cell::new(MESSAGES_PER_TURN),
         })
     }
 
@@ -98,18 +99,18 @@ impl Inbox {
     }
 
     /// Takes the next message; returns `None` if there is none, or if this turn has read enough.
-    pub(crate) fn take(&mut self) -> Option<Message> {
-        if self.left > 0
+    pub(crate) fn take(&self) -> Option<Message> {
+        if self.left.get() > 0
             && let Ok(message) = self.queue.try_recv()
         {
-            self.left -= 1;
+            self.left.set(self.left.get() - 1);
             return Some(message);
         }
-        if self.left == 0 {
+        if self.left.get() == 0 {
             // The eventfd was reset for the messages that are left, too.
             self.mailbox.wake();
         }
-        self.left = MESSAGES_PER_TURN;
+        self.left.set(MESSAGES_PER_TURN);
         None
     }
 }
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     /// Returns how many messages one turn of the loop reads, if the waker ends its wait at once.
-    fn turn(poll: &Poll, inbox: &mut Inbox) -> usize {
+    fn turn(poll: &Poll, inbox: &Inbox) -> usize {
         let mut events = Events::with_capacity(1);
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         if events.iter().next().is_none() {
@@ -136,12 +137,12 @@ mod tests {
     #[test]
     fn a_turn_reads_a_bounded_number_of_messages_and_the_next_one_the_rest() {
         let poll = Poll::new().unwrap();
-        let mut inbox = Inbox::new(&poll).unwrap();
+        let inbox = Inbox::new(&poll).unwrap();
         for _ in 0..MESSAGES_PER_TURN + 3 {
             inbox.mailbox().send(Message::Command(Command::Drain));
         }
-        assert_eq!(turn(&poll, &mut inbox), MESSAGES_PER_TURN);
-        assert_eq!(turn(&poll, &mut inbox), 3);
-        assert_eq!(turn(&poll, &mut inbox), 0);
+        assert_eq!(turn(&poll, &inbox), MESSAGES_PER_TURN);
+        assert_eq!(turn(&poll, &inbox), 3);
+        assert_eq!(turn(&poll, &inbox), 0);
     }
 }

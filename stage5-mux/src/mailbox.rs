@@ -1,5 +1,6 @@
 //! How other threads reach a worker: a channel of messages, and a waker that ends its wait.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(crate) struct Inbox<M> {
     messages: Receiver<M>,
     waker: Arc<Waker>,
     /// Messages that may still be read in this turn.
-    left: usize,
+    left: Cell<usize>,
 }
 
 /// Creates a mailbox that wakes `poll`.
@@ -42,7 +43,7 @@ pub(crate) fn mailbox<M>(poll: &Poll) -> io::Result<(Mailbox<M>, Inbox<M>)> {
     let inbox = Inbox {
         messages: receiver,
         waker: Arc::clone(&waker),
-        left: MESSAGES_PER_TURN,
+        left: Cell::new(MESSAGES_PER_TURN),
     };
     let mailbox = Mailbox {
         messages: sender,
@@ -84,18 +85,18 @@ impl<M: Debug + From<Command> + Send> CommandSender for Mailbox<M> {
 
 impl<M> Inbox<M> {
     /// Takes the oldest message; returns `None` if there is none, or if this turn has read enough.
-    pub(crate) fn take(&mut self) -> Option<M> {
-        if self.left > 0
+    pub(crate) fn take(&self) -> Option<M> {
+        if self.left.get() > 0
             && let Ok(message) = self.messages.try_recv()
         {
-            self.left -= 1;
+            self.left.set(self.left.get() - 1);
             return Some(message);
         }
-        if self.left == 0 {
+        if self.left.get() == 0 {
             // The event that announced the rest was this turn's, too.
             wake(&self.waker);
         }
-        self.left = MESSAGES_PER_TURN;
+        self.left.set(MESSAGES_PER_TURN);
         None
     }
 }
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     /// Returns how many messages one turn of the loop reads, if the waker ends its wait at once.
-    fn turn(poll: &mut Poll, inbox: &mut Inbox<u8>) -> usize {
+    fn turn(poll: &mut Poll, inbox: &Inbox<u8>) -> usize {
         let mut events = Events::with_capacity(1);
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         if events.is_empty() {
@@ -121,12 +122,12 @@ mod tests {
     #[test]
     fn a_turn_reads_a_bounded_number_of_messages_and_the_next_one_the_rest() {
         let mut poll = Poll::new().unwrap();
-        let (mailbox, mut inbox) = mailbox(&poll).unwrap();
+        let (mailbox, inbox) = mailbox(&poll).unwrap();
         for _ in 0..MESSAGES_PER_TURN + 3 {
             mailbox.send(0);
         }
-        assert_eq!(turn(&mut poll, &mut inbox), MESSAGES_PER_TURN);
-        assert_eq!(turn(&mut poll, &mut inbox), 3);
-        assert_eq!(turn(&mut poll, &mut inbox), 0);
+        assert_eq!(turn(&mut poll, &inbox), MESSAGES_PER_TURN);
+        assert_eq!(turn(&mut poll, &inbox), 3);
+        assert_eq!(turn(&mut poll, &inbox), 0);
     }
 }

@@ -112,7 +112,7 @@ impl Injected {
 }
 
 /// Returns what the inspector shows, or nothing if the worker is too busy to answer.
-fn snapshot(control: &Control) -> Snapshot {
+pub(crate) fn snapshot(control: &Control) -> Snapshot {
     control.snapshot(Scope::Sessions).unwrap_or_default()
 }
 

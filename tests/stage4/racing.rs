@@ -8,7 +8,7 @@ use harness::{
     BlackHole, ClosedPort, PATIENCE, Scripted, Test, eventually, eventually_equal, scaled, sockets,
 };
 
-use crate::addresses::Injected;
+use crate::addresses::{Injected, snapshot};
 use crate::connecting::FullBacklog;
 use crate::support::echoes;
 
@@ -43,7 +43,7 @@ fn e46_a_silent_address_costs_a_quarter_of_a_second() {
     assert!(took >= DELAY * 9 / 10, "after {took:?} already");
     assert!(took < scaled(PATIENCE / 2), "after {took:?}");
     echoes(&client);
-    let view = proxy.proxy().control().snapshot();
+    let view = snapshot(&proxy.proxy().control());
     let upstream = view.sessions[0].upstream.as_ref();
     assert_eq!(upstream.and_then(|it| it.peer), Some(echo.addr()));
 }
@@ -120,7 +120,7 @@ fn e46_a_client_that_leaves_in_a_race_takes_all_attempts_with_it() {
     eventually_equal("attempts", &before, counts);
     let control = proxy.proxy().control();
     eventually("the session has ended", PATIENCE, || {
-        control.snapshot().sessions.is_empty()
+        snapshot(&control).sessions.is_empty()
     });
 }
 

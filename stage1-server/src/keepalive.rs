@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use socket2::{Socket, TcpKeepalive};
 
-/// The probes that may stay unanswered.
-const PROBES: u32 = 4;
+/// The intervals from a peer's last answer to the end of its connection, with a probe after each but the last.
+const INTERVALS: u32 = 5;
 
 /// The time without an answer after which a connection ends (`tcp(7)`).
 ///
@@ -20,8 +20,8 @@ const PROBES: u32 = 4;
 /// ```
 ///
 /// Probes alone are not enough, because the kernel sends none while bytes are unacknowledged: it repeats these bytes
-/// instead, for a quarter of an hour. `TCP_USER_TIMEOUT` bounds that wait. It also overrides the count of probes, so
-/// both have the same end, five intervals after the last answer.
+/// instead, for a quarter of an hour. `TCP_USER_TIMEOUT` bounds that wait. It also overrides the count of probes
+/// (`TCP_KEEPCNT`), which is left as it is, so both have the same end.
 ///
 /// The kernel doesn't tell a peer that has vanished from one that is there and reads nothing: after the same time in
 /// which its window stays closed, that one's connection ends as well. So the time must be longer than a reader's pause.
@@ -48,7 +48,7 @@ impl Keepalive {
     /// Returns the time from a peer's last answer to the end of its connection.
     #[must_use]
     pub fn until_vanished(self) -> Duration {
-        self.interval * (PROBES + 1)
+        self.interval * INTERVALS
     }
 
     /// Sets the options on a socket; what a listener accepts has inherited them.
@@ -58,8 +58,7 @@ impl Keepalive {
     pub fn set_on(self, socket: &Socket) -> io::Result<()> {
         let probes = TcpKeepalive::new()
             .with_time(self.interval)
-            .with_interval(self.interval)
-            .with_retries(PROBES);
+            .with_interval(self.interval);
         socket.set_tcp_keepalive(&probes)?;
         socket.set_tcp_user_timeout(Some(self.until_vanished()))
     }
@@ -112,7 +111,6 @@ mod tests {
         assert!(accepted.keepalive().unwrap());
         assert_eq!(accepted.tcp_keepalive_time().unwrap(), seven);
         assert_eq!(accepted.tcp_keepalive_interval().unwrap(), seven);
-        assert_eq!(accepted.tcp_keepalive_retries().unwrap(), PROBES);
         let end = accepted.tcp_user_timeout().unwrap();
         assert_eq!(end, Some(Duration::from_secs(35)));
     }

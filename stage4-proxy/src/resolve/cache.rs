@@ -184,6 +184,16 @@ impl<W> NameCache<W> {
         waiting.into_values()
     }
 
+    /// Notes that none of the addresses of a name could be reached: they are used no longer than a
+    /// failure, because the name may have moved.
+    pub(super) fn distrust(&mut self, name: &Target, now: Instant) {
+        if let Some(entry) = self.names.get_mut(name)
+            && let State::Known { until, .. } = &mut entry.state
+        {
+            *until = (*until).min(now + self.limits.failure_lifetime);
+        }
+    }
+
     /// Returns the counters.
     pub(super) fn counts(&self) -> Counts {
         self.counts

@@ -117,6 +117,13 @@ impl Resolver {
         }
     }
 
+    /// Notes that none of the addresses of a target could be reached, so that its name is looked up
+    /// again soon: it may have moved.
+    pub fn distrust(&self, target: &Arc<Target>, now: Instant) {
+        let name = in_lower_case(target);
+        self.0.0.lock().cache.distrust(&name, now);
+    }
+
     /// Returns how names were resolved since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stage1_server::Keepalive;
+use stage4_proxy::resolve::ResolverLimits;
 
 /// The bounds that keep one client, or all of them together, from exhausting the machine or
 /// blocking the upstream.
@@ -35,8 +36,8 @@ pub struct Limits {
     pub keepalive: Option<Keepalive>,
     /// Time for a lingering close: the client reads its last reply and closes.
     pub linger: Duration,
-    /// How long the addresses of a name are used before the name is resolved again.
-    pub name_lifetime: Duration,
+    /// The thread that looks the upstream's name up, and the cache for its answer.
+    pub resolver: ResolverLimits,
     /// Bytes of one read(2).
     pub chunk: usize,
     /// Steps that one connection may make in one turn of the loop.
@@ -68,7 +69,12 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             linger: Duration::from_secs(5),
-            name_lifetime: Duration::from_secs(10),
+            // There is one name, and so one lookup at a time.
+            resolver: ResolverLimits {
+                threads: 1,
+                names: 1,
+                ..ResolverLimits::default()
+            },
             chunk: 64 * 1024,
             steps_per_turn: 16,
             accepts_per_turn: 64,

@@ -8,15 +8,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use stage1_server::Keepalive;
-use stage2_client::{Host, Target, start_connect};
+use stage2_client::{Target, start_connect};
 use stage4_proxy::connect_error::ConnectError;
-use stage4_proxy::resolve::Lookup;
+use stage4_proxy::resolve::{Resolution, Resolver, Ticket};
 use stage4_proxy::token::Token;
 
 use crate::endpoint::Endpoint;
@@ -28,14 +27,13 @@ use crate::tokens;
 #[derive(Debug)]
 pub(super) struct Link {
     target: Arc<Target>,
-    lookup: Lookup,
+    resolver: Resolver,
     keepalive: Option<Keepalive>,
     mailbox: Mailbox<Message>,
-    /// The addresses, with the one that worked last in front, and the time at which they are too
-    /// old.
-    known: Option<(Vec<SocketAddr>, Instant)>,
-    /// A thread is resolving the name.
-    asking: bool,
+    /// The place among those that wait for the name's addresses; to close the link is to leave it.
+    ticket: Option<Ticket>,
+    /// The address that worked last.
+    worked: Option<SocketAddr>,
     /// The addresses that were not tried yet.
     rest: VecDeque<SocketAddr>,
     /// Why the address that was tried last has failed.
@@ -73,17 +71,17 @@ impl Link {
     /// Creates a link that is not open.
     pub(super) fn new(
         target: Arc<Target>,
-        lookup: Lookup,
+        resolver: Resolver,
         mailbox: Mailbox<Message>,
         now: Instant,
     ) -> Self {
         Self {
             target,
-            lookup,
+            resolver,
             keepalive: None,
             mailbox,
-            known: None,
-            asking: false,
+            ticket: None,
+            worked: None,
             rest: VecDeque::new(),
             failure: None,
             endpoint: None,
@@ -122,59 +120,35 @@ impl Link {
     pub(super) fn close(&mut self) {
         self.endpoint = None;
         self.usual = None;
+        self.ticket = None;
     }
 
-    /// Closes the socket, and finds the addresses or asks for them.
+    /// Closes the socket, and finds the addresses or has them looked up.
     ///
     /// # Errors
     ///
-    /// Fails if no thread can be started.
-    pub(super) fn find_addresses(&mut self, now: Instant) -> io::Result<Addresses> {
+    /// Fails if a lookup has just failed, with its reason.
+    pub(super) fn find_addresses(&mut self, now: Instant) -> Result<Addresses, ConnectError> {
         self.close();
         self.failure = None;
-        if let Host::Address(address) = self.target.host {
-            self.rest = [(address, self.target.port).into()].into();
-            return Ok(Addresses::Known);
-        }
-        if let Some((addresses, until)) = &self.known
-            && now < *until
-        {
-            self.rest = addresses.iter().copied().collect();
-            return Ok(Addresses::Known);
-        }
-        if !self.asking {
-            self.ask()?;
-        }
-        Ok(Addresses::Asked)
-    }
-
-    /// Resolves the name on a thread of its own, because getaddrinfo(3) blocks. There is at most
-    /// one such thread: while the answer is pending, the link does not ask again.
-    fn ask(&mut self) -> io::Result<()> {
-        let (target, lookup) = (Arc::clone(&self.target), self.lookup.clone());
         let mailbox = self.mailbox.clone();
-        let answer = move || {
-            let addresses = lookup.resolve(&target).map_err(ConnectError::Resolve);
-            mailbox.send(Message::Resolved(addresses));
-        };
-        thread::Builder::new()
-            .name("resolver".to_owned())
-            .spawn(answer)?;
-        self.asking = true;
-        Ok(())
+        let deliver = move |answer| mailbox.send(Message::Resolved(answer));
+        match self.resolver.resolve(&self.target, now, deliver)? {
+            Resolution::Known(addresses) => {
+                self.found(addresses);
+                Ok(Addresses::Known)
+            }
+            Resolution::Asked(ticket) => {
+                self.ticket = Some(ticket);
+                Ok(Addresses::Asked)
+            }
+        }
     }
 
-    /// Takes the addresses that the resolver has found.
-    pub(super) fn found(&mut self, addresses: Vec<SocketAddr>, until: Instant) {
-        self.asking = false;
-        self.rest = addresses.iter().copied().collect();
-        self.known = Some((addresses, until));
-    }
-
-    /// Notes that the resolver has found nothing.
-    pub(super) fn found_nothing(&mut self) {
-        self.asking = false;
-        self.known = None;
+    /// Takes the addresses that the resolver has found, and puts the one that worked last in front.
+    pub(super) fn found(&mut self, mut addresses: Vec<SocketAddr>) {
+        addresses.sort_by_key(|&address| Some(address) != self.worked);
+        self.rest = addresses.into();
     }
 
     /// Begins to connect to the next address; returns whether there was one.
@@ -190,7 +164,7 @@ impl Link {
                 }
             }
         }
-        self.known = None;
+        self.resolver.distrust(&self.target, now);
         false
     }
 
@@ -227,10 +201,7 @@ impl Link {
     /// Notes that the connection is open, and returns how long the connect took.
     pub(super) fn connected(&mut self, now: Instant) -> Duration {
         self.rest.clear();
-        if let (Some((addresses, _)), Some(endpoint)) = (&mut self.known, &self.endpoint) {
-            let peer = endpoint.peer_addr();
-            addresses.sort_by_key(|&address| address != peer);
-        }
+        self.worked = self.endpoint.as_ref().map(Endpoint::peer_addr);
         now - self.since
     }
 

@@ -11,7 +11,7 @@ use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
 use stage4_proxy::control::Control;
 use stage4_proxy::inspect::Inspector;
-use stage4_proxy::resolve::Lookup;
+use stage4_proxy::resolve::{Lookup, Resolver};
 
 use crate::mailbox::Mailbox;
 use crate::queue::framing::Framing;
@@ -128,7 +128,7 @@ type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
 fn spawn<F: Framing>(framing: F, listener: Socket, config: &Config) -> io::Result<Running> {
     let route = Route {
         target: Arc::new(config.upstream.clone()),
-        lookup: config.lookup.clone(),
+        resolver: Resolver::start(&config.limits.resolver, &config.lookup)?,
     };
     let (worker, mailbox) = Worker::new(framing, listener, config.limits.clone(), route)?;
     let thread = thread::Builder::new()

@@ -42,7 +42,7 @@ use stage1_server::cli::cannot;
 use stage2_client::Target;
 use stage4_proxy::control::Command;
 use stage4_proxy::inspect::Totals;
-use stage4_proxy::resolve::Lookup;
+use stage4_proxy::resolve::Resolver;
 use stage4_proxy::token::{Kind, Side};
 
 use crate::listener::Listener;
@@ -80,11 +80,11 @@ pub(super) struct Worker<F: Framing> {
     ends_at: Option<Instant>,
 }
 
-/// The upstream, and how its name is resolved.
+/// The upstream, and the threads that resolve its name.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) target: Arc<Target>,
-    pub(super) lookup: Lookup,
+    pub(super) resolver: Resolver,
 }
 
 impl<F: Framing> Worker<F> {
@@ -110,7 +110,7 @@ impl<F: Framing> Worker<F> {
         };
         let listener = Listener::new(listener, poll.registry());
         let listener = listener.map_err(cannot("watch the listening socket"))?;
-        let link = Link::new(route.target, route.lookup, mailbox.clone(), now);
+        let link = Link::new(route.target, route.resolver, mailbox.clone(), now);
         let link = link.with_keepalive(limits.keepalive);
         let worker = Self {
             framing,

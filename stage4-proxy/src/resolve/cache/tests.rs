@@ -104,6 +104,21 @@ fn an_answer_is_kept_for_its_lifetime_and_a_failure_for_a_shorter_one() {
 }
 
 #[test]
+fn addresses_that_do_not_work_are_used_no_longer_than_a_failure() {
+    let mut fixture = Fixture::new();
+    fixture.wait(1, 'a');
+    fixture.answer(&found(1));
+    fixture.cache.distrust(&name(1), fixture.now);
+    fixture.now += LIMITS.failure_lifetime / 2;
+    assert!(fixture.is_known(1), "a crowd does not ask again and again");
+    fixture.now += LIMITS.failure_lifetime / 2;
+    fixture.wait(1, 'b');
+    fixture.answer(&found(1));
+    fixture.now += LIMITS.lifetime / 2;
+    assert!(fixture.is_known(1), "a new answer is trusted");
+}
+
+#[test]
 fn a_name_without_clients_leaves_the_queue() {
     let mut fixture = Fixture::new();
     let (first, second) = (fixture.wait(1, 'a'), fixture.wait(1, 'b'));

@@ -1,8 +1,7 @@
 //! Opening the upstream connection: its name, its addresses, a non-blocking connect(2).
 
-use std::net::SocketAddr;
-
 use stage4_proxy::connect_error::ConnectError;
+use stage4_proxy::resolve::Answer;
 
 use crate::queue::exchange::attempt::Attempt;
 use crate::queue::exchange::{Exchange, Lent, Step};
@@ -38,35 +37,23 @@ impl<F: Framing> Exchange<F> {
         match self.link.find_addresses(lent.now) {
             Ok(Addresses::Known) => self.attempt = Attempt::NextAddress(REFUSED),
             Ok(Addresses::Asked) => self.attempt = Attempt::Resolving,
-            Err(error) => return self.unreached(&error.into(), NO_ADDRESS, lent),
+            Err(error) => return self.unreached(&error, NO_ADDRESS, lent),
         }
         Step::Again
     }
 
-    /// Takes the resolver's answer. It is kept even if no request needs it any more.
-    pub(in crate::queue) fn resolved(
-        &mut self,
-        addresses: Result<Vec<SocketAddr>, ConnectError>,
-        lent: &mut Lent<'_>,
-    ) -> Step {
-        let awaited =
-            self.machine.state() == State::Connecting && self.attempt == Attempt::Resolving;
-        match addresses {
+    /// Takes the resolver's answer; one that came too late is in the resolver's cache.
+    pub(in crate::queue) fn resolved(&mut self, answer: Answer, lent: &mut Lent<'_>) -> Step {
+        if self.machine.state() != State::Connecting || self.attempt != Attempt::Resolving {
+            return Step::Again;
+        }
+        match answer {
             Ok(addresses) => {
-                let until = lent.now + lent.limits.name_lifetime;
-                self.link.found(addresses, until);
-                if awaited {
-                    self.attempt = Attempt::NextAddress(NO_ADDRESS);
-                }
+                self.link.found(addresses);
+                self.attempt = Attempt::NextAddress(NO_ADDRESS);
                 Step::Again
             }
-            Err(error) => {
-                self.link.found_nothing();
-                if awaited {
-                    return self.unreached(&error, NO_ADDRESS, lent);
-                }
-                Step::Again
-            }
+            Err(error) => self.unreached(&error, NO_ADDRESS, lent),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll};
 use stage2_client::Prefer;
-use stage4_proxy::resolve::Lookup;
+use stage4_proxy::resolve::{Lookup, Resolver};
 use stage4_proxy::token::Side;
 
 use super::*;
@@ -51,8 +51,9 @@ fn fixture() -> Fixture {
         kept: PATIENCE,
     };
     let lookup = Lookup::system(Prefer::default());
-    let link = Link::new(Arc::new(target), lookup, mailbox, now);
     let limits = Limits::default();
+    let resolver = Resolver::start(&limits.resolver, &lookup).unwrap();
+    let link = Link::new(Arc::new(target), resolver, mailbox, now);
     Fixture {
         exchange: Exchange::new(timeouts, link, now),
         framing: Http1::new("test".to_owned(), limits.max_head, limits.max_body),

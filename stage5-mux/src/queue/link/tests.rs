@@ -1,4 +1,3 @@
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 use stage4_proxy::connect_error::ConnectError;
-use stage4_proxy::resolve::Lookup;
+use stage4_proxy::resolve::{Lookup, Resolver, ResolverLimits};
 
 use crate::mailbox::{Inbox, mailbox};
 use crate::queue::link::{Addresses, Link};
@@ -15,7 +14,7 @@ use crate::queue::message::Message;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A link to a name, and the number of lookups; the first one fails.
+/// A link to a name, and the number of lookups.
 struct Fixture {
     link: Link,
     poll: Poll,
@@ -28,12 +27,13 @@ fn fixture(addresses: Vec<SocketAddr>) -> Fixture {
     let (mailbox, inbox) = mailbox(&poll).unwrap();
     let lookups = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&lookups);
-    let lookup = move |_: &_| match count.fetch_add(1, Ordering::SeqCst) {
-        0 => Err(io::Error::other("not yet")),
-        _ => Ok(addresses.clone()),
-    };
+    let lookup = Lookup::new(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(addresses.clone())
+    });
+    let resolver = Resolver::start(&ResolverLimits::default(), &lookup).unwrap();
     let target = Arc::new("a-name:80".parse().unwrap());
-    let link = Link::new(target, Lookup::new(lookup), mailbox, Instant::now());
+    let link = Link::new(target, resolver, mailbox, Instant::now());
     Fixture {
         link,
         poll,
@@ -44,7 +44,7 @@ fn fixture(addresses: Vec<SocketAddr>) -> Fixture {
 
 impl Fixture {
     /// Waits for the answer of the thread that resolves the name, and gives it to the link.
-    fn answer(&mut self, until: Instant) {
+    fn answer(&mut self) {
         let mut events = Events::with_capacity(8);
         let message = loop {
             match self.inbox.take() {
@@ -54,8 +54,7 @@ impl Fixture {
             assert!(!events.is_empty(), "no thread resolves the name");
         };
         match message {
-            Message::Resolved(Ok(addresses)) => self.link.found(addresses, until),
-            Message::Resolved(Err(_)) => self.link.found_nothing(),
+            Message::Resolved(answer) => self.link.found(answer.unwrap()),
             Message::Command(_) => panic!("no answer"),
         }
     }
@@ -64,35 +63,17 @@ impl Fixture {
     fn asks(&mut self, now: Instant) -> bool {
         self.link.find_addresses(now).unwrap() == Addresses::Asked
     }
-
-    fn lookups(&self) -> usize {
-        self.lookups.load(Ordering::SeqCst)
-    }
 }
 
 #[test]
-fn a_name_is_asked_for_once_at_a_time_and_again_when_its_addresses_are_old() {
+fn a_link_that_asks_again_costs_no_second_lookup() {
     let now = Instant::now();
-    let until = now + Duration::from_secs(10);
     let mut fixture = fixture(vec!["127.0.0.1:80".parse().unwrap()]);
-    for _ in 0..3 {
-        assert!(fixture.asks(now));
-    }
-    fixture.answer(until);
-    assert_eq!(fixture.lookups(), 1, "one thread at a time");
-    assert!(fixture.asks(now), "nothing is known");
-    fixture.answer(until);
-    assert_eq!(
-        fixture.lookups(),
-        2,
-        "what was not found is asked for again"
-    );
-    let last = until.checked_sub(Duration::from_nanos(1)).unwrap();
-    assert!(!fixture.asks(last));
-    assert_eq!(fixture.lookups(), 2);
-    assert!(fixture.asks(until), "too old");
-    fixture.answer(until);
-    assert_eq!(fixture.lookups(), 3);
+    assert!(fixture.asks(now));
+    fixture.answer();
+    fixture.link.close();
+    assert!(!fixture.asks(now), "the answer is in the cache");
+    assert_eq!(fixture.lookups.load(Ordering::SeqCst), 1);
 }
 
 #[test]
@@ -103,10 +84,8 @@ fn the_address_that_worked_is_tried_first_the_next_time() {
     let bad: SocketAddr = "255.255.255.255:9".parse().unwrap();
     let now = Instant::now();
     let mut fixture = fixture(vec![bad, good]);
-    for _ in 0..2 {
-        assert!(fixture.asks(now));
-        fixture.answer(now + Duration::from_secs(10));
-    }
+    assert!(fixture.asks(now));
+    fixture.answer();
     let later = now + Duration::from_secs(1);
     assert!(fixture.link.try_next(fixture.poll.registry(), now));
     assert_eq!(fixture.link.connected(later), Duration::from_secs(1));
@@ -119,16 +98,14 @@ fn the_reason_is_that_of_the_address_tried_last() {
     let bad: SocketAddr = "255.255.255.255:9".parse().unwrap();
     let now = Instant::now();
     let mut fixture = fixture(vec![bad]);
-    for _ in 0..2 {
-        assert!(fixture.asks(now));
-        fixture.answer(now + Duration::from_secs(10));
-    }
+    assert!(fixture.asks(now));
+    fixture.answer();
     fixture.link.failed(ConnectError::TimedOut);
     assert!(!fixture.link.try_next(fixture.poll.registry(), now));
     let reason = fixture.link.take_failure();
     assert!(matches!(reason, ConnectError::Unreachable), "{reason}");
     fixture.link.failed(ConnectError::TimedOut);
-    assert!(fixture.asks(now));
+    assert!(!fixture.asks(now), "an earlier reason is forgotten");
     let reason = fixture.link.take_failure();
     assert!(matches!(reason, ConnectError::Resolve(_)), "{reason}");
 }
@@ -138,10 +115,8 @@ fn a_doubt_ends_with_the_response_and_leaves_the_usual_bound() {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let now = Instant::now();
     let mut fixture = fixture(vec![listener.local_addr().unwrap()]);
-    for _ in 0..2 {
-        assert!(fixture.asks(now));
-        fixture.answer(now + Duration::from_secs(10));
-    }
+    assert!(fixture.asks(now));
+    fixture.answer();
     assert!(fixture.link.try_next(fixture.poll.registry(), now));
     let bound = |link: &Link| link.endpoint().unwrap().unacknowledged_for();
     let usual = bound(&fixture.link);

@@ -47,6 +47,7 @@ use crate::connect_error::ConnectError;
 use crate::egress::direct::Direct;
 use crate::egress::permits::Permit;
 use crate::endpoint::Endpoint;
+use crate::inspect::Section;
 use crate::resolve::{Answer, Resolution};
 
 /// A way out.
@@ -70,6 +71,20 @@ impl Egress {
     ) -> Result<Resolution, ConnectError> {
         match self {
             Self::Direct(direct) => direct.resolve(target, now, deliver),
+        }
+    }
+
+    /// Notes that no address of `target` could be reached.
+    pub(crate) fn distrust(&self, target: &Arc<Target>, now: Instant) {
+        match self {
+            Self::Direct(direct) => direct.distrust(target, now),
+        }
+    }
+
+    /// Returns the inspector's section on names.
+    pub(crate) fn section(&self) -> Section {
+        match self {
+            Self::Direct(direct) => direct.section(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::inspect::{
-    Carried, Collector, EndpointView, Protocol, Question, SessionView, Snapshot, Totals,
+    Carried, Collector, EndpointView, Protocol, Question, Section, SessionView, Snapshot, Totals,
 };
 use crate::quota::Quota;
 use crate::route_table::RouteTable;
@@ -131,10 +131,17 @@ impl Reporter {
     }
 
     /// Copies out some more of the sessions, if the inspector has asked, and the totals with the last.
-    pub(crate) fn copy_out(&mut self, table: &RouteTable<Session>, now: Instant) {
+    /// `names` is the section on names.
+    pub(crate) fn copy_out(
+        &mut self,
+        table: &RouteTable<Session>,
+        names: impl FnOnce() -> Section,
+        now: Instant,
+    ) {
         let view = |_, session: &Session| view(self.ingress, session, now);
         let rest = || Snapshot {
             totals: self.totals.clone(),
+            sections: vec![names()],
             ..Snapshot::default()
         };
         self.collector.advance(table, carried, view, rest);

@@ -27,6 +27,7 @@ mod cache;
 mod limits;
 mod lookup;
 mod resolver;
+mod section;
 #[cfg(test)]
 mod tests;
 

@@ -128,7 +128,8 @@ impl Worker {
             self.finish_work(now);
             self.expire(now);
             self.accept(now);
-            self.reporter.copy_out(&self.table, now);
+            let names = || self.egress.section();
+            self.reporter.copy_out(&self.table, names, now);
         }
         self.close_all(now);
         self.reporter.worker_ends();

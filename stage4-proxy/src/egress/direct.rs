@@ -11,6 +11,7 @@ use crate::access::{Access, Denial};
 use crate::connect_error::ConnectError;
 use crate::egress::permits::{Permit, Permits};
 use crate::endpoint::Endpoint;
+use crate::inspect::Section;
 use crate::limits::Limits;
 use crate::resolve::{Answer, Resolution, Resolver};
 
@@ -64,6 +65,16 @@ impl Direct {
         deliver: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<Resolution, ConnectError> {
         self.resolver.resolve(target, now, deliver)
+    }
+
+    /// Notes that no address of `target` could be reached.
+    pub(crate) fn distrust(&self, target: &Arc<Target>, now: Instant) {
+        self.resolver.distrust(target, now);
+    }
+
+    /// Returns the inspector's section on names.
+    pub(crate) fn section(&self) -> Section {
+        self.resolver.section()
     }
 
     /// Checks the address, one of `target`'s, then begins a non-blocking connect(2).

@@ -11,9 +11,11 @@ use stage1_server::cli::cannot;
 use stage2_client::{Host, Target};
 
 use crate::connect_error::ConnectError;
+use crate::inspect::Section;
 use crate::resolve::cache::{Asked, Counts, Found, NameCache};
 use crate::resolve::limits::ResolverLimits;
 use crate::resolve::lookup::Lookup;
+use crate::resolve::section::section;
 
 /// The addresses of a target, in the order in which to try them, or the reason why there are none.
 pub type Answer = Result<Vec<SocketAddr>, ConnectError>;
@@ -128,6 +130,12 @@ impl Resolver {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.0.0.lock().cache.counts()
+    }
+
+    /// Returns the section of the inspector that shows these counters.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        section(self.counts())
     }
 }
 

@@ -111,6 +111,9 @@ impl Worker {
         let Some(session) = self.table.row_mut(row) else {
             return Next::Wait;
         };
+        if let (Reason::Unreached(_), Some(target)) = (&reason, &session.target) {
+            self.egress.distrust(target, now);
+        }
         if !session.refused(&reason, now) {
             return Next::Close(reason);
         }

@@ -39,6 +39,7 @@ use mio::event::Event as SocketEvent;
 use stage2_client::Target;
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::inspect::{EndpointView, Totals};
+use stage4_proxy::resolve::Resolver;
 use stage4_proxy::token::Token;
 
 use crate::endpoint::Endpoint;
@@ -321,6 +322,11 @@ impl<F: Framing> Exchange<F> {
     /// Returns the upstream's name.
     pub(super) fn target(&self) -> &Target {
         self.link.target()
+    }
+
+    /// Returns the resolver of the upstream's name.
+    pub(super) fn resolver(&self) -> &Resolver {
+        self.link.resolver()
     }
 
     /// Copies out what the inspector shows of the upstream's socket.

@@ -101,6 +101,11 @@ impl Link {
         &self.target
     }
 
+    /// Returns the resolver of the upstream's name.
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
     /// Returns the socket, if there is one.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         self.endpoint.as_ref()

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use stage2_client::Target;
 use stage4_proxy::inspect::{Collector, EndpointView, Protocol, SessionView, Snapshot, Totals};
+use stage4_proxy::resolve::Resolver;
 use stage4_proxy::route_table::RouteTable;
 
 use crate::queue::client::{Client, Phase};
@@ -16,6 +17,7 @@ use crate::queue::section::{InFlight, QueueView};
 /// The state that all clients share.
 pub(super) struct SharedView<'a, F: Framing> {
     pub(super) target: &'a Target,
+    pub(super) resolver: &'a Resolver,
     pub(super) endpoint: Option<EndpointView>,
     pub(super) queue: &'a RequestQueue,
     /// The counters; the rest of it is filled in here.
@@ -36,7 +38,10 @@ pub(super) fn copy_out<F: Framing>(
     let rest = || Snapshot {
         sessions: Vec::new(),
         totals: totals.clone(),
-        sections: vec![queue_view(table, shared, now).section()],
+        sections: vec![
+            queue_view(table, shared, now).section(),
+            shared.resolver.section(),
+        ],
     };
     collector.advance(table, |client| client.traffic.carried(), view, rest);
 }

@@ -266,6 +266,7 @@ impl<F: Framing> Worker<F> {
         }
         let shared = report::SharedView {
             target: self.exchange.target(),
+            resolver: self.exchange.resolver(),
             endpoint: self.exchange.view(),
             queue: &self.clients.queue,
             counters: &self.counters,

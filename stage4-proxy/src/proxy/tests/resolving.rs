@@ -67,6 +67,10 @@ fn a_hundred_clients_of_one_name_cost_one_lookup() {
     clients.iter().for_each(assert_echoes);
     assert_echoes(&proxy.client());
     assert_eq!(lookups.load(Ordering::SeqCst), 1);
+    let sections = proxy.snapshot().sections;
+    let names = sections.iter().find(|section| section.name == "names");
+    let expected = serde_json::json!({"lookups": 1, "cached": 1});
+    assert_eq!(names.unwrap().json, expected);
 }
 
 #[test]
@@ -143,6 +147,33 @@ fn a_failed_lookup_is_the_answer_of_all_who_wait_and_of_the_next() {
     assert_eq!(next.read_to_end(), b"name resolution failed");
     assert_eq!(proxy.totals().failures.resolve, 11);
     assert_eq!(lookups.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_name_whose_addresses_fail_is_looked_up_again_soon() {
+    let (echo, (_refusing, old)) = (Scripted::echo(), refusing());
+    let (moved, address) = (Gate::new("the upstream has moved"), echo.addr());
+    let has_moved = moved.clone();
+    let lookup = move |_: &Target| match has_moved.is_open() {
+        true => Ok(vec![address]),
+        false => Ok(vec![old]),
+    };
+    let resolver = ResolverLimits {
+        failure_lifetime: Duration::ZERO,
+        ..ResolverLimits::default()
+    };
+    let limits = Limits {
+        resolver,
+        ..Limits::default()
+    };
+    let proxy = Running::start(Asking, Lookup::new(lookup), limits);
+    let client = proxy.client();
+    client.send(b"please");
+    assert_eq!(client.read_to_end(), b"connection refused");
+    moved.open();
+    let next = proxy.client();
+    next.send(b"please");
+    next.expect(b"connectedplease");
 }
 
 #[test]

@@ -58,3 +58,5 @@ mod table;
 mod timeouts;
 #[path = "stage4/vanishing.rs"]
 mod vanishing;
+#[path = "stage4/visitors.rs"]
+mod visitors;

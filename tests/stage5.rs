@@ -56,5 +56,7 @@ mod uploads;
 mod upstream;
 #[path = "stage5/vanishing.rs"]
 mod vanishing;
+#[path = "stage5/visitors.rs"]
+mod visitors;
 #[path = "stage5/waiting.rs"]
 mod waiting;

@@ -21,7 +21,7 @@
 //!
 //! Read in this order: [`mod@test`] (how a test begins and ends), [`failure`] (how it fails), [`transcript`], [`deadline`], [`mod@eventually`],
 //! [`program`], [`process`], [`finished`], [`server`], [`cause`], [`peer`], [`connect`], [`send`], [`receive`], [`scripted`], [`hand`]
-//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`hangup`], [`inspector`], [`rng`], [`digest`], [`diff`]. Three files hold what
+//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`hangup`], [`inspector`], [`visitors`], [`rng`], [`digest`], [`diff`]. Three files hold what
 //! several tests share: [`lines`] the conversations of the line service, [`command_line`] the help and the refusals,
 //! [`inner_addresses`] the targets that a proxy must refuse.
 //!
@@ -74,6 +74,7 @@ pub mod test;
 pub mod transcript;
 pub mod upstream;
 mod verdict;
+pub mod visitors;
 pub mod watchdog;
 
 pub use connect::Connect;
@@ -99,4 +100,5 @@ pub use server::Server;
 pub use test::Test;
 pub use transcript::Transcript;
 pub use upstream::Upstream;
+pub use visitors::Visitors;
 pub use watchdog::in_time;

@@ -302,7 +302,7 @@ fn e49_the_relay_goes_on_while_the_inspector_is_hammered() {
 #[test]
 fn e49_visitors_who_say_nothing_block_neither_relay_nor_end() {
     let _test = Test::begin(
-        "A client of the inspector that stays silent holds one thread, and only for a while.",
+        "A client of the inspector that stays silent holds its own place only, and only for a while.",
     );
     let (proxy, hand) = proxy_and_hand(&[]);
     let silent: Vec<_> = (0..10)

@@ -36,10 +36,8 @@ use std::time::Instant;
 
 use mio::Registry;
 use mio::event::Event as SocketEvent;
-use stage2_client::Target;
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::inspect::{EndpointView, Totals};
-use stage4_proxy::resolve::Resolver;
 use stage4_proxy::token::Token;
 
 use crate::endpoint::Endpoint;
@@ -319,14 +317,9 @@ impl<F: Framing> Exchange<F> {
         self.flight.as_ref()
     }
 
-    /// Returns the upstream's name.
-    pub(super) fn target(&self) -> &Target {
-        self.link.target()
-    }
-
-    /// Returns the resolver of the upstream's name.
-    pub(super) fn resolver(&self) -> &Resolver {
-        self.link.resolver()
+    /// Returns the link to the upstream, for the inspector.
+    pub(super) fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Copies out what the inspector shows of the upstream's socket.

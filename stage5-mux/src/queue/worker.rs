@@ -265,8 +265,8 @@ impl<F: Framing> Worker<F> {
             return;
         }
         let shared = report::SharedView {
-            target: self.exchange.target(),
-            resolver: self.exchange.resolver(),
+            target: self.exchange.link().target(),
+            resolver: self.exchange.link().resolver(),
             endpoint: self.exchange.view(),
             queue: &self.clients.queue,
             counters: &self.counters,

@@ -26,6 +26,8 @@ mod lines;
 mod messages;
 #[path = "stage5/pieces.rs"]
 mod pieces;
+#[path = "stage5/racing.rs"]
+mod racing;
 #[path = "stage5/reaching.rs"]
 mod reaching;
 #[path = "stage5/real.rs"]

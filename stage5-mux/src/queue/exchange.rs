@@ -268,11 +268,9 @@ impl<F: Framing> Exchange<F> {
         self.tell(Event::Expired, now)
     }
 
-    /// Remembers an event of the upstream's socket.
-    pub(super) fn note(&mut self, event: &SocketEvent) {
-        if let Some(endpoint) = self.link.endpoint_mut() {
-            endpoint.note(event);
-        }
+    /// Remembers an event of the upstream's socket that the token names; returns whether there is one.
+    pub(super) fn note(&mut self, token: Token, event: &SocketEvent) -> bool {
+        self.link.note(token, event)
     }
 }
 
@@ -280,12 +278,16 @@ impl<F: Framing> Exchange<F> {
 impl<F: Framing> Exchange<F> {
     /// Returns when [`Exchange::expire`] is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.machine.deadline()
-    }
-
-    /// Returns whether an event with this token is about the present socket.
-    pub(super) fn owns(&self, token: Token) -> bool {
-        self.link.owns(token)
+        match self.machine.state() {
+            // Each attempt has its own time, and the next address is due earlier.
+            State::Connecting if self.attempt == Attempt::Pending => self.link.deadline(),
+            State::Dead
+            | State::Connecting
+            | State::Idle
+            | State::Sending
+            | State::AwaitingHead
+            | State::Relaying => self.machine.deadline(),
+        }
     }
 
     /// Returns whether the next request can leave at once: the last read has emptied the
@@ -324,7 +326,7 @@ impl<F: Framing> Exchange<F> {
 
     /// Copies out what the inspector shows of the upstream's socket.
     pub(super) fn view(&self) -> Option<EndpointView> {
-        self.link.endpoint().map(Endpoint::view)
+        self.link.shown().map(Endpoint::view)
     }
 }
 

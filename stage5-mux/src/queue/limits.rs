@@ -48,9 +48,9 @@ pub struct Limits {
     pub events_per_turn: usize,
 }
 
-/// Descriptors that are no clients: standard streams, listener, poller, waker, upstream, the
-/// inspector and its connections, the files that resolving a name opens.
-const RESERVED_FDS: u64 = 24;
+/// Descriptors that are no clients: standard streams, listener, poller, waker, the upstream and the
+/// other attempts to connect to it, the inspector and its connections, the files that resolving a name opens.
+const RESERVED_FDS: u64 = 26;
 
 impl Default for Limits {
     fn default() -> Self {

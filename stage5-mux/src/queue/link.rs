@@ -1,20 +1,22 @@
 //! The one socket to the upstream: the name, the addresses, the connection.
 //!
 //! The link is opened when a request needs it and kept until the upstream closes it or no request
-//! has come for a while. There is never a second one: the old socket is closed before a new one is
-//! connected.
+//! has come for a while. There is never a second connection: the old socket is closed before a new
+//! one is connected, and of several attempts at the same time (see [`stage4_proxy::race`]) one wins.
 
-use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use stage1_server::Keepalive;
 use stage2_client::{Target, start_connect};
 use stage4_proxy::connect_error::ConnectError;
+use stage4_proxy::race::{Race, Step};
 use stage4_proxy::resolve::{Resolution, Resolver, Ticket};
 use stage4_proxy::token::Token;
 
@@ -34,17 +36,27 @@ pub(super) struct Link {
     ticket: Option<Ticket>,
     /// The address that worked last.
     worked: Option<SocketAddr>,
-    /// The addresses that were not tried yet.
-    rest: VecDeque<SocketAddr>,
-    /// Why the address that was tried last has failed.
+    /// The addresses of the name, until the first connect.
+    found: Vec<SocketAddr>,
+    /// The attempts to connect, until one of them has won.
+    race: Option<Race<Racer>>,
+    /// Why the last attempt that has ended has failed.
     failure: Option<ConnectError>,
+    /// The connection.
     endpoint: Option<Endpoint>,
-    /// The number of the socket, because events of an earlier one may still be in the batch.
+    /// The token of the connection, because events of an earlier one may still be in the batch.
+    token: Token,
+    /// The number of the newest socket.
     generation: u32,
-    /// When the present connect was begun.
-    since: Instant,
     /// The bound on acknowledgements that [`Link::doubt`] has replaced.
     usual: Option<Option<Duration>>,
+}
+
+/// A socket whose connect(2) is in progress.
+#[derive(Debug)]
+struct Racer {
+    token: Token,
+    endpoint: Endpoint,
 }
 
 /// Whether the upstream's addresses are at hand.
@@ -69,12 +81,7 @@ pub(super) enum Idle {
 
 impl Link {
     /// Creates a link that is not open.
-    pub(super) fn new(
-        target: Arc<Target>,
-        resolver: Resolver,
-        mailbox: Mailbox<Message>,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(target: Arc<Target>, resolver: Resolver, mailbox: Mailbox<Message>) -> Self {
         Self {
             target,
             resolver,
@@ -82,11 +89,12 @@ impl Link {
             mailbox,
             ticket: None,
             worked: None,
-            rest: VecDeque::new(),
+            found: Vec::new(),
+            race: None,
             failure: None,
             endpoint: None,
+            token: Token::link(0),
             generation: 0,
-            since: now,
             usual: None,
         }
     }
@@ -116,14 +124,30 @@ impl Link {
         self.endpoint.as_mut()
     }
 
-    /// Returns whether an event with this token is about the present socket.
-    pub(super) fn owns(&self, token: Token) -> bool {
-        self.endpoint.is_some() && token == self.token()
+    /// Gives an event to the socket that its token names; returns whether there is one.
+    pub(super) fn note(&mut self, token: Token, event: &Event) -> bool {
+        let racers = self.race.iter_mut().flat_map(Race::sockets_mut);
+        let racer = racers.filter(|racer| racer.token == token);
+        let present = self.endpoint.iter_mut().filter(|_| token == self.token);
+        let named = racer.map(|racer| &mut racer.endpoint).chain(present).next();
+        named.is_some_and(|endpoint| {
+            endpoint.note(event);
+            true
+        })
     }
 
-    /// Closes the socket.
+    /// Returns the socket to be shown: the connection, or the newest attempt.
+    pub(super) fn shown(&self) -> Option<&Endpoint> {
+        let newest = self.race.as_ref().and_then(Race::newest);
+        self.endpoint
+            .as_ref()
+            .or(newest.map(|racer| &racer.endpoint))
+    }
+
+    /// Closes the connection, or the attempts.
     pub(super) fn close(&mut self) {
         self.endpoint = None;
+        self.race = None;
         self.usual = None;
         self.ticket = None;
     }
@@ -153,39 +177,69 @@ impl Link {
     /// Takes the addresses that the resolver has found, and puts the one that worked last in front.
     pub(super) fn found(&mut self, mut addresses: Vec<SocketAddr>) {
         addresses.sort_by_key(|&address| Some(address) != self.worked);
-        self.rest = addresses.into();
+        self.found = addresses;
     }
 
-    /// Begins to connect to the next address; returns whether there was one.
-    pub(super) fn try_next(&mut self, registry: &Registry, now: Instant) -> bool {
-        self.close();
-        self.since = now;
-        while let Some(address) = self.rest.pop_front() {
-            match self.begin(address, registry) {
-                Ok(()) => return true,
-                Err(error) => {
-                    tracing::debug!(upstream = %self.target, %address, %error, "cannot connect");
-                    self.failed(error.into());
+    /// Goes on with the attempts to connect: ends those that have had their `limit`, and begins those
+    /// that are due. Returns whether one is in progress.
+    pub(super) fn try_next(&mut self, registry: &Registry, limit: Duration, now: Instant) -> bool {
+        let race = self.race.take();
+        let mut race = race.unwrap_or_else(|| Race::new(&mem::take(&mut self.found), limit, now));
+        loop {
+            match race.step(now) {
+                Step::Dial(address) => {
+                    let begun = self.begin(address, registry);
+                    if let Err(error) = race.dialled(begun, now) {
+                        tracing::debug!(upstream = %self.target, %address, %error, "cannot connect");
+                        self.failed(error.into());
+                    }
+                }
+                Step::Wait => {
+                    self.race = Some(race);
+                    return true;
+                }
+                Step::Over => {
+                    self.resolver.distrust(&self.target, now);
+                    return false;
                 }
             }
         }
-        self.resolver.distrust(&self.target, now);
-        false
     }
 
-    /// Notes why the address that was tried last has failed.
+    /// Returns when [`Link::try_next`] is to be called while attempts are in progress.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.race.as_ref()?.deadline()
+    }
+
+    /// Asks the kernel how a connect(2) has ended, if an event hints that one has: a connection takes
+    /// the place of all attempts, and the time that it took is returned.
+    pub(super) fn conclude(&mut self, now: Instant) -> Option<io::Result<Duration>> {
+        let race = self.race.as_mut()?;
+        let attempt = race.end(|attempt| attempt.socket.endpoint.is_writable(), now)?;
+        let Racer { token, endpoint } = attempt.socket;
+        if let Err(error) = endpoint.take_error() {
+            return Some(Err(error));
+        }
+        self.close();
+        self.worked = Some(endpoint.peer_addr());
+        self.endpoint = Some(endpoint);
+        self.token = token;
+        Some(Ok(now - attempt.since))
+    }
+
+    /// Notes why the attempt that was the last to end has failed.
     pub(super) fn failed(&mut self, error: ConnectError) {
         self.failure = Some(error);
     }
 
-    /// Returns why the address that was tried last has failed. If none was tried, the name has no
+    /// Returns why the attempt that was the last to end has failed. If none was tried, the name has no
     /// address.
     pub(super) fn take_failure(&mut self) -> ConnectError {
         let no_address = || ConnectError::Resolve(io::Error::other("the name has no address"));
         self.failure.take().unwrap_or_else(no_address)
     }
 
-    fn begin(&mut self, address: SocketAddr, registry: &Registry) -> io::Result<()> {
+    fn begin(&mut self, address: SocketAddr, registry: &Registry) -> io::Result<Racer> {
         let socket = start_connect(address)?;
         socket.set_tcp_nodelay(true)?;
         if let Some(keepalive) = self.keepalive {
@@ -193,21 +247,13 @@ impl Link {
         }
         let mut endpoint = Endpoint::new(TcpStream::from_std(socket.into()), address);
         self.generation = self.generation.wrapping_add(1);
-        let token = tokens::pack(self.token());
+        let token = Token::link(self.generation);
         registry.register(
             endpoint.socket_mut(),
-            token,
+            tokens::pack(token),
             Interest::READABLE | Interest::WRITABLE,
         )?;
-        self.endpoint = Some(endpoint);
-        Ok(())
-    }
-
-    /// Notes that the connection is open, and returns how long the connect took.
-    pub(super) fn connected(&mut self, now: Instant) -> Duration {
-        self.rest.clear();
-        self.worked = self.endpoint.as_ref().map(Endpoint::peer_addr);
-        now - self.since
+        Ok(Racer { token, endpoint })
     }
 
     /// Returns whether a connection without a request is still open and silent.
@@ -243,10 +289,6 @@ impl Link {
         if let (Some(usual), Some(endpoint)) = (self.usual.take(), &self.endpoint) {
             endpoint.bound_unacknowledged(usual);
         }
-    }
-
-    fn token(&self) -> Token {
-        Token::link(self.generation)
     }
 }
 

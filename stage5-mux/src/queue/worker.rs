@@ -110,7 +110,7 @@ impl<F: Framing> Worker<F> {
         };
         let listener = Listener::new(listener, poll.registry());
         let listener = listener.map_err(cannot("watch the listening socket"))?;
-        let link = Link::new(route.target, route.resolver, mailbox.clone(), now);
+        let link = Link::new(route.target, route.resolver, mailbox.clone());
         let link = link.with_keepalive(limits.keepalive);
         let worker = Self {
             framing,
@@ -191,8 +191,7 @@ impl<F: Framing> Worker<F> {
                 // A client may have brought a request, or made room for the response in flight.
                 self.drive_exchange(now);
             }
-            Some((Kind::Link, token)) if self.exchange.owns(token) => {
-                self.exchange.note(event);
+            Some((Kind::Link, token)) if self.exchange.note(token, event) => {
                 self.drive_exchange(now);
             }
             Some((Kind::Listener, _)) => {

@@ -8,8 +8,8 @@ use crate::queue::framing::Refusal;
 ///   ┌───────────────┐ known                ┌─────────────┐ connect(2)   ┌─────────┐
 ///   │ FindAddresses │─────────────────────▶│ NextAddress │─────────────▶│ Pending │
 ///   └───────────────┘                      └─────────────┘◀─────────────└─────────┘
-///           │ asked  ┌───────────┐ answer         ▲        failed, expired
-///           └───────▶│ Resolving │────────────────┘
+///           │ asked  ┌───────────┐ answer         ▲     failed, expired, or
+///           └───────▶│ Resolving │────────────────┘     the next one is due
 ///                    └───────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,9 @@ pub(super) enum Attempt {
     FindAddresses,
     /// Wait for the resolver.
     Resolving,
-    /// Connect to the next address; without one, the client gets this refusal.
+    /// Connect to the addresses that are due; if no attempt is in progress then, the client gets this
+    /// refusal.
     NextAddress(Refusal),
-    /// Wait until connect(2) has completed.
+    /// Wait until a connect(2) has completed.
     Pending,
 }

@@ -3,6 +3,7 @@
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::resolve::Answer;
 
+use crate::endpoint::Endpoint;
 use crate::queue::exchange::attempt::Attempt;
 use crate::queue::exchange::{Exchange, Lent, Step};
 use crate::queue::framing::{Framing, Refusal};
@@ -57,9 +58,10 @@ impl<F: Framing> Exchange<F> {
         }
     }
 
-    /// Begins to connect to the next address, or gives up with `refusal`.
+    /// Goes on to the addresses that are due, or gives up with `refusal` if no attempt is in progress.
     fn try_next_address(&mut self, refusal: Refusal, lent: &mut Lent<'_>) -> Step {
-        if self.link.try_next(lent.registry, lent.now) {
+        let limit = lent.limits.connect_timeout;
+        if self.link.try_next(lent.registry, limit, lent.now) {
             self.attempt = Attempt::Pending;
             return self.tell(Event::Attempt, lent.now);
         }
@@ -69,21 +71,18 @@ impl<F: Framing> Exchange<F> {
 
     /// Asks the kernel how connect(2) has ended, when an event hints that it has.
     fn conclude_connect(&mut self, lent: &mut Lent<'_>) -> Step {
-        let Some(endpoint) = self.link.endpoint_mut() else {
-            return Step::Wait;
-        };
-        if !endpoint.is_writable() {
-            return Step::Wait;
-        }
-        match endpoint.take_error() {
-            Ok(()) => {
+        match self.link.conclude(lent.now) {
+            None => Step::Wait,
+            Some(Ok(latency)) => {
                 // The upstream may have spoken first, and the event for it may be read later.
-                endpoint.assume_readable();
-                let latency = self.link.connected(lent.now);
+                self.link
+                    .endpoint_mut()
+                    .into_iter()
+                    .for_each(Endpoint::assume_readable);
                 lent.totals.connect_latency.record(latency);
                 self.tell(Event::Connected, lent.now)
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::debug!(%error, "cannot connect to this address");
                 self.link.failed(error.into());
                 self.attempt = Attempt::NextAddress(REFUSED);

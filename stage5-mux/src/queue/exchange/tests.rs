@@ -17,6 +17,7 @@ use crate::queue::flight::{Outgoing, Sending};
 use crate::queue::framing::{Requests as _, Status, Summary};
 use crate::queue::http1::{Details, Http1};
 use crate::queue::message::Message;
+use crate::tokens;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -53,7 +54,7 @@ fn fixture() -> Fixture {
     let lookup = Lookup::system(Prefer::default());
     let limits = Limits::default();
     let resolver = Resolver::start(&limits.resolver, &lookup).unwrap();
-    let link = Link::new(Arc::new(target), resolver, mailbox, now);
+    let link = Link::new(Arc::new(target), resolver, mailbox);
     Fixture {
         exchange: Exchange::new(timeouts, link, now),
         framing: Http1::new("test".to_owned(), limits.max_head, limits.max_body),
@@ -123,7 +124,9 @@ impl Fixture {
         self.poll.poll(&mut events, Some(PATIENCE)).unwrap();
         assert!(!events.is_empty(), "no event in {:?}", self.exchange);
         for event in &events {
-            self.exchange.note(event);
+            if let Some(token) = tokens::unpack(event.token()) {
+                self.exchange.note(token, event);
+            }
         }
     }
 

@@ -10,6 +10,8 @@ mod accepting;
 mod addresses;
 #[path = "stage4/backpressure.rs"]
 mod backpressure;
+#[path = "stage4/chain.rs"]
+mod chain;
 #[path = "stage4/clients.rs"]
 mod clients;
 #[path = "stage4/command_line.rs"]

@@ -4,6 +4,7 @@
 use std::io;
 
 use crate::access::Denial;
+use crate::chain::{HopFailure, Status};
 
 /// The reason why a connection to a target was not made.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum ConnectError {
     /// There is no route to the host or its network.
     #[error("unreachable: no route to host")]
     Unreachable,
+    /// A hop of the chain leads no further.
+    #[error(transparent)]
+    Hop(HopFailure),
     /// Anything else that the kernel reports; its own words follow, such as "Permission denied".
     #[error("connection failed")]
     Other(#[source] io::Error),
@@ -43,6 +47,20 @@ impl From<io::Error> for ConnectError {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown => Self::Unreachable,
             _ => Self::Other(error),
+        }
+    }
+}
+
+impl From<&ConnectError> for Status {
+    fn from(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::Resolve(_) => Self::Resolve,
+            ConnectError::Denied(_) => Self::NotAllowed,
+            ConnectError::Refused => Self::Refused,
+            ConnectError::TimedOut => Self::TimedOut,
+            ConnectError::Unreachable => Self::Unreachable,
+            ConnectError::Hop(failure) => failure.status(),
+            ConnectError::Other(_) => Self::Other,
         }
     }
 }

@@ -13,19 +13,15 @@
 //! | egress | resolves | dials | between `connected` and the relay |
 //! |---|---|---|---|
 //! | [`Direct`] | the target, if it is a name | its addresses: the next one after 250 ms or a failure | nothing |
-//! | a chain of hops (to come) | the first hop, whatever the target is | each address of the first hop | request headers out, responses in |
+//! | [`Chain`] | the first hop, whatever the target is | the addresses of the first hop | request headers out, responses in |
 //! | a stream of a link (stage 5) | nothing: the far end does | nothing: it opens a stream | nothing: the SYN goes out at once |
 //!
-//! **A chain** is a variant that holds its hops. `resolve` asks for the first hop, `dial` stays as it
-//! is. It needs one phase between `Connecting` and `Relay`: when the first hop is connected, the
-//! session writes the request headers for all further hops and for the target in one write, and then
-//! reads one response for each of them, in the order of the hops. A response that refuses becomes
-//! `Next::Refuse` with a [`ConnectError`], so that the client's handshake can put it into its own
-//! protocol's words; bytes behind the last response already belong to the client. The headers and
-//! responses are a machine without I/O, as
-//! [`Conversation`](crate::ingress::conversation::Conversation) is on the other side. The headers go
-//! out before the client's early bytes, which may lie in `up.half` already, and the client's success is
-//! encoded (`Session::connected`) only after the last response.
+//! **A chain** has a phase between `Connecting` and `Relay`: when the first hop is connected, the session
+//! sends the request headers of all hops, and then reads one response for each, in the order of the hops
+//! ([`chain`](crate::chain)). A response that refuses becomes `Next::Refuse` with
+//! [`ConnectError::Hop`], so that the client's handshake can put it into its own protocol's words; bytes
+//! behind the last response are the target's. The client's early bytes wait in `up.half`, and its success
+//! is encoded (`Session::connected`) only after the last response.
 //!
 //! **A stream of a link** is no socket, so it is not dialled here: stage 5's worker owns the link and
 //! opens a stream where this worker calls `resolve`. It shares the ingress side, with
@@ -34,6 +30,7 @@
 //! [`Access`](crate::access::Access) and the [`Resolver`](crate::resolve::Resolver) are public for it, and the resolver answers a closure.
 
 pub(crate) mod attempts;
+pub(crate) mod chain;
 pub(crate) mod direct;
 pub(crate) mod permits;
 
@@ -43,7 +40,9 @@ use std::time::Instant;
 
 use stage2_client::Target;
 
+use crate::chain::Passage;
 use crate::connect_error::ConnectError;
+use crate::egress::chain::Chain;
 use crate::egress::direct::Direct;
 use crate::egress::permits::Permit;
 use crate::endpoint::Endpoint;
@@ -55,9 +54,19 @@ use crate::resolve::{Answer, Resolution};
 pub(crate) enum Egress {
     /// Straight to the target.
     Direct(Direct),
+    /// Through hops, of which the first is dialled.
+    Chain(Chain),
 }
 
 impl Egress {
+    /// Creates the egress through `hops`, or straight to the target if there are none.
+    pub(crate) fn new(direct: Direct, hops: &[Target]) -> Self {
+        match hops {
+            [] => Self::Direct(direct),
+            [first, others @ ..] => Self::Chain(Chain::new(direct, first, others)),
+        }
+    }
+
     /// Returns the addresses to dial for `target`, or has them looked up: then `deliver` gets the answer.
     ///
     /// # Errors
@@ -69,23 +78,18 @@ impl Egress {
         now: Instant,
         deliver: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<Resolution, ConnectError> {
-        match self {
-            Self::Direct(direct) => direct.resolve(target, now, deliver),
-        }
+        let dialled = self.dialled(target);
+        self.direct().resolve(dialled, now, deliver)
     }
 
     /// Notes that no address of `target` could be reached.
     pub(crate) fn distrust(&self, target: &Arc<Target>, now: Instant) {
-        match self {
-            Self::Direct(direct) => direct.distrust(target, now),
-        }
+        self.direct().distrust(self.dialled(target), now);
     }
 
     /// Returns the inspector's section on names.
     pub(crate) fn section(&self) -> Section {
-        match self {
-            Self::Direct(direct) => direct.section(),
-        }
+        self.direct().section()
     }
 
     /// Begins to connect to one address, for a session that wants to reach `target`.
@@ -100,28 +104,58 @@ impl Egress {
     ) -> Result<Endpoint, ConnectError> {
         match self {
             Self::Direct(direct) => direct.dial(address, target),
+            Self::Chain(chain) => chain.direct.dial(address, Some(chain.first())),
         }
     }
 
     /// Takes the right to one more attempt beside the one that a session has room for; `None` if
     /// the descriptors for such attempts are all in use.
     pub(crate) fn permit(&self) -> Option<Permit> {
-        match self {
-            Self::Direct(direct) => direct.permit(),
-        }
+        self.direct().permit()
     }
 
     /// Returns the address at which a target was reached a short time ago.
-    pub(crate) fn remembered(&self, target: &Target, now: Instant) -> Option<SocketAddr> {
-        match self {
-            Self::Direct(direct) => direct.remembered(target, now),
-        }
+    pub(crate) fn remembered(&self, target: &Arc<Target>, now: Instant) -> Option<SocketAddr> {
+        self.direct().remembered(self.dialled(target), now)
     }
 
     /// Remembers the address that has won the race for a target.
     pub(crate) fn remember(&mut self, target: &Arc<Target>, address: SocketAddr, now: Instant) {
+        let dialled = Arc::clone(self.dialled(target));
         match self {
-            Self::Direct(direct) => direct.remember(target, address, now),
+            Self::Direct(direct) | Self::Chain(Chain { direct, .. }) => {
+                direct.remember(&dialled, address, now);
+            }
+        }
+    }
+
+    /// Returns what has to pass between a socket that is connected and the relay to `target`.
+    pub(crate) fn passage(&self, target: &Target) -> Option<Passage> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Chain(chain) => Some(chain.passage(target)),
+        }
+    }
+
+    /// Says whom an error is about: the target, or a hop on the way to it.
+    pub(crate) fn explain(&self, error: ConnectError) -> ConnectError {
+        match self {
+            Self::Direct(_) => error,
+            Self::Chain(chain) => chain.explain(error),
+        }
+    }
+
+    fn direct(&self) -> &Direct {
+        match self {
+            Self::Direct(direct) | Self::Chain(Chain { direct, .. }) => direct,
+        }
+    }
+
+    /// Returns what is dialled on the way to `target`.
+    fn dialled<'a>(&'a self, target: &'a Arc<Target>) -> &'a Arc<Target> {
+        match self {
+            Self::Direct(_) => target,
+            Self::Chain(chain) => chain.first(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod conversation;
 mod fixed;
+mod hop;
 mod http;
 mod socks5;
 
@@ -20,6 +21,7 @@ use stage2_client::Target;
 use crate::connect_error::ConnectError;
 
 pub use fixed::Fixed;
+pub use hop::Hop;
 pub use http::Http;
 pub use socks5::Socks5;
 

@@ -22,8 +22,8 @@
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
 //! 4. `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice.
 //! 5. [`ingress`], `session`: the phases from accept(2) to close(2): handshake, resolving, connecting,
-//!    relay, lingering or aborting.
-//! 6. `egress`, [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
+//!    chaining, relay, lingering or aborting.
+//! 6. `egress`, [`chain`], [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
 //! 7. [`timers`], [`send_queue`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
 //!    the command line.
 //! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
@@ -49,13 +49,14 @@
 //! | to add | write | and mention it in |
 //! |---|---|---|
 //! | an ingress, such as one for SO_ORIGINAL_DST | `ingress/redirect.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `ingress/socks5.rs` and `examples/line_ingress.rs` show | `ingress.rs`, the program's `options.rs`, `tests/stage4/redirect.rs` and `tests/stage4.rs` |
-//! | an egress, such as a chain of hops | `egress/chain.rs`, and a variant of `Egress`; `egress.rs` says which steps it has | `proxy.rs` and `worker.rs` (which egress), `session.rs`, `worker/connecting.rs` and `worker/dialler.rs` (a phase before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
+//! | an egress, such as one through a SOCKS5 proxy | `egress/socks5.rs`, and a variant of `Egress`; `egress/chain.rs` shows the steps | `proxy.rs` (which egress), `session.rs` and `session/chaining.rs` (what passes before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
 //! | an access rule | a variant of [`Denial`](access::Denial) and a line in `Access::check`; a scope of rules: `access/scope.rs` | `access.rs` and its folder only |
 //! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |
 
 pub mod access;
 pub mod buffer;
 mod bulk;
+pub mod chain;
 pub mod connect_error;
 pub mod control;
 mod egress;
@@ -83,6 +84,7 @@ mod session;
 mod slots;
 pub mod timers;
 pub mod token;
+mod wire_address;
 mod worker;
 
 pub use control::Control;

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
 use stage4_proxy::access::{AccessFlags, PolicyError};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
-use stage4_proxy::ingress::{Fixed, Http, Ingress, Socks5};
+use stage4_proxy::ingress::{Fixed, Hop, Http, Ingress, Socks5};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, raise_fd_limit};
@@ -32,6 +32,10 @@ pub(crate) struct Options {
     /// Target of the fixed ingress: NAME:PORT, IPV4:PORT, [IPV6]:PORT or [IPV6%ZONE]:PORT
     #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
     upstream: Target,
+
+    /// Hops on the way to every target, in their order: proxies with --ingress hop
+    #[arg(long, value_name = "HOP,...", value_delimiter = ',')]
+    chain: Vec<Target>,
 
     /// Which addresses of a name to try first
     #[arg(long, value_enum, default_value_t = Prefer::Ipv6)]
@@ -89,6 +93,8 @@ enum IngressName {
     Socks5,
     /// The client names its target as to an HTTP proxy: CONNECT, or a whole URL
     Http,
+    /// The client is a proxy with --chain, and names the next hop or the target
+    Hop,
 }
 
 impl Options {
@@ -98,7 +104,10 @@ impl Options {
     ///
     /// Fails if the flags of the access rules make no policy.
     pub(crate) fn into_config(self) -> Result<Config, PolicyError> {
-        let choosing = || self.access.for_choosing(Some(self.listen));
+        let choosing = || match self.chain[..] {
+            [] => self.access.for_choosing(Some(self.listen)),
+            [_, ..] => self.access.for_chain(),
+        };
         let (ingress, access): (Arc<dyn Ingress>, _) = match self.ingress {
             IngressName::Fixed => (
                 Arc::new(Fixed::new(self.upstream)),
@@ -106,6 +115,7 @@ impl Options {
             ),
             IngressName::Socks5 => (Arc::new(Socks5), choosing()?),
             IngressName::Http => (Arc::new(Http), choosing()?),
+            IngressName::Hop => (Arc::new(Hop), choosing()?),
         };
         let threads = usize::from(self.threads);
         let defaults = Limits::default();
@@ -123,6 +133,7 @@ impl Options {
             listen: self.listen,
             ingress,
             access,
+            chain: self.chain,
             lookup: Lookup::system(self.prefer),
             threads,
             limits: limits.within_fds(raise_fd_limit(), threads),

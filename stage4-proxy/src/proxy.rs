@@ -8,9 +8,12 @@ use std::thread::{self, JoinHandle};
 use socket2::Socket;
 use stage1_server::cli::cannot;
 use stage1_server::{ListenOptions, listen, local_addr};
+use stage2_client::Target;
 
 use crate::access::{Access, Policy};
 use crate::control::Control;
+use crate::egress::Egress;
+use crate::egress::direct::Direct;
 use crate::ingress::Ingress;
 use crate::inspect::Inspector;
 use crate::limits::Limits;
@@ -28,6 +31,8 @@ pub struct Config {
     pub ingress: Arc<dyn Ingress>,
     /// Which clients may come, and where they may go.
     pub access: Policy,
+    /// The hops on the way to every target, in their order; empty means straight to the target.
+    pub chain: Vec<Target>,
     /// The way from names to addresses.
     pub lookup: Lookup,
     /// The number of event loops, each on a thread of its own with a listener and a route table
@@ -89,7 +94,9 @@ impl Proxy {
                 clients,
                 slots,
             };
-            let worker = Worker::new(listener, ingress, limits, access.clone(), resolver.clone());
+            let direct = Direct::new(resolver.clone(), access.clone(), &limits);
+            let egress = Egress::new(direct, &config.chain);
+            let worker = Worker::new(listener, ingress, limits, egress);
             let (worker, mailbox) = worker?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn(move || worker.run());

@@ -206,6 +206,7 @@ fn phase_name(phase: &Phase) -> &'static str {
         Phase::Handshake => "handshake",
         Phase::Resolving(_) => "resolving",
         Phase::Connecting(_) => "connecting",
+        Phase::Chaining(_) => "chaining",
         Phase::Relay => "relay",
         Phase::Lingering => "lingering",
         Phase::Aborting(_) => "aborting",

@@ -11,6 +11,7 @@
 //!                               handshake says why
 //! ```
 //!
+//! Through a chain, `Chaining` lies between `Connecting` and `Relay`, and can end in a refusal like them.
 //! One more way leads from `Relay` to `Lingering`: the upstream had ended its output in order, and
 //! broke only because the client was still sending.
 //!
@@ -26,6 +27,7 @@ use std::time::Instant;
 
 use stage2_client::Target;
 
+use crate::chain::Passage;
 use crate::connect_error::ConnectError;
 use crate::egress::attempts::Attempts;
 use crate::endpoint::Endpoint;
@@ -39,6 +41,7 @@ use crate::resolve::Ticket;
 use crate::scratch::Scratch;
 use crate::token::Side;
 
+mod chaining;
 mod connecting;
 mod conversing;
 mod delivery;
@@ -56,6 +59,9 @@ pub(crate) enum Phase {
     ),
     /// One non-blocking connect(2) is in progress, or several in a race.
     Connecting(Attempts),
+    /// The hops of a chain are told where to connect, and their responses awaited. Boxed, because
+    /// every row of the table has room for a phase, and few sessions are in this one.
+    Chaining(Box<Passage>),
     /// Bytes go both ways.
     Relay,
     /// Lingering close: the client gets its last bytes and a FIN, and its own bytes are read and
@@ -110,6 +116,20 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// Changes the reason for which a target could not be reached.
+    pub(crate) fn map_unreached(self, change: impl FnOnce(ConnectError) -> ConnectError) -> Self {
+        match self {
+            Self::Unreached(error) => Self::Unreached(change(error)),
+            Self::Finished
+            | Self::Reset(..)
+            | Self::Gone
+            | Self::Refused(_)
+            | Self::TooLong
+            | Self::TimedOut(_)
+            | Self::Stopped => self,
+        }
+    }
+
     /// Returns the failure that a handshake can put into its protocol's words, if it is one.
     fn failure(&self) -> Option<Failure<'_>> {
         match self {
@@ -237,6 +257,7 @@ impl Session {
         match self.phase {
             Phase::Handshake => self.converse(scratch),
             Phase::Resolving(_) | Phase::Connecting(_) => self.check_client(),
+            Phase::Chaining(_) => self.chain(scratch, now),
             Phase::Relay => self.relay(scratch, now),
             Phase::Lingering => self.linger(scratch, limits, now),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
@@ -254,6 +275,10 @@ impl Session {
             }
             Phase::Connecting(Attempts::Race(race)) => {
                 race.deadline().map(|due| (due, Timeout::Connect))
+            }
+            // A hop has as long to reach the next one, so its own answer comes before this.
+            Phase::Chaining(_) => {
+                Some((self.active + 2 * limits.connect_timeout, Timeout::Connect))
             }
             Phase::Relay => self.relay_deadline(limits),
             Phase::Lingering | Phase::Aborting(_) => {
@@ -296,6 +321,8 @@ impl Session {
             return false;
         }
         self.down.half.end_of_input();
+        // A chain that has failed halfway is still connected to its first hop.
+        self.upstream = None;
         self.enter(Phase::Lingering, now);
         true
     }

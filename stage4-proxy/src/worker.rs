@@ -33,16 +33,13 @@ use std::time::{Duration, Instant};
 use stage1_server::cli::cannot;
 use stage3_epoll::{Event, Events, Poll};
 
-use crate::access::Access;
 use crate::control::Command;
 use crate::egress::Egress;
-use crate::egress::direct::Direct;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
 use crate::listener::{Listener, Parts};
 use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::report::Reporter;
-use crate::resolve::Resolver;
 use crate::route_table::RouteTable;
 use crate::scratch::Scratch;
 use crate::session::{Next, Phase, Reason, Session};
@@ -83,8 +80,7 @@ impl Worker {
         listener: Parts,
         ingress: Arc<dyn Ingress>,
         limits: Limits,
-        access: Access,
-        resolver: Resolver,
+        egress: Egress,
     ) -> io::Result<(Self, Mailbox)> {
         let poll = Poll::new().map_err(cannot("create the poller"))?;
         let inbox = Inbox::new(&poll).map_err(cannot("create the waker of a worker"))?;
@@ -100,7 +96,7 @@ impl Worker {
             unfinished: VecDeque::new(),
             scratch: Scratch::new(&limits),
             inbox,
-            egress: Egress::Direct(Direct::new(resolver, access, &limits)),
+            egress,
             reporter: Reporter::new(ingress.name()),
             ends_at: None,
             ingress,

@@ -1,13 +1,17 @@
 //! A client of a program's inspector: `/routes.json`, `/metrics`, and its page.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::deadline::PATIENCE;
+use crate::deadline::{Deadline, PATIENCE};
 use crate::eventually::eventually;
 use crate::failure::fail;
 use crate::peer::Peer;
 use crate::proc;
 use crate::server::Server;
+
+/// How long the descriptors have to stay the same: longer than it takes to see that a client has closed.
+const STILL: Duration = Duration::from_millis(200);
 
 /// The inspector of a running server.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +77,8 @@ impl Inspector {
         self.ask("GET", path).1
     }
 
-    /// Waits until the connections of earlier requests are closed, and returns how many descriptors the program has: the
-    /// numbers in use are the lowest ones then.
+    /// Waits until the connections of earlier requests are closed, and returns the lowest descriptor that is free then:
+    /// with this as its limit, the program can open nothing.
     ///
     /// # Panics
     ///
@@ -82,11 +86,18 @@ impl Inspector {
     #[track_caller]
     #[must_use]
     pub fn rest(self) -> usize {
-        let mut before = 0;
-        eventually("the number of descriptors stays the same", PATIENCE, || {
-            let count = proc::fd_count(self.pid);
-            std::mem::replace(&mut before, count) == count
-        });
+        let (mut before, mut still) = (0, Deadline::exactly(STILL));
+        eventually(
+            "the lowest free descriptor stays the same",
+            PATIENCE,
+            || {
+                let free = proc::lowest_free_fd(self.pid);
+                if std::mem::replace(&mut before, free) != free {
+                    still = Deadline::exactly(STILL);
+                }
+                still.passed()
+            },
+        );
         before
     }
 }

@@ -1,5 +1,6 @@
 //! Readings from `/proc`: CPU, file descriptors, memory and threads of a program under test (`proc(5)`).
 
+use std::collections::HashSet;
 use std::fs;
 use std::thread;
 use std::time::Duration;
@@ -74,6 +75,25 @@ pub fn limit_files(pid: u32, soft: usize) -> bool {
         eprintln!("skipped: prlimit of util-linux is not installed, or is not permitted here");
     }
     changed
+}
+
+/// Returns the lowest file descriptor that `pid` does not use: the next one that it gets.
+///
+/// # Panics
+///
+/// Panics if the process does not exist.
+#[must_use]
+#[track_caller]
+pub fn lowest_free_fd(pid: u32) -> usize {
+    let fds = match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => entries,
+        Err(error) => gone(pid, &error),
+    };
+    let numbers = fds.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok());
+    let used: HashSet<usize> = numbers.collect();
+    (0..)
+        .find(|number| !used.contains(number))
+        .unwrap_or_default()
 }
 
 /// Returns the number of open file descriptors of `pid`.

@@ -85,6 +85,7 @@ impl Injected {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             ingress: Arc::new(ingress),
             access: Policy::for_fixed(&[]),
+            chain: Vec::new(),
             lookup: Lookup::new(lookup),
             threads: 1,
             limits: limits.within_fds(1000, 1),

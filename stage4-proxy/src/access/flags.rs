@@ -55,6 +55,18 @@ impl AccessFlags {
         Policy::for_choosing(listen, &self.allow, &self.deny, &self.scopes())
     }
 
+    /// Makes the policy of a proxy whose clients choose, and whose last hop dials what they have chosen.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there are rules for targets, because only the last hop knows their addresses.
+    pub fn for_chain(&self) -> Result<Policy, PolicyError> {
+        if !self.allow.is_empty() || !self.deny.is_empty() {
+            return Err(PolicyError::LastHopDials);
+        }
+        Ok(Policy::for_chain(&self.scopes()))
+    }
+
     fn scopes(&self) -> Vec<Scope> {
         self.clients.iter().map(|client| client.0).collect()
     }

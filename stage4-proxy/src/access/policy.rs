@@ -15,6 +15,7 @@ use crate::access::scope::Scope;
 /// |---|---|---|
 /// | fixed: the operator names the target | any | the target, at whatever address |
 /// | choosing, on a loopback address | loopback, private | public, private, loopback |
+/// | choosing, with a chain | loopback, private | judged by the last hop |
 /// | choosing, on any other address | loopback, private | none: the program does not start |
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -43,6 +44,11 @@ pub enum PolicyError {
         "--allow and --deny are rules for clients that choose their targets, and those of the fixed ingress all go to --upstream"
     )]
     NothingToChoose,
+    /// The rules would be asked about the first hop only.
+    #[error(
+        "--allow and --deny judge addresses about to be dialled, and with --chain it is the last hop that dials them: give the rules to it"
+    )]
+    LastHopDials,
 }
 
 impl Policy {
@@ -56,6 +62,23 @@ impl Policy {
                 Clients::of(clients)
             },
             rules: None,
+        }
+    }
+
+    /// Creates the policy of a proxy whose clients choose, but whose last hop dials; no `clients` means
+    /// loopback and private ones.
+    #[must_use]
+    pub fn for_chain(clients: &[Scope]) -> Self {
+        Self {
+            clients: Self::of_choosing(clients),
+            rules: None,
+        }
+    }
+
+    fn of_choosing(clients: &[Scope]) -> Clients {
+        match clients {
+            [] => Clients::of(&[Scope::Loopback, Scope::Private]),
+            scopes => Clients::of(scopes),
         }
     }
 
@@ -83,10 +106,7 @@ impl Policy {
         };
         let deny = deny.iter().cloned().map(Arc::new).collect();
         Ok(Self {
-            clients: match clients {
-                [] => Clients::of(&[Scope::Loopback, Scope::Private]),
-                scopes => Clients::of(scopes),
-            },
+            clients: Self::of_choosing(clients),
             rules: Some(Arc::new(Rules { allow, deny })),
         })
     }

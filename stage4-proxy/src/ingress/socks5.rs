@@ -19,7 +19,6 @@
 //!
 //! CONNECT is the only command; BIND and UDP ASSOCIATE are refused with reply 07.
 
-mod address;
 mod reply;
 mod request;
 

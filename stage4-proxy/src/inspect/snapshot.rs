@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
+use crate::chain::Status;
 use crate::connect_error::ConnectError;
 use crate::inspect::histogram::Histogram;
 use crate::inspect::section::Section;
@@ -164,13 +165,15 @@ pub struct Failures {
 impl Failures {
     /// Counts one target that was not reached.
     pub fn count(&mut self, error: &ConnectError) {
-        let counter = match error {
-            ConnectError::Resolve(_) => &mut self.resolve,
-            ConnectError::Denied(_) => &mut self.denied,
-            ConnectError::Refused => &mut self.refused,
-            ConnectError::TimedOut => &mut self.timed_out,
-            ConnectError::Unreachable => &mut self.unreachable,
-            ConnectError::Other(_) => &mut self.other,
+        let counter = match Status::from(error) {
+            Status::Resolve => &mut self.resolve,
+            Status::NotAllowed => &mut self.denied,
+            Status::Refused => &mut self.refused,
+            Status::TimedOut => &mut self.timed_out,
+            Status::Unreachable => &mut self.unreachable,
+            Status::Ok | Status::Malformed | Status::LimitReached | Status::Other => {
+                &mut self.other
+            }
         };
         *counter += 1;
     }

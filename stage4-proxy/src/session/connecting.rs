@@ -17,6 +17,7 @@ impl Session {
             Phase::Connecting(Attempts::Only { .. })
             | Phase::Handshake
             | Phase::Resolving(_)
+            | Phase::Chaining(_)
             | Phase::Relay
             | Phase::Lingering
             | Phase::Aborting(_) => None,
@@ -55,6 +56,7 @@ impl Session {
             }
             Phase::Handshake
             | Phase::Resolving(_)
+            | Phase::Chaining(_)
             | Phase::Relay
             | Phase::Lingering
             | Phase::Aborting(_) => None,

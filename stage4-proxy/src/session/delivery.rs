@@ -48,7 +48,7 @@ impl Session {
         let client = || self.client.on_its_way();
         let upstream = || self.upstream.as_ref().map_or(0, Endpoint::on_its_way);
         match self.phase {
-            Phase::Handshake | Phase::Resolving(_) | Phase::Connecting(_) => 0,
+            Phase::Handshake | Phase::Resolving(_) | Phase::Connecting(_) | Phase::Chaining(_) => 0,
             Phase::Relay => client().wrapping_add(upstream()),
             Phase::Lingering | Phase::Aborting(Side::Client) => client(),
             Phase::Aborting(Side::Upstream) => upstream(),

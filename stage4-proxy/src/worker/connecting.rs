@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use stage2_client::{Target, finish_connect};
 
+use crate::chain::Fault;
 use crate::connect_error::ConnectError;
 use crate::mailbox::Message;
 use crate::resolve::{Answer, Resolution};
@@ -94,6 +95,9 @@ impl Worker {
             Some(Phase::Resolving(_)) => {
                 let error = io::Error::from(io::ErrorKind::TimedOut);
                 Next::Refuse(ConnectError::Resolve(error).into())
+            }
+            Some(Phase::Chaining(passage)) => {
+                Next::Refuse(ConnectError::Hop(passage.failed(Fault::TooSlow)).into())
             }
             Some(Phase::Handshake | Phase::Relay | Phase::Lingering | Phase::Aborting(_))
             | None => Next::Wait,

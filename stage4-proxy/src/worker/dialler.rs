@@ -62,7 +62,7 @@ impl<'a> Dialler<'a> {
             return Ok(());
         };
         let mut race = Race::new(addresses, limit, now);
-        let target = session.target.as_deref();
+        let target = session.target.as_ref();
         if let Some(address) = target.and_then(|target| self.egress.remembered(target, now)) {
             race.favour(address);
         }
@@ -141,7 +141,8 @@ impl<'a> Dialler<'a> {
         Ok((token, endpoint))
     }
 
-    /// Makes a socket that is connected the session's upstream, which begins to relay.
+    /// Makes a socket that is connected the session's upstream, which begins to relay, or to tell the
+    /// hops of a chain.
     ///
     /// The losers of the race are closed with the phase.
     pub(super) fn settle(self, winner: Concluded, now: Instant) {
@@ -156,7 +157,11 @@ impl<'a> Dialler<'a> {
             self.egress.remember(target, address, now);
         }
         session.upstream = Some(winner.endpoint);
-        session.connected(now);
+        let target = session.target.as_deref();
+        match target.and_then(|target| self.egress.passage(target)) {
+            Some(passage) => session.enter(Phase::Chaining(Box::new(passage)), now),
+            None => session.connected(now),
+        }
     }
 
     fn race(&mut self) -> Option<&mut Race<Racer>> {

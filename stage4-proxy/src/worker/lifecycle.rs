@@ -108,6 +108,7 @@ impl Worker {
     /// Begins the end of a session that gets no upstream: a lingering close for a client that can
     /// be told why, a reset for any other.
     pub(super) fn refuse(&mut self, row: u32, reason: Reason, now: Instant) -> Next {
+        let reason = reason.map_unreached(|error| self.egress.explain(error));
         let Some(session) = self.table.row_mut(row) else {
             return Next::Wait;
         };

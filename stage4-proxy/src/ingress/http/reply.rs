@@ -1,6 +1,6 @@
 //! Replies: a status, and a sentence that a person can read.
 
-use crate::connect_error::ConnectError;
+use crate::chain;
 use crate::ingress::Failure;
 
 /// The reply to a CONNECT whose target is connected. It has no body, and no field that would describe
@@ -59,13 +59,16 @@ impl Status {
 impl From<&Failure<'_>> for Status {
     fn from(failure: &Failure<'_>) -> Self {
         match failure {
-            Failure::Unreached(error) => match error {
-                ConnectError::Denied(_) => Self::Forbidden,
-                ConnectError::TimedOut => Self::GatewayTimeout,
-                ConnectError::Resolve(_)
-                | ConnectError::Refused
-                | ConnectError::Unreachable
-                | ConnectError::Other(_) => Self::BadGateway,
+            Failure::Unreached(error) => match chain::Status::from(*error) {
+                chain::Status::NotAllowed => Self::Forbidden,
+                chain::Status::TimedOut => Self::GatewayTimeout,
+                chain::Status::Ok
+                | chain::Status::Resolve
+                | chain::Status::Refused
+                | chain::Status::Unreachable
+                | chain::Status::Malformed
+                | chain::Status::LimitReached
+                | chain::Status::Other => Self::BadGateway,
             },
             Failure::TooSlow => Self::RequestTimeout,
             Failure::TooLong => Self::HeadTooLarge,

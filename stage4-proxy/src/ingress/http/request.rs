@@ -16,9 +16,10 @@ const MAX_METHOD: usize = 32;
 const VIA: &[u8] = b" stage4-proxy\r\n";
 
 /// Fields for the connection between client and proxy only, and those that are replaced.
-const REMOVED: [&str; 8] = [
+const REMOVED: [&str; 9] = [
     "Connection",
     "Host",
+    "HTTP2-Settings",
     "Keep-Alive",
     "Proxy-Authenticate",
     "Proxy-Authorization",

@@ -87,7 +87,7 @@ fn a_url_becomes_a_path_and_a_host() {
 fn fields_for_this_connection_go_no_further() {
     let head = "POST http://a.example/ HTTP/1.1\r\nHost: a.example\r\nConnection: keep-alive, X-Mine, content-length\r\n\
                 Proxy-Connection: keep-alive\r\nKeep-Alive: 5\r\nX-Mine: 1\r\nX-Other: 2\r\nTE: trailers\r\n\
-                Upgrade: h2c\r\nProxy-Authorization: Basic eA==\r\nAuthorization: Basic eQ==\r\nContent-Length: 3\r\n\r\n";
+                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nProxy-Authorization: Basic eA==\r\nAuthorization: Basic eQ==\r\nContent-Length: 3\r\n\r\n";
     let (_, forward) = accepted(head);
     let expected = "POST / HTTP/1.1\r\nHost: a.example\r\nX-Other: 2\r\nAuthorization: Basic eQ==\r\n\
                     Content-Length: 3\r\nVia: 1.1 stage4-proxy\r\nConnection: close\r\n\r\n";

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::connect_error::ConnectError;
+use crate::chain::Status;
 use crate::ingress::Failure;
-use crate::ingress::socks5::address;
+use crate::wire_address;
 
 /// The first byte of every message.
 pub(super) const VERSION: u8 = 5;
@@ -46,22 +46,29 @@ impl Reply {
     /// A failure has no such address: all zeros stand for it.
     pub(super) fn encode(self, bound: Option<SocketAddr>) -> Vec<u8> {
         let bound = bound.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
-        [&[VERSION, self as u8, 0], &address::encode(bound)[..]].concat()
+        [&[VERSION, self as u8, 0], &wire_address::encode(bound)[..]].concat()
     }
 }
 
 impl From<&Failure<'_>> for Reply {
     fn from(failure: &Failure<'_>) -> Self {
         match failure {
-            Failure::Unreached(error) => match error {
-                ConnectError::Resolve(_) => Self::HostUnreachable,
-                ConnectError::Denied(_) => Self::NotAllowed,
-                ConnectError::Refused => Self::Refused,
-                ConnectError::TimedOut => Self::TimedOut,
-                ConnectError::Unreachable => Self::NetworkUnreachable,
-                ConnectError::Other(_) => Self::Failure,
-            },
+            Failure::Unreached(error) => Self::from(Status::from(*error)),
             Failure::TooSlow | Failure::TooLong => Self::Failure,
+        }
+    }
+}
+
+impl From<Status> for Reply {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Ok => Self::Succeeded,
+            Status::Resolve => Self::HostUnreachable,
+            Status::NotAllowed => Self::NotAllowed,
+            Status::Refused => Self::Refused,
+            Status::TimedOut => Self::TimedOut,
+            Status::Unreachable => Self::NetworkUnreachable,
+            Status::Malformed | Status::LimitReached | Status::Other => Self::Failure,
         }
     }
 }

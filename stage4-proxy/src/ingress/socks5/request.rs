@@ -2,8 +2,8 @@
 
 use stage2_client::Target;
 
-use crate::ingress::socks5::address;
 use crate::ingress::socks5::reply::{Reply, VERSION};
+use crate::wire_address;
 
 /// The command that asks for a connection to the target, and the only one that is carried out.
 const CONNECT: u8 = 1;
@@ -42,19 +42,19 @@ impl Request {
             [_, _, _, address @ ..] => address,
             [] | [_] | [_, _] => return Self::Incomplete,
         };
-        match address::parse(address) {
-            address::Parsed::Incomplete => Self::Incomplete,
-            address::Parsed::UnknownType => {
+        match wire_address::parse(address) {
+            wire_address::Parsed::Incomplete => Self::Incomplete,
+            wire_address::Parsed::UnknownType => {
                 let why = "the type of the address is unknown";
                 invalid(Reply::AddressNotSupported, why)
             }
-            address::Parsed::Complete { port: 0, .. } => {
+            wire_address::Parsed::Complete { port: 0, .. } => {
                 invalid(Reply::Failure, "the port of the target is 0")
             }
-            address::Parsed::Complete { host: None, .. } => {
+            wire_address::Parsed::Complete { host: None, .. } => {
                 invalid(Reply::Failure, "the name of the target is not a host name")
             }
-            address::Parsed::Complete {
+            wire_address::Parsed::Complete {
                 host: Some(host),
                 port,
                 length,

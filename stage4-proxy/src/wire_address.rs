@@ -1,4 +1,4 @@
-//! Addresses: how a host and a port stand in requests, replies and datagrams (RFC 1928 section 5).
+//! Addresses in bytes: how SOCKS5 and the chain write a host and a port (RFC 1928 section 5).
 //!
 //! ```text
 //!    01 │ 4 bytes of IPv4           │ port, big-endian
@@ -8,7 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use stage2_client::Host;
+use stage2_client::{Host, Target};
 
 /// The type of an address of 4 bytes.
 const IPV4: u8 = 1;
@@ -19,7 +19,7 @@ const IPV6: u8 = 4;
 
 /// What the first bytes of an address are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     /// A part of one.
     Incomplete,
     /// A whole one of `length` bytes. There is no host if the name is none.
@@ -36,7 +36,7 @@ pub(super) enum Parsed {
 ///
 /// Its length follows from its first byte or two, so nothing is decided before its last byte is there,
 /// except that the type is unknown.
-pub(super) fn parse(input: &[u8]) -> Parsed {
+pub(crate) fn parse(input: &[u8]) -> Parsed {
     let (begin, end) = match *input {
         [IPV4, ..] => (1, 1 + 4),
         [NAME, length, ..] => (2, 2 + usize::from(length)),
@@ -71,12 +71,28 @@ fn host(bytes: &[u8], kind: u8) -> Option<Host> {
     }
 }
 
-/// Encodes an address.
-pub(super) fn encode(address: SocketAddr) -> Vec<u8> {
-    let mut bytes = match address.ip() {
+/// Encodes the address of a socket.
+pub(crate) fn encode(address: SocketAddr) -> Vec<u8> {
+    let (host, port) = (encode_ip(address.ip()), address.port());
+    [&host[..], &port.to_be_bytes()].concat()
+}
+
+/// Encodes a target; a name is at most 253 bytes long, as in every [`Target`] that was parsed.
+pub(crate) fn encode_target(target: &Target) -> Vec<u8> {
+    let host = match &target.host {
+        Host::Address(ip) => encode_ip(*ip),
+        Host::Name(name) => {
+            let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+            let bytes = &name.as_bytes()[..usize::from(length)];
+            [&[NAME, length], bytes].concat()
+        }
+    };
+    [&host[..], &target.port.to_be_bytes()].concat()
+}
+
+fn encode_ip(ip: IpAddr) -> Vec<u8> {
+    match ip {
         IpAddr::V4(ip) => [&[IPV4], &ip.octets()[..]].concat(),
         IpAddr::V6(ip) => [&[IPV6], &ip.octets()[..]].concat(),
-    };
-    bytes.extend_from_slice(&address.port().to_be_bytes());
-    bytes
+    }
 }

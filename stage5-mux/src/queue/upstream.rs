@@ -211,12 +211,12 @@ impl Upstream {
     ///
     /// Panics if a request begins while another one is in flight: that is the promise of the queue.
     pub fn on(&mut self, event: Event, now: Instant) -> Action {
-        if event == Event::Expired && self.trust() == Trust::Kept {
+        if matches!(event, Event::Expired) && self.trust() == Trust::Kept {
             // The time goes on, because nothing has arrived.
             self.set_trust(Trust::Doubted);
             return Action::Doubt;
         }
-        let (before, until) = (self.state, self.active + self.timeouts.response);
+        let (before, active) = (self.state, self.active);
         let (state, action) = match event {
             Event::Begin { repeatable } => self.on_begin(repeatable),
             Event::Attempt | Event::Progress => (self.state, Action::Nothing),
@@ -236,7 +236,7 @@ impl Upstream {
         self.state = state;
         // Interim responses that no client gets, or the answer for a client that has closed, could
         // otherwise hold the queue forever, one byte in each time limit.
-        if event != Event::Bytes {
+        if !matches!(event, Event::Bytes) {
             self.active = now;
         }
         match state {
@@ -246,6 +246,7 @@ impl Upstream {
         if before == State::Idle {
             self.set_trust(Trust::in_kept(&self.timeouts));
         } else if action == Action::Connect && before != State::Dead {
+            let until = active + self.timeouts.response;
             self.set_trust(Trust::Second { until });
         }
         action

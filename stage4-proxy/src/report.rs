@@ -184,7 +184,7 @@ fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
     SessionView {
         protocol: Protocol::Tcp,
         client: endpoint_view(&session.client),
-        upstream: session.upstream.as_ref().map(endpoint_view),
+        upstream: session.shown_upstream().map(endpoint_view),
         phase: phase_name(&session.phase),
         description: Description(ingress, session).to_string(),
         bytes_up: carried.up,

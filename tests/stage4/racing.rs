@@ -116,6 +116,9 @@ fn e46_a_client_that_leaves_in_a_race_takes_all_attempts_with_it() {
     let proxy = racing(&holes.each_ref().map(BlackHole::addr));
     let client = proxy.connect();
     eventually_equal("attempts", &before.map(|count| count + 1), counts);
+    let shown = snapshot(&proxy.proxy().control()).sessions;
+    let peer = shown[0].upstream.as_ref().and_then(|it| it.peer);
+    assert_eq!(peer, Some(holes[1].addr()), "the newest attempt is shown");
     client.reset();
     eventually_equal("attempts", &before, counts);
     let control = proxy.proxy().control();

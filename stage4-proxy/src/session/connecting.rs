@@ -5,11 +5,25 @@ use std::time::Instant;
 use stage3_epoll::Event;
 
 use crate::egress::attempts::{Attempts, Concluded, Racer};
+use crate::endpoint::Endpoint;
 use crate::race::Race;
 use crate::session::{Phase, Session};
 use crate::token::Token;
 
 impl Session {
+    /// Returns the upstream's socket to be shown: in a race, the newest attempt.
+    pub(crate) fn shown_upstream(&self) -> Option<&Endpoint> {
+        match &self.phase {
+            Phase::Connecting(Attempts::Race(race)) => race.newest().map(|racer| &racer.endpoint),
+            Phase::Connecting(Attempts::Only { .. })
+            | Phase::Handshake
+            | Phase::Resolving(_)
+            | Phase::Relay
+            | Phase::Lingering
+            | Phase::Aborting(_) => self.upstream.as_ref(),
+        }
+    }
+
     /// Returns the race that the session is in.
     pub(crate) fn race_mut(&mut self) -> Option<&mut Race<Racer>> {
         match &mut self.phase {

@@ -21,6 +21,34 @@ pub fn rows() -> Vec<SocketRow> {
         .collect()
 }
 
+/// A view of the sockets that are being connected to one address, except those that were there before.
+#[derive(Debug)]
+pub struct Attempts {
+    address: SocketAddr,
+    known: Vec<SocketAddr>,
+}
+
+impl Attempts {
+    /// Watches an address from now on; the sockets that are there already do not count, such as those of a black hole.
+    #[must_use]
+    pub fn to(address: SocketAddr) -> Self {
+        // Twice, because the kernel does not print the table at one moment: a scan may miss a row.
+        let scans = [rows(), rows()];
+        let to_it = scans.iter().flatten().filter(|row| row.remote == address);
+        let known = to_it.map(|row| row.local).collect();
+        Self { address, known }
+    }
+
+    /// Returns how many sockets are being connected now.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let is_one = |row: &SocketRow| {
+            row.remote == self.address && row.state == SYN_SENT && !self.known.contains(&row.local)
+        };
+        rows().into_iter().filter(is_one).count()
+    }
+}
+
 /// Returns the row of the socket at `local` that is connected to `remote`.
 ///
 /// It asks the kernel about this one connection. If the kernel cannot answer that, it searches all [`rows`], which

@@ -4,8 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use harness::sockets::Attempts;
 use harness::{
-    BlackHole, ClosedPort, PATIENCE, Scripted, Test, eventually, eventually_equal, scaled, sockets,
+    BlackHole, ClosedPort, PATIENCE, Scripted, Test, eventually, eventually_equal, scaled,
 };
 
 use crate::addresses::{Injected, snapshot};
@@ -19,13 +20,6 @@ const DELAY: Duration = Duration::from_millis(250);
 fn racing(addresses: &[SocketAddr]) -> Injected {
     let addresses = addresses.to_vec();
     Injected::start(Duration::from_secs(600), move || Ok(addresses.clone()))
-}
-
-/// Returns how many sockets are being connected to an address.
-fn attempts(address: SocketAddr) -> usize {
-    let rows = sockets::rows().into_iter();
-    rows.filter(|row| row.state == sockets::SYN_SENT && row.remote == address)
-        .count()
 }
 
 #[test]
@@ -66,16 +60,16 @@ fn e46_the_loser_of_a_race_is_closed() {
     let _test = Test::begin("When an attempt has won, close the others.");
     let (hole, slow) = (BlackHole::start(), FullBacklog::bind().unwrap());
     slow.fill().unwrap();
-    let before = attempts(hole.addr());
+    let attempts = Attempts::to(hole.addr());
     let proxy = racing(&[hole.addr(), slow.address]);
     let client = proxy.connect();
-    eventually_equal("attempts", &(before + 1), || attempts(hole.addr()));
+    eventually_equal("attempts", &1, || attempts.count());
     // The filler leaves the queue, and the kernel's next SYN finds room.
     drop(slow.accept().unwrap());
     let mut upstream = slow.accept().unwrap();
     upstream.write_all(b"here I am").unwrap();
     client.expect(b"here I am");
-    eventually_equal("attempts", &before, || attempts(hole.addr()));
+    eventually_equal("attempts", &0, || attempts.count());
 }
 
 #[test]
@@ -83,17 +77,17 @@ fn e46_the_first_address_may_still_win() {
     let _test = Test::begin("The first attempt goes on while the next one is tried.");
     let (slow, hole) = (FullBacklog::bind().unwrap(), BlackHole::start());
     slow.fill().unwrap();
-    let before = attempts(hole.addr());
+    let attempts = Attempts::to(hole.addr());
     let proxy = racing(&[slow.address, hole.addr()]);
     let client = proxy.connect();
     client.send(b"early bytes");
-    eventually_equal("attempts", &(before + 1), || attempts(hole.addr()));
+    eventually_equal("attempts", &1, || attempts.count());
     drop(slow.accept().unwrap());
     let mut upstream = slow.accept().unwrap();
     let mut seen = [0; 11];
     upstream.read_exact(&mut seen).unwrap();
     assert_eq!(&seen, b"early bytes");
-    eventually_equal("attempts", &before, || attempts(hole.addr()));
+    eventually_equal("attempts", &0, || attempts.count());
     // Events of the winner still arrive, in both directions.
     for word in [b"one", b"two"] {
         upstream.write_all(word).unwrap();
@@ -111,16 +105,16 @@ fn e46_the_first_address_may_still_win() {
 fn e46_a_client_that_leaves_in_a_race_takes_all_attempts_with_it() {
     let _test = Test::begin("The sockets of a race belong to their session.");
     let holes = [BlackHole::start(), BlackHole::start()];
-    let counts = || holes.each_ref().map(|hole| attempts(hole.addr()));
-    let before = counts();
+    let attempts = holes.each_ref().map(|hole| Attempts::to(hole.addr()));
+    let counts = || attempts.each_ref().map(Attempts::count);
     let proxy = racing(&holes.each_ref().map(BlackHole::addr));
     let client = proxy.connect();
-    eventually_equal("attempts", &before.map(|count| count + 1), counts);
+    eventually_equal("attempts", &[1, 1], counts);
     let shown = snapshot(&proxy.proxy().control()).sessions;
     let peer = shown[0].upstream.as_ref().and_then(|it| it.peer);
     assert_eq!(peer, Some(holes[1].addr()), "the newest attempt is shown");
     client.reset();
-    eventually_equal("attempts", &before, counts);
+    eventually_equal("attempts", &[0, 0], counts);
     let control = proxy.proxy().control();
     eventually("the session has ended", PATIENCE, || {
         snapshot(&control).sessions.is_empty()
@@ -132,10 +126,10 @@ fn e46_a_drain_lets_a_race_end() {
     let _test = Test::begin("A session whose upstream is being connected is served by a drain.");
     let (hole, slow) = (BlackHole::start(), FullBacklog::bind().unwrap());
     slow.fill().unwrap();
-    let before = attempts(hole.addr());
+    let attempts = Attempts::to(hole.addr());
     let proxy = racing(&[hole.addr(), slow.address]);
     let client = proxy.connect();
-    eventually_equal("attempts", &(before + 1), || attempts(hole.addr()));
+    eventually_equal("attempts", &1, || attempts.count());
     proxy.proxy().control().drain();
     drop(slow.accept().unwrap());
     let mut upstream = slow.accept().unwrap();
@@ -148,7 +142,7 @@ fn e46_a_drain_lets_a_race_end() {
 fn e46_the_address_that_has_won_is_tried_first() {
     let _test = Test::begin("Remember for a while which address has worked.");
     let (hole, echo) = (BlackHole::start(), Scripted::echo());
-    let before = attempts(hole.addr());
+    let attempts = Attempts::to(hole.addr());
     let proxy = racing(&[hole.addr(), echo.addr()]);
     echoes(&proxy.connect());
     let begun = Instant::now();
@@ -158,5 +152,5 @@ fn e46_the_address_that_has_won_is_tried_first() {
     }
     let took = begun.elapsed();
     assert!(took < DELAY * 20, "{took:?} for 20 clients");
-    assert_eq!(attempts(hole.addr()), before);
+    assert_eq!(attempts.count(), 0);
 }

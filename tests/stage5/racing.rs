@@ -4,7 +4,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use harness::{BlackHole, Client, ClosedPort, PATIENCE, Test, eventually_equal, scaled, sockets};
+use harness::sockets::Attempts;
+use harness::{BlackHole, Client, ClosedPort, PATIENCE, Test, eventually_equal, scaled};
 use stage4_proxy::resolve::Lookup;
 use stage5_mux::queue::{Config, FramingName, Limits, Queue};
 
@@ -54,13 +55,6 @@ impl Drop for Racing {
     }
 }
 
-/// Returns how many sockets are being connected to an address.
-fn attempts(address: SocketAddr) -> usize {
-    let rows = sockets::rows().into_iter();
-    rows.filter(|row| row.state == sockets::SYN_SENT && row.remote == address)
-        .count()
-}
-
 #[test]
 fn e56_a_silent_address_of_the_upstream_costs_a_quarter_of_a_second() {
     let _test = Test::begin(
@@ -71,14 +65,14 @@ fn e56_a_silent_address_of_the_upstream_costs_a_quarter_of_a_second() {
         Then::Close
     });
     let hole = BlackHole::start();
-    let before = attempts(hole.addr());
+    let attempts = Attempts::to(hole.addr());
     let queue = Racing::start(&[hole.addr(), site.addr()], Duration::from_secs(600));
     let begun = Instant::now();
     assert_eq!(ask(&queue.client(), &get("/first")).text(), "/first");
     let took = begun.elapsed();
     assert!(took >= DELAY * 9 / 10, "after {took:?} already");
     assert!(took < scaled(PATIENCE / 2), "after {took:?}");
-    eventually_equal("attempts", &before, || attempts(hole.addr()));
+    eventually_equal("attempts", &0, || attempts.count());
     let again = Instant::now();
     for _ in 0..20 {
         assert_eq!(ask(&queue.client(), &get("/next")).text(), "/next");

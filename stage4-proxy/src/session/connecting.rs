@@ -18,6 +18,7 @@ impl Session {
             Phase::Connecting(Attempts::Only { .. })
             | Phase::Handshake
             | Phase::Resolving(_)
+            | Phase::Chaining(_)
             | Phase::Relay
             | Phase::Lingering
             | Phase::Aborting(_) => self.upstream.as_ref(),

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use socket2::Socket;
+use stage1_server::Keepalive;
 use stage3_epoll::{Event, Interest};
 
 use crate::pipe::Pipe;
@@ -31,6 +32,8 @@ pub(crate) struct Endpoint<S = Socket> {
     interest: Interest,
     /// The poller must be told the interest again.
     rearm: bool,
+    /// The kernel does not probe yet whether the peer is still there.
+    unprobed: bool,
 }
 
 impl<S> Endpoint<S> {
@@ -45,6 +48,8 @@ impl<S> Endpoint<S> {
             ending: false,
             interest: narrow(),
             rearm: false,
+            // It has inherited the keepalive of its listener.
+            unprobed: false,
         }
     }
 
@@ -53,6 +58,7 @@ impl<S> Endpoint<S> {
         Self {
             writable: false,
             interest: wide(),
+            unprobed: true,
             ..Self::accepted(socket, peer_addr)
         }
     }
@@ -73,6 +79,11 @@ impl<S> Endpoint<S> {
             self.rearm = true;
         }
         mem::take(&mut self.rearm)
+    }
+
+    /// Returns whether the kernel does not probe yet whether the peer is still there.
+    pub(crate) fn owes_probes(&self) -> bool {
+        self.unprobed
     }
 
     /// Returns the address of the peer.
@@ -165,6 +176,20 @@ impl Endpoint {
         match pipe.empty_into(&self.socket, most) {
             Ok(count) => Ok(count),
             Err(error) => nothing_yet(error, &mut self.writable).map(|()| 0),
+        }
+    }
+
+    /// Has the kernel probe whether the peer is still there, if it does not yet and `keepalive` is given.
+    ///
+    /// An accepted socket has inherited this from its listener, but a socket that connects inherits
+    /// nothing. Four system calls would cost a short session more than they can bring, so the caller
+    /// waits until the time for the connect would have been over.
+    pub(crate) fn start_probes(&mut self, keepalive: Option<Keepalive>) {
+        if mem::take(&mut self.unprobed)
+            && let Some(keepalive) = keepalive
+            && let Err(error) = keepalive.set_on(&self.socket)
+        {
+            tracing::debug!(%error, "no keepalive for an upstream");
         }
     }
 

@@ -35,6 +35,7 @@ use stage3_epoll::{Event, Events, Poll};
 
 use crate::control::Command;
 use crate::egress::Egress;
+use crate::endpoint::Endpoint;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
 use crate::listener::{Listener, Parts};
@@ -259,6 +260,8 @@ impl Worker {
             // An earlier timer stays, because every byte puts the deadline off and moving the timer
             // each time would cost more: `expire` asks the session again.
             (Some(set), Some((deadline, _))) if set <= deadline => {}
+            // The timer of the connect stays for the upstream's first probe.
+            (Some(_), None) if session.upstream.as_ref().is_some_and(Endpoint::owes_probes) => {}
             _ => self.timers.set(row, session.first_look(&self.limits)),
         }
     }

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stage1_server::Keepalive;
 use stage2_client::{Host, Target, start_connect};
 
 use crate::access::{Access, Denial};
@@ -20,7 +19,6 @@ use crate::resolve::{Answer, Resolution, Resolver};
 pub(crate) struct Direct {
     resolver: Resolver,
     access: Access,
-    keepalive: Option<Keepalive>,
     permits: Permits,
     /// One for the whole worker, because most ingresses have one target.
     favourite: Option<Favourite>,
@@ -47,7 +45,6 @@ impl Direct {
         Self {
             resolver,
             access,
-            keepalive: limits.keepalive,
             permits: Permits::new(limits.extra_attempts),
             favourite: None,
         }
@@ -94,10 +91,6 @@ impl Direct {
             .map_err(ConnectError::Denied)?;
         let socket = start_connect(address)?;
         socket.set_tcp_nodelay(true)?;
-        // A client's socket has inherited this from its listener; a socket that connects inherits nothing.
-        if let Some(keepalive) = self.keepalive {
-            keepalive.set_on(&socket)?;
-        }
         Ok(Endpoint::connecting(socket, address))
     }
 

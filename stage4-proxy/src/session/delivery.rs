@@ -15,7 +15,10 @@ impl Session {
     /// Returns when the session must be looked at next: at its deadline, or earlier if bytes that
     /// leave meanwhile put it off.
     pub(crate) fn next_look(&self, limits: &Limits, from: Instant) -> Option<Instant> {
-        let (deadline, timeout) = self.deadline(limits)?;
+        let Some((deadline, timeout)) = self.deadline(limits) else {
+            let owes_probes = self.upstream.as_ref().is_some_and(Endpoint::owes_probes);
+            return owes_probes.then(|| from + limits.connect_timeout);
+        };
         match timeout {
             Timeout::Handshake | Timeout::Connect => Some(deadline),
             Timeout::Idle | Timeout::HalfClose | Timeout::Linger => {

@@ -43,7 +43,8 @@ impl Pace {
         let Some((_, before)) = self.window else {
             return false;
         };
-        let kept = moved - before >= buffer.min(MOST) as u64;
+        // `moved` may be an estimate that falls for a while.
+        let kept = moved.saturating_sub(before) >= buffer.min(MOST) as u64;
         if kept {
             self.restart(now, moved);
         }
@@ -71,6 +72,16 @@ mod tests {
         assert!(!pace.is_kept(later, 1019, 10), "a new window");
         pace.end();
         assert_eq!(pace.since(), None);
+    }
+
+    #[test]
+    fn a_number_that_falls_is_no_progress() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        pace.begin(now, 1000);
+        assert!(!pace.is_kept(now, 999, 10));
+        assert!(!pace.is_kept(now, 1009, 10), "the window is the old one");
+        assert!(pace.is_kept(now, 1010, 10));
     }
 
     #[test]

@@ -30,7 +30,8 @@ impl Look {
 }
 
 impl<F: Framing> Client<F> {
-    /// Looks at the send queue, and restarts the clock if bytes have left since the last look.
+    /// Looks at the send queue, and restarts the clock if it has changed since the last look: bytes have
+    /// left, or further ones were written.
     pub(in crate::queue) fn note_departures(&mut self, now: Instant) {
         let on_its_way = self.endpoint.on_its_way();
         if on_its_way != self.look.on_its_way {
@@ -52,8 +53,10 @@ impl<F: Framing> Client<F> {
     }
 
     /// Returns a number that grows with every byte that has come from the client or left for it.
+    ///
+    /// It falls for a while after a write, because the kernel's memory for a packet is more than its bytes.
     pub(super) fn progress(&self) -> u64 {
-        // The sum, because a difference could be negative: memory is a little more than its bytes.
+        // A sum, because a plain difference could be negative for the same reason.
         self.traffic.total() + u64::from(u32::MAX - self.endpoint.on_its_way())
     }
 }

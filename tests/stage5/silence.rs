@@ -90,6 +90,27 @@ fn e56_a_slow_answer_is_not_asked_for_twice() {
 }
 
 #[test]
+fn e56_a_large_request_that_is_read_late_is_not_sent_twice() {
+    let _test = Test::begin("Bytes that wait for room in the receive window are no silence.");
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &LONG);
+    let client = mux.client();
+    let upstream = expect_served_by(&hand, &client, "/first");
+    let body = vec![b'x'; 1_000_000];
+    let head = format!(
+        "PUT /large HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send(&[head.as_bytes(), &body].concat());
+    be_busy(Duration::from_secs(4));
+    let asked = upstream.read_until(b"\r\n\r\n");
+    assert!(asked.starts_with(b"PUT /large "));
+    upstream.expect(&body);
+    upstream.send(&ok(b"large"));
+    assert_eq!(reply(&client).text(), "large");
+}
+
+#[test]
 fn e56_an_upstream_that_no_packet_reaches_is_noticed_soon() {
     let _test = Test::begin("Nothing acknowledges the request: the connection is dead, not slow.");
     let hand = Hand::start();

@@ -215,10 +215,21 @@ impl<F: Framing> Exchange<F> {
                 self.abort()
             }
             Action::Doubt => {
-                tracing::debug!("the kept upstream connection is silent");
-                self.link.doubt(DOUBT_AFTER);
+                self.doubt();
                 Step::Again
             }
+        }
+    }
+
+    /// Lets the kernel find out whether a silent connection is dead.
+    ///
+    /// `TCP_USER_TIMEOUT` also counts the time that bytes wait for room in the upstream's window
+    /// (`tcp(7)`): with a large request, it would end the connection to an upstream that only reads slowly.
+    fn doubt(&mut self) {
+        tracing::debug!("the kept upstream connection is silent");
+        let flight = self.flight.as_ref();
+        if flight.is_some_and(Flight::is_acknowledged_if_alive) {
+            self.link.doubt(DOUBT_AFTER);
         }
     }
 

@@ -7,6 +7,11 @@ use stage4_proxy::token::Token;
 
 use crate::queue::framing::{Framing, Summary};
 
+/// The largest request that leaves room in the receive window of a peer that reads nothing.
+///
+/// The smallest windows of common kernels are of this size; Linux begins with 64 KiB (`tcp(7)`, `tcp_rmem`).
+const FITS_IN_WINDOW: usize = 16 * 1024;
+
 /// A request that its client hands out when its exchange begins.
 #[derive(Debug)]
 pub(super) struct Outgoing<D> {
@@ -98,6 +103,14 @@ impl<F: Framing> Flight<F> {
             (true, false) => Sending::Awaited,
             (true, true) => Sending::Complete,
         }
+    }
+
+    /// Returns whether an upstream that is there has acknowledged the request by now, even if its program
+    /// reads nothing.
+    ///
+    /// A larger request may wait for room in the window, and so may the bytes that have not left.
+    pub(super) fn is_acknowledged_if_alive(&self) -> bool {
+        self.sending() == Sending::Complete && self.request.len() <= FITS_IN_WINDOW
     }
 
     /// Goes back to the beginning, for a second attempt.

@@ -276,7 +276,8 @@ impl Link {
 
     /// Lets the kernel end the connection if the bytes sent are not acknowledged within `time`.
     ///
-    /// Where the upstream is there and only slow, its kernel has acknowledged them, and nothing happens.
+    /// Where the upstream is there and only slow, its kernel has acknowledged them, and nothing happens. But
+    /// they must fit into its window, because the time without room there counts, too.
     pub(super) fn doubt(&mut self, time: Duration) {
         if let Some(endpoint) = &self.endpoint {
             self.usual.get_or_insert(endpoint.unacknowledged_for());
@@ -284,7 +285,7 @@ impl Link {
         }
     }
 
-    /// Ends the doubt: the connection has brought a response.
+    /// Ends the doubt: the connection has brought bytes.
     pub(super) fn trust(&mut self) {
         if let (Some(usual), Some(endpoint)) = (self.usual.take(), &self.endpoint) {
             endpoint.bound_unacknowledged(usual);

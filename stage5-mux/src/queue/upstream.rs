@@ -103,7 +103,8 @@ pub enum Action {
     Refuse(Refusal),
     /// Close the connection; the client has a part of the response and gets no more.
     Abort,
-    /// Let the kernel end the connection unless the request is acknowledged.
+    /// Let the kernel end the connection unless the request is acknowledged, if a live upstream must have
+    /// acknowledged it by now.
     Doubt,
 }
 

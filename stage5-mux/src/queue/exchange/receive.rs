@@ -38,6 +38,8 @@ impl<F: Framing> Exchange<F> {
             lent.log.wrong_response(F::UNASKED, lent.now);
             return self.tell(Event::Invalid(SPOKE_FIRST), lent.now);
         }
+        // Not first at the end of the response, because the rest of it may take hours.
+        self.link.trust();
         let told = self.tell(Event::Bytes, lent.now);
         // A response that begins before the request has left ends the client's connection, because
         // the rest of the request may never be read.
@@ -119,7 +121,6 @@ impl<F: Framing> Exchange<F> {
         if surplus {
             lent.log.wrong_response(F::UNASKED, lent.now);
         }
-        self.link.trust();
         let to = self.flight.take().and_then(|flight| flight.client);
         // Surplus bytes answer no request, so the connection cannot be trusted with the next one.
         let upstream = keep.upstream && !surplus;

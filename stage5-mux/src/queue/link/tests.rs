@@ -164,7 +164,7 @@ fn the_reason_is_that_of_the_address_tried_last() {
 }
 
 #[test]
-fn a_doubt_ends_with_the_response_and_leaves_the_usual_bound() {
+fn a_doubt_ends_and_leaves_the_usual_bound() {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let now = Instant::now();
     let mut fixture = fixture(vec![listener.local_addr().unwrap()]);

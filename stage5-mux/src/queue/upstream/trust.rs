@@ -27,9 +27,10 @@ const SHARE: u32 = 4;
 ///     └────────────────┴──▶ Full: a byte has arrived, or the client has closed
 /// ```
 ///
-/// The upstream's kernel acknowledges a request long before its program answers. So a connection
-/// whose request is not acknowledged is dead, and a slow program is no reason to ask it twice: it
-/// gets its quarter of the time. `Kept` and `Doubted` are lost like `Full`.
+/// The upstream's kernel acknowledges a request long before its program answers, if there is room for it
+/// in the receive window. So a connection whose small request is not acknowledged is dead, and a slow
+/// program is no reason to ask it twice: it gets its quarter of the time, and so does a large request.
+/// `Kept` and `Doubted` are lost like `Full`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
     /// It has the whole time.

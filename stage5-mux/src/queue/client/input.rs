@@ -157,6 +157,8 @@ impl<F: Framing> Client<F> {
         };
         self.phase = Phase::InFlight(summary);
         self.clock.active = now;
+        // A window of an earlier request says nothing of this one.
+        self.clock.pace.end();
         let whole = !self.requests.is_inside();
         let mut bytes = mem::take(&mut self.request);
         if !whole {

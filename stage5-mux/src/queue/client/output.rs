@@ -44,6 +44,7 @@ impl<F: Framing> Client<F> {
             self.traffic.down += count as u64;
             self.clock.active = now;
         }
+        self.end_pace_unless_awaited();
         Ok(())
     }
 
@@ -51,9 +52,17 @@ impl<F: Framing> Client<F> {
     pub(in crate::queue) fn hold(&mut self, holds: bool, now: Instant) {
         if holds {
             self.begin_pace(now);
-        } else if self.output.is_empty() && !self.requests.is_inside() {
-            // Not at the first room in the buffer, because a client that reads one byte a minute has
-            // room, too: only an empty buffer proves that it keeps up.
+        } else {
+            self.end_pace_unless_awaited();
+        }
+    }
+
+    /// Ends the measure of its pace, if it owes the upstream neither room for its response nor a part of its
+    /// request.
+    fn end_pace_unless_awaited(&mut self) {
+        // Not at the first room in the buffer, because a client that reads one byte a minute has
+        // room, too: only an empty buffer proves that it keeps up.
+        if self.output.is_empty() && !self.requests.is_inside() {
             self.clock.pace.end();
         }
     }

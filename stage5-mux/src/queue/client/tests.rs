@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use mio::{Events, Interest, Poll};
+
 use super::*;
 use crate::queue::http1::Http1;
 use crate::queue::limits::Limits;
@@ -113,4 +115,59 @@ fn a_body_has_a_deadline_from_its_last_byte() {
     assert_eq!(fixture.deadline(), Some(15 * SECOND));
     assert!(fixture.send(b"b", 9 * SECOND));
     assert_eq!(fixture.deadline(), None, "its request waits");
+}
+
+/// Lets the kernel say that the client's socket takes bytes.
+fn note_room(client: &mut Client<Http1>) {
+    let mut poll = Poll::new().unwrap();
+    let interest = Interest::WRITABLE;
+    let socket = client.endpoint.socket_mut();
+    poll.registry()
+        .register(socket, mio::Token(0), interest)
+        .unwrap();
+    let mut events = Events::with_capacity(1);
+    poll.poll(&mut events, Some(10 * SECOND)).unwrap();
+    for event in &events {
+        client.endpoint.note(event);
+    }
+}
+
+#[test]
+fn a_client_that_has_read_everything_has_no_deadline() {
+    let mut fixture = fixture();
+    assert!(fixture.send(POST, SECOND));
+    let at = |seconds| fixture.begin + seconds * SECOND;
+    let client = &mut fixture.client;
+    assert!(client.begin_exchange(at(1)).unwrap().is_some());
+    client.write(b"a part", &[]).unwrap();
+    client.hold(true, at(2));
+    assert_eq!(client.deadline(&fixture.limits), Some(at(12)));
+    note_room(client);
+    client.flush(at(3)).unwrap();
+    assert_eq!(
+        client.deadline(&fixture.limits),
+        None,
+        "the upstream is late"
+    );
+}
+
+#[test]
+fn a_client_that_has_to_send_the_rest_keeps_its_deadline() {
+    let mut fixture = fixture();
+    assert!(!fixture.send(&POST[..POST.len() - 1], SECOND));
+    let now = fixture.begin + SECOND;
+    fixture.client.hold(true, now);
+    fixture.client.flush(now + SECOND).unwrap();
+    fixture.client.hold(false, now + SECOND);
+    assert_eq!(fixture.client.clock.pace.since(), Some(now));
+}
+
+#[test]
+fn a_new_exchange_ends_the_measure_of_an_earlier_one() {
+    let mut fixture = fixture();
+    fixture.client.hold(true, fixture.begin);
+    assert!(fixture.send(POST, SECOND));
+    let now = fixture.begin + 20 * SECOND;
+    assert!(fixture.client.begin_exchange(now).unwrap().is_some());
+    assert_eq!(fixture.deadline(), None);
 }

@@ -142,6 +142,9 @@ fn parse_host(text: &str) -> Result<Host, TargetError> {
     }
 }
 
+/// The longest name of an interface (`IFNAMSIZ` without its zero, `netdevice(7)`).
+const MAX_ZONE: usize = 15;
+
 /// Reads what is between the brackets: an IPv6 address, perhaps with a zone, such as `fe80::1%eth0` or
 /// `fe80::1%2` (RFC 4007 section 11).
 ///
@@ -153,7 +156,7 @@ fn ipv6_host(text: &str) -> Option<Host> {
         return Some(Host::Address(address.into()));
     };
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"/[]%".contains(&byte);
-    let is_zone = !zone.is_empty() && zone.bytes().all(is_allowed);
+    let is_zone = (1..=MAX_ZONE).contains(&zone.len()) && zone.bytes().all(is_allowed);
     let is_zoned = is_zone && address.parse::<Ipv6Addr>().is_ok();
     is_zoned.then(|| Host::Name(text.to_owned()))
 }

@@ -33,6 +33,21 @@ pub enum ConnectError {
     Other(#[source] io::Error),
 }
 
+impl ConnectError {
+    /// Returns whether the name that was dialled is to blame, and no hop behind it.
+    pub(crate) fn is_of_the_dialled(&self) -> bool {
+        match self {
+            Self::Hop(failure) => failure.hop == 0,
+            Self::Resolve(_)
+            | Self::Denied(_)
+            | Self::Refused
+            | Self::TimedOut
+            | Self::Unreachable
+            | Self::Other(_) => true,
+        }
+    }
+}
+
 impl From<io::Error> for ConnectError {
     /// Sorts what connect(2) or `SO_ERROR` reported.
     #[expect(

@@ -183,7 +183,7 @@ impl Endpoint {
     ///
     /// An accepted socket has inherited this from its listener, but a socket that connects inherits
     /// nothing. Four system calls would cost a short session more than they can bring, so the caller
-    /// waits until the time for the connect would have been over.
+    /// waits for the timer of its connect, which stands already.
     pub(crate) fn start_probes(&mut self, keepalive: Option<Keepalive>) {
         if mem::take(&mut self.unprobed)
             && let Some(keepalive) = keepalive

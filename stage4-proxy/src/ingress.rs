@@ -109,6 +109,9 @@ pub struct Step {
     pub reply: Vec<u8>,
     /// Bytes for the target, before the rest: what a handshake makes of a request that it passes on.
     pub forward: Vec<u8>,
+    /// With [`Verdict::Connect`]: how many further bytes of the client are for the target, and `None` for
+    /// all of them until its FIN.
+    pub upload: Option<u64>,
     /// What comes next.
     pub verdict: Verdict,
 }
@@ -146,6 +149,7 @@ impl Step {
             consumed,
             reply: Vec::new(),
             forward: Vec::new(),
+            upload: None,
             verdict,
         }
     }

@@ -174,7 +174,11 @@ impl Listener {
     pub(crate) fn resume(&mut self, poll: &Poll) {
         match self.state {
             State::Open => {}
-            State::Full | State::Starved { .. } => self.enter(State::Open, poll),
+            State::Full | State::Starved { .. } => {
+                // An open listener has no note: a slot that another worker gives back for it would be lost.
+                self.slots.stop_waiting();
+                self.enter(State::Open, poll);
+            }
         }
     }
 

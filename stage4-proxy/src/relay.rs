@@ -96,6 +96,44 @@ impl Flow {
         Ok(progress)
     }
 
+    /// Moves the next `rest` bytes of the source and no more, by copying; returns how many are still to
+    /// come.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Flow::pump`] does.
+    pub(crate) fn pump_at_most(
+        &mut self,
+        mut rest: u64,
+        source: &mut Endpoint,
+        sink: &mut Endpoint,
+        scratch: &mut Scratch,
+    ) -> Result<u64, Fault> {
+        loop {
+            if self.half.wants_write() {
+                if !sink.writable {
+                    return Ok(rest);
+                }
+                self.flush(sink)
+                    .map_err(|error| self.sink_broken(error, scratch))?;
+            } else if rest > 0 && self.half.wants_read() && source.readable {
+                let most = usize::try_from(rest).unwrap_or(usize::MAX);
+                let room = scratch.bytes.len().min(most);
+                let before = self.half.moved();
+                match copy(&mut self.half, source, sink, &mut scratch.bytes[..room]) {
+                    Ok(_) => {}
+                    Err(Fault::Sink(error)) => return Err(self.sink_broken(error, scratch)),
+                    Err(fault) => return Err(fault),
+                }
+                // Nothing was pending before, so what is now has been read just now.
+                let read = self.half.moved() + self.half.pending().len() as u64 - before;
+                rest -= rest.min(read);
+            } else {
+                return Ok(rest);
+            }
+        }
+    }
+
     /// Writes the pending bytes, and the FIN after them, as far as the sink takes it.
     ///
     /// # Errors

@@ -208,6 +208,7 @@ fn phase_name(phase: &Phase) -> &'static str {
         Phase::Connecting(_) => "connecting",
         Phase::Chaining(_) => "chaining",
         Phase::Relay => "relay",
+        Phase::Forward(_) => "forward",
         Phase::Lingering => "lingering",
         Phase::Aborting(_) => "aborting",
     }

@@ -11,6 +11,7 @@
 //!                               handshake says why
 //! ```
 //!
+//! An HTTP request in absolute form is a `Forward` instead of a `Relay`, and ends in `Lingering`.
 //! Through a chain, `Chaining` lies between `Connecting` and `Relay`, and can end in a refusal like them.
 //! One more way leads from `Relay` to `Lingering`: the upstream had ended its output in order, and
 //! broke only because the client was still sending.
@@ -23,7 +24,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stage2_client::Target;
 
@@ -45,6 +46,7 @@ mod chaining;
 mod connecting;
 mod conversing;
 mod delivery;
+mod forwarding;
 mod relaying;
 
 /// How far a session has come.
@@ -64,6 +66,8 @@ pub(crate) enum Phase {
     Chaining(Box<Passage>),
     /// Bytes go both ways.
     Relay,
+    /// One request goes up, of which so many bytes are still to come, and its response comes down.
+    Forward(u64),
     /// Lingering close: the client gets its last bytes and a FIN, and its own bytes are read and
     /// dropped until it closes (RFC 9112 section 9.6).
     Lingering,
@@ -152,7 +156,7 @@ impl Reason {
 /// The time limits of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// For the client's handshake, from its first byte to its last.
+    /// For the client's handshake, from accept(2) to its last byte.
     Handshake,
     /// For resolving a name, and for each address.
     Connect,
@@ -259,6 +263,7 @@ impl Session {
             Phase::Resolving(_) | Phase::Connecting(_) => self.check_client(),
             Phase::Chaining(_) => self.chain(scratch, now),
             Phase::Relay => self.relay(scratch, now),
+            Phase::Forward(rest) => self.forward(rest, scratch, now),
             Phase::Lingering => self.linger(scratch, limits, now),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
         }
@@ -276,34 +281,29 @@ impl Session {
             Phase::Connecting(Attempts::Race(race)) => {
                 race.deadline().map(|due| (due, Timeout::Connect))
             }
-            // A hop has as long to reach the next one, so its own answer comes before this.
+            // For each response anew. A hop has half of it for each address of the next one, so its own
+            // answer mostly comes before this.
             Phase::Chaining(_) => {
                 Some((self.active + 2 * limits.connect_timeout, Timeout::Connect))
             }
-            Phase::Relay => self.relay_deadline(limits),
+            Phase::Relay | Phase::Forward(_) => {
+                let halves = [&self.up.half, &self.down.half];
+                let half_closed = halves.iter().any(|half| half.state() != HalfState::Open);
+                silence(half_closed, limits).map(|(limit, timeout)| (self.active + limit, timeout))
+            }
             Phase::Lingering | Phase::Aborting(_) => {
                 Some((self.active + limits.linger_timeout, Timeout::Linger))
             }
         }
     }
 
-    fn relay_deadline(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
-        let half_closed = [&self.up, &self.down]
-            .iter()
-            .any(|flow| flow.half.state() != HalfState::Open);
-        let half_close = half_closed.then_some((limits.half_close_timeout, Timeout::HalfClose));
-        let idle = limits.idle_timeout.map(|limit| (limit, Timeout::Idle));
-        [half_close, idle]
-            .into_iter()
-            .flatten()
-            .min_by_key(|&(limit, _)| limit)
-            .map(|(limit, timeout)| (self.active + limit, timeout))
-    }
-
     /// Begins to relay: the upstream is connected.
     pub(crate) fn connected(&mut self, now: Instant) {
         self.enter(Phase::Relay, now);
         if let Some(mut handshake) = self.handshake.take() {
+            if let Some(rest) = handshake.upload() {
+                self.phase = Phase::Forward(rest);
+            }
             let local = self.upstream.as_ref().and_then(Endpoint::local_addr);
             self.down.half.keep(&handshake.connected(local));
         }
@@ -321,8 +321,11 @@ impl Session {
             return false;
         }
         self.down.half.end_of_input();
-        // A chain that has failed halfway is still connected to its first hop.
-        self.upstream = None;
+        // A chain that has failed halfway is still connected to its first hop. A FIN would look as if
+        // the client were still there, and the hops would go on.
+        if let Some(upstream) = self.upstream.take() {
+            upstream.reset_on_close();
+        }
         self.enter(Phase::Lingering, now);
         true
     }
@@ -346,6 +349,14 @@ impl Session {
         self.up.abandon(pipes);
         self.down.abandon(pipes);
     }
+}
+
+/// Returns how long a session may relay nothing, and which limit that is.
+fn silence(half_closed: bool, limits: &Limits) -> Option<(Duration, Timeout)> {
+    let half_close = half_closed.then_some((limits.half_close_timeout, Timeout::HalfClose));
+    let idle = limits.idle_timeout.map(|limit| (limit, Timeout::Idle));
+    let both = [half_close, idle].into_iter().flatten();
+    both.min_by_key(|&(limit, _)| limit)
 }
 
 #[cfg(test)]

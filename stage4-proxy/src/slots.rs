@@ -105,6 +105,11 @@ impl Slots {
         next == self.worker
     }
 
+    /// Withdraws the note that this worker waits, because it tries again.
+    pub(crate) fn stop_waiting(&self) {
+        self.shared.stop_waiting(self.worker);
+    }
+
     fn own(&self) -> &Waiter {
         &self.shared.workers[self.worker]
     }

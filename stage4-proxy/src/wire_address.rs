@@ -82,6 +82,12 @@ pub(crate) fn encode_target(target: &Target) -> Vec<u8> {
     let host = match &target.host {
         Host::Address(ip) => encode_ip(*ip),
         Host::Name(name) => {
+            // An IPv6 address with a zone is a name for us, and is one with brackets only.
+            let name = if name.contains('%') {
+                &format!("[{name}]")
+            } else {
+                name
+            };
             let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
             let bytes = &name.as_bytes()[..usize::from(length)];
             [&[NAME, length], bytes].concat()

@@ -262,7 +262,7 @@ impl Worker {
             (Some(set), Some((deadline, _))) if set <= deadline => {}
             // The timer of the connect stays for the upstream's first probe.
             (Some(_), None) if session.upstream.as_ref().is_some_and(Endpoint::owes_probes) => {}
-            _ => self.timers.set(row, session.first_look(&self.limits)),
+            _ => self.timers.set(row, session.next_look(&self.limits, None)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The HTTP ingress: tunnels by CONNECT, requests in absolute form, and failures in HTTP's words.
 
 use std::process::Command;
+use std::time::Duration;
 
 use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test};
 
@@ -120,6 +121,72 @@ fn http_a_request_in_absolute_form_reaches_its_target() {
 }
 
 #[test]
+fn http_a_further_request_goes_to_no_target() {
+    let _test = Test::begin(
+        "The next request on a connection may be for another host: the first target must not see it.",
+    );
+    let (proxy, hand) = (Proxy::choosing("http", &[]), Hand::start());
+    let target = hand.addr();
+    let client = ask(
+        &proxy,
+        format!("POST http://{target}/ HTTP/1.1\r\nContent-Length: 9\r\n\r\nhel"),
+    );
+    let upstream = hand.next();
+    let _ = upstream.read_until(b"\r\n\r\nhel");
+    client.send(b"lo you");
+    upstream.expect(b"lo you");
+    // A target that does not close, as it was asked to.
+    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    upstream.send(response);
+    client.expect(response);
+    client.send(b"GET http://bank.example/ HTTP/1.1\r\nCookie: secret\r\n\r\n");
+    client.expect_eof();
+    upstream.expect_closed();
+    drop(client);
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn http_a_request_behind_the_first_is_not_passed_on() {
+    let _test = Test::begin("A client that pipelines gets one response, and the end.");
+    let (proxy, hand) = (Proxy::choosing("http", &[]), Hand::start());
+    let get = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", hand.addr());
+    let client = ask(&proxy, format!("{get}{get}"));
+    let upstream = hand.next();
+    let _ = upstream.read_until(b"Connection: close\r\n\r\n");
+    upstream.expect_silence(Duration::from_millis(100));
+    let response = b"HTTP/1.1 204 No Content\r\n\r\n";
+    upstream.send(response);
+    upstream.close();
+    client.expect(response);
+    client.expect_eof();
+    drop(client);
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn http_a_large_upload_arrives_whole_and_a_client_that_leaves_is_noticed() {
+    let _test = Test::begin("The body is counted, however large it is.");
+    let (proxy, hand) = (Proxy::choosing("http", &[]), Hand::start());
+    let body = Rng::for_test().bytes(8 * MIB);
+    let head = format!(
+        "PUT http://{}/ HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        hand.addr(),
+        body.len()
+    );
+    let client = ask(&proxy, head);
+    let upstream = hand.next();
+    let _ = upstream.read_until(b"Connection: close\r\n\r\n");
+    let sending = client.send_in_background(body.clone());
+    upstream.expect(&body);
+    sending.join();
+    assert_eq!(proxy.row_of(&client).phase, "forward");
+    client.reset();
+    upstream.expect_closed();
+    proxy.wait_for_rows(0);
+}
+
+#[test]
 fn http_every_failure_has_its_status() {
     let _test = Test::begin("A person reads the reason in the body, a program in the status code.");
     let proxy = Proxy::choosing("http", &["--connect-timeout", "500ms"]);
@@ -154,6 +221,7 @@ fn http_every_failure_has_its_status() {
 fn http_a_slow_head_is_a_408() {
     let _test = Test::begin("The time limit is for the whole head, however its bytes come.");
     let proxy = Proxy::choosing("http", &["--handshake-timeout", "500ms"]);
+    ask(&proxy, "").expect_reset();
     assert_eq!(status(&proxy, "CONNECT localhost:80 HTT"), 408);
 }
 

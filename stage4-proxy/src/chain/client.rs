@@ -80,7 +80,7 @@ impl Client {
         }
     }
 
-    /// Sets the time limit: for each address of the first hop, and for each response.
+    /// Sets the time limit: for each address of the first hop, and for each wait for bytes of a response.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -162,5 +162,12 @@ impl Client {
 /// Reads one byte and no more, because the one behind the last response is the target's.
 fn read_byte(mut socket: &Socket) -> io::Result<u8> {
     let mut byte = [0];
-    socket.read_exact(&mut byte).map(|()| byte[0])
+    match socket.read_exact(&mut byte) {
+        Ok(()) => Ok(byte[0]),
+        // What read(2) says when SO_RCVTIMEO is over.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -164,11 +164,18 @@ impl Response {
         let end = 3 + usize::from(length);
         let text = input.get(3..end).map(String::from_utf8_lossy);
         Ok(text.map(|text| {
-            let text = text.replace(char::is_control, "\u{fffd}");
+            let text = text.replace(is_unsafe, "\u{fffd}");
             let status = Status::of(status);
             (Self { status, text }, end)
         }))
     }
+}
+
+/// Returns whether a character could change what a terminal or a log shows around it: control
+/// characters, and those that order, separate or hide text.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The bytes of a hop are no response header.

@@ -65,6 +65,11 @@ impl Passage {
         }
     }
 
+    /// Returns the number of the hop whose response comes next.
+    pub(crate) fn awaited(&self) -> usize {
+        self.responses.awaited()
+    }
+
     /// Returns the failure of the hop whose response comes next.
     pub(crate) fn failed(&self, fault: Fault) -> HopFailure {
         self.failure(self.responses.awaited(), fault)

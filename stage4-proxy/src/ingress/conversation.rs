@@ -16,6 +16,8 @@ pub struct Conversation {
     handshake: Box<dyn Handshake>,
     consumed: usize,
     max_bytes: usize,
+    /// The bytes of the client that are still to come for the target; `None` means all until its FIN.
+    upload: Option<u64>,
 }
 
 impl Conversation {
@@ -26,6 +28,7 @@ impl Conversation {
             handshake,
             consumed: 0,
             max_bytes,
+            upload: None,
         }
     }
 
@@ -41,6 +44,7 @@ impl Conversation {
             sum.consumed += step.consumed;
             sum.reply.extend_from_slice(&step.reply);
             sum.forward.extend_from_slice(&step.forward);
+            sum.upload = step.upload;
             sum.verdict = step.verdict;
         }
         // Consumed bytes count, too, because a handshake that takes everything and never decides
@@ -49,7 +53,14 @@ impl Conversation {
             sum.verdict = Verdict::TooLong;
         }
         self.consumed += sum.consumed;
+        self.upload = sum.upload;
         sum
+    }
+
+    /// Returns how many bytes of the client are still to come for the target; `None` means all until
+    /// its FIN.
+    pub fn upload(&self) -> Option<u64> {
+        self.upload
     }
 
     /// Encodes the reply to a client whose target is connected; see [`Handshake::connected`].

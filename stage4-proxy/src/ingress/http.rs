@@ -9,9 +9,10 @@
 //! ```
 //!
 //! A request in absolute form is rewritten to origin form, its fields for this connection only are
-//! removed, and the target is asked to close after its response: so a client connection carries one
-//! such request, and no byte behind it can be taken for another client's. A client that wants more
-//! opens another connection, as it would with a server that closes.
+//! removed, and the target is asked to close after its response. Only the bytes of this one request go
+//! up: a client connection carries one of them, because the next one may be for another host. A client
+//! that sends a further request is closed after the response, and opens another connection, as it would
+//! with a server that closes.
 //!
 //! What does not work is told in HTTP, with a sentence in the body.
 
@@ -53,27 +54,27 @@ struct HttpHandshake {
 }
 
 impl HttpHandshake {
-    fn read(&mut self, head: &[u8]) -> Step {
-        match Request::parse(head) {
-            Ok(request) => {
-                self.way = Some(request.way);
-                self.head_only = request.head_only;
-                Step {
-                    forward: request.forward,
-                    ..Step::connect(head.len(), request.target)
-                }
-            }
+    /// Reads the head in `input[begin..end]`.
+    fn read(&mut self, input: &[u8], begin: usize, end: usize) -> Step {
+        let request = match Request::parse(&input[begin..end]) {
+            Ok(request) => request,
             Err(Refusal { status, why }) => {
-                Step::refuse(head.len(), status.reply(why, self.head_only), why)
+                return Step::refuse(input.len(), status.reply(why, self.head_only), why);
             }
+        };
+        self.way = Some(request.way);
+        self.head_only = request.head_only;
+        match request.way {
+            Way::Tunnel => Step::connect(end, request.target),
+            Way::Forward => forward(request, &input[end..], input.len()),
         }
     }
 
-    /// Finds the empty line that ends the head, and returns the length of the head.
-    fn find_end(&mut self, input: &[u8]) -> Option<usize> {
+    /// Finds the empty line that ends the head that begins at `begin`, and returns the end of the head.
+    fn find_end(&mut self, input: &[u8], begin: usize) -> Option<usize> {
         let end = b"\r\n\r\n";
         // The end may have come in two reads.
-        let from = self.searched.saturating_sub(end.len() - 1);
+        let from = self.searched.saturating_sub(end.len() - 1).max(begin);
         self.searched = input.len();
         let place = input[from..].windows(end.len()).position(|it| it == end)?;
         Some(from + place + end.len())
@@ -85,8 +86,9 @@ impl Handshake for HttpHandshake {
         if self.way.is_some() {
             return Step::more();
         }
-        match self.find_end(input) {
-            Some(end) if end <= MAX_HEAD => self.read(&input[..end]),
+        let begin = empty_lines(input);
+        match self.find_end(input, begin) {
+            Some(end) if end <= MAX_HEAD => self.read(input, begin, end),
             None if input.len() < MAX_HEAD && !request::is_none(input) => Step::more(),
             None if request::is_none(input) => {
                 let why = "this is a proxy for HTTP, and the request is none";
@@ -106,8 +108,33 @@ impl Handshake for HttpHandshake {
     }
 
     fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8> {
+        // Browsers connect in advance: an answer that nothing has asked for could be taken for that of
+        // the first request.
+        if self.searched == 0 {
+            return Vec::new();
+        }
         Status::from(failure).reply(&failure.to_string(), self.head_only)
     }
+}
+
+/// Forwards a request: its head as it was rewritten, and of its body what has come.
+///
+/// Bytes behind the body are no part of it. They are dropped, and the connection is closed after the
+/// response, so that the client sends them again over another one.
+fn forward(request: Request, rest: &[u8], consumed: usize) -> Step {
+    let length = usize::try_from(request.body).unwrap_or(usize::MAX);
+    let body = &rest[..rest.len().min(length)];
+    Step {
+        forward: [&request.forward, body].concat(),
+        upload: Some(request.body - body.len() as u64),
+        ..Step::connect(consumed, request.target)
+    }
+}
+
+/// Returns the length of the empty lines before a request, which are ignored (RFC 9112 section 2.2).
+fn empty_lines(input: &[u8]) -> usize {
+    let lines = input.chunks(2).take_while(|line| *line == b"\r\n");
+    2 * lines.count()
 }
 
 #[cfg(test)]

@@ -205,6 +205,7 @@ impl Handshake for Greeting {
             consumed: 0,
             reply: if greeted { &b""[..] } else { b"welcome" }.to_vec(),
             forward: Vec::new(),
+            upload: None,
             verdict: Verdict::More,
         }
     }

@@ -222,7 +222,10 @@ fn no_answer(why: &str) -> ConnectError {
 /// 1035 section 2.3.3): otherwise each spelling would cost a lookup.
 fn in_lower_case(target: &Arc<Target>) -> Arc<Target> {
     match &target.host {
-        Host::Name(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+        // Behind a % is the name of an interface, whose case counts.
+        Host::Name(name)
+            if !name.contains('%') && name.bytes().any(|byte| byte.is_ascii_uppercase()) =>
+        {
             let host = Host::Name(name.to_ascii_lowercase());
             Arc::new(Target { host, ..**target })
         }

@@ -13,20 +13,25 @@ impl Session {
     /// The client's early bytes wait until every hop is connected, so that a client whose chain fails
     /// knows that no target has seen a byte.
     pub(super) fn chain(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
-        match self.pass_hops(scratch) {
+        match self.pass_hops(scratch, now) {
             Err(failure) => Next::Refuse(ConnectError::Hop(failure).into()),
             Ok(None) => self.check_client(),
             Ok(Some(rest)) => {
                 self.connected(now);
                 // Behind the handshake's reply, which `connected` has put there.
                 self.down.half.keep(&rest);
-                self.relay(scratch, now)
+                // The phase is another one now.
+                Next::Again
             }
         }
     }
 
     /// Returns the target's first bytes once the hops are connected.
-    fn pass_hops(&mut self, scratch: &mut Scratch) -> Result<Option<Vec<u8>>, HopFailure> {
+    fn pass_hops(
+        &mut self,
+        scratch: &mut Scratch,
+        now: Instant,
+    ) -> Result<Option<Vec<u8>>, HopFailure> {
         let (Phase::Chaining(passage), Some(upstream)) = (&mut self.phase, &mut self.upstream)
         else {
             return Ok(None);
@@ -40,8 +45,12 @@ impl Session {
                 Ok(None) => return Ok(None),
                 Ok(Some(0)) | Err(_) => return Err(passage.failed(Fault::Silent)),
                 Ok(Some(count)) => {
+                    let awaited = passage.awaited();
                     if let Some(rest) = passage.read(&scratch.bytes[..count])? {
                         return Ok(Some(rest));
+                    }
+                    if passage.awaited() != awaited {
+                        self.active = now;
                     }
                 }
             }

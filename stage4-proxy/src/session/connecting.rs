@@ -20,6 +20,7 @@ impl Session {
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
+            | Phase::Forward(_)
             | Phase::Lingering
             | Phase::Aborting(_) => self.upstream.as_ref(),
         }
@@ -34,6 +35,7 @@ impl Session {
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
+            | Phase::Forward(_)
             | Phase::Lingering
             | Phase::Aborting(_) => None,
         }
@@ -73,6 +75,7 @@ impl Session {
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
+            | Phase::Forward(_)
             | Phase::Lingering
             | Phase::Aborting(_) => None,
         }

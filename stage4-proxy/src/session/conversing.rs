@@ -25,7 +25,13 @@ impl Session {
             self.up.half.put_before(&step.forward);
             self.down.half.keep(&step.reply);
             match step.verdict {
-                Verdict::Connect(target) => return Next::Connect(target),
+                Verdict::Connect(target) => {
+                    // Now, because the connect may take long and the client waits for the reply.
+                    return match self.down.flush(&mut self.client) {
+                        Ok(()) => Next::Connect(target),
+                        Err(error) => Next::Close(Reason::Reset(Side::Client, error)),
+                    };
+                }
                 Verdict::Refuse(why) => return Next::Refuse(Reason::Refused(why)),
                 Verdict::TooLong => return Next::Refuse(Reason::TooLong),
                 Verdict::More => {}

@@ -14,7 +14,10 @@ const LOOKS: u32 = 4;
 impl Session {
     /// Returns when the session must be looked at next: at its deadline, or earlier if bytes that
     /// leave meanwhile put it off.
-    pub(crate) fn next_look(&self, limits: &Limits, from: Instant) -> Option<Instant> {
+    ///
+    /// `last` is the time of the last look, and `None` if there was none since a byte has moved.
+    pub(crate) fn next_look(&self, limits: &Limits, last: Option<Instant>) -> Option<Instant> {
+        let from = last.unwrap_or(self.active);
         let Some((deadline, timeout)) = self.deadline(limits) else {
             let owes_probes = self.upstream.as_ref().is_some_and(Endpoint::owes_probes);
             return owes_probes.then(|| from + limits.connect_timeout);
@@ -26,11 +29,6 @@ impl Session {
                 Some(deadline.min(from + limit / LOOKS))
             }
         }
-    }
-
-    /// Returns when the session must be looked at for the first time since a byte has moved.
-    pub(crate) fn first_look(&self, limits: &Limits) -> Option<Instant> {
-        self.next_look(limits, self.active)
     }
 
     /// Restarts the clock if bytes have left for a peer since the last look.
@@ -52,7 +50,7 @@ impl Session {
         let upstream = || self.upstream.as_ref().map_or(0, Endpoint::on_its_way);
         match self.phase {
             Phase::Handshake | Phase::Resolving(_) | Phase::Connecting(_) | Phase::Chaining(_) => 0,
-            Phase::Relay => client().wrapping_add(upstream()),
+            Phase::Relay | Phase::Forward(_) => client().wrapping_add(upstream()),
             Phase::Lingering | Phase::Aborting(Side::Client) => client(),
             Phase::Aborting(Side::Upstream) => upstream(),
         }

@@ -59,7 +59,7 @@ impl Session {
     /// Begins the end of a session of which one side is broken. The other side gets a reset, so
     /// that it does not take the end for an orderly one, but only after the bytes that were sent
     /// before: a reset drops whatever the kernel has not sent yet.
-    fn abort(&mut self, broken: Side, error: io::Error, now: Instant) -> Next {
+    pub(super) fn abort(&mut self, broken: Side, error: io::Error, now: Instant) -> Next {
         let survivor = broken.other();
         match self.endpoint_mut(survivor).map(Endpoint::await_delivery) {
             Some(Ok(())) => {

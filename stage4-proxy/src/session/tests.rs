@@ -50,6 +50,7 @@ fn step(consumed: usize, reply: &[u8], verdict: Verdict) -> Step {
         consumed,
         reply: reply.to_vec(),
         forward: Vec::new(),
+        upload: None,
         verdict,
     }
 }

@@ -99,7 +99,13 @@ impl Worker {
             Some(Phase::Chaining(passage)) => {
                 Next::Refuse(ConnectError::Hop(passage.failed(Fault::TooSlow)).into())
             }
-            Some(Phase::Handshake | Phase::Relay | Phase::Lingering | Phase::Aborting(_))
+            Some(
+                Phase::Handshake
+                | Phase::Relay
+                | Phase::Forward(_)
+                | Phase::Lingering
+                | Phase::Aborting(_),
+            )
             | None => Next::Wait,
         }
     }

@@ -89,7 +89,7 @@ impl Worker {
             let timeout = match session.deadline(&self.limits) {
                 // Bytes have moved since the timer was set, or only a look was due.
                 Some((deadline, _)) if deadline > now => {
-                    let next = session.next_look(&self.limits, now);
+                    let next = session.next_look(&self.limits, Some(now));
                     self.timers.set(row, next);
                     continue;
                 }
@@ -115,7 +115,9 @@ impl Worker {
         let Some(session) = self.table.row_mut(row) else {
             return Next::Wait;
         };
-        if let (Reason::Unreached(_), Some(target)) = (&reason, &session.target) {
+        if let (Reason::Unreached(error), Some(target)) = (&reason, &session.target)
+            && error.is_of_the_dialled()
+        {
             self.egress.distrust(target, now);
         }
         if !session.refused(&reason, now) {

@@ -16,6 +16,8 @@ pub(super) enum Status {
     Forbidden = 403,
     /// The head was not complete in time.
     RequestTimeout = 408,
+    /// The body has no length.
+    LengthRequired = 411,
     /// The head is too long.
     HeadTooLarge = 431,
     /// The request asks for what this proxy cannot do.
@@ -47,6 +49,7 @@ impl Status {
             Self::BadRequest => "Bad Request",
             Self::Forbidden => "Forbidden",
             Self::RequestTimeout => "Request Timeout",
+            Self::LengthRequired => "Length Required",
             Self::HeadTooLarge => "Request Header Fields Too Large",
             Self::NotImplemented => "Not Implemented",
             Self::BadGateway => "Bad Gateway",

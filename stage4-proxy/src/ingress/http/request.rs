@@ -45,6 +45,8 @@ pub(super) struct Request {
     pub(super) target: Target,
     /// The head that the target gets; empty for a tunnel.
     pub(super) forward: Vec<u8>,
+    /// The length of its body.
+    pub(super) body: u64,
     /// Whether its response has no body.
     pub(super) head_only: bool,
 }
@@ -97,12 +99,16 @@ impl Request {
     fn of(request: &httparse::Request<'_, '_>) -> Result<Self, Refusal> {
         let method = request.method.unwrap_or_default();
         let asked = request.path.unwrap_or_default();
-        check_framing(request.headers)?;
+        if method.len() > MAX_METHOD {
+            return Err(Refusal::bad("the method is too long"));
+        }
+        // What lies behind the head of a CONNECT is no body, whatever its fields say.
         if method == "CONNECT" {
             return Ok(Self {
                 way: Way::Tunnel,
                 target: target(asked)?,
                 forward: Vec::new(),
+                body: 0,
                 head_only: false,
             });
         }
@@ -110,7 +116,8 @@ impl Request {
         Ok(Self {
             way: Way::Forward,
             target: target_of_url(authority)?,
-            forward: rewrite(request, authority, path),
+            forward: rewrite(request, authority, &path),
+            body: body_length(request.headers)?,
             head_only: method == "HEAD",
         })
     }
@@ -135,36 +142,54 @@ fn refusal(error: httparse::Error) -> Refusal {
     }
 }
 
-/// Refuses a head whose body could end at two places, because the target may choose the other one.
-fn check_framing(fields: &[Header<'_>]) -> Result<(), Refusal> {
-    let count = |name| fields.iter().filter(|field| is(field, name)).count();
-    match (count("Content-Length"), count("Transfer-Encoding")) {
-        (0, 0 | 1) | (1, 0) => Ok(()),
-        _ => Err(Refusal::bad("the length of the body is given twice")),
+/// Returns the length of the body.
+///
+/// Refuses a body that could end at two places, because the target may choose the other one, and one in
+/// chunks, because its end is known only to those who read them.
+fn body_length(fields: &[Header<'_>]) -> Result<u64, Refusal> {
+    if fields.iter().any(|field| is(field, "Transfer-Encoding")) {
+        let why = "a body in chunks needs CONNECT here, or a Content-Length instead";
+        let status = Status::LengthRequired;
+        return Err(Refusal { status, why });
     }
+    let mut lengths = fields.iter().filter(|field| is(field, "Content-Length"));
+    let digits = match (lengths.next(), lengths.next()) {
+        (None, _) => return Ok(0),
+        (Some(length), None) => str::from_utf8(length.value).unwrap_or_default(),
+        (Some(_), Some(_)) => return Err(Refusal::bad("the length of the body is given twice")),
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let length = digits.parse().ok().filter(|_| is_number);
+    length.ok_or(Refusal::bad("the length of the body is not a number"))
 }
 
-/// Splits a target in absolute form into authority and path.
-fn split<'a>(method: &str, asked: &'a str) -> Result<(&'a str, &'a str), Refusal> {
-    let Some((scheme, rest)) = asked.split_once("://") else {
-        return Err(Refusal::bad(
-            "this is a proxy: the request needs a whole URL, such as http://example.org/",
-        ));
+/// Splits a target in absolute form into authority, path and query.
+fn split<'a>(method: &str, asked: &'a str) -> Result<(&'a str, String), Refusal> {
+    let whole = "this is a proxy: the request needs a whole URL, such as http://example.org/";
+    let (scheme, rest) = match asked.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => (scheme, rest),
+        Some(_) | None => return Err(Refusal::bad(whole)),
     };
     if !scheme.eq_ignore_ascii_case("http") {
         let why = "the proxy fetches http:// only; for https:// it needs CONNECT";
         let status = Status::NotImplemented;
         return Err(Refusal { status, why });
     }
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A fragment is for the client alone (RFC 9110 section 4.2.5).
+    let rest = rest.split('#').next().unwrap_or_default();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    match path.bytes().next() {
-        // RFC 9112 section 3.2.4.
-        None if method == "OPTIONS" => Ok((authority, "*")),
-        None => Ok((authority, "/")),
-        Some(b'/') => Ok((authority, path)),
-        Some(_) => Err(Refusal::bad("the URL has no path")),
+    // A zone means something on the client's machine only.
+    if authority.contains('%') {
+        return Err(Refusal::bad("the target is not HOST:PORT"));
     }
+    let path = match path.bytes().next() {
+        // RFC 9112 section 3.2.4.
+        None if method == "OPTIONS" => "*".to_owned(),
+        None | Some(b'?') => format!("/{path}"),
+        Some(_) => path.to_owned(),
+    };
+    Ok((authority, path))
 }
 
 /// Reads the authority of a URL, in which the port may be missing.
@@ -176,7 +201,10 @@ fn target_of_url(authority: &str) -> Result<Target, Refusal> {
         return target(authority);
     }
     // The colon may be there without a port (RFC 3986 section 3.2.3).
-    target(&format!("{}:80", authority.trim_end_matches(':')))
+    target(&format!(
+        "{}:80",
+        authority.strip_suffix(':').unwrap_or(authority)
+    ))
 }
 
 fn target(authority: &str) -> Result<Target, Refusal> {

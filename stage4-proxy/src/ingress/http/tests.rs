@@ -67,6 +67,8 @@ fn a_url_becomes_a_path_and_a_host() {
         ),
         ("http://[::1]/", "[::1]:80", "/", "[::1]"),
         ("http://[::1]:81/x", "[::1]:81", "/x", "[::1]:81"),
+        ("http://a.b?q", "a.b:80", "/?q", "a.b"),
+        ("http://a.b/c#d", "a.b:80", "/c", "a.b"),
         ("http://a.b/http://c.d/", "a.b:80", "/http://c.d/", "a.b"),
     ];
     for (url, target, path, host) in table {
@@ -95,58 +97,123 @@ fn fields_for_this_connection_go_no_further() {
 }
 
 #[test]
+fn only_the_bytes_of_one_request_go_up() {
+    let head = "POST http://a.example/ HTTP/1.1\r\nContent-Length: 5\r\n\r\n";
+    let next = "GET http://b.example/ HTTP/1.1\r\n\r\n";
+    let table = [
+        // what comes with the head, what goes up of it, how much is still to come
+        (String::new(), "", 5),
+        ("he".to_owned(), "he", 3),
+        (format!("hello{next}"), "hello", 0),
+    ];
+    for (body, sent, rest) in table {
+        let input = format!("{head}{body}");
+        let step = HttpHandshake::default().advance(input.as_bytes());
+        let forward = String::from_utf8(step.forward).unwrap();
+        assert_eq!(forward.split_once("\r\n\r\n").unwrap().1, sent);
+        assert_eq!((step.upload, step.consumed), (Some(rest), input.len()));
+    }
+    let tunnel = HttpHandshake::default().advance(b"CONNECT a.example:1 HTTP/1.1\r\n\r\nhello");
+    assert_eq!((tunnel.upload, tunnel.consumed), (None, 32));
+}
+
+#[test]
+fn empty_lines_before_a_request_are_ignored() {
+    for lines in ["\r\n", "\r\n\r\n", "\r\n\r\n\r\n"] {
+        let head = format!("{lines}CONNECT a.example:1 HTTP/1.1\r\n\r\n");
+        assert_eq!(accepted(&head).0, "a.example:1");
+    }
+}
+
+#[test]
 fn an_old_client_s_request_stays_old() {
     let (_, forward) = accepted("GET http://a.example/ HTTP/1.0\r\n\r\n");
     assert!(forward.starts_with("GET / HTTP/1.0\r\n"), "{forward}");
     assert!(forward.contains("Via: 1.0 "), "{forward}");
 }
 
+/// Heads that lead nowhere, the status of the reply, and a word of the reason.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "400", "whole URL"),
+    ("GET https://a.example/ HTTP/1.1\r\n\r\n", "501", "CONNECT"),
+    ("GET ftp://a.example/ HTTP/1.1\r\n\r\n", "501", "http://"),
+    (
+        "GET http://user@a.example/ HTTP/1.1\r\n\r\n",
+        "400",
+        "HOST:PORT",
+    ),
+    ("GET http:///a HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
+    (
+        "GET /login?next=http://a.example/ HTTP/1.1\r\n\r\n",
+        "400",
+        "whole URL",
+    ),
+    (
+        "GET http://a.example::/ HTTP/1.1\r\n\r\n",
+        "400",
+        "HOST:PORT",
+    ),
+    (
+        "GET http://[fe80::1%eth0]/ HTTP/1.1\r\n\r\n",
+        "400",
+        "HOST:PORT",
+    ),
+    ("CONNECT a.example HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
+    ("CONNECT a.example:0 HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
+    (
+        "CONNECT http://a.example:80 HTTP/1.1\r\n\r\n",
+        "400",
+        "HOST:PORT",
+    ),
+    ("GET http://a.example/ HTTP/2.0\r\n\r\n", "505", "HTTP/1.1"),
+    (
+        "GET http://a.example/ HTTP/1.1\nHost: a\r\n\r\n",
+        "400",
+        "LF",
+    ),
+    (
+        "GET http://a.example/ HTTP/1.1\r\nHost : a\r\n\r\n",
+        "400",
+        "not valid",
+    ),
+    (
+        "POST http://a.example/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "411",
+        "chunks",
+    ),
+    (
+        "POST http://a.example/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        "400",
+        "twice",
+    ),
+    (
+        "POST http://a.example/ HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n",
+        "400",
+        "number",
+    ),
+    (
+        "POST http://a.example/ HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
+        "400",
+        "number",
+    ),
+    (
+        "POST http://a.example/ HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "400",
+        "number",
+    ),
+    ("\u{16}\u{3}\u{1}", "400", "none"),
+    ("\u{5}\u{1}\u{0}", "400", "none"),
+    ("a-method-that-is-longer-than-any-in-use", "400", "none"),
+    (
+        "A-METHOD-THAT-IS-LONGER-THAN-ANY-IN-USE http://a.example/ HTTP/1.1\r\n\r\n",
+        "400",
+        "method",
+    ),
+];
+
 #[test]
 fn what_leads_nowhere_is_told_with_a_status_and_a_reason() {
-    let table = [
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "400", "whole URL"),
-        ("GET https://a.example/ HTTP/1.1\r\n\r\n", "501", "CONNECT"),
-        ("GET ftp://a.example/ HTTP/1.1\r\n\r\n", "501", "http://"),
-        (
-            "GET http://user@a.example/ HTTP/1.1\r\n\r\n",
-            "400",
-            "HOST:PORT",
-        ),
-        ("GET http:///a HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
-        ("GET http://a.example?b HTTP/1.1\r\n\r\n", "400", "path"),
-        ("CONNECT a.example HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
-        ("CONNECT a.example:0 HTTP/1.1\r\n\r\n", "400", "HOST:PORT"),
-        (
-            "CONNECT http://a.example:80 HTTP/1.1\r\n\r\n",
-            "400",
-            "HOST:PORT",
-        ),
-        ("GET http://a.example/ HTTP/2.0\r\n\r\n", "505", "HTTP/1.1"),
-        (
-            "GET http://a.example/ HTTP/1.1\nHost: a\r\n\r\n",
-            "400",
-            "LF",
-        ),
-        (
-            "GET http://a.example/ HTTP/1.1\r\nHost : a\r\n\r\n",
-            "400",
-            "not valid",
-        ),
-        (
-            "GET http://a.example/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "400",
-            "twice",
-        ),
-        (
-            "GET http://a.example/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
-            "400",
-            "twice",
-        ),
-        ("\u{16}\u{3}\u{1}", "400", "none"),
-        ("\u{5}\u{1}\u{0}", "400", "none"),
-        ("a-method-that-is-longer-than-any-in-use", "400", "none"),
-    ];
-    for (head, code, word) in table {
+    for (head, code, word) in REFUSED {
         let (reply, why) = refused(head);
         assert!(why.contains(word), "{head:?}: {why}");
         let (start, body) = reply.split_once("\r\n\r\n").unwrap();
@@ -198,6 +265,12 @@ fn every_failure_has_its_status() {
         ),
     ];
     let mut handshake = HttpHandshake::default();
+    assert_eq!(
+        handshake.failed(&Failure::TooSlow),
+        b"",
+        "nothing was asked"
+    );
+    handshake.advance(b"GET ");
     let mut status = |failure| String::from_utf8(handshake.failed(&failure)).unwrap();
     for (error, code) in &errors {
         let reply = status(Failure::Unreached(error));

@@ -215,6 +215,7 @@ impl Handshake for Asking {
             consumed: 0,
             reply: Vec::new(),
             forward: Vec::new(),
+            upload: None,
             verdict,
         }
     }

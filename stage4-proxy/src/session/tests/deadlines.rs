@@ -134,7 +134,7 @@ fn a_lingering_close_is_bounded_whatever_the_client_still_sends() {
 impl Rig {
     /// Returns how much time passes until the session is looked at again.
     fn next_look(&self) -> Option<Duration> {
-        let look = self.session.next_look(&self.limits, self.now)?;
+        let look = self.session.next_look(&self.limits, Some(self.now))?;
         Some(look - self.now)
     }
 

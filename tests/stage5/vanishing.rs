@@ -35,7 +35,7 @@ fn is_served(client: &Client) {
 }
 
 #[test]
-fn e53_a_client_that_vanishes_gives_its_place_back() {
+fn e56_a_client_that_vanishes_gives_its_place_back() {
     let _test = Test::begin("A line has no time limit: only the kernel can tell who is left.");
     let echo = Scripted::echo();
     let arguments = [

@@ -291,7 +291,10 @@ impl<F: Framing> Exchange<F> {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.machine.state() {
             // Each attempt has its own time, and the next address is due earlier.
-            State::Connecting if self.attempt == Attempt::Pending => self.link.deadline(),
+            State::Connecting if self.attempt == Attempt::Pending => {
+                let due = [self.link.deadline(), self.machine.last_moment()];
+                due.into_iter().flatten().min()
+            }
             State::Dead
             | State::Connecting
             | State::Idle

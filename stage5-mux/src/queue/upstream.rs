@@ -206,6 +206,13 @@ impl Upstream {
         }
     }
 
+    /// Returns when the request in flight has no time left even for further addresses; `None` if each
+    /// address has its own time.
+    #[must_use]
+    pub fn last_moment(&self) -> Option<Instant> {
+        self.trust().until()
+    }
+
     /// Takes what has happened and returns what has to be done.
     ///
     /// # Panics
@@ -216,6 +223,9 @@ impl Upstream {
             // The time goes on, because nothing has arrived.
             self.set_trust(Trust::Doubted);
             return Action::Doubt;
+        }
+        if self.is_sign_of_life(event) {
+            self.set_trust(Trust::Full);
         }
         let (before, active) = (self.state, self.active);
         let (state, action) = match event {
@@ -230,6 +240,7 @@ impl Upstream {
             Event::Lost => self.on_lost(),
             Event::Invalid(refusal) => self.on_invalid(refusal),
             Event::Expired if self.trust() == Trust::Doubted => self.repeat(),
+            Event::Expired if self.is_too_late_to_connect(now) => self.give_up(),
             Event::Expired => self.on_expired(),
             Event::Abandoned { whole } => self.on_abandoned(whole),
             Event::Flooded => self.on_flooded(),
@@ -256,6 +267,28 @@ impl Upstream {
     /// Returns how far the connection is trusted with the request in flight.
     fn trust(&self) -> Trust {
         self.request.map_or(Trust::Full, Request::trust)
+    }
+
+    /// Returns whether the upstream is there: bytes have arrived, or the exchange has come further although
+    /// all of the request was sent.
+    fn is_sign_of_life(&self, event: Event) -> bool {
+        matches!(
+            (event, self.state),
+            (Event::Bytes, State::Sending) | (Event::Bytes | Event::Progress, State::AwaitingHead)
+        )
+    }
+
+    /// Returns whether no address can be tried any more, because the time of both attempts is over.
+    fn is_too_late_to_connect(&self, now: Instant) -> bool {
+        self.state == State::Connecting && self.last_moment().is_some_and(|until| until <= now)
+    }
+
+    /// Ends the attempts to connect.
+    fn give_up(&self) -> (State, Action) {
+        (
+            State::Dead,
+            self.answer(Action::Refuse(Refusal::UpstreamTimeout)),
+        )
     }
 
     fn set_trust(&mut self, trust: Trust) {

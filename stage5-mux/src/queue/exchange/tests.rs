@@ -19,6 +19,7 @@ use crate::queue::http1::{Details, Http1};
 use crate::queue::message::Message;
 use crate::tokens;
 
+const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n";
@@ -403,6 +404,26 @@ fn a_doubt_ends_with_the_first_byte() {
     upstream.write_all(b"H").unwrap();
     assert_eq!(fixture.next(), Step::Deliver { to: client() });
     assert_ne!(fixture.unacknowledged_for(), DOUBT);
+}
+
+#[test]
+fn a_race_ends_with_the_time_of_both_attempts() {
+    let mut fixture = fixture();
+    let start = fixture.now;
+    drop(fixture.sent(GET));
+    fixture.now = start + PATIENCE - SECOND;
+    fixture.until(State::Connecting);
+    while fixture.exchange.attempt != Attempt::Pending {
+        assert_eq!(fixture.advance(), Step::Again);
+    }
+    let until = start + PATIENCE;
+    assert!(fixture.exchange.link.deadline() > Some(until));
+    assert_eq!(fixture.exchange.deadline(), Some(until));
+    let (to, why) = (client(), Refusal::UpstreamTimeout);
+    let step = fixture.exchange.expire(Reader::HasRoom, until);
+    assert_eq!(step, Step::Refuse { to, why });
+    assert!(fixture.exchange.view().is_none(), "closed");
+    assert_eq!(fixture.exchange.deadline(), None);
 }
 
 #[test]

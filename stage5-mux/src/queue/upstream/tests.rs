@@ -238,9 +238,28 @@ fn the_second_attempt_has_what_the_first_has_left() {
     assert_eq!(upstream.on(Event::Lost, at(2)), Action::Connect);
     upstream.on(Event::Attempt, at(58));
     assert_eq!(upstream.deadline(), Some(at(60)));
-    assert_eq!(upstream.on(Event::Expired, at(60)), Action::NextAddress);
-    upstream.on(Event::Attempt, at(60));
-    assert_eq!(upstream.deadline(), Some(at(60)), "each address at once");
+    assert_eq!(upstream.on(Event::Expired, at(59)), Action::NextAddress);
+    let late = Action::Refuse(Refusal::UpstreamTimeout);
+    assert_eq!(upstream.on(Event::Expired, at(60)), late, "no further one");
+    assert_eq!(upstream.state(), State::Dead);
+}
+
+#[test]
+fn a_second_attempt_that_brings_bytes_has_the_whole_time() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    for event in [Event::Bytes, Event::Progress] {
+        let mut upstream = over_a_kept_connection(BEGIN, start);
+        upstream.on(Event::Lost, at(15));
+        upstream.on(Event::Connected, at(15));
+        upstream.on(Event::Progress, at(16));
+        upstream.on(Event::Sent, at(17));
+        assert_eq!(upstream.deadline(), Some(at(60)), "to be sent is no sign");
+        upstream.on(event, at(18));
+        assert!(upstream.deadline() > Some(at(60)), "{event:?}");
+        upstream.on(Event::Progress, at(90));
+        assert_eq!(upstream.deadline(), Some(at(150)), "no time in the past");
+    }
 }
 
 #[test]

@@ -23,9 +23,12 @@ const SHARE: u32 = 4;
 ///     │                                                          │
 ///     ▼       1 s             a quarter            lost          ▼
 ///   Kept ─────────▶ Doubted ────────────▶ Second ◀─────────── Full
-///     │                │                             if it may be repeated
-///     └────────────────┴──▶ Full: a byte has arrived, or the client has closed
+///     │                │                   │  │      if it may be repeated
+///     │                │                   │  └──▶ 504: its time is over
+///     └────────────────┴───────────────────┴─────▶ Full: a byte has arrived, or the client has closed
 /// ```
+///
+/// If the whole time is not longer than [`DOUBT_AFTER`], a kept connection begins with `Full`, too.
 ///
 /// The upstream's kernel acknowledges a request long before its program answers, if there is room for it
 /// in the receive window. So a connection whose small request is not acknowledged is dead, and a slow
@@ -39,7 +42,7 @@ pub(super) enum Trust {
     Kept,
     /// No byte has arrived for [`DOUBT_AFTER`].
     Doubted,
-    /// The second attempt: it has what the first has left of the time.
+    /// The second attempt, without a byte until now: it has what the first has left of the time.
     Second {
         /// When the first attempt would have ended.
         until: Instant,
@@ -68,9 +71,14 @@ impl Trust {
 
     /// Bounds a deadline by the time that the first attempt has left.
     pub(super) fn bound(self, deadline: Instant) -> Instant {
+        self.until().map_or(deadline, |until| deadline.min(until))
+    }
+
+    /// Returns when the time of both attempts is over, if this is the second one.
+    pub(super) fn until(self) -> Option<Instant> {
         match self {
-            Self::Full | Self::Kept | Self::Doubted => deadline,
-            Self::Second { until } => deadline.min(until),
+            Self::Full | Self::Kept | Self::Doubted => None,
+            Self::Second { until } => Some(until),
         }
     }
 }

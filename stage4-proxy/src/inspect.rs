@@ -40,6 +40,7 @@ mod server;
 mod snapshot;
 
 pub use address::parse_address;
+pub use clients::capacity;
 pub use collector::{Carried, Collector, Question, Scope};
 pub use histogram::Histogram;
 pub use prometheus::Metrics;

@@ -7,6 +7,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use stage1_server::Keepalive;
 use stage1_server::cli::cannot;
 
+use crate::inspect;
 use crate::resolve::ResolverLimits;
 
 /// The bounds that keep one client, or all clients together, from exhausting the machine.
@@ -55,8 +56,8 @@ pub struct Limits {
 }
 
 /// Descriptors that are not sockets of sessions: standard streams, listeners, pollers, wakers,
-/// the inspector and its clients, the files that resolving a name opens.
-const RESERVED_FDS: u64 = 16;
+/// the inspector, the files that resolving a name opens. The inspector's clients come on top.
+const RESERVED_FDS: u64 = 12;
 const RESERVED_FDS_PER_WORKER: u64 = 3;
 
 /// The soft limit of open files on most systems, for a kernel that does not tell it.
@@ -97,7 +98,7 @@ impl Limits {
     #[must_use]
     pub fn within_fds(mut self, fds: u64, workers: usize) -> Self {
         let workers = workers.max(1) as u64;
-        let usable = fds.saturating_sub(RESERVED_FDS + RESERVED_FDS_PER_WORKER * workers);
+        let usable = fds.saturating_sub(reserved(fds, workers));
         let share = usable / 32 / workers;
         let pipes = share.min(self.pipes as u64);
         let extra = share.min(self.extra_attempts as u64);
@@ -109,6 +110,11 @@ impl Limits {
             .min(self.max_connections);
         self
     }
+}
+
+/// Returns how many of `fds` descriptors are not for sessions.
+fn reserved(fds: u64, workers: u64) -> u64 {
+    RESERVED_FDS + inspect::capacity(fds) + RESERVED_FDS_PER_WORKER * workers
 }
 
 /// Raises the soft limit of open files to the hard one and returns what holds then (`setrlimit(2)`).
@@ -161,7 +167,7 @@ mod tests {
         for fds in [0, 20, 32, 64, 256, 1024, 20_000, 1 << 30] {
             for workers in [1, 2, 8] {
                 let limits = Limits::default().within_fds(fds, workers);
-                let reserved = RESERVED_FDS + RESERVED_FDS_PER_WORKER * workers as u64;
+                let reserved = reserved(fds, workers as u64);
                 let used = 2 * u64::from(limits.max_connections)
                     + (2 * limits.pipes * workers) as u64
                     + (limits.extra_attempts * workers) as u64
@@ -169,6 +175,15 @@ mod tests {
                 assert!(used <= fds.max(reserved + 2), "{fds} fds, {used} used");
             }
         }
+    }
+
+    #[test]
+    fn the_clients_of_the_inspector_have_descriptors_of_their_own() {
+        for (fds, clients) in [(24, 4), (1024, 16), (20_000, 64)] {
+            assert_eq!(inspect::capacity(fds), clients);
+            assert_eq!(reserved(fds, 1), 15 + clients);
+        }
+        assert_eq!(Limits::default().within_fds(24, 1).max_connections, 2);
     }
 
     #[test]

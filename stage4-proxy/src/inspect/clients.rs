@@ -16,11 +16,11 @@ use crate::inspect::response::Response;
 use crate::inspect::snapshot::Snapshot;
 
 /// Clients at the same time, if the process may open enough descriptors. A mute one costs 16 KiB at most.
-const MAX_CLIENTS: usize = 64;
+const MAX_CLIENTS: u64 = 64;
 
 /// Clients at the same time in a process that may open few descriptors: two browsers, each with a spare
 /// connection.
-const MIN_CLIENTS: usize = 4;
+const MIN_CLIENTS: u64 = 4;
 
 /// Answers that are kept for clients that do not read them. One of a large table has megabytes.
 pub(super) const MAX_ANSWERS: usize = 4;
@@ -40,11 +40,12 @@ pub(super) struct Clients {
 impl Clients {
     /// Creates an empty list.
     pub(super) fn new(hosts: Hosts, timeouts: ClientTimeouts) -> Self {
+        let fds = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
         Self {
             connections: Vec::new(),
             hosts,
             timeouts,
-            capacity: capacity(),
+            capacity: usize::try_from(capacity(fds)).unwrap_or(usize::MAX),
             round: 0,
         }
     }
@@ -148,11 +149,9 @@ impl Clients {
     }
 }
 
-/// Returns how many clients there may be: one for each 64 descriptors of the process, because the relay needs
-/// them more.
-fn capacity() -> usize {
-    let fds = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-    usize::try_from(fds / 64)
-        .unwrap_or(MAX_CLIENTS)
-        .clamp(MIN_CLIENTS, MAX_CLIENTS)
+/// Returns how many clients an inspector has at most, each with one descriptor, in a process that may open
+/// `fds` descriptors: one for each 64 of them, because the relay needs them more.
+#[must_use]
+pub fn capacity(fds: u64) -> u64 {
+    (fds / 64).clamp(MIN_CLIENTS, MAX_CLIENTS)
 }

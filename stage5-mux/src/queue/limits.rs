@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stage1_server::Keepalive;
+use stage4_proxy::inspect;
 use stage4_proxy::resolve::ResolverLimits;
 
 /// The bounds that keep one client, or all of them together, from exhausting the machine or
@@ -49,8 +50,9 @@ pub struct Limits {
 }
 
 /// Descriptors that are no clients: standard streams, listener, poller, waker, the upstream and the
-/// other attempts to connect to it, the inspector and its connections, the files that resolving a name opens.
-const RESERVED_FDS: u64 = 26;
+/// other attempts to connect to it, the inspector, the files that resolving a name opens. The inspector's
+/// clients come on top.
+const RESERVED_FDS: u64 = 22;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -87,10 +89,25 @@ impl Limits {
     /// Lowers the number of clients so that `fds` descriptors are enough.
     #[must_use]
     pub fn within_fds(mut self, fds: u64) -> Self {
-        let usable = fds.saturating_sub(RESERVED_FDS).max(1);
+        let reserved = RESERVED_FDS + inspect::capacity(fds);
+        let usable = fds.saturating_sub(reserved).max(1);
         self.max_connections = u32::try_from(usable)
             .unwrap_or(u32::MAX)
             .min(self.max_connections);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_and_those_of_the_inspector_fit_into_the_descriptors() {
+        for fds in [64, 256, 1024, 20_000] {
+            let limits = Limits::default().within_fds(fds);
+            let used = RESERVED_FDS + inspect::capacity(fds) + u64::from(limits.max_connections);
+            assert_eq!(used, fds);
+        }
     }
 }

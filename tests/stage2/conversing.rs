@@ -135,8 +135,10 @@ fn e25_the_end_of_the_server_is_the_end() {
     client.finish().expect_code(0);
 }
 
-/// Waits until the program `pid` sends no more, because its bytes are not read, and not for want of a processor.
-fn wait_until_sender_waits(peer: &Peer, pid: u32) {
+/// Waits until the program `pid` sends no more, because its bytes are not read, and not for want of a processor; returns how
+/// many bytes wait in its socket.
+#[track_caller]
+fn wait_until_sender_waits(peer: &Peer, pid: u32) -> u64 {
     let (mut before, mut quiet) = (0, Deadline::exactly(HALF_A_SECOND));
     eventually("the client waits for room to send", PATIENCE, || {
         let row = sockets::find(peer.remote(), peer.local());
@@ -148,6 +150,7 @@ fn wait_until_sender_waits(peer: &Peer, pid: u32) {
         }
         quiet.passed()
     });
+    before
 }
 
 #[test]
@@ -162,7 +165,13 @@ fn e25_the_end_of_the_server_frees_a_send_that_waits() {
     client.send_stdin(&vec![b'x'; 32 << 20]);
     // It stays open until the end of the test: a reset would free the client, too.
     let peer = Deadline::patience().receive(&peers).expect("the client");
-    wait_until_sender_waits(&peer, client.pid());
+    // Each packet of the server may give the client's send buffer a little more room.
+    let (mut before, mut unsent) = (0, wait_until_sender_waits(&peer, client.pid()));
+    while unsent != before {
+        peer.send(b"tick\n");
+        client.expect_stdout(b"tick\n");
+        (before, unsent) = (unsent, wait_until_sender_waits(&peer, client.pid()));
+    }
     peer.send(b"bye\n");
     peer.half_close();
     client.expect_stdout(b"bye\n");

@@ -93,23 +93,23 @@ impl Connection {
 
     /// Does what the socket allows now; returns whether the connection is still open.
     pub(super) fn advance(&mut self, hosts: Hosts, now: Instant) -> bool {
-        if self.deadline().is_some_and(|deadline| deadline <= now) {
-            return false;
-        }
         let result = match &self.state {
             State::Reading(_) => self.read(hosts, now),
             State::Sending(_) => self.send(now),
             State::Closing { .. } => self.drain(),
             State::Asking(..) | State::Closed => Ok(()),
         };
-        match result {
+        let open = match result {
             Ok(()) => !matches!(self.state, State::Closed),
             Err(error) if is_not_yet(&error) => true,
             Err(error) => {
                 tracing::debug!(%error, "inspector client");
                 false
             }
-        }
+        };
+        // Only now, because what has arrived in time may be looked at late, on a busy machine.
+        let late = self.deadline().is_some_and(|deadline| deadline <= now);
+        open && !late
     }
 
     /// Returns the events to wait for.
@@ -244,4 +244,33 @@ fn is_not_yet(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::TcpListener;
+
+    const TIMEOUTS: ClientTimeouts = ClientTimeouts {
+        head: Duration::from_secs(2),
+        response: Duration::from_secs(2),
+        close: Duration::from_secs(2),
+    };
+
+    #[test]
+    fn a_request_that_came_in_time_is_answered_although_it_is_read_late() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for (request, served) in [("GET / HTTP/1.0\r\n\r\n", true), ("GET /", false)] {
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, _) = listener.accept().unwrap();
+            peer.write_all(request.as_bytes()).unwrap();
+            // A loopback write has arrived when it returns.
+            socket.set_nonblocking(true).unwrap();
+            let now = Instant::now();
+            let mut connection = Connection::new(socket, TIMEOUTS, now);
+            let open = connection.advance(Hosts::Any, now + 2 * TIMEOUTS.head);
+            assert_eq!((open, connection.asks().is_some()), (served, served));
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use nix::errno::Errno;
+
 use crate::access::Denial;
 use crate::chain::{HopFailure, Status};
 
@@ -34,6 +36,22 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Returns whether no descriptor was left: not the address is to blame, and it may work a little later.
+    pub(crate) fn is_without_descriptor(&self) -> bool {
+        match self {
+            Self::Other(error) => {
+                let errno = error.raw_os_error().map(Errno::from_raw);
+                matches!(errno, Some(Errno::EMFILE | Errno::ENFILE))
+            }
+            Self::Resolve(_)
+            | Self::Denied(_)
+            | Self::Refused
+            | Self::TimedOut
+            | Self::Unreachable
+            | Self::Hop(_) => false,
+        }
+    }
+
     /// Returns whether the name that was dialled is to blame, and no hop behind it.
     pub(crate) fn is_of_the_dialled(&self) -> bool {
         match self {
@@ -82,8 +100,6 @@ impl From<&ConnectError> for Status {
 
 #[cfg(test)]
 mod tests {
-    use nix::errno::Errno;
-
     use super::*;
 
     #[test]

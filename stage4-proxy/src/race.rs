@@ -29,6 +29,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::connect_error::ConnectError;
+
 /// The time that an attempt has before the next address is tried beside it (RFC 8305 section 5:
 /// the "Connection Attempt Delay").
 pub const DELAY: Duration = Duration::from_millis(250);
@@ -42,7 +44,8 @@ pub const MAX_ATTEMPTS: usize = 3;
 /// What the owner of a race does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Begin to connect to this address, then call [`Race::dialled`] or [`Race::put_off`].
+    /// Begin to connect to this address, then call [`Race::dialled`], [`Race::dialled_or_put_off`] or
+    /// [`Race::put_off`].
     Dial(SocketAddr),
     /// Wait for an event of an attempt, or until [`Race::deadline`].
     Wait,
@@ -127,6 +130,28 @@ impl<S> Race<S> {
         self.attempts.push(Attempt { socket, since: now });
         self.due = now + DELAY;
         Ok(())
+    }
+
+    /// Notes the same, but puts the address off if there was no descriptor for it and another attempt is in
+    /// progress, because that one gives its descriptor back.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the reason of an address that is not put off; the next address is due at once.
+    pub fn dialled_or_put_off(
+        &mut self,
+        begun: Result<S, ConnectError>,
+        now: Instant,
+    ) -> Result<(), ConnectError> {
+        let waits = self.is_running()
+            && begun
+                .as_ref()
+                .is_err_and(ConnectError::is_without_descriptor);
+        if waits {
+            self.put_off(now);
+            return Ok(());
+        }
+        self.dialled(begun, now)
     }
 
     /// Notes that the address of [`Step::Dial`] has to wait, because there is no descriptor for

@@ -1,7 +1,9 @@
 use super::*;
 
+use std::io;
 use std::rc::Rc;
 
+use nix::errno::Errno;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -108,6 +110,27 @@ fn an_attempt_without_a_descriptor_is_put_off() {
     assert_eq!(race.deadline(), Some(start + DELAY * 2));
     assert!(end(&mut race, 1, start + DELAY), "and a failure makes room");
     assert_eq!(dial(&mut race, start + DELAY), [2]);
+}
+
+#[test]
+fn an_address_for_which_there_was_no_descriptor_is_not_dropped() {
+    let none = || Err(io::Error::from(Errno::EMFILE).into());
+    let (mut race, start) = race(&[ipv6(1), ipv4(2)]);
+    dial(&mut race, start);
+    let later = start + DELAY;
+    assert_eq!(race.step(later), Step::Dial(ipv4(2)));
+    assert!(race.dialled_or_put_off(none(), later).is_ok());
+    assert_eq!(race.step(later), Step::Wait);
+    assert!(end(&mut race, 1, later), "it gives its descriptor back");
+    assert_eq!(race.step(later), Step::Dial(ipv4(2)), "once more");
+    assert!(race.dialled_or_put_off(none(), later).is_err(), "the only");
+    assert_eq!(race.step(later), Step::Over);
+
+    let (mut race, start) = self::race(&[ipv6(1), ipv4(2), ipv6(3)]);
+    dial(&mut race, start);
+    let refused = Err(ConnectError::Refused);
+    assert!(race.dialled_or_put_off(refused, start).is_err());
+    assert_eq!(race.step(start), Step::Dial(ipv6(3)), "others are dropped");
 }
 
 #[test]

@@ -123,7 +123,8 @@ impl<'a> Dialler<'a> {
         // The token stays with the racer until it has won.
         self.table.vacate(self.row, Side::Upstream);
         let begun = begun.map(|(token, endpoint)| Racer::new(token, endpoint, permit));
-        self.race().map_or(Ok(()), |race| race.dialled(begun, now))
+        self.race()
+            .map_or(Ok(()), |race| race.dialled_or_put_off(begun, now))
     }
 
     /// Begins to connect to an address; the token of the socket is in the upstream's cell.

@@ -189,9 +189,10 @@ impl Link {
             match race.step(now) {
                 Step::Dial(address) => {
                     let begun = self.begin(address, registry);
-                    if let Err(error) = race.dialled(begun, now) {
+                    let begun = begun.map_err(ConnectError::from);
+                    if let Err(error) = race.dialled_or_put_off(begun, now) {
                         tracing::debug!(upstream = %self.target, %address, %error, "cannot connect");
-                        self.failed(error.into());
+                        self.failed(error);
                     }
                 }
                 Step::Wait => {

@@ -73,8 +73,8 @@ pub(crate) struct QueueOptions {
     client_timeout: Duration,
 
     /// Time of an exchange without a byte to the upstream, or from it to the client; then 504.
-    /// After a quarter of it without a byte over a kept connection, a request that may be repeated
-    /// is sent once more
+    /// After a quarter of it (at least 1 s) without a byte over a kept connection, a request that may
+    /// be repeated is sent once more
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
     upstream_timeout: Duration,
 

@@ -23,8 +23,8 @@ pub struct Limits {
     /// Time for a client to send a request, to be idle between two requests, and to read or send a
     /// buffer's worth of bytes while the upstream waits for it.
     pub client_timeout: Duration,
-    /// Time without a byte to the upstream, or from it to the client, during an exchange. A quarter of it
-    /// is the time of a repeatable request over a kept connection.
+    /// Time without a byte to the upstream, or from it to the client, during an exchange. A quarter of it,
+    /// but at least a second, is the time of a repeatable request over a kept connection.
     pub upstream_timeout: Duration,
     /// How long the upstream connection is kept without a request.
     pub keep_idle: Duration,

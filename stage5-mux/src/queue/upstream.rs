@@ -1,7 +1,9 @@
 //! The upstream connection as a state machine: one request at a time, and what every event means.
 //!
 //! ```text
-//!            begin              connected            sent             head
+//!                         repeated once: lost, or silent over a kept connection
+//!                        ┌────────────────────┬─────────────────┐
+//!            begin       ▼      connected     │     sent        │        head
 //!   Dead ──────────▶ Connecting ─────────▶ Sending ──────▶ AwaitingHead ──────▶ Relaying
 //!    ▲                   │                   ▲  │                                  │
 //!    │                   │ (client closed)   │  │ head (before all was sent)       │
@@ -9,7 +11,8 @@
 //!    │                  Idle ────────────────┘                                     │
 //!    │                   ▲                                        end, kept        │
 //!    │                   └─────────────────────────────────────────────────────────┘
-//!    └── from every state: lost, invalid, expired; end, not kept
+//!    ├── from every state but Connecting: lost, invalid, expired; end, not kept
+//!    └── from Connecting: no address left, or no time; when an attempt expires, the next address is tried
 //! ```
 //!
 //! Free of I/O and of clocks: [`Upstream::on`] takes what happened and when, and returns what has

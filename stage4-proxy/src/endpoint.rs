@@ -81,11 +81,6 @@ impl<S> Endpoint<S> {
         mem::take(&mut self.rearm)
     }
 
-    /// Returns whether the kernel does not probe yet whether the peer is still there.
-    pub(crate) fn owes_probes(&self) -> bool {
-        self.unprobed
-    }
-
     /// Returns the address of the peer.
     pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.peer_addr
@@ -179,18 +174,13 @@ impl Endpoint {
         }
     }
 
-    /// Has the kernel probe whether the peer is still there, if it does not yet and `keepalive` is given.
-    ///
-    /// An accepted socket has inherited this from its listener, but a socket that connects inherits
-    /// nothing. Four system calls would cost a short session more than they can bring, so the caller
-    /// waits for the timer of its connect, which stands already.
-    pub(crate) fn start_probes(&mut self, keepalive: Option<Keepalive>) {
-        if mem::take(&mut self.unprobed)
-            && let Some(keepalive) = keepalive
-            && let Err(error) = keepalive.set_on(&self.socket)
-        {
+    /// Has the kernel probe whether the peer is still there; returns whether it did not yet.
+    pub(crate) fn start_probes(&mut self, keepalive: Keepalive) -> bool {
+        let unprobed = mem::take(&mut self.unprobed);
+        if unprobed && let Err(error) = keepalive.set_on(&self.socket) {
             tracing::debug!(%error, "no keepalive for an upstream");
         }
+        unprobed
     }
 
     /// Returns whether the kernel has announced an end or an error; only a system call can tell

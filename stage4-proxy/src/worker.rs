@@ -35,7 +35,6 @@ use stage3_epoll::{Event, Events, Poll};
 
 use crate::control::Command;
 use crate::egress::Egress;
-use crate::endpoint::Endpoint;
 use crate::ingress::Ingress;
 use crate::limits::Limits;
 use crate::listener::{Listener, Parts};
@@ -46,10 +45,12 @@ use crate::scratch::Scratch;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
+use crate::worker::prober::Prober;
 
 mod connecting;
 mod dialler;
 mod lifecycle;
+mod prober;
 
 /// One event loop with everything that it owns.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub(crate) struct Worker {
     listener: Option<Listener>,
     table: RouteTable<Session>,
     timers: Timers,
+    prober: Prober,
     /// Sessions whose turn was over before their work was.
     unfinished: VecDeque<Token>,
     scratch: Scratch,
@@ -94,6 +96,7 @@ impl Worker {
             poll,
             table: RouteTable::new(limits.max_connections),
             timers: Timers::new(),
+            prober: Prober::new(limits.keepalive),
             unfinished: VecDeque::new(),
             scratch: Scratch::new(&limits),
             inbox,
@@ -124,6 +127,7 @@ impl Worker {
             }
             self.finish_work(now);
             self.expire(now);
+            self.prober.look(&mut self.table, now);
             self.accept(now);
             let names = || self.egress.section();
             self.reporter.copy_out(&self.table, names, now);
@@ -145,7 +149,12 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let listener = self.listener.as_ref().and_then(Listener::deadline);
-        let next = [self.timers.next(), listener, self.ends_at];
+        let next = [
+            self.timers.next(),
+            listener,
+            self.prober.due(),
+            self.ends_at,
+        ];
         let next = next.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(now))
     }
@@ -260,8 +269,6 @@ impl Worker {
             // An earlier timer stays, because every byte puts the deadline off and moving the timer
             // each time would cost more: `expire` asks the session again.
             (Some(set), Some((deadline, _))) if set <= deadline => {}
-            // The timer of the connect stays for the upstream's first probe.
-            (Some(_), None) if session.upstream.as_ref().is_some_and(Endpoint::owes_probes) => {}
             _ => self.timers.set(row, session.next_look(&self.limits, None)),
         }
     }

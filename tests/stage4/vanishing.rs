@@ -25,9 +25,7 @@ fn e47_both_sockets_of_a_session_are_probed() {
         (&["--keepalive", "1h"], sockets::KEEPALIVE),
         (&["--keepalive", "off"], 0),
     ] {
-        // The upstream's probes may begin when the time for its connect is over.
-        let arguments = [arguments, &["--connect-timeout", "200ms"]].concat();
-        let (proxy, hand) = proxy_and_hand(&arguments);
+        let (proxy, hand) = proxy_and_hand(arguments);
         let (client, upstream) = used_session(&proxy, &hand);
         for peer in [&client, &upstream] {
             eventually_equal("timer of the socket", &Some(timer), || timer_towards(peer));
@@ -39,7 +37,6 @@ fn e47_both_sockets_of_a_session_are_probed() {
 fn e47_a_peer_that_vanishes_gives_its_place_back() {
     let _test = Test::begin("Nothing unsent: probes tell. Unacknowledged bytes: TCP_USER_TIMEOUT.");
     let arguments = ["--keepalive", "1s", "--max-connections", "5"];
-    let arguments = [&arguments[..], &["--connect-timeout", "200ms"]].concat();
     let (proxy, hand) = proxy_and_hand(&arguments);
     let sessions: Vec<_> = (0..5).map(|_| used_session(&proxy, &hand)).collect();
     let waiting = Client::connect(proxy.addr());

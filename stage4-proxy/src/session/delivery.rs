@@ -18,10 +18,7 @@ impl Session {
     /// `last` is the time of the last look, and `None` if there was none since a byte has moved.
     pub(crate) fn next_look(&self, limits: &Limits, last: Option<Instant>) -> Option<Instant> {
         let from = last.unwrap_or(self.active);
-        let Some((deadline, timeout)) = self.deadline(limits) else {
-            let owes_probes = self.upstream.as_ref().is_some_and(Endpoint::owes_probes);
-            return owes_probes.then(|| from + limits.connect_timeout);
-        };
+        let (deadline, timeout) = self.deadline(limits)?;
         match timeout {
             Timeout::Handshake | Timeout::Connect => Some(deadline),
             Timeout::Idle | Timeout::HalfClose | Timeout::Linger => {

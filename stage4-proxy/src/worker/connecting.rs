@@ -82,6 +82,7 @@ impl Worker {
                 self.reporter.connected(now - attempt.since);
                 let dialler = Dialler::new(&mut self.egress, &self.poll, &mut self.table, row);
                 dialler.settle(attempt, now);
+                self.prober.connected(now);
                 self.advance(row, now)
             }
             Err(error) => self.try_next_address(row, error.into(), now),

@@ -83,9 +83,6 @@ impl Worker {
                 continue;
             };
             session.note_departures(now);
-            if let Some(upstream) = &mut session.upstream {
-                upstream.start_probes(self.limits.keepalive);
-            }
             let timeout = match session.deadline(&self.limits) {
                 // Bytes have moved since the timer was set, or only a look was due.
                 Some((deadline, _)) if deadline > now => {

@@ -96,41 +96,53 @@ impl Flow {
         Ok(progress)
     }
 
-    /// Moves the next `rest` bytes of the source and no more, by copying; returns how many are still to
-    /// come.
+    /// Moves the next `rest` bytes of the source and no more, by copying, and takes them off `rest`; ends
+    /// like [`Flow::pump`].
     ///
     /// # Errors
     ///
     /// Fails as [`Flow::pump`] does.
     pub(crate) fn pump_at_most(
         &mut self,
-        mut rest: u64,
+        rest: &mut u64,
+        source: &mut Endpoint,
+        sink: &mut Endpoint,
+        scratch: &mut Scratch,
+    ) -> Result<Progress, Fault> {
+        let end_of_turn = self.half.moved() + scratch.bytes_per_turn;
+        loop {
+            if self.half.wants_write() {
+                if !sink.writable {
+                    return Ok(Progress::Idle);
+                }
+                self.flush(sink)
+                    .map_err(|error| self.sink_broken(error, scratch))?;
+            } else if !(*rest > 0 && self.half.wants_read() && source.readable) {
+                return Ok(Progress::Idle);
+            } else if self.half.moved() >= end_of_turn {
+                return Ok(Progress::Unfinished);
+            } else {
+                *rest -= self.copy_at_most(*rest, source, sink, scratch)?;
+            }
+        }
+    }
+
+    /// Reads once, at most `most` bytes, and writes once; returns the number of bytes read.
+    fn copy_at_most(
+        &mut self,
+        most: u64,
         source: &mut Endpoint,
         sink: &mut Endpoint,
         scratch: &mut Scratch,
     ) -> Result<u64, Fault> {
-        loop {
-            if self.half.wants_write() {
-                if !sink.writable {
-                    return Ok(rest);
-                }
-                self.flush(sink)
-                    .map_err(|error| self.sink_broken(error, scratch))?;
-            } else if rest > 0 && self.half.wants_read() && source.readable {
-                let most = usize::try_from(rest).unwrap_or(usize::MAX);
-                let room = scratch.bytes.len().min(most);
-                let before = self.half.moved();
-                match copy(&mut self.half, source, sink, &mut scratch.bytes[..room]) {
-                    Ok(_) => {}
-                    Err(Fault::Sink(error)) => return Err(self.sink_broken(error, scratch)),
-                    Err(fault) => return Err(fault),
-                }
-                // Nothing was pending before, so what is now has been read just now.
-                let read = self.half.moved() + self.half.pending().len() as u64 - before;
-                rest -= rest.min(read);
-            } else {
-                return Ok(rest);
-            }
+        let room =
+            usize::try_from(most).map_or(scratch.bytes.len(), |it| it.min(scratch.bytes.len()));
+        let before = self.half.moved();
+        match copy(&mut self.half, source, sink, &mut scratch.bytes[..room]) {
+            // Nothing was pending before, so what is now has been read just now.
+            Ok(_) => Ok(self.half.moved() + self.half.pending().len() as u64 - before),
+            Err(Fault::Sink(error)) => Err(self.sink_broken(error, scratch)),
+            Err(fault) => Err(fault),
         }
     }
 

@@ -7,7 +7,10 @@ use std::time::Duration;
 use harness::{Client, ClosedPort, Hand, Rng, Scripted, Test};
 use stage2_client::{Host, Target};
 
-use crate::support::{MIB, PAGE, Page, Proxy, curl, echoes, in_path};
+use crate::support::{
+    MIB, PAGE, Page, Proxy, a_request_and_a_half_close, connect_and_be_closed, curl, echoes,
+    in_path,
+};
 
 /// Starts `count` hops.
 #[track_caller]
@@ -76,18 +79,7 @@ fn chain_a_half_close_passes_five_hops() {
     let server = access_server(&hops, hand.addr());
     let client = Client::connect(server.addr());
     let upstream = hand.next();
-    let mut rng = Rng::for_test();
-    let (question, answer) = (rng.bytes(8 * MIB), rng.bytes(MIB));
-    let sending = client.send_in_background(question.clone());
-    upstream.expect(&question);
-    sending.join();
-    client.half_close();
-    upstream.expect_eof();
-    let sending = upstream.send_in_background(answer.clone());
-    client.expect(&answer);
-    sending.join();
-    upstream.close();
-    client.expect_eof();
+    a_request_and_a_half_close(&client, upstream);
 }
 
 #[test]
@@ -178,8 +170,7 @@ fn chain_a_failure_of_each_hop_is_named_in_every_ingress() {
         assert!(line.contains(&words), "{line}");
 
         let plain = Proxy::with("example.org:80", &["--chain", &chain]);
-        let client = Client::connect(plain.addr());
-        client.expect_closed();
+        connect_and_be_closed(plain.addr());
         let line = plain.wait_for_stderr("cannot reach");
         assert!(line.contains(&words), "{line}");
     }

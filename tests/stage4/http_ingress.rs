@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test};
 
-use crate::support::{MIB, PAGE, Page, Proxy, curl, echoes, in_path};
+use crate::support::{MIB, PAGE, Page, Proxy, a_request_and_a_half_close, curl, echoes, in_path};
 
 /// The reply that opens a tunnel.
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -76,18 +76,7 @@ fn http_an_end_is_passed_on_in_its_own_direction() {
     let client = ask(&proxy, connect_to(hand.addr()));
     let upstream = hand.next();
     client.expect(ESTABLISHED);
-    let mut rng = Rng::for_test();
-    let (question, answer) = (rng.bytes(8 * MIB), rng.bytes(MIB));
-    let sending = client.send_in_background(question.clone());
-    upstream.expect(&question);
-    sending.join();
-    client.half_close();
-    upstream.expect_eof();
-    let sending = upstream.send_in_background(answer.clone());
-    client.expect(&answer);
-    sending.join();
-    upstream.close();
-    client.expect_eof();
+    a_request_and_a_half_close(&client, upstream);
     proxy.wait_for_rows(0);
 }
 

@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use harness::{
-    BlackHole, Client, ClosedPort, Digest, Hand, PATIENCE, Rng, Scripted, Test, eventually, proc,
+    BlackHole, Client, ClosedPort, Hand, PATIENCE, Rng, Scripted, Test, eventually, proc,
 };
 
-use crate::support::{MIB, PAGE, Page, Proxy, curl, echoes, in_path};
+use crate::support::{PAGE, Page, Proxy, a_request_and_a_half_close, curl, echoes, in_path};
 
 /// A greeting that offers no authentication.
 const GREETING: [u8; 3] = [5, 1, 0];
@@ -159,21 +159,7 @@ fn socks5_an_end_is_passed_on_in_its_own_direction() {
     let client = ask(&proxy, &request(hand.addr()));
     let upstream = hand.next();
     assert_eq!(reply(&client), 0);
-    let mut rng = Rng::for_test();
-    let (question, answer) = (rng.bytes(8 * MIB), rng.bytes(MIB));
-    let sending = client.send_in_background(question.clone());
-    assert_eq!(
-        Digest::of(&upstream.read_exact(question.len())),
-        Digest::of(&question)
-    );
-    sending.join();
-    client.half_close();
-    upstream.expect_eof();
-    let sending = upstream.send_in_background(answer.clone());
-    client.expect(&answer);
-    sending.join();
-    upstream.close();
-    client.expect_eof();
+    a_request_and_a_half_close(&client, upstream);
     proxy.wait_for_rows(0);
 }
 

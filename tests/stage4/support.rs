@@ -88,6 +88,23 @@ pub(crate) fn talk(client: &Client, upstream: &Peer) {
     client.expect(&answer);
 }
 
+/// Sends 8 MiB up and a FIN, then 1 MiB down and the end: a half-close is no end.
+#[track_caller]
+pub(crate) fn a_request_and_a_half_close(client: &Client, upstream: Peer) {
+    let mut rng = harness::Rng::for_test();
+    let (question, answer) = (rng.bytes(8 * MIB), rng.bytes(MIB));
+    let sending = client.send_in_background(question.clone());
+    upstream.expect(&question);
+    sending.join();
+    client.half_close();
+    upstream.expect_eof();
+    let sending = upstream.send_in_background(answer.clone());
+    client.expect(&answer);
+    sending.join();
+    upstream.close();
+    client.expect_eof();
+}
+
 /// Checks that a client is served by an echo.
 #[track_caller]
 pub(crate) fn echoes(client: &Client) {

@@ -8,45 +8,43 @@
 use std::time::Instant;
 
 use crate::half::HalfState;
-use crate::relay::{Fault, Progress};
+use crate::relay::Progress;
 use crate::scratch::Scratch;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
 
 impl Session {
     /// Moves the request up, of which `rest` bytes have not come yet, and the response down.
-    pub(super) fn forward(&mut self, rest: u64, scratch: &mut Scratch, now: Instant) -> Next {
+    pub(super) fn forward(&mut self, mut rest: u64, scratch: &mut Scratch, now: Instant) -> Next {
         let Some(upstream) = &mut self.upstream else {
             return Next::Wait;
         };
         let before = (self.up.half.progress(), self.down.half.progress());
-        let up = self
-            .up
-            .pump_at_most(rest, &mut self.client, upstream, scratch);
+        let client = &mut self.client;
+        let up = self.up.pump_at_most(&mut rest, client, upstream, scratch);
         // As if the client had not ended, because its FIN may have been left unread: so ours is sent.
-        let down = (self.down).pump(upstream, &mut self.client, HalfState::Open, scratch);
+        let down = self.down.pump(upstream, client, HalfState::Open, scratch);
         if (self.up.half.progress(), self.down.half.progress()) != before {
             self.active = now;
         }
-        let rest = match up {
-            Ok(rest) => rest,
-            Err(Fault::Source(error)) => return self.abort(Side::Client, error, now),
-            // The target reads no more of the request, and may have answered all the same.
-            Err(Fault::Sink(_)) => 0,
-        };
+        if self.up.half.state() == HalfState::Closed {
+            // The client has ended in the middle, or the target reads no more and may have answered.
+            rest = 0;
+        }
         self.phase = Phase::Forward(rest);
-        match down {
-            Err(Fault::Source(error)) => self.abort(Side::Upstream, error, now),
-            Err(Fault::Sink(error)) => Next::Close(Reason::Reset(Side::Client, error)),
-            Ok(_) if self.down.half.state() == HalfState::Closed => {
+        let up = self.outcome_of(up, Side::Client, Side::Upstream);
+        let down = self.outcome_of(down, Side::Upstream, Side::Client);
+        match (up, down) {
+            (Err((side, error)), _) | (_, Err((side, error))) => self.abort(side, error, now),
+            (Ok(_), Ok(_)) if self.down.half.state() == HalfState::Closed => {
                 // Lingering, because the client may have sent more, and a reset would overtake the response.
                 self.upstream = None;
                 self.enter(Phase::Lingering, now);
                 Next::Again
             }
-            Ok(Progress::Unfinished) => Next::Again,
-            Ok(Progress::Idle) if rest == 0 => self.watch_client(scratch),
-            Ok(Progress::Idle) => Next::Wait,
+            (Ok(Progress::Unfinished), _) | (_, Ok(Progress::Unfinished)) => Next::Again,
+            (Ok(Progress::Idle), Ok(Progress::Idle)) if rest == 0 => self.watch_client(scratch),
+            (Ok(Progress::Idle), Ok(Progress::Idle)) => Next::Wait,
         }
     }
 

@@ -87,7 +87,7 @@ impl Session {
     ///
     /// A sink that breaks is only noted, because the other direction may still have bytes of it. But
     /// one that refuses bytes and goes on is reset: it would wait forever for those that are lost.
-    fn outcome_of(
+    pub(super) fn outcome_of(
         &mut self,
         pumped: Result<Progress, Fault>,
         source: Side,

@@ -15,6 +15,7 @@ use crate::limits::Limits;
 
 mod carrying;
 mod copying;
+mod counting;
 
 /// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_secs(20);

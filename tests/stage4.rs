@@ -42,6 +42,8 @@ mod racing;
 mod relay;
 #[path = "stage4/resets.rs"]
 mod resets;
+#[path = "stage4/rings.rs"]
+mod rings;
 #[path = "stage4/rows.rs"]
 mod rows;
 #[path = "stage4/rules.rs"]

@@ -1,6 +1,7 @@
 //! The listening socket of a worker: accepts clients, and pauses while there is no room.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,14 @@ use crate::token::Token;
 /// How long accepting pauses if the machine has no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a slot rests that a fruitless session has left while no other slot was free.
+///
+/// Proxies that point at each other fill their tables with the connections of their own ring. A reset then
+/// goes round it without end, because each slot that it frees accepts the next connection of the ring. On
+/// plain TCP nothing tells such a connection from a client's, so the ring is not broken but slowed: it takes
+/// one step in this time, and not one as soon as the processor allows it.
+const REST: Duration = Duration::from_millis(10);
+
 /// A listening socket that can be paused, so that clients wait in its backlog.
 ///
 /// ```text
@@ -25,6 +34,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///     └────────────────────────▶ Starved ─────────────────────────▶ Open
 ///                                          PAUSE is over
 /// ```
+///
+/// A session that was fruitless (its client left without having got a byte) leaves its slot to rest if all
+/// slots are taken. One that rests is given back in each [`REST`], and all of them with the next session that
+/// was not fruitless.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
@@ -33,6 +46,15 @@ pub(crate) struct Listener {
     state: State,
     /// A client may be waiting.
     ready: bool,
+    resting: Resting,
+}
+
+/// The slots that rest.
+#[derive(Clone, Copy, Debug, Default)]
+struct Resting {
+    slots: u32,
+    /// When the next one is given back; `None` if none rests.
+    until: Option<Instant>,
 }
 
 /// What a listener is made of, before it is registered in its worker's poller.
@@ -90,6 +112,7 @@ impl Listener {
             slots,
             state: State::Open,
             ready: false,
+            resting: Resting::default(),
         })
     }
 
@@ -159,9 +182,22 @@ impl Listener {
         self.enter(State::Starved { until: now + PAUSE }, poll);
     }
 
-    /// Gives back the slot of a session that has ended, and with it two descriptors: resumes
-    /// accepting if it is this worker's turn, or if it had no descriptor.
-    pub(crate) fn session_ended(&mut self, poll: &Poll) {
+    /// Gives back the slot of a session that has ended, or leaves it to rest.
+    pub(crate) fn session_ended(&mut self, fruitless: bool, now: Instant, poll: &Poll) {
+        if fruitless && self.slots.are_all_taken() {
+            self.resting.slots += 1;
+            self.resting.until.get_or_insert(now + REST);
+            return;
+        }
+        let rested = mem::take(&mut self.resting).slots;
+        for _ in 0..=rested {
+            self.release_slot(poll);
+        }
+    }
+
+    /// Gives back a slot, and with it two descriptors: resumes accepting if it is this worker's turn,
+    /// or if it had no descriptor.
+    fn release_slot(&mut self, poll: &Poll) {
         let our_turn = self.slots.release();
         match self.state {
             State::Starved { .. } => self.resume(poll),
@@ -182,16 +218,26 @@ impl Listener {
         }
     }
 
-    /// Resumes accepting if the pause is over.
+    /// Resumes accepting if the pause is over, and gives back the slots that have rested.
     pub(crate) fn tick(&mut self, now: Instant, poll: &Poll) {
-        if self.deadline().is_some_and(|until| until <= now) {
+        if self.starved_until().is_some_and(|until| until <= now) {
             self.enter(State::Open, poll);
+        }
+        if self.resting.until.is_some_and(|until| until <= now) {
+            self.resting.slots -= 1;
+            self.resting.until = (self.resting.slots > 0).then_some(now + REST);
+            self.release_slot(poll);
         }
     }
 
-    /// Returns when the pause ends by itself, if it does.
+    /// Returns when [`Listener::tick`] has something to do, if it will.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        let until = [self.starved_until(), self.resting.until];
+        until.into_iter().flatten().min()
+    }
+
+    fn starved_until(&self) -> Option<Instant> {
         match self.state {
             State::Open | State::Full => None,
             State::Starved { until } => Some(until),

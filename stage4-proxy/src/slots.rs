@@ -105,6 +105,11 @@ impl Slots {
         next == self.worker
     }
 
+    /// Returns whether no slot is free now.
+    pub(crate) fn are_all_taken(&self) -> bool {
+        self.shared.taken.load(SeqCst) >= self.shared.all
+    }
+
     /// Withdraws the note that this worker waits, because it tries again.
     pub(crate) fn stop_waiting(&self) {
         self.shared.stop_waiting(self.worker);

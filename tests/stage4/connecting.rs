@@ -74,7 +74,7 @@ fn e46_any_other_failure_closes_the_client() {
 }
 
 /// An address that a proxy can listen on and no other program gets: bound here, but not listening.
-fn reserved_address() -> std::io::Result<(Socket, SocketAddr)> {
+pub(crate) fn reserved_address() -> std::io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;

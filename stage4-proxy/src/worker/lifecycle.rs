@@ -128,14 +128,30 @@ impl Worker {
     /// Ends a session and frees its row; both sockets are closed with it.
     pub(super) fn close(&mut self, row: u32, reason: &Reason, now: Instant) {
         self.timers.set(row, None);
+        let mut fruitless = false;
         if let Some(session) = self.table.remove(row) {
+            fruitless = was_fruitless(&session, reason);
             self.reporter.session_ends(&session, reason, now);
             self.reporter.session_gone(row, &session);
             let finished = matches!(reason, Reason::Finished);
             session.close(finished, &mut self.scratch.pipes);
         }
         if let Some(listener) = &mut self.listener {
-            listener.session_ended(&self.poll);
+            listener.session_ended(fruitless, now, &self.poll);
         }
+    }
+}
+
+/// Returns whether the client of a session left without having got a byte.
+fn was_fruitless(session: &Session, reason: &Reason) -> bool {
+    match reason {
+        Reason::Reset(Side::Client, _) | Reason::Gone => session.down.half.moved() == 0,
+        Reason::Reset(Side::Upstream, _)
+        | Reason::Finished
+        | Reason::Unreached(_)
+        | Reason::Refused(_)
+        | Reason::TooLong
+        | Reason::TimedOut(_)
+        | Reason::Stopped => false,
     }
 }

@@ -21,6 +21,7 @@
 //! 7. `queue::worker`: the event loop, which applies the steps to the clients.
 //! 8. `queue::report`, `queue::section`: what the inspector shows; `queue::log`: what is logged, and how often;
 //!    `queue::service`: the thread around the worker.
+//! 9. [`tunnel`]: many connections over one link; its page has a reading order of its own.
 //!
 //! # Where to look
 //!
@@ -41,7 +42,8 @@
 //! | what | where |
 //! |---|---|
 //! | a framing, for example Redis | `queue/NAME.rs` with the traits of `queue/framing.rs`; a variant of `FramingName` and an arm in `queue/service.rs` |
-//! | a tunnel with a codec for frames | `tunnel.rs` and `tunnel/frame.rs`, beside `queue.rs`; `endpoint`, `listener`, `mailbox`, `tokens` and `pace` serve both; `lib.rs` names it; a command in `options.rs` and `main.rs`; `tests/stage5.rs` |
+//! | the tunnel | [`tunnel`] has its map; `endpoint`, `listener`, `mailbox`, `tokens` and `pace` serve it, too |
+//! | a wire of the tunnel | `tunnel/NAME.rs` with the trait of `tunnel/wire.rs` |
 //! | a transport, for example TLS | `endpoint.rs` (bytes), `listener.rs` and `queue/link.rs` (sockets): no other file calls a connected socket |
 //!
 //! # Invariants of the queue
@@ -62,3 +64,4 @@ mod mailbox;
 mod pace;
 pub mod queue;
 mod tokens;
+pub mod tunnel;

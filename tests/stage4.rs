@@ -36,6 +36,8 @@ mod main_job;
 mod naive;
 #[path = "stage4/proxy.rs"]
 mod proxy;
+#[path = "stage4/proxy_protocol.rs"]
+mod proxy_protocol;
 #[path = "stage4/racing.rs"]
 mod racing;
 #[path = "stage4/relay.rs"]

@@ -29,6 +29,7 @@ use stage1_server::cli;
 use stage2_client::{Prefer, Target};
 use stage4_proxy::access::{Policy, PolicyError};
 use stage4_proxy::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
+use stage4_proxy::proxy_protocol::ProxyProtocol;
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, Proxy};
 
@@ -103,6 +104,7 @@ fn config(listen: SocketAddr, lookup: Lookup, limits: Limits) -> Result<Config, 
         listen,
         ingress: Arc::new(LineIngress),
         access: Policy::for_choosing(Some(listen), &[], &[], &[])?,
+        proxy_protocol: ProxyProtocol::default(),
         chain: Vec::new(),
         lookup,
         threads: 1,

@@ -81,7 +81,12 @@ impl<S> Endpoint<S> {
         mem::take(&mut self.rearm)
     }
 
-    /// Returns the address of the peer.
+    /// Notes that the peer relays a client's connection: it is the client's address that counts from now on.
+    pub(crate) fn speaks_for(&mut self, client: SocketAddr) {
+        self.peer_addr = client;
+    }
+
+    /// Returns the address of the peer, or of the client that it speaks for.
     pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.peer_addr
     }

@@ -19,6 +19,7 @@ use socket2::SockRef;
 use stage2_client::Target;
 
 use crate::connect_error::ConnectError;
+use crate::proxy_protocol::Origin;
 
 pub use fixed::Fixed;
 pub use hop::Hop;
@@ -48,7 +49,8 @@ impl<'a> Client<'a> {
         Self { peer_addr, socket }
     }
 
-    /// Returns the client's address; accept(2) has told it.
+    /// Returns the client's address: from accept(2), or from the PROXY protocol header of a peer that may speak
+    /// for its clients.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
         self.peer_addr
@@ -144,6 +146,12 @@ impl Step {
         Self::new(consumed, Verdict::TooLong)
     }
 
+    /// Ends the handshake of a peer that has said whose connection it relays; the client's own one follows.
+    #[must_use]
+    pub(crate) fn identified(consumed: usize, origin: Origin) -> Self {
+        Self::new(consumed, Verdict::Identified(Box::new(origin)))
+    }
+
     fn new(consumed: usize, verdict: Verdict) -> Self {
         Self {
             consumed,
@@ -162,6 +170,9 @@ pub enum Verdict {
     More,
     /// A connection to this target.
     Connect(Arc<Target>),
+    /// The client's own handshake, now that a PROXY protocol header has said who it is. Boxed, because every step has
+    /// room for a verdict, and few clients come this way.
+    Identified(Box<Origin>),
     /// The end, for the reason given; the reply is still delivered.
     Refuse(String),
     /// The end, because there are too many bytes: [`Handshake::failed`] is asked for the reply.

@@ -21,8 +21,8 @@
 //! 2. [`token`], [`route_table`]: which session does an event mean?
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
 //! 4. `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice.
-//! 5. [`ingress`], `session`: the phases from accept(2) to close(2): handshake, resolving, connecting,
-//!    chaining, relay or forward, lingering or aborting.
+//! 5. [`ingress`], [`proxy_protocol`], `session`: the phases from accept(2) to close(2): handshake, resolving,
+//!    connecting, chaining, relay or forward, lingering or aborting.
 //! 6. `egress`, [`chain`], [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
 //! 7. [`timers`], [`send_queue`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
 //!    the command line.
@@ -72,6 +72,7 @@ mod mailbox;
 pub mod naive;
 mod pipe;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod quota;
 pub mod race;
 mod relay;

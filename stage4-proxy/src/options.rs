@@ -10,6 +10,7 @@ use stage4_proxy::access::{AccessFlags, PolicyError};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
 use stage4_proxy::ingress::{Fixed, Hop, Http, Ingress, Socks5};
 use stage4_proxy::inspect::parse_address;
+use stage4_proxy::proxy_protocol::ProxyProtocolFlags;
 use stage4_proxy::resolve::Lookup;
 use stage4_proxy::{Config, Limits, raise_fd_limit};
 
@@ -78,6 +79,9 @@ pub(crate) struct Options {
     #[command(flatten)]
     access: AccessFlags,
 
+    #[command(flatten)]
+    proxy_protocol: ProxyProtocolFlags,
+
     /// Serve a live page of all sessions, /routes.json and /metrics here; a port alone means
     /// 127.0.0.1
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
@@ -133,6 +137,7 @@ impl Options {
             listen: self.listen,
             ingress,
             access,
+            proxy_protocol: self.proxy_protocol.into(),
             chain: self.chain,
             lookup: Lookup::system(self.prefer),
             threads,

@@ -18,9 +18,10 @@ use crate::ingress::Ingress;
 use crate::inspect::Inspector;
 use crate::limits::Limits;
 use crate::listener::Parts;
+use crate::proxy_protocol::ProxyProtocol;
 use crate::resolve::{Lookup, Resolver};
 use crate::slots::Slots;
-use crate::worker::Worker;
+use crate::worker::{Reception, Worker};
 
 /// The configuration of a proxy.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Config {
     pub ingress: Arc<dyn Ingress>,
     /// Which clients may come, and where they may go.
     pub access: Policy,
+    /// From which peers a PROXY protocol header is expected, and whether targets get one.
+    pub proxy_protocol: ProxyProtocol,
     /// The hops on the way to every target, in their order; empty means straight to the target.
     pub chain: Vec<Target>,
     /// The way from names to addresses.
@@ -87,8 +90,9 @@ impl Proxy {
         let access = Access::new(config.access.clone(), vec![self.address]);
         let slots = Slots::shared_by(listeners.len(), config.limits.max_connections);
         for (number, (socket, slots)) in listeners.into_iter().zip(slots).enumerate() {
-            let (ingress, limits) = (Arc::clone(&config.ingress), config.limits.clone());
-            let clients = access.clients().clone();
+            let limits = config.limits.clone();
+            let reception = reception(config);
+            let clients = reception.admitted();
             let listener = Parts {
                 socket,
                 clients,
@@ -96,7 +100,7 @@ impl Proxy {
             };
             let direct = Direct::new(resolver.clone(), access.clone(), &limits);
             let egress = Egress::new(direct, &config.chain);
-            let worker = Worker::new(listener, ingress, limits, egress);
+            let worker = Worker::new(listener, reception, limits, egress);
             let (worker, mailbox) = worker?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn(move || worker.run());
@@ -147,6 +151,15 @@ impl Proxy {
             }
         }
         result
+    }
+}
+
+fn reception(config: &Config) -> Reception {
+    Reception {
+        ingress: Arc::clone(&config.ingress),
+        clients: config.access.clients().clone(),
+        proxy_protocol: config.proxy_protocol.clone(),
+        max_handshake: config.limits.max_handshake,
     }
 }
 

@@ -37,6 +37,7 @@ use crate::ingress::Failure;
 use crate::ingress::conversation::Conversation;
 use crate::limits::Limits;
 use crate::pipe::PipePool;
+use crate::proxy_protocol::Origin;
 use crate::relay::Flow;
 use crate::resolve::Ticket;
 use crate::scratch::Scratch;
@@ -82,6 +83,8 @@ pub(crate) enum Next {
     Wait,
     /// Another turn: its work is not finished.
     Again,
+    /// The beginning of the client's own handshake: a peer has said whose connection it relays.
+    Identify(Box<Origin>),
     /// A connection to this target.
     Connect(Arc<Target>),
     /// A refusal for the client, if its handshake has words for one, and then the end.
@@ -214,23 +217,32 @@ impl Session {
     /// Creates the session of a client that has just been accepted: it begins with its handshake,
     /// or, without one, with the way to a target that is known already.
     pub(crate) fn new(client: Endpoint, handshake: Option<Conversation>, now: Instant) -> Self {
-        Self {
+        let mut session = Self {
             client,
             upstream: None,
             up: Flow::default(),
             down: Flow::default(),
-            phase: match handshake {
-                Some(_) => Phase::Handshake,
-                None => Phase::Resolving(None),
-            },
-            handshake: handshake.map(Box::new),
+            phase: Phase::Resolving(None),
+            handshake: None,
             target: None,
             opened: now,
             active: now,
             on_its_way: 0,
             queued: false,
             broken: None,
-        }
+        };
+        session.begin(handshake);
+        session
+    }
+
+    /// Begins with a handshake, or, without one, with the way to a target that is known already. The time limit of a
+    /// handshake goes on: it is counted from accept(2).
+    pub(crate) fn begin(&mut self, handshake: Option<Conversation>) {
+        self.phase = match handshake {
+            Some(_) => Phase::Handshake,
+            None => Phase::Resolving(None),
+        };
+        self.handshake = handshake.map(Box::new);
     }
 
     /// Returns the endpoint of one side.
@@ -304,6 +316,7 @@ impl Session {
             if let Some(rest) = handshake.upload() {
                 self.phase = Phase::Forward(rest);
             }
+            self.up.half.put_before(handshake.preface());
             let local = self.upstream.as_ref().and_then(Endpoint::local_addr);
             self.down.half.keep(&handshake.connected(local));
         }

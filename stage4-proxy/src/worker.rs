@@ -19,15 +19,15 @@
 //!             │
 //!             ▼            Wait    ▶ register again, set the timer      done
 //!   advance,           ──▶ Again   ▶ queue for another turn             done
-//!   conclude_connect:      Connect ▶ connect                  ▶ Next ─┐
-//!   Next                   Refuse  ▶ refuse                   ▶ Next ─┤
+//!   conclude_connect:      Identify ▶ begin as another client ▶ Next ─┐
+//!   Next                   Connect ▶ connect                  ▶ Next ─┤
+//!                          Refuse  ▶ refuse                   ▶ Next ─┤
 //!             ▲            Close   ▶ close, free the row              │ done
 //!             └───────────────────────────────────────────────────────┘
 //! ```
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stage1_server::cli::cannot;
@@ -35,7 +35,6 @@ use stage3_epoll::{Event, Events, Poll};
 
 use crate::control::Command;
 use crate::egress::Egress;
-use crate::ingress::Ingress;
 use crate::limits::Limits;
 use crate::listener::{Listener, Parts};
 use crate::mailbox::{Inbox, Mailbox, Message};
@@ -47,15 +46,18 @@ use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
 use crate::worker::prober::Prober;
 
+pub(crate) use reception::Reception;
+
 mod connecting;
 mod dialler;
 mod lifecycle;
 mod prober;
+mod reception;
 
 /// One event loop with everything that it owns.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    ingress: Arc<dyn Ingress>,
+    reception: Reception,
     limits: Limits,
     poll: Poll,
     /// `None` once the worker drains.
@@ -81,7 +83,7 @@ impl Worker {
     /// Fails if the kernel has no descriptor or no memory left.
     pub(crate) fn new(
         listener: Parts,
-        ingress: Arc<dyn Ingress>,
+        reception: Reception,
         limits: Limits,
         egress: Egress,
     ) -> io::Result<(Self, Mailbox)> {
@@ -101,9 +103,9 @@ impl Worker {
             scratch: Scratch::new(&limits),
             inbox,
             egress,
-            reporter: Reporter::new(ingress.name()),
+            reporter: Reporter::new(reception.ingress_name()),
             ends_at: None,
-            ingress,
+            reception,
             limits,
         };
         Ok((worker, mailbox))
@@ -218,6 +220,10 @@ impl Worker {
                     Err(reason) => Next::Close(reason),
                 },
                 Next::Again => return self.queue(row),
+                Next::Identify(origin) => match self.table.row_mut(row) {
+                    Some(session) => self.reception.identify(session, &origin),
+                    None => Next::Wait,
+                },
                 Next::Connect(target) => self.connect(row, &target, now),
                 Next::Refuse(reason) => self.refuse(row, reason, now),
                 Next::Close(reason) => return self.close(row, &reason, now),

@@ -15,6 +15,7 @@ use stage2_client::Target;
 use stage4_proxy::access::Policy;
 use stage4_proxy::ingress::{self, Fixed, Ingress, Opening};
 use stage4_proxy::inspect::{Scope, Snapshot};
+use stage4_proxy::proxy_protocol::ProxyProtocol;
 use stage4_proxy::resolve::{Lookup, ResolverLimits};
 use stage4_proxy::{Config, Control, Limits, Proxy as InProcess};
 
@@ -85,6 +86,7 @@ impl Injected {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             ingress: Arc::new(ingress),
             access: Policy::for_fixed(&[]),
+            proxy_protocol: ProxyProtocol::default(),
             chain: Vec::new(),
             lookup: Lookup::new(lookup),
             threads: 1,

@@ -49,6 +49,19 @@ impl Clients {
             scopes.iter().any(|scope| scope.contains(client, class))
         })
     }
+
+    /// Creates the list of the addresses that are in this one or in the other.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let both = self.0.as_ref().zip(other.0.as_ref());
+        Self(both.map(|(own, other)| own.iter().chain(other.iter()).copied().collect()))
+    }
+
+    /// Returns whether the list has no address.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_some_and(|scopes| scopes.is_empty())
+    }
 }
 
 impl FromStr for ClientScope {

@@ -18,6 +18,8 @@ pub struct Conversation {
     max_bytes: usize,
     /// The bytes of the client that are still to come for the target; `None` means all until its FIN.
     upload: Option<u64>,
+    /// What the target gets before the bytes of the client.
+    preface: Vec<u8>,
 }
 
 impl Conversation {
@@ -29,7 +31,20 @@ impl Conversation {
             consumed: 0,
             max_bytes,
             upload: None,
+            preface: Vec::new(),
         }
+    }
+
+    /// Sets what the target gets before the bytes of the client.
+    #[must_use]
+    pub fn with_preface(mut self, preface: Vec<u8>) -> Self {
+        self.preface = preface;
+        self
+    }
+
+    /// Returns what the target gets before the bytes of the client.
+    pub fn preface(&self) -> &[u8] {
+        &self.preface
     }
 
     /// Shows the handshake the `pending` bytes, as often as it gets on with them.

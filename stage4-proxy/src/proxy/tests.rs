@@ -34,6 +34,7 @@ impl Running {
             listen: anywhere(),
             ingress: Arc::new(ingress),
             access: Policy::for_fixed(&[]),
+            proxy_protocol: ProxyProtocol::default(),
             chain: Vec::new(),
             lookup,
             threads: 1,

@@ -32,6 +32,7 @@ impl Session {
                         Err(error) => Next::Close(Reason::Reset(Side::Client, error)),
                     };
                 }
+                Verdict::Identified(origin) => return Next::Identify(origin),
                 Verdict::Refuse(why) => return Next::Refuse(Reason::Refused(why)),
                 Verdict::TooLong => return Next::Refuse(Reason::TooLong),
                 Verdict::More => {}

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
-use crate::relay::{Fault, Progress};
+use crate::relay::{Fault, Flow, Progress};
 use crate::scratch::Scratch;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
@@ -34,7 +34,7 @@ impl Session {
         let down = self.outcome_of(down, Side::Upstream, Side::Client);
         match (up, down) {
             (Err((side, error)), _) | (_, Err((side, error))) => self.abort(side, error, now),
-            (Ok(_), Ok(_)) if self.is_finished() => self.finish(now),
+            (Ok(_), Ok(_)) if are_over([&self.up, &self.down]) => self.finish(now),
             (Ok(Progress::Unfinished), Ok(_)) | (Ok(_), Ok(Progress::Unfinished)) => Next::Again,
             (Ok(Progress::Idle), Ok(Progress::Idle)) => Next::Wait,
         }
@@ -109,12 +109,13 @@ impl Session {
             }
         }
     }
+}
 
-    fn is_finished(&self) -> bool {
-        [&self.up, &self.down]
-            .iter()
-            .all(|flow| flow.half.state() == HalfState::Closed || flow.half.owes_fin())
-    }
+/// Returns whether both directions have ended, but for a FIN that close(2) sends as well.
+fn are_over(flows: [&Flow; 2]) -> bool {
+    flows
+        .iter()
+        .all(|flow| flow.half.state() == HalfState::Closed || flow.half.owes_fin())
 }
 
 /// Returns whether the error of a write says that the connection has ended.

@@ -249,7 +249,10 @@ impl Rig {
             match self.advance() {
                 Next::Wait => self.await_events(),
                 Next::Again => {}
-                next @ (Next::Connect(_) | Next::Refuse(_) | Next::Close(_)) => return next,
+                next
+                @ (Next::Identify(_) | Next::Connect(_) | Next::Refuse(_) | Next::Close(_)) => {
+                    return next;
+                }
             }
         }
     }
@@ -264,7 +267,9 @@ impl Rig {
             match next {
                 Next::Wait => self.await_events(),
                 Next::Again => {}
-                Next::Connect(_) | Next::Refuse(_) | Next::Close(_) => panic!("{next:?}"),
+                Next::Identify(_) | Next::Connect(_) | Next::Refuse(_) | Next::Close(_) => {
+                    panic!("{next:?}")
+                }
             }
         }
     }
@@ -296,6 +301,7 @@ fn word(next: &Next) -> &'static str {
     match next {
         Next::Wait => "wait",
         Next::Again => "again",
+        Next::Identify(_) => "identify",
         Next::Connect(_) => "connect",
         Next::Refuse(_) => "refuse",
         Next::Close(Reason::Finished) => "finished",

@@ -1,11 +1,8 @@
 //! From accept(2) to close(2): new clients, time limits, refusals, the end of a session.
 
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 use crate::endpoint::Endpoint;
-use crate::ingress::conversation::Conversation;
-use crate::ingress::{Client, Opening};
 use crate::listener::Accepted;
 use crate::session::{Next, Reason, Session, Timeout};
 use crate::token::Side;
@@ -51,20 +48,11 @@ impl Worker {
         }
     }
 
-    /// Opens the session of a new client: ingress, row, registration, first step.
+    /// Opens the session of a new client: reception, row, registration, first step.
     fn admit(&mut self, client: Endpoint, now: Instant) {
-        let opening = self
-            .ingress
-            .open(&Client::new(client.peer_addr(), client.as_fd()));
-        let (handshake, target) = match opening {
-            Opening::Target(target) => (None, Some(target)),
-            Opening::Handshake(handshake) => {
-                let max_bytes = self.limits.max_handshake;
-                (Some(Conversation::new(handshake, max_bytes)), None)
-            }
-        };
+        let (session, target) = self.reception.receive(client, now);
         // The table has room, because it has a row for each slot.
-        let Ok(row) = self.table.insert(Session::new(client, handshake, now)) else {
+        let Ok(row) = self.table.insert(session) else {
             return;
         };
         self.reporter.session_begins();

@@ -42,6 +42,7 @@ fn converse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
             Verdict::More => {}
             Verdict::Connect(it) => target = Some((*it).clone()),
             Verdict::Refuse(why) => refused = Some(why),
+            Verdict::Identified(_) => panic!("SOCKS5 has no such verdict"),
             Verdict::TooLong => refused = Some("too long".to_owned()),
         }
     }

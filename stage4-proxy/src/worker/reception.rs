@@ -1,0 +1,112 @@
+//! How the session of a client begins: with the header of a peer that speaks for it, with the handshake of
+//! the ingress, or with a target.
+//!
+//! ```text
+//!   accept(2) ──▶ in --accept-proxy? ── no ──────────────────────────▶ the ingress opens
+//!                        │ yes                                               ▲
+//!                        └──▶ Preamble ──▶ identify: is the client allowed? ─┘
+//! ```
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use stage2_client::Target;
+
+use crate::access::Clients;
+use crate::endpoint::Endpoint;
+use crate::ingress::conversation::Conversation;
+use crate::ingress::{Client, Ingress, Opening};
+use crate::proxy_protocol::{Origin, Preamble, ProxyProtocol};
+use crate::session::{Next, Reason, Session};
+
+/// Decides how each session begins; free of I/O, but for the addresses that an ingress asks the kernel for.
+#[derive(Clone, Debug)]
+pub(crate) struct Reception {
+    /// The way in.
+    pub(crate) ingress: Arc<dyn Ingress>,
+    /// Which clients may come.
+    pub(crate) clients: Clients,
+    /// Which peers speak for their clients, and whether targets are told of ours.
+    pub(crate) proxy_protocol: ProxyProtocol,
+    /// The bytes that a handshake may have.
+    pub(crate) max_handshake: usize,
+}
+
+impl Reception {
+    /// Returns the name of the ingress.
+    pub(crate) fn ingress_name(&self) -> &'static str {
+        self.ingress.name()
+    }
+
+    /// Returns the addresses that accept(2) lets pass: those of clients, and of peers that speak for clients.
+    pub(crate) fn admitted(&self) -> Clients {
+        self.clients.or(&self.proxy_protocol.accept)
+    }
+
+    /// Creates the session of a client that was accepted, and returns its target if it is known already.
+    pub(super) fn receive(&self, client: Endpoint, now: Instant) -> (Session, Option<Arc<Target>>) {
+        let has_header = self.proxy_protocol.is_expected(client.peer_addr().ip());
+        let mut session = Session::new(client, None, now);
+        let target = if has_header {
+            session.begin(Some(Conversation::new(
+                Box::new(Preamble),
+                self.max_handshake,
+            )));
+            None
+        } else {
+            self.open(&mut session, None)
+        };
+        (session, target)
+    }
+
+    /// Begins anew with the client that a header has named, which is judged like one that was accepted.
+    pub(super) fn identify(&self, session: &mut Session, origin: &Origin) -> Next {
+        let destination = match *origin {
+            Origin::Client {
+                source,
+                destination,
+            } => {
+                session.client.speaks_for(source);
+                Some(destination)
+            }
+            // The sender is the client then, so --clients must have its address, too.
+            Origin::Sender => None,
+        };
+        if !self.clients.contains(session.client.peer_addr().ip()) {
+            let why = "not allowed: --clients does not have this address";
+            return Next::Refuse(Reason::Refused(why.to_owned()));
+        }
+        let target = self.open(session, destination);
+        // The rest of the bytes is there already, so no event would come for it.
+        target.map_or(Next::Again, Next::Connect)
+    }
+
+    /// Asks the ingress how the session goes on; `destination` is the address that the client has connected to, if
+    /// it is not that of our own socket.
+    fn open(&self, session: &mut Session, destination: Option<SocketAddr>) -> Option<Arc<Target>> {
+        let preface = self.preface(&session.client, destination);
+        let client = Client::new(session.client.peer_addr(), session.client.as_fd());
+        match self.ingress.open(&client) {
+            Opening::Target(target) => {
+                session.begin(None);
+                session.up.half.put_before(&preface);
+                Some(target)
+            }
+            Opening::Handshake(handshake) => {
+                let handshake = Conversation::new(handshake, self.max_handshake);
+                session.begin(Some(handshake.with_preface(preface)));
+                None
+            }
+        }
+    }
+
+    /// Encodes what the target gets before the client's bytes.
+    fn preface(&self, client: &Endpoint, destination: Option<SocketAddr>) -> Vec<u8> {
+        self.proxy_protocol.send.map_or_else(Vec::new, |version| {
+            let destination = destination.or_else(|| client.local_addr());
+            version.encode(Some(client.peer_addr()), destination)
+        })
+    }
+}

@@ -62,6 +62,10 @@ mod support;
 mod table;
 #[path = "stage4/timeouts.rs"]
 mod timeouts;
+#[path = "stage4/user_file.rs"]
+mod user_file;
+#[path = "stage4/users.rs"]
+mod users;
 #[path = "stage4/vanishing.rs"]
 mod vanishing;
 #[path = "stage4/visitors.rs"]

@@ -108,17 +108,42 @@ pub fn exit_on_signals() -> io::Result<()> {
 /// # Errors
 /// Fails if the signal handlers cannot be installed (`sigaction(2)`), or no thread can be started.
 pub fn on_signals(mut act: impl FnMut(i32, usize) + Send + 'static) -> io::Result<()> {
-    let signals = Signals::new(signals_to_handle());
-    let mut signals = signals.map_err(cannot("install the signal handlers"))?;
-    let wait = move || {
-        let mut earlier = 0;
-        for signal in signals.forever() {
-            if signal != SIGHUP || earlier == 0 {
-                act(signal, earlier);
-                earlier += 1;
-            }
+    let mut earlier = 0;
+    await_signals(&signals_to_handle(), move |signal| {
+        if signal != SIGHUP || earlier == 0 {
+            act(signal, earlier);
+            earlier += 1;
         }
-    };
+    })
+}
+
+/// Calls `act` as [`on_signals`] does, but on SIGINT and SIGTERM only, and `reload` on each SIGHUP, which then says
+/// that a file has changed: the old convention of daemons, which have no terminal that could close.
+///
+/// SIGHUP gets its handler also if the program was started to ignore it, because it ends nothing.
+///
+/// # Errors
+/// Fails as [`on_signals`] does.
+pub fn on_signals_and_hangup(
+    mut reload: impl FnMut() + Send + 'static,
+    mut act: impl FnMut(i32, usize) + Send + 'static,
+) -> io::Result<()> {
+    let mut earlier = 0;
+    await_signals(&[SIGINT, SIGTERM, SIGHUP], move |signal| {
+        if signal == SIGHUP {
+            reload();
+        } else {
+            act(signal, earlier);
+            earlier += 1;
+        }
+    })
+}
+
+/// Installs handlers for these signals, and calls `act` on each from a thread of its own.
+fn await_signals(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    let signals = Signals::new(signals);
+    let mut signals = signals.map_err(cannot("install the signal handlers"))?;
+    let wait = move || signals.forever().for_each(&mut act);
     // Only now, because a signal that is already pending arrives here and must meet the handler.
     SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]).thread_unblock()?;
     let thread = thread::Builder::new().name("signals".to_owned());

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!   --clients ──▶ Clients ◀── asked after accept(2), by the listener
+//!   --user    ──▶ Users ◀──── asked by the handshake of a protocol that has names and passwords
 //!   --allow   ──▶ Rule ─┐
 //!   --deny    ──▶ Rule ─┴▶ Policy ──▶ Access ◀── asked before connect(2), for each address
 //! ```
 //!
 //! Addresses are checked in one place, `egress::direct::Direct::dial`: after resolving, because otherwise
 //! a name would get around the rules, and before connect(2), because a refused address must not get
-//! a single packet. UDP datagrams will be checked the same way. Everything here is free of I/O.
+//! a single packet. UDP datagrams will be checked the same way. Everything here is free of I/O, except
+//! for `users::file`, which no worker calls.
 //!
 //! # Order of the rules
 //!
@@ -21,7 +23,7 @@
 //!    by a rule with this port.
 //! 6. Everything else is forbidden.
 //!
-//! Read `network` and `class` first, then `scope`, `name` and `rule`, and `policy` last.
+//! Read `network` and `class` first, then `scope`, `name` and `rule`, and `policy` last. `users` can be read alone.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -36,6 +38,7 @@ mod network;
 mod policy;
 mod rule;
 mod scope;
+mod users;
 
 pub use class::{Class, Special};
 pub use clients::{ClientScope, ClientScopeError, Clients};
@@ -47,6 +50,7 @@ pub use network::{Network, NetworkError};
 pub use policy::{Policy, PolicyError};
 pub use rule::{Rule, RuleError};
 pub use scope::Scope;
+pub use users::{FileError, Flaw, User, UserFlags, Users, UsersError, Wrong};
 
 use crate::access::rule::Dialled;
 

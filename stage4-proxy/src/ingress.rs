@@ -18,6 +18,7 @@ use std::sync::Arc;
 use socket2::SockRef;
 use stage2_client::Target;
 
+use crate::access::{User, Wrong};
 use crate::connect_error::ConnectError;
 use crate::proxy_protocol::Origin;
 
@@ -84,6 +85,11 @@ pub trait Handshake: Debug + Send {
 
     /// Encodes the reply to a client that gets no connection. If it is empty, the client is reset.
     fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8>;
+
+    /// Returns the client's user, once it has proved that it is one; for the log.
+    fn user(&self) -> Option<Arc<User>> {
+        None
+    }
 }
 
 /// Why a client gets no connection: what a [`Handshake`] puts into its protocol's words.
@@ -140,6 +146,16 @@ impl Step {
         }
     }
 
+    /// Ends the session of a client that has named a user and not its password: the reply is held back for
+    /// [`Limits::wrong_password_delay`](crate::Limits::wrong_password_delay).
+    #[must_use]
+    pub fn unauthorized(consumed: usize, reply: Vec<u8>, wrong: Wrong) -> Self {
+        Self {
+            reply,
+            ..Self::new(consumed, Verdict::Unauthorized(wrong))
+        }
+    }
+
     /// Ends the session, because the client's bytes are too many to be a handshake.
     #[must_use]
     pub fn too_long(consumed: usize) -> Self {
@@ -175,6 +191,8 @@ pub enum Verdict {
     Identified(Box<Origin>),
     /// The end, for the reason given; the reply is still delivered.
     Refuse(String),
+    /// The end after a while, because a guess must cost time; the reply is delivered then.
+    Unauthorized(Wrong),
     /// The end, because there are too many bytes: [`Handshake::failed`] is asked for the reply.
     TooLong,
 }

@@ -21,6 +21,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Time for the client's handshake, from accept(2) to its last byte.
     pub handshake_timeout: Duration,
+    /// Time for which the refusal of a wrong password is held back, so that guessing costs time.
+    pub wrong_password_delay: Duration,
     /// Time without a byte that comes or leaves, in either direction, after which a session ends; `None`
     /// for never.
     pub idle_timeout: Option<Duration>,
@@ -74,6 +76,7 @@ impl Default for Limits {
             max_connections: DEFAULT_MAX_CONNECTIONS,
             connect_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
+            wrong_password_delay: Duration::from_secs(1),
             idle_timeout: None,
             half_close_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(10),

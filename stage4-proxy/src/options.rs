@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
-use stage4_proxy::access::{AccessFlags, PolicyError};
+use stage4_proxy::access::{AccessFlags, PolicyError, UserFlags, Users, UsersError};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
 use stage4_proxy::ingress::{Fixed, Hop, Http, Ingress, Socks5};
 use stage4_proxy::inspect::parse_address;
@@ -17,7 +17,8 @@ use stage4_proxy::{Config, Limits, raise_fd_limit};
 /// A TCP proxy: relays every client to an upstream of its own, both ways, until both have ended.
 ///
 /// Prints `listening on ADDR:PORT` once it accepts. The first SIGTERM, SIGINT or SIGHUP lets open
-/// sessions end (see --drain-timeout), the second ends them at once.
+/// sessions end (see --drain-timeout), the second ends them at once. With --user-file, SIGHUP reads that
+/// file again instead.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
@@ -82,10 +83,24 @@ pub(crate) struct Options {
     #[command(flatten)]
     proxy_protocol: ProxyProtocolFlags,
 
+    #[command(flatten)]
+    users: UserFlags,
+
     /// Serve a live page of all sessions, /routes.json and /metrics here; a port alone means
     /// 127.0.0.1
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
     inspect: Option<SocketAddr>,
+}
+
+/// Why the command line makes no proxy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OptionsError {
+    /// The access rules do not fit the ingress.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// There is no list of users.
+    #[error(transparent)]
+    Users(#[from] UsersError),
 }
 
 /// The ingresses that the command line can name.
@@ -102,12 +117,20 @@ enum IngressName {
 }
 
 impl Options {
-    /// Turns the command line into the configuration of a proxy.
+    /// Turns the command line into the configuration of a proxy, and its users, if it has any.
     ///
     /// # Errors
     ///
-    /// Fails if the flags of the access rules make no policy.
-    pub(crate) fn into_config(self) -> Result<Config, PolicyError> {
+    /// Fails if the flags of the access rules make no policy, or if those of the users do not fit the ingress or
+    /// name a file that cannot be read.
+    pub(crate) fn into_config(self) -> Result<(Config, Option<Users>), OptionsError> {
+        let users = match self.ingress {
+            IngressName::Socks5 | IngressName::Http => self.users.read()?,
+            IngressName::Fixed | IngressName::Hop => {
+                self.users.never_asked()?;
+                None
+            }
+        };
         let choosing = || match self.chain[..] {
             [] => self.access.for_choosing(Some(self.listen)),
             [_, ..] => self.access.for_chain(),
@@ -117,8 +140,8 @@ impl Options {
                 Arc::new(Fixed::new(self.upstream)),
                 self.access.for_fixed()?,
             ),
-            IngressName::Socks5 => (Arc::new(Socks5), choosing()?),
-            IngressName::Http => (Arc::new(Http), choosing()?),
+            IngressName::Socks5 => (Arc::new(Socks5::new(users.clone())), choosing()?),
+            IngressName::Http => (Arc::new(Http::new(users.clone())), choosing()?),
             IngressName::Hop => (Arc::new(Hop), choosing()?),
         };
         let threads = usize::from(self.threads);
@@ -133,7 +156,7 @@ impl Options {
             keepalive: self.keepalive.0,
             ..defaults
         };
-        Ok(Config {
+        let config = Config {
             listen: self.listen,
             ingress,
             access,
@@ -143,6 +166,7 @@ impl Options {
             threads,
             limits: limits.within_fds(raise_fd_limit(), threads),
             inspect: self.inspect,
-        })
+        };
+        Ok((config, users))
     }
 }

@@ -101,6 +101,7 @@ impl Reporter {
             }
             Reason::Unreached(_)
             | Reason::Refused(_)
+            | Reason::Unauthorized(_)
             | Reason::TooLong
             | Reason::TimedOut(_)
             | Reason::Stopped => {
@@ -154,6 +155,10 @@ fn count(totals: &mut Totals, reason: &Reason) {
         Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
         Reason::Unreached(error) => totals.failures.count(error),
         Reason::Refused(_) | Reason::TooLong => totals.refusals += 1,
+        Reason::Unauthorized(_) => {
+            totals.refusals += 1;
+            totals.wrong_passwords += 1;
+        }
         Reason::TimedOut(timeout) => count_timeout(totals, *timeout),
         Reason::Stopped => totals.timeouts.drain += 1,
     }
@@ -163,6 +168,8 @@ fn count_timeout(totals: &mut Totals, timeout: Timeout) {
     let timeouts = &mut totals.timeouts;
     match timeout {
         Timeout::Handshake => timeouts.handshake += 1,
+        // It ends with another reason: its time is no limit, but the time of its refusal.
+        Timeout::WrongPassword => {}
         // The session ends because its upstream was not reached, not because it was silent.
         Timeout::Connect => totals.failures.count(&ConnectError::TimedOut),
         Timeout::Idle => timeouts.idle += 1,
@@ -204,6 +211,7 @@ fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
 fn phase_name(phase: &Phase) -> &'static str {
     match phase {
         Phase::Handshake => "handshake",
+        Phase::Delayed(_) => "delayed",
         Phase::Resolving(_) => "resolving",
         Phase::Connecting(_) => "connecting",
         Phase::Chaining(_) => "chaining",
@@ -214,13 +222,18 @@ fn phase_name(phase: &Phase) -> &'static str {
     }
 }
 
-/// Writes a session as `fixed[127.0.0.1:50312 -> localhost:3000]`.
+/// Writes a session as `fixed[127.0.0.1:50312 -> localhost:3000]`, and its user, if there is one, as
+/// `socks5[alice@127.0.0.1:50312 -> localhost:3000]`.
 struct Description<'a>(&'a str, &'a Session);
 
 impl std::fmt::Display for Description<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(ingress, session) = self;
-        write!(formatter, "{ingress}[{} -> ", session.client.peer_addr())?;
+        write!(formatter, "{ingress}[")?;
+        if let Some(user) = &session.user {
+            write!(formatter, "{user}@")?;
+        }
+        write!(formatter, "{} -> ", session.client.peer_addr())?;
         match &session.target {
             Some(target) => write!(formatter, "{target}]"),
             None => write!(formatter, "?]"),

@@ -11,6 +11,7 @@
 //!                               handshake says why
 //! ```
 //!
+//! A client that has given a wrong password is `Delayed` between `Handshake` and `Lingering`.
 //! An HTTP request in absolute form is a `Forward` instead of a `Relay`, and ends in `Lingering`.
 //! Through a chain, `Chaining` lies between `Connecting` and `Relay`, and can end in a refusal like them.
 //! One more way leads from `Relay` to `Lingering`: the upstream had ended its output in order, and
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use stage2_client::Target;
 
+use crate::access::{User, Wrong};
 use crate::chain::Passage;
 use crate::connect_error::ConnectError;
 use crate::egress::attempts::Attempts;
@@ -55,6 +57,8 @@ mod relaying;
 pub(crate) enum Phase {
     /// The client's first bytes say where it wants to go.
     Handshake,
+    /// The client has given a wrong password: its refusal waits, so that it cannot guess fast.
+    Delayed(Wrong),
     /// A resolver thread looks the target's name up; the ticket is the session's place among those
     /// that wait for the answer.
     Resolving(
@@ -111,6 +115,9 @@ pub(crate) enum Reason {
     /// The handshake refuses the client.
     #[error("refused: {0}")]
     Refused(String),
+    /// The client has given a wrong name or password.
+    #[error("refused: {0}")]
+    Unauthorized(Wrong),
     /// The client has sent more bytes than a handshake may have.
     #[error("refused: the handshake is too long")]
     TooLong,
@@ -131,6 +138,7 @@ impl Reason {
             | Self::Reset(..)
             | Self::Gone
             | Self::Refused(_)
+            | Self::Unauthorized(_)
             | Self::TooLong
             | Self::TimedOut(_)
             | Self::Stopped => self,
@@ -143,13 +151,18 @@ impl Reason {
             Self::Unreached(error) => Some(Failure::Unreached(error)),
             Self::TooLong => Some(Failure::TooLong),
             Self::TimedOut(Timeout::Handshake) => Some(Failure::TooSlow),
-            // A refusal is the handshake's own, and its reply is already on its way.
+            // A refusal is the handshake's own, and its reply is there already.
             Self::Refused(_)
+            | Self::Unauthorized(_)
             | Self::Finished
             | Self::Reset(..)
             | Self::Gone
             | Self::TimedOut(
-                Timeout::Connect | Timeout::Idle | Timeout::HalfClose | Timeout::Linger,
+                Timeout::WrongPassword
+                | Timeout::Connect
+                | Timeout::Idle
+                | Timeout::HalfClose
+                | Timeout::Linger,
             )
             | Self::Stopped => None,
         }
@@ -161,6 +174,8 @@ impl Reason {
 pub(crate) enum Timeout {
     /// For the client's handshake, from accept(2) to its last byte.
     Handshake,
+    /// For the refusal of a wrong password; it is held back until then.
+    WrongPassword,
     /// For resolving a name, and for each address.
     Connect,
     /// For a session without a byte that comes or leaves, in either direction.
@@ -175,6 +190,7 @@ impl std::fmt::Display for Timeout {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Handshake => "handshake",
+            Self::WrongPassword => "wrong-password",
             Self::Connect => "connect",
             Self::Idle => "idle",
             Self::HalfClose => "half-close",
@@ -201,6 +217,8 @@ pub(crate) struct Session {
     handshake: Option<Box<Conversation>>,
     /// Where the client wants to go, once known.
     pub(crate) target: Option<Arc<Target>>,
+    /// The user that the client is, if it had to prove it.
+    pub(crate) user: Option<Arc<User>>,
     /// When the client was accepted.
     pub(crate) opened: Instant,
     /// When the phase began, or a byte last moved or was last seen to have left.
@@ -210,7 +228,8 @@ pub(crate) struct Session {
     /// Set while the session waits for another turn.
     pub(crate) queued: bool,
     /// The side that broke while the other direction still has bytes to deliver.
-    broken: Option<(Side, io::Error)>,
+    /// Boxed, because few sessions break, and every row has room for it.
+    broken: Option<Box<(Side, io::Error)>>,
 }
 
 impl Session {
@@ -225,6 +244,7 @@ impl Session {
             phase: Phase::Resolving(None),
             handshake: None,
             target: None,
+            user: None,
             opened: now,
             active: now,
             on_its_way: 0,
@@ -271,7 +291,8 @@ impl Session {
     /// Does what its sockets allow now.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
         match self.phase {
-            Phase::Handshake => self.converse(scratch),
+            Phase::Handshake => self.converse(scratch, now),
+            Phase::Delayed(_) => self.phase.with_guess(self.check_client()),
             Phase::Resolving(_) | Phase::Connecting(_) => self.check_client(),
             Phase::Chaining(_) => self.chain(scratch, now),
             Phase::Relay => self.relay(scratch, now),
@@ -286,6 +307,10 @@ impl Session {
         match &self.phase {
             // Counted from the beginning, because otherwise a byte now and then would buy time.
             Phase::Handshake => Some((self.opened + limits.handshake_timeout, Timeout::Handshake)),
+            Phase::Delayed(_) => Some((
+                self.active + limits.wrong_password_delay,
+                Timeout::WrongPassword,
+            )),
             Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
             Phase::Connecting(Attempts::Only { since }) => {
                 Some((*since + limits.connect_timeout, Timeout::Connect))

@@ -1,7 +1,9 @@
 //! A handshake and its bookkeeping: the bytes used, the bound, the verdict, the rest.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::access::User;
 use crate::ingress::{Failure, Handshake, Step, Verdict};
 
 /// The handshake of one client, driven without I/O.
@@ -76,6 +78,11 @@ impl Conversation {
     /// its FIN.
     pub fn upload(&self) -> Option<u64> {
         self.upload
+    }
+
+    /// Returns the client's user; see [`Handshake::user`].
+    pub fn user(&self) -> Option<Arc<User>> {
+        self.handshake.user()
     }
 
     /// Encodes the reply to a client whose target is connected; see [`Handshake::connected`].

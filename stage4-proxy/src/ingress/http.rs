@@ -14,13 +14,20 @@
 //! that sends a further request is closed after the response, and opens another connection, as it would
 //! with a server that closes.
 //!
+//! If there are users, a request needs the name and the password of one in `Proxy-Authorization: Basic` (RFC 7617);
+//! otherwise it gets 407 (RFC 9110 section 15.5.8). The field goes no further.
+//!
 //! What does not work is told in HTTP, with a sentence in the body.
 
+mod credentials;
 mod reply;
 mod request;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::access::{User, Users};
+use crate::ingress::http::credentials::{Credentials, Unproved};
 use crate::ingress::http::reply::{ESTABLISHED, Status};
 use crate::ingress::http::request::{Refusal, Request, Way};
 use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
@@ -28,9 +35,19 @@ use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
 /// The most bytes of a head. Servers take 8 to 32 KiB, and cookies make heads long.
 const MAX_HEAD: usize = 32 * 1024;
 
-/// Lets every client choose its target with an HTTP request.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Http;
+/// Lets every client choose its target with an HTTP request, or every user if there are any.
+#[derive(Clone, Debug, Default)]
+pub struct Http {
+    users: Option<Users>,
+}
+
+impl Http {
+    /// Creates the ingress for `users`, or for all clients without them.
+    #[must_use]
+    pub fn new(users: Option<Users>) -> Self {
+        Self { users }
+    }
+}
 
 impl Ingress for Http {
     fn name(&self) -> &'static str {
@@ -38,7 +55,11 @@ impl Ingress for Http {
     }
 
     fn open(&self, _: &Client<'_>) -> Opening {
-        Opening::Handshake(Box::<HttpHandshake>::default())
+        let users = self.users.clone();
+        Opening::Handshake(Box::new(HttpHandshake {
+            users,
+            ..HttpHandshake::default()
+        }))
     }
 }
 
@@ -51,6 +72,10 @@ struct HttpHandshake {
     way: Option<Way>,
     /// Whether its request is a HEAD, to which no response has a body.
     head_only: bool,
+    /// Those that may come; `None` for all clients.
+    users: Option<Users>,
+    /// The one that has come.
+    user: Option<Arc<User>>,
 }
 
 impl HttpHandshake {
@@ -64,10 +89,23 @@ impl HttpHandshake {
         };
         self.way = Some(request.way);
         self.head_only = request.head_only;
+        if let Err(unproved) = self.authenticate(&request.credentials) {
+            let status = Status::ProxyAuthenticationRequired;
+            let reply = status.reply(&unproved.to_string(), self.head_only);
+            return unproved.step(input.len(), reply);
+        }
         match request.way {
             Way::Tunnel => Step::connect(end, request.target),
             Way::Forward => forward(request, &input[end..], input.len()),
         }
+    }
+
+    /// Checks the name and the password, if there are users.
+    fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Unproved> {
+        if let Some(users) = &self.users {
+            self.user = Some(credentials.prove(users)?);
+        }
+        Ok(())
     }
 
     /// Finds the empty line that ends the head that begins at `begin`, and returns the end of the head.
@@ -114,6 +152,10 @@ impl Handshake for HttpHandshake {
             return Vec::new();
         }
         Status::from(failure).reply(&failure.to_string(), self.head_only)
+    }
+
+    fn user(&self) -> Option<Arc<User>> {
+        self.user.clone()
     }
 }
 

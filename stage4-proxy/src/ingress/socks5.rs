@@ -5,7 +5,11 @@
 //!     │  05 │ n │ n methods                    │
 //!     ├───────────────────────────────────────▶│  which ways of authentication do you know?
 //!     │◀───────────────────────────────────────┤
-//!     │                            05 │ method │  00 none is needed, FF none fits
+//!     │                            05 │ method │  00 none is needed, 02 name and password, FF none fits
+//!     │  01 │ n │ name │ n │ password           │  after 02 only (RFC 1929)
+//!     ├───────────────────────────────────────▶│
+//!     │◀───────────────────────────────────────┤
+//!     │                            01 │ status │  00 they are right, otherwise the end
 //!     │  05 │ cmd │ 00 │ atyp │ addr │ port    │
 //!     ├───────────────────────────────────────▶│  connect me to this target
 //!     │◀───────────────────────────────────────┤
@@ -14,17 +18,23 @@
 //!     │◀─────── bytes of the target ──────────▶│
 //! ```
 //!
-//! A client may send all three parts at once, with bytes for the target behind them: each part is read
+//! A client may send all parts at once, with bytes for the target behind them: each part is read
 //! by its length, and what lies behind the request stays for the target.
 //!
 //! CONNECT is the only command; BIND and UDP ASSOCIATE are refused with reply 07.
 
+mod credentials;
 mod reply;
 mod request;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::ingress::socks5::reply::{METHOD_NONE, METHOD_UNACCEPTABLE, Reply, VERSION};
+use crate::access::{User, Users};
+use crate::ingress::socks5::credentials::{Credentials, FAILURE, SUCCESS};
+use crate::ingress::socks5::reply::{
+    METHOD_NONE, METHOD_PASSWORD, METHOD_UNACCEPTABLE, Reply, VERSION,
+};
 use crate::ingress::socks5::request::Request;
 use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
 
@@ -35,9 +45,19 @@ const VERSION_4: u8 = 4;
 const HTTP_400: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
     Content-Length: 50\r\nConnection: close\r\n\r\nThis proxy speaks SOCKS5 and does not speak HTTP.\n";
 
-/// Lets every client choose its target with SOCKS5.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Socks5;
+/// Lets every client choose its target with SOCKS5, or every user if there are any.
+#[derive(Clone, Debug, Default)]
+pub struct Socks5 {
+    users: Option<Users>,
+}
+
+impl Socks5 {
+    /// Creates the ingress for `users`, or for all clients without them.
+    #[must_use]
+    pub fn new(users: Option<Users>) -> Self {
+        Self { users }
+    }
+}
 
 impl Ingress for Socks5 {
     fn name(&self) -> &'static str {
@@ -45,20 +65,26 @@ impl Ingress for Socks5 {
     }
 
     fn open(&self, _: &Client<'_>) -> Opening {
-        Opening::Handshake(Box::new(Socks5Handshake::new()))
+        Opening::Handshake(Box::new(Socks5Handshake::new(self.users.clone())))
     }
 }
 
 /// How far a client's handshake has come.
 ///
 /// ```text
-///   Greeting ── a method fits ──▶ Request ── complete ──▶ Decided
-///      └───────── none does ────────────────────────────────▲
+///              no users: method 00
+///   Greeting ──────────────────────────▶ Request ── complete ──▶ Decided
+///    │   │ users: method 02                 ▲                       ▲
+///    │   └─▶ Credentials ── they are right ─┘                       │
+///    │           └──────── they are wrong ──────────────────────────┤
+///    └──────────── no method fits ──────────────────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The methods of authentication come first.
     Greeting,
+    /// The name and the password come next.
+    Credentials,
     /// The request comes next.
     Request,
     /// The target is known, or the refusal is on its way.
@@ -69,17 +95,24 @@ enum State {
 #[derive(Debug)]
 struct Socks5Handshake {
     state: State,
+    /// Those that may come; `None` for all clients.
+    users: Option<Users>,
+    /// The one that has come.
+    user: Option<Arc<User>>,
 }
 
 impl Socks5Handshake {
     /// Creates the handshake of a client that has sent nothing yet.
-    fn new() -> Self {
+    fn new(users: Option<Users>) -> Self {
         Self {
             state: State::Greeting,
+            users,
+            user: None,
         }
     }
 
-    /// Reads the methods that the client knows, and chooses the one without authentication.
+    /// Reads the methods that the client knows, and chooses the one by name and password if there are users,
+    /// and otherwise the one without authentication.
     fn greet(&mut self, input: &[u8]) -> Step {
         let (version, count) = match *input {
             [version, ..] if version != VERSION => {
@@ -91,14 +124,61 @@ impl Socks5Handshake {
         let Some(methods) = input.get(2..2 + count) else {
             return Step::more();
         };
-        if !methods.contains(&METHOD_NONE) {
-            let why = "the client offers no authentication method that the proxy knows";
+        let (method, next, why) = match self.users {
+            Some(_) => (
+                METHOD_PASSWORD,
+                State::Credentials,
+                "the client offers no name and password, which the proxy demands",
+            ),
+            None => (
+                METHOD_NONE,
+                State::Request,
+                "the client offers no authentication method that the proxy knows",
+            ),
+        };
+        if !methods.contains(&method) {
             return self.refuse(2 + count, vec![version, METHOD_UNACCEPTABLE], why);
         }
-        self.state = State::Request;
+        self.state = next;
         Step {
             consumed: 2 + count,
-            reply: vec![version, METHOD_NONE],
+            reply: vec![version, method],
+            ..Step::more()
+        }
+    }
+
+    /// Reads the name and the password, and checks them.
+    fn authenticate(&mut self, input: &[u8]) -> Step {
+        let (name, password, length) = match Credentials::parse(input) {
+            Credentials::Incomplete => return Step::more(),
+            Credentials::Malformed(why) => {
+                return self.refuse(input.len(), FAILURE.to_vec(), why);
+            }
+            Credentials::Complete {
+                name,
+                password,
+                length,
+            } => (name, password, length),
+        };
+        // Checked against the users of now and not of the greeting, because one may have been taken away since.
+        match self.users.as_ref().map(|users| users.check(name, password)) {
+            Some(Err(wrong)) => {
+                self.state = State::Decided;
+                Step::unauthorized(input.len(), FAILURE.to_vec(), wrong)
+            }
+            Some(Ok(user)) => {
+                self.user = Some(user);
+                self.welcome(length)
+            }
+            None => self.welcome(length),
+        }
+    }
+
+    fn welcome(&mut self, consumed: usize) -> Step {
+        self.state = State::Request;
+        Step {
+            consumed,
+            reply: SUCCESS.to_vec(),
             ..Step::more()
         }
     }
@@ -137,6 +217,7 @@ impl Handshake for Socks5Handshake {
     fn advance(&mut self, input: &[u8]) -> Step {
         match self.state {
             State::Greeting => self.greet(input),
+            State::Credentials => self.authenticate(input),
             State::Request => self.read_request(input),
             State::Decided => Step::more(),
         }
@@ -150,8 +231,13 @@ impl Handshake for Socks5Handshake {
         match self.state {
             // No reply fits before the methods are known, except that none of them does.
             State::Greeting => vec![VERSION, METHOD_UNACCEPTABLE],
+            State::Credentials => FAILURE.to_vec(),
             State::Request | State::Decided => Reply::from(failure).encode(None),
         }
+    }
+
+    fn user(&self) -> Option<Arc<User>> {
+        self.user.clone()
     }
 }
 

@@ -25,6 +25,8 @@ fn add_sessions(metrics: &mut Metrics, totals: &Totals) {
     metrics.counter("proxy_sessions_total", all, totals.sessions_total);
     let refused = "Clients closed because of a limit or a policy.";
     metrics.counter("proxy_refusals_total", refused, totals.refusals);
+    let wrong = "Clients refused because of a wrong name or password.";
+    metrics.counter("proxy_wrong_passwords_total", wrong, totals.wrong_passwords);
     let stale = "Events for sockets that were gone.";
     metrics.counter("proxy_stale_events_total", stale, totals.stale_events);
     let pauses = "Times that accepting was paused.";
@@ -137,6 +139,7 @@ mod tests {
                 denied: 16,
             },
             refusals: 3,
+            wrong_passwords: 6,
             stale_events: 4,
             accept_pauses: 5,
             timeouts: Timeouts {
@@ -169,6 +172,7 @@ mod tests {
             ("proxy_failures_total{reason=\"other\"}", 15.0),
             ("proxy_failures_total{reason=\"denied\"}", 16.0),
             ("proxy_refusals_total", 3.0),
+            ("proxy_wrong_passwords_total", 6.0),
             ("proxy_stale_events_total", 4.0),
             ("proxy_accept_pauses_total", 5.0),
             ("proxy_timeouts_total{kind=\"handshake\"}", 21.0),

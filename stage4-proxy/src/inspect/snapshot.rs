@@ -119,6 +119,8 @@ pub struct Totals {
     pub failures: Failures,
     /// Clients closed because of a limit or a policy.
     pub refusals: u64,
+    /// Clients refused because of a wrong name or password; they are among the refusals.
+    pub wrong_passwords: u64,
     /// Events, answers and timers for a socket that was closed already.
     pub stale_events: u64,
     /// Times that accepting was paused, because no row or no descriptor was free.
@@ -138,6 +140,7 @@ impl Totals {
         self.bytes_down += other.bytes_down;
         self.failures.merge(other.failures);
         self.refusals += other.refusals;
+        self.wrong_passwords += other.wrong_passwords;
         self.stale_events += other.stale_events;
         self.accept_pauses += other.accept_pauses;
         self.timeouts.merge(other.timeouts);
@@ -281,6 +284,7 @@ mod tests {
                 denied: first + 16,
             },
             refusals: first + 9,
+            wrong_passwords: first + 18,
             stale_events: first + 10,
             accept_pauses: first + 11,
             timeouts: Timeouts {
@@ -433,7 +437,7 @@ mod tests {
         };
         let (one, two) = (plain(&totals(100)), plain(&totals(1000)));
         let expected: Vec<_> = one.iter().zip(two).map(|(one, two)| one + two).collect();
-        assert_eq!(expected.len(), 18);
+        assert_eq!(expected.len(), 19);
         assert_eq!(plain(&sum.totals), expected);
         assert_eq!(
             sum.totals.connect_latency.sum(),

@@ -17,6 +17,7 @@ impl Session {
             Phase::Connecting(Attempts::Race(race)) => race.newest().map(|racer| &racer.endpoint),
             Phase::Connecting(Attempts::Only { .. })
             | Phase::Handshake
+            | Phase::Delayed(_)
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
@@ -32,6 +33,7 @@ impl Session {
             Phase::Connecting(Attempts::Race(race)) => Some(race),
             Phase::Connecting(Attempts::Only { .. })
             | Phase::Handshake
+            | Phase::Delayed(_)
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
@@ -72,6 +74,7 @@ impl Session {
                 })
             }
             Phase::Handshake
+            | Phase::Delayed(_)
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay

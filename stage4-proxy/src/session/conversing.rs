@@ -6,15 +6,42 @@ use crate::half::HalfState;
 use crate::ingress::Verdict;
 use crate::limits::Limits;
 use crate::scratch::Scratch;
-use crate::session::{Next, Reason, Session};
+use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
+
+impl Phase {
+    /// Returns the reason for which a client's refusal is held back.
+    pub(crate) fn unauthorized(&self) -> Reason {
+        match self {
+            Self::Delayed(wrong) => Reason::Unauthorized(wrong.clone()),
+            Self::Handshake
+            | Self::Resolving(_)
+            | Self::Connecting(_)
+            | Self::Chaining(_)
+            | Self::Relay
+            | Self::Forward(_)
+            | Self::Lingering
+            | Self::Aborting(_) => Reason::Gone,
+        }
+    }
+
+    /// Changes the end of a client that has left: its guess counts, also if it does not wait for the answer.
+    pub(super) fn with_guess(&self, next: Next) -> Next {
+        match next {
+            Next::Close(_) => Next::Close(self.unauthorized()),
+            Next::Wait | Next::Again | Next::Identify(_) | Next::Connect(_) | Next::Refuse(_) => {
+                next
+            }
+        }
+    }
+}
 
 impl Session {
     /// Reads the client's handshake and sends its replies, until there is a verdict.
     ///
     /// The bytes are kept in the half that goes up, so that bytes behind the handshake are already
     /// where the upstream's bytes belong.
-    pub(super) fn converse(&mut self, scratch: &mut Scratch) -> Next {
+    pub(super) fn converse(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
         loop {
             let Some(handshake) = &mut self.handshake else {
                 return Next::Wait;
@@ -26,6 +53,7 @@ impl Session {
             self.down.half.keep(&step.reply);
             match step.verdict {
                 Verdict::Connect(target) => {
+                    self.user = handshake.user();
                     // Now, because the connect may take long and the client waits for the reply.
                     return match self.down.flush(&mut self.client) {
                         Ok(()) => Next::Connect(target),
@@ -33,6 +61,11 @@ impl Session {
                     };
                 }
                 Verdict::Identified(origin) => return Next::Identify(origin),
+                Verdict::Unauthorized(wrong) => {
+                    // The reply stays where it is, and no byte of the client is read meanwhile.
+                    self.enter(Phase::Delayed(wrong), now);
+                    return Next::Wait;
+                }
                 Verdict::Refuse(why) => return Next::Refuse(Reason::Refused(why)),
                 Verdict::TooLong => return Next::Refuse(Reason::TooLong),
                 Verdict::More => {}

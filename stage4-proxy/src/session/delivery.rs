@@ -20,7 +20,7 @@ impl Session {
         let from = last.unwrap_or(self.active);
         let (deadline, timeout) = self.deadline(limits)?;
         match timeout {
-            Timeout::Handshake | Timeout::Connect => Some(deadline),
+            Timeout::Handshake | Timeout::WrongPassword | Timeout::Connect => Some(deadline),
             Timeout::Idle | Timeout::HalfClose | Timeout::Linger => {
                 let limit = deadline.saturating_duration_since(self.active);
                 Some(deadline.min(from + limit / LOOKS))
@@ -46,7 +46,11 @@ impl Session {
         let client = || self.client.on_its_way();
         let upstream = || self.upstream.as_ref().map_or(0, Endpoint::on_its_way);
         match self.phase {
-            Phase::Handshake | Phase::Resolving(_) | Phase::Connecting(_) | Phase::Chaining(_) => 0,
+            Phase::Handshake
+            | Phase::Delayed(_)
+            | Phase::Resolving(_)
+            | Phase::Connecting(_)
+            | Phase::Chaining(_) => 0,
             Phase::Relay | Phase::Forward(_) => client().wrapping_add(upstream()),
             Phase::Lingering | Phase::Aborting(Side::Client) => client(),
             Phase::Aborting(Side::Upstream) => upstream(),

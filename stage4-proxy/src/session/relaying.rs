@@ -45,7 +45,7 @@ impl Session {
     /// `EPIPE` of a first write says that the upstream had ended its output in order before it
     /// broke, so the client has a complete answer that a reset must not overtake: a lingering close.
     fn finish(&mut self, now: Instant) -> Next {
-        match self.broken.take() {
+        match self.broken.take().map(|broken| *broken) {
             None => Next::Close(Reason::Finished),
             Some((Side::Upstream, error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 // The FIN was left to close(2), which comes later now: the lingering close sends it.
@@ -63,7 +63,7 @@ impl Session {
         let survivor = broken.other();
         match self.endpoint_mut(survivor).map(Endpoint::await_delivery) {
             Some(Ok(())) => {
-                self.broken = Some((broken, error));
+                self.broken = Some(Box::new((broken, error)));
                 self.enter(Phase::Aborting(survivor), now);
                 Next::Wait
             }
@@ -77,7 +77,7 @@ impl Session {
         if survivor.is_some_and(|survivor| !survivor.writable) {
             return Next::Wait;
         }
-        match self.broken.take() {
+        match self.broken.take().map(|broken| *broken) {
             Some((side, error)) => Next::Close(Reason::Reset(side, error)),
             None => Next::Wait,
         }
@@ -104,7 +104,7 @@ impl Session {
                 Err((sink, error))
             }
             Err(Fault::Sink(error)) => {
-                self.broken.get_or_insert((sink, error));
+                self.broken.get_or_insert(Box::new((sink, error)));
                 Ok(Progress::Idle)
             }
         }

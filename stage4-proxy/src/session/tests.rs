@@ -18,7 +18,7 @@ mod handshaking;
 mod matrix;
 mod relaying;
 
-/// A handshake of lines: `go` connects, `no` is refused, `hello` is greeted, anything else ignored.
+/// A handshake of lines: `go` connects, `no` is refused, `bad` is a wrong password, `hello` is greeted, anything else ignored.
 #[derive(Debug)]
 struct Lines;
 
@@ -30,6 +30,7 @@ impl Handshake for Lines {
         match &input[..end] {
             b"go" => step(end + 1, b"", Verdict::Connect(target())),
             b"no" => step(end + 1, b"no\n", Verdict::Refuse("as asked".to_owned())),
+            b"bad" => step(end + 1, b"wrong\n", Verdict::Unauthorized(Wrong::Name)),
             b"hello" => step(end + 1, b"hi\n", Verdict::More),
             _ => step(end + 1, b"", Verdict::More),
         }
@@ -132,6 +133,12 @@ impl Rig {
         let since = self.now;
         let phase = Phase::Connecting(Attempts::Only { since });
         self.session.enter(phase, self.now);
+    }
+
+    /// Lets the client give a wrong password.
+    fn give_a_wrong_password(&mut self) {
+        self.client().send(b"bad\n");
+        assert_eq!(word(&self.next()), "wait");
     }
 
     /// Begins to look a name up.
@@ -312,6 +319,7 @@ fn word(next: &Next) -> &'static str {
         Next::Close(Reason::TooLong) => "too long",
         Next::Close(Reason::Unreached(_)) => "unreached",
         Next::Close(Reason::TimedOut(_)) => "timed out",
+        Next::Close(Reason::Unauthorized(_)) => "unauthorized",
         Next::Close(Reason::Stopped) => "stopped",
     }
 }

@@ -102,6 +102,7 @@ impl Worker {
             }
             Some(
                 Phase::Handshake
+                | Phase::Delayed(_)
                 | Phase::Relay
                 | Phase::Forward(_)
                 | Phase::Lingering

@@ -82,6 +82,7 @@ impl Worker {
                 None => continue,
             };
             let next = match timeout {
+                Timeout::WrongPassword => Next::Refuse(session.phase.unauthorized()),
                 Timeout::Connect => self.give_up_waiting(row, now),
                 // The handshake can say so in its protocol's words.
                 Timeout::Handshake => Next::Refuse(Reason::TimedOut(timeout)),
@@ -133,7 +134,9 @@ impl Worker {
 /// Returns whether the client of a session left without having got a byte.
 fn was_fruitless(session: &Session, reason: &Reason) -> bool {
     match reason {
-        Reason::Reset(Side::Client, _) | Reason::Gone => session.down.half.moved() == 0,
+        Reason::Reset(Side::Client, _) | Reason::Gone | Reason::Unauthorized(_) => {
+            session.down.half.moved() == 0
+        }
         Reason::Reset(Side::Upstream, _)
         | Reason::Finished
         | Reason::Unreached(_)

@@ -56,6 +56,7 @@ fn told(step: &Step) -> (usize, &str, &'static str) {
         Verdict::Connect(_) => "connect",
         Verdict::Identified(_) => "identified",
         Verdict::Refuse(_) => "refuse",
+        Verdict::Unauthorized(_) => "unauthorized",
         Verdict::TooLong => "too long",
     };
     (step.consumed, str::from_utf8(&step.reply).unwrap(), verdict)

@@ -14,6 +14,8 @@ pub(super) enum Status {
     BadRequest = 400,
     /// An access rule forbids the target.
     Forbidden = 403,
+    /// The proxy demands a name and a password.
+    ProxyAuthenticationRequired = 407,
     /// The head was not complete in time.
     RequestTimeout = 408,
     /// The body has no length.
@@ -37,17 +39,29 @@ impl Status {
         let body = format!("{code} {phrase}: {why}\n");
         let length = body.len();
         let head = format!(
-            "HTTP/1.1 {code} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Content-Length: {length}\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 {code} {phrase}\r\n{}Content-Type: text/plain; charset=utf-8\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n",
+            self.field()
         );
         let body = if head_only { "" } else { &body };
         (head + body).into_bytes()
+    }
+
+    /// Returns the field that a reply with this status has to have.
+    fn field(self) -> &'static str {
+        if self == Self::ProxyAuthenticationRequired {
+            // The charset is for clients whose users have names beyond ASCII (RFC 7617 section 2.1).
+            "Proxy-Authenticate: Basic realm=\"stage4-proxy\", charset=\"UTF-8\"\r\n"
+        } else {
+            ""
+        }
     }
 
     fn phrase(self) -> &'static str {
         match self {
             Self::BadRequest => "Bad Request",
             Self::Forbidden => "Forbidden",
+            Self::ProxyAuthenticationRequired => "Proxy Authentication Required",
             Self::RequestTimeout => "Request Timeout",
             Self::LengthRequired => "Length Required",
             Self::HeadTooLarge => "Request Header Fields Too Large",

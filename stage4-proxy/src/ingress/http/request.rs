@@ -6,6 +6,7 @@ use httparse::Header;
 use stage2_client::Target;
 
 use crate::http_version;
+use crate::ingress::http::credentials::Credentials;
 use crate::ingress::http::reply::Status;
 
 /// The most fields of a head.
@@ -49,6 +50,8 @@ pub(super) struct Request {
     pub(super) body: u64,
     /// Whether its response has no body.
     pub(super) head_only: bool,
+    /// The client's name and password.
+    pub(super) credentials: Credentials,
 }
 
 /// Why a request goes nowhere.
@@ -110,6 +113,7 @@ impl Request {
                 forward: Vec::new(),
                 body: 0,
                 head_only: false,
+                credentials: Credentials::of(request.headers),
             });
         }
         let (authority, path) = split(method, asked)?;
@@ -119,6 +123,7 @@ impl Request {
             forward: rewrite(request, authority, &path),
             body: body_length(request.headers)?,
             head_only: method == "HEAD",
+            credentials: Credentials::of(request.headers),
         })
     }
 }

@@ -10,6 +10,8 @@ use crate::wire_address;
 pub(super) const VERSION: u8 = 5;
 /// The method without authentication (RFC 1928 section 3).
 pub(super) const METHOD_NONE: u8 = 0;
+/// The method by name and password (RFC 1929).
+pub(super) const METHOD_PASSWORD: u8 = 2;
 /// The reply to a client none of whose methods fits.
 pub(super) const METHOD_UNACCEPTABLE: u8 = 0xff;
 

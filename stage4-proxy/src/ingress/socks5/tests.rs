@@ -12,6 +12,8 @@ use crate::connect_error::ConnectError;
 use crate::ingress::Verdict;
 use crate::ingress::conversation::Conversation;
 
+mod users;
+
 /// A greeting that offers no authentication, and is accepted.
 const GREETING: [u8; 3] = [5, 1, 0];
 
@@ -27,7 +29,12 @@ struct Outcome {
 
 /// Gives a new handshake the pieces, one read each.
 fn converse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut handshake = Conversation::new(Box::new(Socks5Handshake::new()), 4096);
+    converse_with(None, pieces)
+}
+
+/// The same, of a proxy with users or without.
+fn converse_with<'a>(users: Option<Users>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut handshake = Conversation::new(Box::new(Socks5Handshake::new(users)), 4096);
     let (mut pending, mut reply) = (Vec::new(), Vec::new());
     let (mut target, mut refused) = (None, None);
     for piece in pieces {
@@ -43,6 +50,7 @@ fn converse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
             Verdict::Connect(it) => target = Some((*it).clone()),
             Verdict::Refuse(why) => refused = Some(why),
             Verdict::Identified(_) => panic!("SOCKS5 has no such verdict"),
+            Verdict::Unauthorized(wrong) => refused = Some(wrong.to_string()),
             Verdict::TooLong => refused = Some("too long".to_owned()),
         }
     }
@@ -166,7 +174,7 @@ fn requests_that_cannot_be_carried_out_have_their_reply() {
 
 #[test]
 fn the_reply_carries_the_proxy_s_address() {
-    let mut handshake = Socks5Handshake::new();
+    let mut handshake = Socks5Handshake::new(None);
     let four = handshake.connected(Some("192.0.2.7:258".parse().unwrap()));
     assert_eq!(four, [5, 0, 0, 1, 192, 0, 2, 7, 1, 2]);
     let six = handshake.connected(Some("[2001:db8::1]:258".parse().unwrap()));
@@ -185,7 +193,7 @@ fn every_failure_has_its_reply() {
         (ConnectError::Unreachable, 3),
         (ConnectError::Other(io::Error::other("no ports left")), 1),
     ];
-    let mut handshake = Socks5Handshake::new();
+    let mut handshake = Socks5Handshake::new(None);
     handshake.advance(&GREETING);
     for (error, code) in errors {
         let reply = handshake.failed(&Failure::Unreached(&error));
@@ -196,7 +204,7 @@ fn every_failure_has_its_reply() {
 
 #[test]
 fn before_its_greeting_a_slow_client_gets_no_request_s_reply() {
-    let mut handshake = Socks5Handshake::new();
+    let mut handshake = Socks5Handshake::new(None);
     assert_eq!(handshake.failed(&Failure::TooSlow), [5, 0xff]);
 }
 

@@ -8,6 +8,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn limits() -> Limits {
     Limits {
         handshake_timeout: 3 * SECOND,
+        wrong_password_delay: 2 * SECOND,
         connect_timeout: 5 * SECOND,
         idle_timeout: Some(70 * SECOND),
         half_close_timeout: 11 * SECOND,
@@ -41,6 +42,18 @@ fn a_byte_now_and_then_buys_no_time_in_a_handshake() {
     rig.client().send(b"hel");
     assert_eq!(word(&rig.next()), "wait");
     assert_eq!(rig.left(), Some((SECOND, Timeout::Handshake)));
+}
+
+#[test]
+fn a_wrong_password_costs_time_and_bytes_change_nothing() {
+    let mut rig = Rig::new().with_limits();
+    rig.pass(2 * SECOND);
+    rig.give_a_wrong_password();
+    assert_eq!(rig.left(), Some((2 * SECOND, Timeout::WrongPassword)));
+    rig.pass(SECOND);
+    rig.client().send(b"go\n");
+    assert_eq!(word(&rig.next()), "wait");
+    assert_eq!(rig.left(), Some((SECOND, Timeout::WrongPassword)));
 }
 
 #[test]

@@ -99,6 +99,21 @@ fn a_refusal_is_delivered_although_the_client_goes_on_sending() {
 }
 
 #[test]
+fn the_refusal_of_a_wrong_password_waits() {
+    let mut rig = Rig::new();
+    rig.client().send(b"hello\nbad\ngo\n");
+    assert_eq!(word(&rig.next()), "wait");
+    rig.client().send(b"go\n");
+    assert_eq!(word(&rig.next()), "wait");
+    rig.client().expect_silence(Duration::from_millis(20));
+    let reason = rig.session.phase.unauthorized();
+    assert!(matches!(reason, Reason::Unauthorized(Wrong::Name)));
+    rig.fail(&reason);
+    assert_eq!(word(&rig.advance()), "wait");
+    assert_eq!(rig.client().read_to_end(), b"hi\nwrong\n");
+}
+
+#[test]
 fn a_client_hears_why_its_target_was_not_reached() {
     let mut rig = Rig::new();
     rig.client().send(b"go\n");

@@ -5,6 +5,7 @@ use super::*;
 #[derive(Clone, Copy, Debug)]
 enum At {
     Handshake,
+    Delayed,
     Resolving,
     Connecting,
     Relay,
@@ -16,6 +17,7 @@ impl At {
         let mut rig = Rig::new();
         match self {
             Self::Handshake => {}
+            Self::Delayed => rig.give_a_wrong_password(),
             Self::Resolving => rig.begin_resolving(),
             Self::Connecting => rig.begin_connecting(),
             Self::Relay => rig.reach_upstream(),
@@ -63,6 +65,7 @@ fn every_phase_and_what_the_client_does() {
     let table = [
         // Sends, Ends, Resets
         (At::Handshake, ["wait", "gone", "client reset"]),
+        (At::Delayed, ["wait", "wait", "unauthorized"]),
         (At::Resolving, ["wait", "wait", "gone"]),
         (At::Connecting, ["wait", "wait", "gone"]),
         (At::Relay, ["wait", "wait", "client reset"]),

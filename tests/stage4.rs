@@ -42,6 +42,8 @@ mod proxy_protocol;
 mod racing;
 #[path = "stage4/relay.rs"]
 mod relay;
+#[path = "stage4/report.rs"]
+mod report;
 #[path = "stage4/resets.rs"]
 mod resets;
 #[path = "stage4/rings.rs"]

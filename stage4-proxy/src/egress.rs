@@ -67,6 +67,14 @@ impl Egress {
         }
     }
 
+    /// Returns the hops of the chain; none if the way is straight.
+    pub(crate) fn hops(&self) -> &[Target] {
+        match self {
+            Self::Direct(_) => &[],
+            Self::Chain(chain) => chain.hops(),
+        }
+    }
+
     /// Returns the addresses to dial for `target`, or has them looked up: then `deliver` gets the answer.
     ///
     /// # Errors

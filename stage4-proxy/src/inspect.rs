@@ -6,10 +6,10 @@
 //!                                      /metrics       the totals, for Prometheus
 //! ```
 //!
-//! Reading order: [`snapshot`](Snapshot) (plain values), [`histogram`](Histogram),
-//! [`prometheus`](Metrics) and `metrics` (values to text), [`section`](Section) (what another crate
-//! adds), [`collector`](Collector) (how a worker makes the copy), `request` and `response` (bytes to a verdict, a
-//! verdict to bytes), `connection` (one client, every wait bounded), `clients` (how many), `server` (the loop),
+//! Reading order: [`snapshot`](Snapshot), [`view`](SessionView) and [`totals`](Totals) (plain values),
+//! [`histogram`](Histogram), [`prometheus`](Metrics) and `metrics` (values to text), [`section`](Section) (what another crate
+//! adds), [`collector`](Collector) (how a worker makes the copy), `hosts`, `request` and `response` (bytes to a
+//! verdict, a verdict to bytes), `connection` (one client, every wait bounded), `clients` (how many), `server` (the loop),
 //! `page.html`.
 //!
 //! Invariants:
@@ -31,6 +31,7 @@ mod clients;
 mod collector;
 mod connection;
 mod histogram;
+mod hosts;
 mod metrics;
 mod prometheus;
 mod request;
@@ -38,6 +39,8 @@ mod response;
 mod section;
 mod server;
 mod snapshot;
+mod totals;
+mod view;
 
 pub use address::parse_address;
 pub use clients::capacity;
@@ -46,4 +49,6 @@ pub use histogram::Histogram;
 pub use prometheus::Metrics;
 pub use section::Section;
 pub use server::Inspector;
-pub use snapshot::{EndpointView, Failures, Protocol, SessionView, Snapshot, Timeouts, Totals};
+pub use snapshot::Snapshot;
+pub use totals::{Failures, RefusalReason, Refusals, Timeouts, Totals};
+pub use view::{Described, EndpointView, HopView, Protocol, SessionView};

@@ -1,26 +1,31 @@
 //! A worker's report on its sessions: log lines, counters, the inspector's snapshot.
 
+mod description;
+mod end;
+mod view;
+
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
+use stage2_client::Target;
+
 use crate::connect_error::ConnectError;
-use crate::endpoint::Endpoint;
-use crate::inspect::{
-    Carried, Collector, EndpointView, Protocol, Question, Section, SessionView, Snapshot, Totals,
-};
+use crate::inspect::{Collector, Question, RefusalReason, Section, Snapshot, Totals};
 use crate::quota::Quota;
+use crate::report::end::End;
+use crate::report::view::{carried, view};
 use crate::route_table::RouteTable;
-use crate::session::{Phase, Reason, Session, Timeout};
+use crate::session::{Reason, Session, Timeout};
 
 /// Counts what happens to the sessions of one worker, and logs how they end.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     ingress: &'static str,
+    /// The hops that every session goes through.
+    hops: Vec<Target>,
     totals: Totals,
-    /// The sessions that end with a warning.
-    warnings: Quota,
+    ends: Ends,
     /// The clients that may not come.
     denied: Quota,
     /// The pauses of accepting for want of descriptors.
@@ -29,12 +34,13 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// Creates a reporter for sessions that come in through `ingress`.
-    pub(crate) fn new(ingress: &'static str) -> Self {
+    /// Creates a reporter for sessions that come in through `ingress` and go out through `hops`.
+    pub(crate) fn new(ingress: &'static str, hops: &[Target]) -> Self {
         Self {
             ingress,
+            hops: hops.to_vec(),
             totals: Totals::default(),
-            warnings: Quota::for_events(),
+            ends: Ends::default(),
             denied: Quota::for_events(),
             starved: Quota::for_states(),
             collector: Collector::default(),
@@ -53,7 +59,7 @@ impl Reporter {
 
     /// Counts and logs a client that may not come.
     pub(crate) fn client_denied(&mut self, peer_addr: SocketAddr, now: Instant) {
-        self.totals.refusals += 1;
+        self.totals.refuse(RefusalReason::Client);
         let ingress = self.ingress;
         self.denied.log(now, |suppressed| {
             tracing::warn!(
@@ -74,7 +80,8 @@ impl Reporter {
     /// Logs how many warnings were not written since the last one, because no further one will say
     /// it.
     pub(crate) fn worker_ends(&mut self) {
-        for quota in [&mut self.warnings, &mut self.denied, &mut self.starved] {
+        let others = [&mut self.denied, &mut self.starved];
+        for quota in self.ends.quotas().into_iter().chain(others) {
             if let Some(suppressed) = quota.take_suppressed() {
                 tracing::warn!(suppressed, "some warnings were not written");
             }
@@ -94,22 +101,20 @@ impl Reporter {
     /// Counts and logs why a session ends: as a warning if an operator can act upon it.
     pub(crate) fn session_ends(&mut self, session: &Session, reason: &Reason, now: Instant) {
         count(&mut self.totals, reason);
-        match reason {
-            Reason::Finished | Reason::Gone | Reason::Reset(..) => {
-                let session = Description(self.ingress, session);
-                tracing::debug!("{session}: {}", Chain(reason));
-            }
-            Reason::Unreached(_)
-            | Reason::Refused(_)
-            | Reason::Unauthorized(_)
-            | Reason::TooLong
-            | Reason::TimedOut(_)
-            | Reason::Stopped => {
-                let session = Description(self.ingress, session);
-                self.warnings.log(now, |suppressed| {
-                    tracing::warn!(suppressed, "{session}: {}", Chain(reason));
-                });
-            }
+        if session.facts.refusal().is_some() {
+            // Its line was written when it was refused.
+            return;
+        }
+        let end = End {
+            ingress: self.ingress,
+            hops: &self.hops,
+            session,
+            reason,
+            now,
+        };
+        match self.ends.quota(reason) {
+            Some(quota) => quota.log(now, |suppressed| end.warn(suppressed)),
+            None => end.debug(),
         }
     }
 
@@ -139,7 +144,7 @@ impl Reporter {
         names: impl FnOnce() -> Section,
         now: Instant,
     ) {
-        let view = |_, session: &Session| view(self.ingress, session, now);
+        let view = |_, session: &Session| view(self.ingress, &self.hops, session, now);
         let rest = || Snapshot {
             totals: self.totals.clone(),
             sections: vec![names()],
@@ -149,16 +154,61 @@ impl Reporter {
     }
 }
 
+/// The quotas for the sessions that end with a warning: one for each actor, so that a flood that one of them
+/// causes does not keep the lines about the others from being written.
+#[derive(Debug)]
+struct Ends {
+    /// The client is to blame: its handshake, or its slowness.
+    refused: Quota,
+    /// The target is, or the way to it.
+    unreached: Quota,
+    /// Both may be: a time limit, or the end of the proxy.
+    ended: Quota,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            refused: Quota::for_events(),
+            unreached: Quota::for_events(),
+            ended: Quota::for_events(),
+        }
+    }
+}
+
+impl Ends {
+    /// Returns the quota for the warning of a session that ends for `reason`, or `None` if that is in order.
+    fn quota(&mut self, reason: &Reason) -> Option<&mut Quota> {
+        match reason {
+            Reason::Finished | Reason::Gone | Reason::Reset(..) => None,
+            Reason::Refused(_)
+            | Reason::Unauthorized(_)
+            | Reason::TooLong
+            | Reason::TimedOut(Timeout::Handshake | Timeout::WrongPassword) => {
+                Some(&mut self.refused)
+            }
+            Reason::Unreached(_) | Reason::TimedOut(Timeout::Connect) => Some(&mut self.unreached),
+            Reason::TimedOut(Timeout::Idle | Timeout::HalfClose | Timeout::Linger)
+            | Reason::Stopped => Some(&mut self.ended),
+        }
+    }
+
+    fn quotas(&mut self) -> [&mut Quota; 3] {
+        [&mut self.refused, &mut self.unreached, &mut self.ended]
+    }
+}
+
 /// Counts why a session has ended.
 fn count(totals: &mut Totals, reason: &Reason) {
     match reason {
         Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
         Reason::Unreached(error) => totals.failures.count(error),
-        Reason::Refused(_) | Reason::TooLong => totals.refusals += 1,
+        Reason::Refused(_) => totals.refuse(RefusalReason::Handshake),
         Reason::Unauthorized(_) => {
-            totals.refusals += 1;
+            totals.refuse(RefusalReason::User);
             totals.wrong_passwords += 1;
         }
+        Reason::TooLong => totals.refuse(RefusalReason::TooLong),
         Reason::TimedOut(timeout) => count_timeout(totals, *timeout),
         Reason::Stopped => totals.timeouts.drain += 1,
     }
@@ -175,99 +225,5 @@ fn count_timeout(totals: &mut Totals, timeout: Timeout) {
         Timeout::Idle => timeouts.idle += 1,
         Timeout::HalfClose => timeouts.half_close += 1,
         Timeout::Linger => timeouts.linger += 1,
-    }
-}
-
-fn carried(session: &Session) -> Carried {
-    Carried {
-        up: session.up.half.moved(),
-        down: session.down.half.moved(),
-    }
-}
-
-fn view(ingress: &str, session: &Session, now: Instant) -> SessionView {
-    let age = now.saturating_duration_since(session.opened).as_millis();
-    let carried = carried(session);
-    SessionView {
-        protocol: Protocol::Tcp,
-        client: endpoint_view(&session.client),
-        upstream: session.shown_upstream().map(endpoint_view),
-        phase: phase_name(&session.phase),
-        description: Description(ingress, session).to_string(),
-        bytes_up: carried.up,
-        bytes_down: carried.down,
-        age_ms: u64::try_from(age).unwrap_or(u64::MAX),
-    }
-}
-
-fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
-    EndpointView {
-        fd: endpoint.socket().as_raw_fd(),
-        local: endpoint.local_addr(),
-        peer: Some(endpoint.peer_addr()),
-    }
-}
-
-fn phase_name(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Handshake => "handshake",
-        Phase::Delayed(_) => "delayed",
-        Phase::Resolving(_) => "resolving",
-        Phase::Connecting(_) => "connecting",
-        Phase::Chaining(_) => "chaining",
-        Phase::Relay => "relay",
-        Phase::Forward(_) => "forward",
-        Phase::Lingering => "lingering",
-        Phase::Aborting(_) => "aborting",
-    }
-}
-
-/// Writes a session as `fixed[127.0.0.1:50312 -> localhost:3000]`, and its user, if there is one, as
-/// `socks5[alice@127.0.0.1:50312 -> localhost:3000]`.
-struct Description<'a>(&'a str, &'a Session);
-
-impl std::fmt::Display for Description<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(ingress, session) = self;
-        write!(formatter, "{ingress}[")?;
-        if let Some(user) = &session.user {
-            write!(formatter, "{user}@")?;
-        }
-        write!(formatter, "{} -> ", session.client.peer_addr())?;
-        match &session.target {
-            Some(target) => write!(formatter, "{target}]"),
-            None => write!(formatter, "?]"),
-        }
-    }
-}
-
-/// Writes an error and all its sources in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(formatter, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sentence_names_every_cause() {
-        let cause = io::Error::other("no such host");
-        let reason = Reason::Unreached(ConnectError::Resolve(cause));
-        let sentence = Chain(&reason).to_string();
-        assert_eq!(
-            sentence,
-            "cannot connect: name resolution failed: no such host"
-        );
     }
 }

@@ -43,12 +43,14 @@ use crate::proxy_protocol::Origin;
 use crate::relay::Flow;
 use crate::resolve::Ticket;
 use crate::scratch::Scratch;
+use crate::session::facts::Facts;
 use crate::token::Side;
 
 mod chaining;
 mod connecting;
 mod conversing;
 mod delivery;
+pub(crate) mod facts;
 mod forwarding;
 mod relaying;
 
@@ -60,9 +62,9 @@ pub(crate) enum Phase {
     /// The client has given a wrong password: its refusal waits, so that it cannot guess fast.
     Delayed(Wrong),
     /// A resolver thread looks the target's name up; the ticket is the session's place among those
-    /// that wait for the answer.
+    /// that wait for the answer. Boxed like that of `Chaining`.
     Resolving(
-        #[expect(dead_code, reason = "kept only to be dropped with the phase")] Option<Ticket>,
+        #[expect(dead_code, reason = "kept only to be dropped with the phase")] Option<Box<Ticket>>,
     ),
     /// One non-blocking connect(2) is in progress, or several in a race.
     Connecting(Attempts),
@@ -230,6 +232,8 @@ pub(crate) struct Session {
     /// The side that broke while the other direction still has bytes to deliver.
     /// Boxed, because few sessions break, and every row has room for it.
     broken: Option<Box<(Side, io::Error)>>,
+    /// What only the report needs.
+    pub(crate) facts: Facts,
 }
 
 impl Session {
@@ -250,6 +254,7 @@ impl Session {
             on_its_way: 0,
             queued: false,
             broken: None,
+            facts: Facts::default(),
         };
         session.begin(handshake);
         session
@@ -337,6 +342,7 @@ impl Session {
     /// Begins to relay: the upstream is connected.
     pub(crate) fn connected(&mut self, now: Instant) {
         self.enter(Phase::Relay, now);
+        self.facts.connected(now - self.opened);
         if let Some(mut handshake) = self.handshake.take() {
             if let Some(rest) = handshake.upload() {
                 self.phase = Phase::Forward(rest);
@@ -363,6 +369,7 @@ impl Session {
         // the client were still there, and the hops would go on.
         if let Some(upstream) = self.upstream.take() {
             upstream.reset_on_close();
+            self.facts.tried(upstream.peer_addr());
         }
         self.enter(Phase::Lingering, now);
         true

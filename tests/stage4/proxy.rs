@@ -50,8 +50,9 @@ impl Proxy {
         Self::launch(program.clone().args(["--upstream", &upstream.to_string()]))
     }
 
+    /// Starts a proxy from a program that has all other arguments.
     #[track_caller]
-    fn launch(program: Program) -> Self {
+    pub(crate) fn launch(program: Program) -> Self {
         let server = program
             .args(["--listen", "127.0.0.1:0", "--inspect", "0"])
             .serve();
@@ -149,11 +150,23 @@ pub(crate) struct Routes {
 pub(crate) struct Row {
     pub(crate) client: Cell,
     pub(crate) upstream: Option<Cell>,
+    pub(crate) ingress: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) dialled: Option<String>,
+    #[serde(default)]
+    pub(crate) hops: Vec<HopRow>,
     pub(crate) phase: String,
     pub(crate) description: String,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
     pub(crate) age_ms: u64,
+}
+
+/// One hop of a row.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct HopRow {
+    pub(crate) hop: String,
+    pub(crate) answer: Option<String>,
 }
 
 /// One socket of a row.

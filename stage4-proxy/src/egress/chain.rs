@@ -27,6 +27,11 @@ impl Chain {
         }
     }
 
+    /// Returns all hops, in their order.
+    pub(super) fn hops(&self) -> &[Target] {
+        &self.hops
+    }
+
     /// Returns the target that is dialled for every client.
     pub(super) fn first(&self) -> &Arc<Target> {
         &self.first

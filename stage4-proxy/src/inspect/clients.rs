@@ -11,7 +11,8 @@ use socket2::Socket;
 
 use crate::inspect::collector::Scope;
 use crate::inspect::connection::{ClientTimeouts, Connection};
-use crate::inspect::request::{Hosts, Page, Refusal};
+use crate::inspect::hosts::Hosts;
+use crate::inspect::request::{Page, Refusal};
 use crate::inspect::response::Response;
 use crate::inspect::snapshot::Snapshot;
 

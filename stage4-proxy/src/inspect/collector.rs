@@ -11,7 +11,8 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use crate::inspect::snapshot::{SessionView, Snapshot};
+use crate::inspect::snapshot::Snapshot;
+use crate::inspect::view::SessionView;
 use crate::route_table::RouteTable;
 
 /// How much of a route table a snapshot holds.

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
 
-use crate::inspect::request::{self, Hosts, MAX_HEAD, Method, Page};
+use crate::inspect::hosts::Hosts;
+use crate::inspect::request::{self, MAX_HEAD, Method, Page};
 use crate::inspect::response::{Encoded, Response};
 
 /// The longest time that one client may take.

@@ -1,7 +1,8 @@
 //! The totals and the sections as Prometheus text.
 
 use crate::inspect::prometheus::Metrics;
-use crate::inspect::snapshot::{Snapshot, Totals};
+use crate::inspect::snapshot::Snapshot;
+use crate::inspect::totals::Totals;
 
 /// Writes all totals and sections as Prometheus text.
 pub(super) fn render(snapshot: &Snapshot) -> String {
@@ -43,6 +44,10 @@ fn add_ends(metrics: &mut Metrics, totals: &Totals) {
     let failures = totals.failures.by_reason();
     let help = "Targets not reached, by reason.";
     metrics.counters("proxy_failures_total", help, "reason", &failures);
+    let refusals = totals.refusals_by_reason.by_reason();
+    let help = "Clients closed because of a limit or a policy, by reason.";
+    let name = "proxy_refusals_by_reason_total";
+    metrics.counters(name, help, "reason", &refusals);
     let timeouts = totals.timeouts.by_kind();
     let help = "Sessions ended by a time limit.";
     metrics.counters("proxy_timeouts_total", help, "kind", &timeouts);
@@ -56,7 +61,7 @@ mod tests {
     use super::*;
     use crate::inspect::histogram::Histogram;
     use crate::inspect::section::Section;
-    use crate::inspect::snapshot::{Failures, Timeouts};
+    use crate::inspect::totals::{Failures, Refusals, Timeouts};
 
     /// A parser of the format, just large enough to catch us breaking it: samples by name with labels.
     /// It insists on HELP and TYPE, in this order, before the samples of a metric.
@@ -140,6 +145,13 @@ mod tests {
             },
             refusals: 3,
             wrong_passwords: 6,
+            refusals_by_reason: Refusals {
+                client: 31,
+                handshake: 32,
+                too_long: 33,
+                user: 35,
+                request: 34,
+            },
             stale_events: 4,
             accept_pauses: 5,
             timeouts: Timeouts {
@@ -173,6 +185,11 @@ mod tests {
             ("proxy_failures_total{reason=\"denied\"}", 16.0),
             ("proxy_refusals_total", 3.0),
             ("proxy_wrong_passwords_total", 6.0),
+            ("proxy_refusals_by_reason_total{reason=\"client\"}", 31.0),
+            ("proxy_refusals_by_reason_total{reason=\"handshake\"}", 32.0),
+            ("proxy_refusals_by_reason_total{reason=\"too_long\"}", 33.0),
+            ("proxy_refusals_by_reason_total{reason=\"user\"}", 35.0),
+            ("proxy_refusals_by_reason_total{reason=\"request\"}", 34.0),
             ("proxy_stale_events_total", 4.0),
             ("proxy_accept_pauses_total", 5.0),
             ("proxy_timeouts_total{kind=\"handshake\"}", 21.0),

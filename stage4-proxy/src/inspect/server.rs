@@ -27,7 +27,7 @@ use stage1_server::{AcceptFailure, ListenOptions, listen, local_addr};
 use crate::inspect::clients::Clients;
 use crate::inspect::collector::Scope;
 use crate::inspect::connection::ClientTimeouts;
-use crate::inspect::request::Hosts;
+use crate::inspect::hosts::Hosts;
 use crate::inspect::snapshot::Snapshot;
 
 /// The listen backlog: clients that may wait to be accepted.

@@ -340,3 +340,10 @@ impl Session {
         }
     }
 }
+
+#[test]
+fn a_row_is_no_larger_than_an_idle_session_may_be() {
+    // Each idle session is one row, so what few sessions need is boxed.
+    let size = size_of::<Session>();
+    assert!(size <= 360, "{size} bytes");
+}

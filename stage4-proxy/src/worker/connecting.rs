@@ -9,6 +9,7 @@ use stage2_client::{Target, finish_connect};
 
 use crate::chain::Fault;
 use crate::connect_error::ConnectError;
+use crate::endpoint::Endpoint;
 use crate::mailbox::Message;
 use crate::resolve::{Answer, Resolution};
 use crate::session::{Next, Phase};
@@ -24,12 +25,14 @@ impl Worker {
             return Next::Wait;
         };
         session.target = Some(Arc::clone(target));
+        session.facts.asked(now - session.opened);
         let mailbox = self.inbox.mailbox().clone();
         let deliver = move |answer| mailbox.send(Message::Resolved(token, answer));
         match self.egress.resolve(target, now, deliver) {
             Ok(Resolution::Known(addresses)) => self.begin_attempts(row, &addresses, now),
             Ok(Resolution::Asked(ticket)) => {
-                session.enter(Phase::Resolving(Some(ticket)), now);
+                session.facts.looks_up();
+                session.enter(Phase::Resolving(Some(Box::new(ticket))), now);
                 Next::Wait
             }
             Err(error) => Next::Refuse(error.into()),
@@ -57,6 +60,9 @@ impl Worker {
 
     /// Begins to connect to the addresses of the session's target.
     fn begin_attempts(&mut self, row: u32, addresses: &[SocketAddr], now: Instant) -> Next {
+        if let Some(session) = self.table.row_mut(row) {
+            session.facts.resolved(now - session.opened);
+        }
         let limit = self.limits.connect_timeout;
         let dialler = Dialler::new(&mut self.egress, &self.poll, &mut self.table, row);
         let begun = dialler.begin(addresses, limit, now);
@@ -66,6 +72,11 @@ impl Worker {
     /// Goes on to the next address, because an attempt has failed, has had its time or is waited for
     /// no longer; without an address and an attempt left, refuses with `error`.
     fn try_next_address(&mut self, row: u32, error: ConnectError, now: Instant) -> Next {
+        if let Some(session) = self.table.row_mut(row)
+            && let Some(waited) = session.shown_upstream().map(Endpoint::peer_addr)
+        {
+            session.facts.tried(waited);
+        }
         let dialler = Dialler::new(&mut self.egress, &self.poll, &mut self.table, row);
         let begun = dialler.go_on(error, now);
         begun.map_or_else(|error| Next::Refuse(error.into()), |()| Next::Wait)
@@ -85,7 +96,12 @@ impl Worker {
                 self.prober.connected(now);
                 self.advance(row, now)
             }
-            Err(error) => self.try_next_address(row, error.into(), now),
+            Err(error) => {
+                if let Some(session) = self.table.row_mut(row) {
+                    session.facts.tried(attempt.endpoint.peer_addr());
+                }
+                self.try_next_address(row, error.into(), now)
+            }
         }
     }
 

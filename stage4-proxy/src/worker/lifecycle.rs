@@ -111,6 +111,7 @@ impl Worker {
         }
         // Reported now, because the close that comes later is only the end of the lingering.
         self.reporter.session_ends(session, &reason, now);
+        session.facts.refused(reason);
         session.advance(&mut self.scratch, &self.limits, now)
     }
 

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use stage2_client::Target;
-use stage4_proxy::inspect::{Collector, EndpointView, Protocol, SessionView, Snapshot, Totals};
+use stage4_proxy::inspect::{
+    Collector, Described, EndpointView, Protocol, SessionView, Snapshot, Totals,
+};
 use stage4_proxy::resolve::Resolver;
 use stage4_proxy::route_table::RouteTable;
 
@@ -91,6 +93,13 @@ fn view<F: Framing>(
         protocol: Protocol::Tcp,
         client: client.endpoint.view(),
         upstream: shared.endpoint,
+        ingress: F::NAME,
+        target: Some(shared.target.to_string()),
+        dialled: shared
+            .endpoint
+            .and_then(|endpoint| endpoint.peer)
+            .map(|peer| Described(peer).to_string()),
+        hops: Vec::new(),
         phase: match client.phase {
             Phase::Reading if client.is_idle() => "idle",
             Phase::Reading => "reading",

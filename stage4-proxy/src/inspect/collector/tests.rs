@@ -3,7 +3,8 @@
 use std::sync::mpsc::{Receiver, channel};
 
 use super::*;
-use crate::inspect::snapshot::{EndpointView, Protocol, Totals};
+use crate::inspect::totals::Totals;
+use crate::inspect::view::{EndpointView, Protocol};
 
 /// A worker with sessions that only know what they have carried.
 struct Worker {
@@ -82,6 +83,10 @@ fn view(row: u32, carried: &Carried) -> SessionView {
             peer: None,
         },
         upstream: None,
+        ingress: "fixed",
+        target: None,
+        dialled: None,
+        hops: Vec::new(),
         phase: "relay",
         description: String::new(),
         bytes_up: carried.up,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::inspect::clients::MAX_ANSWERS;
-use crate::inspect::snapshot::{EndpointView, Protocol, SessionView};
+use crate::inspect::view::{EndpointView, Protocol, SessionView};
 
 /// No test waits longer than this for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,6 +83,10 @@ fn large(_: Scope) -> Option<Snapshot> {
         protocol: Protocol::Tcp,
         client: endpoint,
         upstream: Some(endpoint),
+        ingress: "fixed",
+        target: None,
+        dialled: None,
+        hops: Vec::new(),
         phase: "relay",
         description: "x".repeat(100),
         bytes_up: 1,

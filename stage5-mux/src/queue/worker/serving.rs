@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use stage4_proxy::inspect::RefusalReason;
 use stage4_proxy::token::Token;
 
 use crate::queue::client::{Collected, Lingering, Phase};
@@ -60,7 +61,7 @@ impl<F: Framing> Worker<F> {
             return;
         };
         self.log.refused(client.endpoint.peer_addr(), refusal, now);
-        self.totals.refusals += 1;
+        self.totals.refuse(RefusalReason::Request);
         let summary = client.summary();
         let persistent = summary.is_some_and(|summary| summary.persistent)
             && !client.is_inside_request()

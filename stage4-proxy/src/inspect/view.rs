@@ -1,0 +1,90 @@
+//! One session as the inspector shows it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// Shows one session: a client, and its upstream once there is one.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SessionView {
+    /// The protocol of both sockets: with their addresses it makes up two five-tuples.
+    pub protocol: Protocol,
+    /// The client's socket: its peer is the client, its local address the proxy's.
+    pub client: EndpointView,
+    /// The upstream's socket, from the moment a connect was started.
+    pub upstream: Option<EndpointView>,
+    /// The name of the way in, such as `socks5`.
+    pub ingress: &'static str,
+    /// The target as the client has asked for it, such as `example:80`, once known.
+    pub target: Option<String>,
+    /// The address that was dialled for it, such as `ipv4[192.0.2.1:80]`: through a chain, the first hop's.
+    pub dialled: Option<String>,
+    /// The hops of a chain on the way to the target, in their order.
+    pub hops: Vec<HopView>,
+    /// The name of the session's phase, such as `relay`.
+    pub phase: &'static str,
+    /// The client and its target, such as `socks5[127.0.0.1:50312 -> example:80]`.
+    pub description: String,
+    /// Bytes carried from the client to the upstream.
+    pub bytes_up: u64,
+    /// Bytes carried from the upstream to the client.
+    pub bytes_down: u64,
+    /// Milliseconds since the client was accepted.
+    pub age_ms: u64,
+}
+
+/// Shows one hop of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct HopView {
+    /// The hop as it was configured, such as `hop.example:1080`.
+    pub hop: String,
+    /// Its answer for this session: `ok`, or why it leads no further; `None` before there is one.
+    pub answer: Option<String>,
+}
+
+/// The transport protocol of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP (RFC 9293).
+    Tcp,
+}
+
+/// Shows one socket; an address is absent if the kernel knows none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct EndpointView {
+    /// The file descriptor's number: the documents' `cfd` or `ufd`.
+    pub fd: i32,
+    /// The address at our end, as `getsockname(2)` tells it.
+    pub local: Option<SocketAddr>,
+    /// The address at the other end, as `getpeername(2)` tells it.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Writes an address with its family, as `ipv4[192.0.2.1:80]` or `ipv6[[2001:db8::1]:80]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described(pub SocketAddr);
+
+impl fmt::Display for Described {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.0 {
+            SocketAddr::V4(_) => "ipv4",
+            SocketAddr::V6(_) => "ipv6",
+        };
+        write!(formatter, "{family}[{}]", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_described_with_its_family() {
+        for (address, text) in [
+            ("192.0.2.1:80", "ipv4[192.0.2.1:80]"),
+            ("[2001:db8::1]:80", "ipv6[[2001:db8::1]:80]"),
+        ] {
+            assert_eq!(Described(address.parse().unwrap()).to_string(), text);
+        }
+    }
+}

@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cores::Cores;
-use crate::load;
+use crate::load::dial::{Dial, Way};
 use crate::process::{Process, Usage};
 use crate::upstream::Upstream;
 use crate::wait;
 use crate::window::Window;
 
-/// The processes and threads of one measurement. Dropping it ends the proxy first.
+/// The processes and threads of one measurement. Dropping it ends the proxies first.
 #[derive(Debug)]
 pub(crate) struct Arrangement {
-    proxy: Option<Process>,
-    address: SocketAddr,
+    proxies: Vec<Process>,
+    dial: Dial,
     upstream: Upstream,
     cores: Cores,
 }
@@ -23,23 +23,24 @@ pub(crate) struct Arrangement {
 impl Arrangement {
     /// Creates it from its parts; without a proxy the load goes to the upstream itself.
     pub(crate) fn new(
-        proxy: Option<(Process, SocketAddr)>,
+        proxies: Vec<(Process, SocketAddr)>,
+        way: Way,
         upstream: Upstream,
         cores: Cores,
     ) -> Self {
-        let (proxy, address) = proxy.unzip();
-        let address = address.unwrap_or(upstream.address());
+        let (proxies, addresses): (Vec<_>, Vec<_>) = proxies.into_iter().unzip();
+        let dial = Dial::new(way, &addresses, upstream.address());
         Self {
-            proxy,
-            address,
+            proxies,
+            dial,
             upstream,
             cores,
         }
     }
 
-    /// Returns the address that the load connects to.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the way that the load takes.
+    pub(crate) fn dial(&self) -> &Dial {
+        &self.dial
     }
 
     /// Returns the upstream.
@@ -49,14 +50,12 @@ impl Arrangement {
 
     /// Begins a timed stretch.
     pub(crate) fn window(&self) -> io::Result<Window<'_>> {
-        Window::open(self.proxy.as_ref(), self.cores)
+        Window::open(&self.proxies, self.cores)
     }
 
-    /// Returns the resources that the proxy uses; none without a proxy.
+    /// Returns the resources that the proxies use; none without a proxy.
     pub(crate) fn usage(&self) -> io::Result<Usage> {
-        self.proxy
-            .as_ref()
-            .map_or(Ok(Usage::default()), Process::usage)
+        self.proxies.iter().map(Process::usage).sum()
     }
 
     /// Sends one empty session through.
@@ -64,7 +63,7 @@ impl Arrangement {
     /// A port that accepts proves little: the kernel does that while the proxy still sets itself up.
     pub(crate) fn prove(&self) -> io::Result<()> {
         let arrived = self.upstream.accepted();
-        let socket = load::connect(self.address)?;
+        let socket = self.dial.open()?;
         self.wait_for_arrivals(arrived + 1)?;
         drop(socket);
         self.wait_for_ends()

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::comparison::{Comparison, Verdict};
 use crate::machine::Machine;
-use crate::results::{Results, Verdict};
+use crate::results::Results;
 use crate::rows::{Better, Row};
 
 /// Returns the document that `--json` writes.
@@ -41,7 +42,8 @@ fn row(results: &Results, row: Row) -> Value {
         "title": spec.title,
         "better": better,
         "columns": columns,
-        "comparison": comparison(results, row),
+        "comparison": results.compare(row).as_ref().map(comparison),
+        "beside_fixed": results.compare_with_fixed(row).as_ref().map(comparison),
     })
 }
 
@@ -53,12 +55,17 @@ fn figures(results: &Results, row: Row, column: usize) -> Value {
     })
 }
 
-fn comparison(results: &Results, row: Row) -> Option<Value> {
-    let found = results.compare(row)?;
+fn comparison(found: &Comparison) -> Value {
     let verdict = match found.verdict {
         Verdict::Ahead => "ahead",
         Verdict::Level => "level",
         Verdict::Behind => "behind",
+        Verdict::Unsure => "unsure",
     };
-    Some(json!({ "ratio": found.ratio, "verdict": verdict, "best_peer": found.best_peer }))
+    json!({
+        "ratio": found.ratio,
+        "range": found.range,
+        "verdict": verdict,
+        "best_peer": found.other,
+    })
 }

@@ -1,7 +1,9 @@
 //! The load generator: one thread, which should never be the bottleneck.
 
 pub(crate) mod bulk;
-pub(crate) mod connect;
+pub(crate) mod churn;
+pub(crate) mod dial;
+pub(crate) mod latencies;
 pub(crate) mod request;
 pub(crate) mod sessions;
 

@@ -16,6 +16,7 @@ pub(crate) struct Machine {
     processor: String,
     core_count: usize,
     cores: Cores,
+    congestion_control: String,
     /// The version of each program, in its own words.
     pub(crate) versions: Vec<String>,
 }
@@ -31,6 +32,7 @@ impl Machine {
             processor: processor(),
             core_count,
             cores: plan.cores,
+            congestion_control: congestion_control(),
             versions,
         }
     }
@@ -42,12 +44,13 @@ impl Machine {
             processor,
             core_count,
             cores,
+            congestion_control,
             ..
         } = self;
         let (proxy, load) = (cores.proxy, cores.load);
         format!(
             "{kernel}; {processor}, cores: {core_count}; the proxy alone on core {proxy}, \
-             load and upstream on core {load}; one worker each; loopback."
+             load and upstream on core {load}; one worker each; loopback, congestion control {congestion_control}."
         )
     }
 }
@@ -57,6 +60,12 @@ fn kernel() -> String {
         let name = names.sysname().to_string_lossy();
         format!("{name} {}", names.release().to_string_lossy())
     })
+}
+
+/// Returns the congestion control of new connections, which changes loopback by up to a factor of two: `tcp(7)`.
+fn congestion_control() -> String {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
+    text.map_or("unknown".into(), |name| name.trim().into())
 }
 
 fn processor() -> String {

@@ -2,28 +2,31 @@
 //!
 //! ```text
 //!        core "load"                        core "proxy"
-//!   ┌──────────────────────┐          ┌─────────────────────┐
-//!   │ load generator  ─────┼── TCP ──▶│  direct, HAProxy,   │
-//!   │ (load/*.rs)          │          │  nginx, socat, ours │
-//!   │ upstream  ◀──────────┼── TCP ───│  (peers/*.rs)       │
-//!   │ (upstream.rs)        │          └─────────────────────┘
+//!   ┌──────────────────────┐          ┌──────────────────────┐
+//!   │ load generator  ─────┼── TCP ──▶│  direct, HAProxy,    │
+//!   │ (load/*.rs)          │          │  nginx, Dante, Squid │
+//!   │ upstream  ◀──────────┼── TCP ───│  .., ours (peers/*)  │
+//!   │ (upstream.rs)        │          └──────────────────────┘
 //!   └──────────────────────┘
 //! ```
 //!
 //! # Reading order
 //! 1. `options`: the command line; `rows`: what is measured, and which way is better.
 //! 2. `runner`: round by round, scenario by scenario, subject by subject.
-//! 3. `scenario`: one measurement from start to numbers; `load`: the traffic.
+//! 3. `scenario`: one measurement from start to numbers; `load`: the traffic; `conversation`: the
+//!    handshakes in front of it.
 //! 4. `peers`: how each proxy is started; `process`: started, pinned, read, killed.
-//! 5. `results`, `table`, `json`: medians, and how they are shown.
+//! 5. `results`, `comparison`, `table`, `json`: medians, what they prove, and how they are shown.
 //!
 //! # Invariants
 //! 1. Subjects are interleaved: a slow minute of the machine hits all of them.
-//! 2. Each measurement has a proxy process of its own, fresh ports, and a bounded time and count.
+//! 2. Each measurement has proxy processes of its own, fresh ports, and a bounded time and count.
 //! 3. One core for the proxy alone, one for load and upstream together.
 //! 4. Every process is killed by its group and reaped, also after an error or a signal.
 
 mod arrangement;
+mod comparison;
+mod conversation;
 mod cores;
 mod http;
 mod json;

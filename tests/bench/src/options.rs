@@ -8,7 +8,8 @@ use clap::Parser;
 
 use crate::cores::Cores;
 use crate::limits;
-use crate::peers::{Job, Programs, Subject, ours};
+use crate::peers::ours::Package;
+use crate::peers::{Programs, Subject, ours};
 use crate::rows::Row;
 use crate::scenario::Scenario;
 
@@ -110,6 +111,7 @@ impl Options {
                 .iter()
                 .map(|(name, command)| Subject::custom(name, command)),
         );
+        subjects.push(Subject::fixed(Programs::default()));
         subjects.extend(self.beside()?);
         subjects.push(Subject::ours(Programs::default()));
         self.check_names(&subjects)?;
@@ -117,8 +119,11 @@ impl Options {
         subjects.retain(|subject| self.wants(&subject.name) && has_part(subject));
         let missing = missing(&subjects);
         subjects.retain(|subject| subject.find().is_ok());
-        if let Some(last) = subjects.last_mut().filter(|last| last.is_ours()) {
-            *last = Subject::ours(self.programs(scenarios)?);
+        if subjects.iter().any(Subject::is_built) {
+            let programs = self.programs(scenarios)?;
+            subjects
+                .iter_mut()
+                .for_each(|subject| subject.build(&programs));
         }
         Ok((subjects, missing))
     }
@@ -133,14 +138,15 @@ impl Options {
 
     /// Returns our programs, as far as they are measured.
     fn programs(&self, scenarios: &[Scenario]) -> io::Result<Programs> {
-        let program = |job, given: Option<&Path>| {
-            let is_needed = scenarios.iter().any(|scenario| scenario.job() == job);
-            let find = || given.map_or_else(|| ours::build(job), absolute);
+        let program = |package, given: Option<&Path>| {
+            let mut jobs = scenarios.iter().map(|scenario| scenario.job());
+            let is_needed = jobs.any(|job| ours::package(job) == package);
+            let find = || given.map_or_else(|| ours::build(package), absolute);
             is_needed.then(find).transpose()
         };
         Ok(Programs {
-            relay: program(Job::Relay, self.ours.as_deref())?,
-            queue: program(Job::Queue, self.ours_queue.as_deref())?,
+            relay: program(Package::Proxy, self.ours.as_deref())?,
+            queue: program(Package::Mux, self.ours_queue.as_deref())?,
         })
     }
 
@@ -209,6 +215,7 @@ fn parse_custom(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::{Job, Role};
 
     fn options(words: &[&str]) -> Result<Options, clap::Error> {
         Options::try_parse_from([&["relay-bench"], words].concat())
@@ -233,7 +240,8 @@ mod tests {
         let options = options(&["--beside", path.to_str().unwrap()]).unwrap();
         let subject = options.beside().unwrap().unwrap();
         assert_eq!(subject.name, "beside");
-        assert!(subject.can(Job::Relay) && !subject.can(Job::Queue) && !subject.is_ours());
+        assert!(subject.can(Job::Relay) && !subject.can(Job::Queue));
+        assert_eq!(subject.role(), Role::Peer);
     }
 
     #[test]

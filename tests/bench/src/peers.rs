@@ -1,33 +1,30 @@
 //! The subjects: direct, other proxies, ours, and how each is started.
 
 mod custom;
+mod dante;
 mod haproxy;
+mod job;
+mod microsocks;
 mod nginx;
 pub(crate) mod ours;
 mod program;
 mod socat;
+mod socket_proxyd;
+mod squid;
+mod start;
+mod tinyproxy;
+mod vproxy;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use crate::cores::Cores;
-use crate::process::Process;
-use crate::stop;
-use crate::wait;
+use crate::load::dial::Way;
 
+pub(crate) use job::Job;
+use ours::Ingress;
 pub(crate) use ours::Programs;
-
-/// The work of a subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Job {
-    /// Pass bytes on, one upstream connection for each client.
-    Relay,
-    /// Pass HTTP requests on, one at a time, over one upstream connection for all clients.
-    Queue,
-}
 
 /// One column of the table.
 #[derive(Clone, Debug)]
@@ -43,10 +40,29 @@ enum Kind {
     HaproxySplice,
     NginxDefault,
     NginxLarge,
+    SocketProxyd,
     Socat,
+    Dante,
+    Microsocks,
+    Vproxy,
+    Tinyproxy,
+    Squid,
+    /// Ours as a plain relay, where others are told their targets.
+    Fixed(Programs),
     Ours(Programs),
     Beside(Programs),
     Custom(Vec<String>),
+}
+
+/// The part of a column in the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// No proxy: the limit of the load.
+    Direct,
+    /// Ours without a handshake, in the rows of those with one.
+    Fixed,
+    Peer,
+    Ours,
 }
 
 /// The addresses and the folder of a proxy.
@@ -84,6 +100,14 @@ impl Subject {
         }
     }
 
+    /// Creates the column of our proxy as a plain relay, beside itself with a handshake.
+    pub(crate) fn fixed(programs: Programs) -> Self {
+        Self {
+            name: "fixed".into(),
+            kind: Kind::Fixed(programs),
+        }
+    }
+
     /// Creates the column of an older build of ours.
     pub(crate) fn beside(programs: Programs) -> Self {
         Self {
@@ -112,7 +136,13 @@ impl Subject {
             peer("haproxy-splice", Kind::HaproxySplice),
             peer("nginx", Kind::NginxDefault),
             peer("nginx-64k", Kind::NginxLarge),
+            peer("socket-proxyd", Kind::SocketProxyd),
             peer("socat", Kind::Socat),
+            peer("dante", Kind::Dante),
+            peer("microsocks", Kind::Microsocks),
+            peer("vproxy", Kind::Vproxy),
+            peer("tinyproxy", Kind::Tinyproxy),
+            peer("squid", Kind::Squid),
         ]
     }
 
@@ -120,27 +150,82 @@ impl Subject {
         matches!(self.kind, Kind::Direct)
     }
 
-    pub(crate) fn is_ours(&self) -> bool {
-        matches!(self.kind, Kind::Ours(_))
+    /// Returns whether it is a column of the programs that [`Subject::build`] is given.
+    pub(crate) fn is_built(&self) -> bool {
+        matches!(self.kind, Kind::Ours(_) | Kind::Fixed(_))
+    }
+
+    /// Gives it our programs, if it runs them.
+    pub(crate) fn build(&mut self, built: &Programs) {
+        if let Kind::Ours(programs) | Kind::Fixed(programs) = &mut self.kind {
+            programs.clone_from(built);
+        }
+    }
+
+    /// Returns whether a client has nothing to say to it.
+    fn is_plain(&self) -> bool {
+        matches!(self.kind, Kind::Direct | Kind::Fixed(_))
+    }
+
+    /// Returns its part in the comparison.
+    pub(crate) fn role(&self) -> Role {
+        match &self.kind {
+            Kind::Direct => Role::Direct,
+            Kind::Fixed(_) => Role::Fixed,
+            Kind::Ours(_) => Role::Ours,
+            Kind::HaproxyCopy
+            | Kind::HaproxySplice
+            | Kind::NginxDefault
+            | Kind::NginxLarge
+            | Kind::SocketProxyd
+            | Kind::Socat
+            | Kind::Dante
+            | Kind::Microsocks
+            | Kind::Vproxy
+            | Kind::Tinyproxy
+            | Kind::Squid
+            | Kind::Beside(_)
+            | Kind::Custom(_) => Role::Peer,
+        }
     }
 
     /// Returns whether it can do a job.
     pub(crate) fn can(&self, job: Job) -> bool {
         match &self.kind {
-            Kind::HaproxyCopy | Kind::Ours(_) => true,
+            Kind::Direct => job != Job::Queue,
+            Kind::Ours(_) => true,
             Kind::Beside(programs) => programs.path(job).is_some(),
-            Kind::Direct
-            | Kind::HaproxySplice
+            Kind::Fixed(_) => matches!(job, Job::Socks5 | Job::Connect | Job::Chain(_)),
+            Kind::HaproxyCopy => matches!(job, Job::Relay | Job::Queue),
+            Kind::HaproxySplice
             | Kind::NginxDefault
             | Kind::NginxLarge
+            | Kind::SocketProxyd
             | Kind::Socat
             | Kind::Custom(_) => job == Job::Relay,
+            Kind::Dante => job == Job::Socks5,
+            Kind::Microsocks => matches!(job, Job::Socks5 | Job::Chain(_)),
+            Kind::Vproxy => !matches!(job, Job::Relay | Job::Queue),
+            Kind::Tinyproxy | Kind::Squid => matches!(job, Job::Connect | Job::Forward),
+        }
+    }
+
+    /// Returns how a client tells it of the target.
+    pub(crate) fn way(&self, job: Job) -> Way {
+        let is_hop = matches!(self.kind, Kind::Ours(_) | Kind::Beside(_));
+        match job {
+            _ if self.is_plain() => Way::Plain,
+            Job::Socks5 => Way::Socks5,
+            Job::Connect => Way::Connect,
+            Job::Chain(_) if is_hop => Way::Hops,
+            Job::Chain(_) => Way::Socks5,
+            Job::Relay | Job::Queue | Job::Forward => Way::Plain,
         }
     }
 
     /// Returns whether it prints the address that it listens on, so that it can choose the port itself.
     fn announces_its_address(&self) -> bool {
-        matches!(self.kind, Kind::Ours(_) | Kind::Beside(_))
+        matches!(self.kind, Kind::Ours(_) | Kind::Beside(_) | Kind::Fixed(_))
     }
 
     /// Checks that its program is installed; the error says how to install it.
@@ -150,8 +235,16 @@ impl Subject {
             Kind::NginxDefault | Kind::NginxLarge => {
                 program::find("nginx", "nginx libnginx-mod-stream")
             }
+            Kind::SocketProxyd => socket_proxyd::find(),
             Kind::Socat => program::find("socat", "socat"),
-            Kind::Direct | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => Ok(()),
+            Kind::Dante => program::find("danted", "dante-server"),
+            Kind::Microsocks => program::find("microsocks", "microsocks"),
+            Kind::Vproxy => program::find_or("vproxy", "cargo install vproxy"),
+            Kind::Tinyproxy => program::find("tinyproxy", "tinyproxy"),
+            Kind::Squid => program::find("squid", "squid"),
+            Kind::Direct | Kind::Fixed(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -161,9 +254,20 @@ impl Subject {
             Kind::HaproxyCopy | Kind::HaproxySplice => program::version("haproxy", "-v"),
             Kind::NginxDefault | Kind::NginxLarge => program::version("nginx", "-v"),
             Kind::Socat => program::version("socat", "-V"),
+            Kind::SocketProxyd => socket_proxyd::version(),
+            Kind::Dante => program::version("danted", "-v"),
+            Kind::Microsocks => program::package_version("microsocks"),
+            Kind::Vproxy => program::version("vproxy", "--version"),
+            Kind::Tinyproxy => program::version("tinyproxy", "-v"),
+            Kind::Squid => program::version("squid", "-v"),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
-            Kind::Direct | Kind::Custom(_) => None,
+            Kind::Direct | Kind::Fixed(_) | Kind::Custom(_) => None,
         }
+    }
+
+    /// Returns whether its rate of bytes means anything: microsocks 1.0.3 relays one KiB at a time.
+    pub(crate) fn is_meant_for_bulk(&self) -> bool {
+        !matches!(self.kind, Kind::Microsocks)
     }
 
     /// Returns the largest sensible number of sessions, because a process for each is expensive.
@@ -175,57 +279,6 @@ impl Subject {
         }
     }
 
-    /// Starts it in front of `upstream` and waits until it accepts; nothing for direct.
-    pub(crate) fn start(
-        &self,
-        job: Job,
-        upstream: SocketAddr,
-        cores: Cores,
-        folder: &Path,
-    ) -> io::Result<Option<(Process, SocketAddr)>> {
-        const ATTEMPTS: usize = 3;
-        if self.is_direct() {
-            return Ok(None);
-        }
-        let mut outcome = self.start_once(job, upstream, cores, folder);
-        for _ in 1..ATTEMPTS {
-            // Another process may have taken the port between our check and the proxy's bind.
-            if outcome.is_ok() || stop::requested() {
-                break;
-            }
-            outcome = self.start_once(job, upstream, cores, folder);
-        }
-        outcome.map(Some)
-    }
-
-    fn start_once(
-        &self,
-        job: Job,
-        upstream: SocketAddr,
-        cores: Cores,
-        folder: &Path,
-    ) -> io::Result<(Process, SocketAddr)> {
-        let listen = if self.announces_its_address() {
-            any_port()
-        } else {
-            free_port()?
-        };
-        let mut launch = self.launch(&Place {
-            job,
-            listen,
-            upstream,
-            folder,
-        })?;
-        let mut process = Process::start(&mut launch.command, cores, launch.forks, folder)?;
-        let address = if self.announces_its_address() {
-            ours::wait_for_address(&mut process)?
-        } else {
-            wait_for_connect(&mut process, listen)?;
-            listen
-        };
-        Ok((process, address))
-    }
-
     fn launch(&self, place: &Place<'_>) -> io::Result<Launch> {
         match &self.kind {
             Kind::Direct => Err(io::Error::other("direct has no process")),
@@ -233,28 +286,18 @@ impl Subject {
             Kind::HaproxySplice => haproxy::launch(place, haproxy::Mode::Splice),
             Kind::NginxDefault => nginx::launch(place, "16k"),
             Kind::NginxLarge => nginx::launch(place, "64k"),
+            Kind::SocketProxyd => Ok(socket_proxyd::launch(place)),
             Kind::Socat => Ok(socat::launch(place)),
-            Kind::Ours(programs) | Kind::Beside(programs) => ours::launch(place, programs),
+            Kind::Dante => dante::launch(place),
+            Kind::Microsocks => Ok(microsocks::launch(place)),
+            Kind::Vproxy => Ok(vproxy::launch(place)),
+            Kind::Tinyproxy => tinyproxy::launch(place),
+            Kind::Squid => squid::launch(place),
+            Kind::Fixed(programs) => ours::launch(place, programs, Ingress::Fixed),
+            Kind::Ours(programs) | Kind::Beside(programs) => {
+                ours::launch(place, programs, Ingress::AsTheJobWants)
+            }
             Kind::Custom(words) => custom::launch(place, words),
         }
     }
-}
-
-fn any_port() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
-
-/// Returns a port that is free at this moment.
-fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind(any_port())?.local_addr()
-}
-
-/// Waits until the proxy accepts, for those that do not announce it.
-fn wait_for_connect(process: &mut Process, address: SocketAddr) -> io::Result<()> {
-    const LIMIT: Duration = Duration::from_secs(10);
-    const ATTEMPT: Duration = Duration::from_secs(1);
-    wait::until("the proxy to accept", LIMIT, || {
-        process.check_alive()?;
-        Ok(TcpStream::connect_timeout(&address, ATTEMPT).is_ok())
-    })
 }

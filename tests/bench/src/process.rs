@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::iter::Sum;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,6 +33,16 @@ pub(crate) struct Usage {
     pub(crate) private_bytes: u64,
     pub(crate) resident_bytes: u64,
     pub(crate) fds: usize,
+}
+
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |total, one| Self {
+            private_bytes: total.private_bytes + one.private_bytes,
+            resident_bytes: total.resident_bytes + one.resident_bytes,
+            fds: total.fds + one.fds,
+        })
+    }
 }
 
 impl Process {

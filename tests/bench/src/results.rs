@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use crate::comparison::Comparison;
 use crate::options::Plan;
+use crate::peers::{Role, Subject};
 use crate::rows::{Better, Row};
 use crate::scenario::{Outcome, Scenario};
 
@@ -30,36 +32,12 @@ pub(crate) struct Column {
     pub(crate) role: Role,
 }
 
-/// The part of a column in the comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Direct,
-    Peer,
-    Ours,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Figure {
+    round: u32,
     value: f64,
     /// The load's core had no time left: the subject could have done better.
     is_held_down: bool,
-}
-
-/// Ours beside the best peer.
-#[derive(Clone, Debug)]
-pub(crate) struct Comparison {
-    /// Ours divided by the best peer; `None` if the ratio has no meaning.
-    pub(crate) ratio: Option<f64>,
-    pub(crate) verdict: Verdict,
-    pub(crate) best_peer: String,
-}
-
-/// The result of a comparison with the best peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Ahead,
-    Level,
-    Behind,
 }
 
 /// Load that used this share of its core was the limit, or close to it.
@@ -67,14 +45,9 @@ const FULL: f64 = 0.93;
 
 impl Results {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let role = |is_direct, is_ours| match (is_direct, is_ours) {
-            (true, _) => Role::Direct,
-            (false, true) => Role::Ours,
-            (false, false) => Role::Peer,
-        };
-        let column = |subject: &crate::peers::Subject| Column {
+        let column = |subject: &Subject| Column {
             name: subject.name.clone(),
-            role: role(subject.is_direct(), subject.is_ours()),
+            role: subject.role(),
         };
         Self {
             columns: plan.subjects.iter().map(column).collect(),
@@ -89,7 +62,13 @@ impl Results {
     }
 
     /// Takes one outcome, good or bad.
-    pub(crate) fn add(&mut self, scenario: Scenario, column: usize, outcome: io::Result<Outcome>) {
+    pub(crate) fn add(
+        &mut self,
+        round: u32,
+        scenario: Scenario,
+        column: usize,
+        outcome: io::Result<Outcome>,
+    ) {
         match outcome {
             Err(error) => {
                 let failure = self.failures.entry((column, scenario)).or_default();
@@ -103,6 +82,7 @@ impl Results {
                     let is_held_down = full && row.is_bound_by_load();
                     let figures = self.figures.entry((row, column)).or_default();
                     figures.push(Figure {
+                        round,
                         value,
                         is_held_down,
                     });
@@ -113,11 +93,19 @@ impl Results {
 
     /// Returns the figures of all rounds, in their order.
     pub(crate) fn values(&self, row: Row, column: usize) -> Vec<f64> {
-        let figures = self
-            .figures
-            .get(&(row, column))
-            .map_or(&[][..], Vec::as_slice);
-        figures.iter().map(|figure| figure.value).collect()
+        let figures = self.figures(row, column).iter();
+        figures.map(|figure| figure.value).collect()
+    }
+
+    fn figures(&self, row: Row, column: usize) -> &[Figure] {
+        let figures = self.figures.get(&(row, column));
+        figures.map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns whether a column has anything to show in some rows.
+    pub(crate) fn has_part(&self, rows: &[Row], column: usize) -> bool {
+        let has = |&row| !self.figures(row, column).is_empty() || self.has_failed(row, column);
+        rows.iter().any(has)
     }
 
     /// Returns the median over the rounds.
@@ -158,43 +146,49 @@ impl Results {
 
     /// Compares ours with the best peer in one row.
     pub(crate) fn compare(&self, row: Row) -> Option<Comparison> {
-        let with_role = |role| {
-            let columns = self.columns.iter().enumerate();
-            let columns = columns.filter(move |(_, column)| column.role == role);
-            columns.filter_map(|(index, column)| Some((column, self.median(row, index)?)))
-        };
-        let (_, ours) = with_role(Role::Ours).next()?;
         let better = row.spec().better;
-        let (column, peer) = with_role(Role::Peer).reduce(|best, next| {
+        let peers = self.with_role(row, Role::Peer);
+        let (best, _) = peers.reduce(|best, next| {
             let next_is_better = match better {
                 Better::More => next.1 > best.1,
                 Better::Less => next.1 < best.1,
             };
             if next_is_better { next } else { best }
         })?;
-        let (ratio, verdict) = judge(row, ours, peer);
-        Some(Comparison {
-            ratio,
-            verdict,
-            best_peer: column.name.clone(),
-        })
+        self.compare_with(row, best)
     }
-}
 
-/// Compares two figures; a difference below 2 % or below the grain of the row is level.
-fn judge(row: Row, ours: f64, peer: f64) -> (Option<f64>, Verdict) {
-    const LEVEL: f64 = 0.02;
-    let spec = row.spec();
-    let gain = match spec.better {
-        Better::More => ours - peer,
-        Better::Less => peer - ours,
-    };
-    let verdict = match gain {
-        gain if gain.abs() <= spec.grain.max(peer.abs() * LEVEL) => Verdict::Level,
-        gain if gain > 0.0 => Verdict::Ahead,
-        _ => Verdict::Behind,
-    };
-    ((peer > spec.grain).then(|| ours / peer), verdict)
+    /// Compares ours with ours without a handshake in one row.
+    pub(crate) fn compare_with_fixed(&self, row: Row) -> Option<Comparison> {
+        let (fixed, _) = self.with_role(row, Role::Fixed).next()?;
+        self.compare_with(row, fixed)
+    }
+
+    /// Returns the columns of one role, with their medians.
+    fn with_role(&self, row: Row, role: Role) -> impl Iterator<Item = (usize, f64)> {
+        let columns = self.columns.iter().enumerate();
+        let columns = columns.filter(move |(_, column)| column.role == role);
+        columns.filter_map(move |(index, _)| Some((index, self.median(row, index)?)))
+    }
+
+    fn compare_with(&self, row: Row, other: usize) -> Option<Comparison> {
+        let (ours, _) = self.with_role(row, Role::Ours).next()?;
+        let medians = (self.median(row, ours)?, self.median(row, other)?);
+        let rounds = self.pairs(row, ours, other);
+        let other = self.columns[other].name.clone();
+        Some(Comparison::new(row, medians, &rounds, other))
+    }
+
+    /// Returns the figures of two columns in the rounds in which neither has failed.
+    fn pairs(&self, row: Row, ours: usize, other: usize) -> Vec<(f64, f64)> {
+        let others = self.figures(row, other);
+        let pair = |figure: &Figure| {
+            let mut others = others.iter();
+            let other = others.find(|other| other.round == figure.round)?;
+            Some((figure.value, other.value))
+        };
+        self.figures(row, ours).iter().filter_map(pair).collect()
+    }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -219,17 +213,46 @@ mod tests {
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 
-    #[test]
-    fn more_and_less_are_judged_their_own_way() {
-        assert_eq!(judge(Row::Bulk1, 4.0, 3.0).1, Verdict::Ahead);
-        assert_eq!(judge(Row::Bulk1, 3.0, 4.0), (Some(0.75), Verdict::Behind));
-        assert_eq!(judge(Row::HttpTail, 3.0, 4.0), (Some(0.75), Verdict::Ahead));
-        assert_eq!(judge(Row::HttpTail, 4.05, 4.0).1, Verdict::Level);
+    fn results(figures: &[(u32, usize, f64)]) -> Results {
+        let column = |(index, role)| Column {
+            name: format!("column {index}"),
+            role,
+        };
+        let roles = [Role::Fixed, Role::Peer, Role::Peer, Role::Ours];
+        let mut results = Results {
+            columns: roles.into_iter().enumerate().map(column).collect(),
+            rows: vec![Row::SocksRate],
+            rounds: 5,
+            time: Duration::from_secs(2),
+            figures: BTreeMap::new(),
+            foreign_shares: Vec::new(),
+            missing: Vec::new(),
+            failures: BTreeMap::new(),
+        };
+        for &(round, column, value) in figures {
+            let outcome = Outcome {
+                figures: vec![(Row::SocksRate, value)],
+                spent: None,
+            };
+            results.add(round, Scenario::SocksConnect, column, Ok(outcome));
+        }
+        results
     }
 
     #[test]
-    fn next_to_nothing_has_no_ratio() {
-        assert_eq!(judge(Row::IdleCpu, 0.1, 0.0), (None, Verdict::Level));
-        assert_eq!(judge(Row::IdleCpu, 9.0, 0.0), (None, Verdict::Behind));
+    fn ours_is_compared_with_the_best_peer_and_with_fixed() {
+        let results = results(&[(0, 0, 10.0), (0, 1, 4.0), (0, 2, 5.0), (0, 3, 8.0)]);
+        let best = results.compare(Row::SocksRate).unwrap();
+        assert_eq!((best.other.as_str(), best.ratio), ("column 2", Some(1.6)));
+        let fixed = results.compare_with_fixed(Row::SocksRate).unwrap();
+        assert_eq!((fixed.other.as_str(), fixed.ratio), ("column 0", Some(0.8)));
+    }
+
+    #[test]
+    fn only_rounds_in_which_both_were_measured_are_paired() {
+        let results = results(&[(0, 2, 1.0), (1, 2, 2.0), (1, 3, 20.0), (2, 3, 30.0)]);
+        assert_eq!(results.pairs(Row::SocksRate, 3, 2), [(20.0, 2.0)]);
+        assert!(results.has_part(&[Row::SocksRate], 3));
+        assert!(!results.has_part(&[Row::SocksRate], 1));
     }
 }

@@ -23,6 +23,23 @@ pub(crate) enum Row {
     QueueCpu,
     QueueMedian,
     QueueTail,
+    SocksRate,
+    SocksCpu,
+    SocksBulk,
+    SocksBulkCpu,
+    ConnectMethodRate,
+    ConnectMethodCpu,
+    ForwardRate,
+    ForwardCpu,
+    ForwardTail,
+    ForwardNewRate,
+    ForwardNewCpu,
+    Chain1Time,
+    Chain1Cpu,
+    Chain3Time,
+    Chain3Cpu,
+    Chain5Time,
+    Chain5Cpu,
 }
 
 /// Which way is better.
@@ -45,7 +62,7 @@ pub(crate) struct Spec {
 
 impl Row {
     /// All lines, in the order of the table.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::BulkCpu,
@@ -66,9 +83,27 @@ impl Row {
         Self::QueueCpu,
         Self::QueueMedian,
         Self::QueueTail,
+        Self::SocksRate,
+        Self::SocksCpu,
+        Self::SocksBulk,
+        Self::SocksBulkCpu,
+        Self::ConnectMethodRate,
+        Self::ConnectMethodCpu,
+        Self::ForwardRate,
+        Self::ForwardCpu,
+        Self::ForwardTail,
+        Self::ForwardNewRate,
+        Self::ForwardNewCpu,
+        Self::Chain1Time,
+        Self::Chain1Cpu,
+        Self::Chain3Time,
+        Self::Chain3Cpu,
+        Self::Chain5Time,
+        Self::Chain5Cpu,
     ];
 
     /// Returns the properties of the line.
+    #[expect(clippy::too_many_lines, reason = "a table, one entry for each row")]
     pub(crate) fn spec(self) -> Spec {
         match self {
             Self::Bulk1 => more("bulk-1", "bulk, 1 connection, GB/s"),
@@ -102,6 +137,46 @@ impl Row {
             Self::QueueCpu => less("queue-cpu", "queue: CPU us per request", 0.0),
             Self::QueueMedian => less("queue-p50", "queue: p50 us", 0.0),
             Self::QueueTail => less("queue-p99", "queue: p99 us", 0.0),
+            Self::SocksRate => more("socks-rate", "SOCKS5: new connections/s, 32 in flight"),
+            Self::SocksCpu => less("socks-cpu", "SOCKS5: CPU us per connection", 0.0),
+            Self::SocksBulk => more("socks-bulk", "SOCKS5: bulk, 1 connection, GB/s"),
+            Self::SocksBulkCpu => less("socks-bulk-cpu", "SOCKS5: CPU s per GB", 0.0),
+            Self::ConnectMethodRate => more(
+                "forward-connect-rate",
+                "CONNECT: new connections/s, 32 in flight",
+            ),
+            Self::ConnectMethodCpu => {
+                less("forward-connect-cpu", "CONNECT: CPU us per connection", 0.0)
+            }
+            Self::ForwardRate => more(
+                "forward-keep-rate",
+                "absolute-form: 64 clients that keep their connections, req/s",
+            ),
+            Self::ForwardCpu => less("forward-keep-cpu", "absolute-form: CPU us per request", 0.0),
+            Self::ForwardTail => less("forward-keep-p99", "absolute-form: p99 us", 0.0),
+            Self::ForwardNewRate => more(
+                "forward-new-rate",
+                "absolute-form: a connection for each request, 32 in flight, req/s",
+            ),
+            Self::ForwardNewCpu => less(
+                "forward-new-cpu",
+                "absolute-form: CPU us per connection and request",
+                0.0,
+            ),
+            Self::Chain1Time => less("chain-1-p50", "1 proxy: p50 us to the first byte", 0.0),
+            Self::Chain1Cpu => less("chain-1-cpu", "1 proxy: CPU us per connection", 0.0),
+            Self::Chain3Time => less("chain-3-p50", "3 proxies: p50 us to the first byte", 0.0),
+            Self::Chain3Cpu => less(
+                "chain-3-cpu",
+                "3 proxies: CPU us per connection and proxy",
+                0.0,
+            ),
+            Self::Chain5Time => less("chain-5-p50", "5 proxies: p50 us to the first byte", 0.0),
+            Self::Chain5Cpu => less(
+                "chain-5-cpu",
+                "5 proxies: CPU us per connection and proxy",
+                0.0,
+            ),
         }
     }
 
@@ -114,7 +189,16 @@ impl Row {
     pub(crate) fn is_bound_by_load(self) -> bool {
         matches!(
             self,
-            Self::Bulk1 | Self::Bulk8 | Self::HttpRate | Self::ConnectRate | Self::QueueRate
+            Self::Bulk1
+                | Self::Bulk8
+                | Self::HttpRate
+                | Self::ConnectRate
+                | Self::QueueRate
+                | Self::SocksRate
+                | Self::SocksBulk
+                | Self::ConnectMethodRate
+                | Self::ForwardRate
+                | Self::ForwardNewRate
         )
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Results> {
                 });
                 stop::check()?;
                 report(round, plan.rounds, scenario, subject, &outcome);
-                results.add(scenario, index, outcome);
+                results.add(round, scenario, index, outcome);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The measurements: the programs they start, the traffic they send, the rows they fill.
 
+mod arrival;
+mod chain;
 mod rest;
 mod traffic;
 
@@ -45,14 +47,19 @@ pub(crate) enum Scenario {
     Stalled,
     Empty,
     Queue,
+    SocksConnect,
+    SocksBulk,
+    ConnectMethod,
+    Forward,
+    ForwardNew,
+    Chain1,
+    Chain3,
+    Chain5,
 }
-
-/// Buffers grow, caches fill, threads wake: none of it is measured.
-const WARM_UP: Duration = Duration::from_millis(300);
 
 impl Scenario {
     /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::Http,
@@ -62,6 +69,14 @@ impl Scenario {
         Self::Stalled,
         Self::Empty,
         Self::Queue,
+        Self::SocksConnect,
+        Self::SocksBulk,
+        Self::ConnectMethod,
+        Self::Forward,
+        Self::ForwardNew,
+        Self::Chain1,
+        Self::Chain3,
+        Self::Chain5,
     ];
 
     /// Returns the rows that it measures.
@@ -81,6 +96,14 @@ impl Scenario {
                 Row::QueueMedian,
                 Row::QueueTail,
             ],
+            Self::SocksConnect => &[Row::SocksRate, Row::SocksCpu],
+            Self::SocksBulk => &[Row::SocksBulk, Row::SocksBulkCpu],
+            Self::ConnectMethod => &[Row::ConnectMethodRate, Row::ConnectMethodCpu],
+            Self::Forward => &[Row::ForwardRate, Row::ForwardCpu, Row::ForwardTail],
+            Self::ForwardNew => &[Row::ForwardNewRate, Row::ForwardNewCpu],
+            Self::Chain1 => &[Row::Chain1Time, Row::Chain1Cpu],
+            Self::Chain3 => &[Row::Chain3Time, Row::Chain3Cpu],
+            Self::Chain5 => &[Row::Chain5Time, Row::Chain5Cpu],
         }
     }
 
@@ -88,6 +111,12 @@ impl Scenario {
     pub(crate) fn job(self) -> Job {
         match self {
             Self::Queue => Job::Queue,
+            Self::SocksConnect | Self::SocksBulk => Job::Socks5,
+            Self::ConnectMethod => Job::Connect,
+            Self::Forward | Self::ForwardNew => Job::Forward,
+            Self::Chain1 => Job::Chain(1),
+            Self::Chain3 => Job::Chain(3),
+            Self::Chain5 => Job::Chain(5),
             Self::Bulk1
             | Self::Bulk8
             | Self::Http
@@ -103,12 +132,20 @@ impl Scenario {
     pub(crate) fn suits(self, subject: &Subject) -> bool {
         let has_work = match self {
             Self::Idle | Self::Stalled | Self::Empty => !subject.is_direct(),
+            Self::SocksBulk => subject.is_meant_for_bulk(),
             Self::Bulk1
             | Self::Bulk8
             | Self::Http
             | Self::RoundTrip
             | Self::Connect
-            | Self::Queue => true,
+            | Self::Queue
+            | Self::SocksConnect
+            | Self::ConnectMethod
+            | Self::Forward
+            | Self::ForwardNew
+            | Self::Chain1
+            | Self::Chain3
+            | Self::Chain5 => true,
         };
         has_work && subject.can(self.job())
     }
@@ -116,32 +153,52 @@ impl Scenario {
     /// Measures.
     pub(crate) fn run(self, bench: &Bench<'_>) -> io::Result<Outcome> {
         match self {
-            Self::Bulk1 => bench.bulk(1, Row::Bulk1),
-            Self::Bulk8 => bench.bulk(8, Row::Bulk8),
+            Self::Bulk1 => bench.bulk(Job::Relay, 1, &[Row::Bulk1]),
+            Self::Bulk8 => bench.bulk(Job::Relay, 8, &[Row::Bulk8, Row::BulkCpu]),
             Self::Http => bench.http(),
             Self::RoundTrip => bench.round_trip(),
-            Self::Connect => bench.connect(),
+            Self::Connect => bench.connect(Job::Relay, [Row::ConnectRate, Row::ConnectCpu]),
             Self::Idle => bench.idle(),
             Self::Stalled => bench.stalled(),
             Self::Empty => bench.empty(),
             Self::Queue => bench.queue(),
+            Self::SocksConnect => bench.connect(Job::Socks5, [Row::SocksRate, Row::SocksCpu]),
+            Self::SocksBulk => bench.bulk(Job::Socks5, 1, &[Row::SocksBulk, Row::SocksBulkCpu]),
+            Self::ConnectMethod => bench.connect(
+                Job::Connect,
+                [Row::ConnectMethodRate, Row::ConnectMethodCpu],
+            ),
+            Self::Forward => bench.forward(),
+            Self::ForwardNew => {
+                bench.connect(Job::Forward, [Row::ForwardNewRate, Row::ForwardNewCpu])
+            }
+            Self::Chain1 => bench.chain(1, [Row::Chain1Time, Row::Chain1Cpu]),
+            Self::Chain3 => bench.chain(3, [Row::Chain3Time, Row::Chain3Cpu]),
+            Self::Chain5 => bench.chain(5, [Row::Chain5Time, Row::Chain5Cpu]),
         }
     }
 }
 
 impl Bench<'_> {
-    /// Starts an upstream and the subject in front of it, and sees that it relays.
-    fn arrange(&self, service: Service) -> io::Result<Arrangement> {
-        let arrangement = self.arrange_for(Job::Relay, service)?;
+    /// Returns the time before a measure: buffers grow, caches fill, threads wake, and none of it is measured.
+    fn warm_up(&self) -> Duration {
+        const WARM_UP: Duration = Duration::from_millis(300);
+        WARM_UP.min(self.time)
+    }
+
+    /// Starts an upstream and the subject in front of it, and sees that it passes sessions on.
+    fn arrange(&self, job: Job, service: Service) -> io::Result<Arrangement> {
+        let arrangement = self.arrange_unproven(job, service)?;
         arrangement.prove()?;
         Ok(arrangement)
     }
 
     /// Starts an upstream and the subject in front of it.
-    fn arrange_for(&self, job: Job, service: Service) -> io::Result<Arrangement> {
+    fn arrange_unproven(&self, job: Job, service: Service) -> io::Result<Arrangement> {
         let upstream = Upstream::start(service)?;
         let (cores, folder) = (self.cores, self.folder);
-        let proxy = self.subject.start(job, upstream.address(), cores, folder)?;
-        Ok(Arrangement::new(proxy, upstream, cores))
+        let proxies = self.subject.start(job, upstream.address(), cores, folder)?;
+        let way = self.subject.way(job);
+        Ok(Arrangement::new(proxies, way, upstream, cores))
     }
 }

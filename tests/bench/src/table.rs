@@ -1,24 +1,53 @@
 //! The Markdown table, and the notes below it.
 
+use crate::comparison::{Comparison, FEWEST, Verdict};
 use crate::machine::Machine;
+use crate::peers::Role;
 use crate::peers::Subject;
-use crate::results::{Comparison, Results, Role, Verdict};
+use crate::results::Results;
 use crate::rows::{Better, Row};
+use crate::scenario::Scenario;
 
 /// Below this share of other programs the figures can be trusted.
 const QUIET: f64 = 0.05;
 
-/// Returns the whole output of a run.
+/// Returns the whole output of a run: a table for each kind of work, and the notes.
 pub(crate) fn render(results: &Results, machine: &Machine) -> String {
-    let mut text = header(results);
-    for &row in &results.rows {
-        text += &line(results, row);
+    let mut text = String::new();
+    for rows in results
+        .rows
+        .chunk_by(|one, other| title_of(*one) == title_of(*other))
+    {
+        text += &table(results, rows);
     }
-    text.push('\n');
     for note in notes(results, machine) {
         text += &format!("- {note}\n");
     }
     text
+}
+
+/// Returns the kind of work in a row.
+fn title_of(row: Row) -> &'static str {
+    let mut scenarios = Scenario::ALL.into_iter();
+    let scenario = scenarios.find(|scenario| scenario.rows().contains(&row));
+    scenario.map_or("", |scenario| scenario.job().title())
+}
+
+/// Returns the table of some rows, with the columns that have a part in them.
+fn table(results: &Results, rows: &[Row]) -> String {
+    let columns = 0..results.columns.len();
+    let columns: Vec<usize> = columns
+        .filter(|&column| results.has_part(rows, column))
+        .collect();
+    let has_fixed = columns
+        .iter()
+        .any(|&column| results.columns[column].role == Role::Fixed);
+    let title = rows.first().map_or("", |&row| title_of(row));
+    let mut text = header(results, title, &columns, has_fixed);
+    for &row in rows {
+        text += &line(results, row, &columns, has_fixed);
+    }
+    text + "\n"
 }
 
 /// Returns the rows and columns that can be measured, for `--list`.
@@ -36,6 +65,7 @@ pub(crate) fn list() -> String {
         };
         text += &format!("  {:<16}{state}\n", peer.name);
     }
+    text += "  fixed           ours as a plain relay, in the rows in which clients name their targets\n";
     text + "  ours            stage4-proxy and, for the queue, stage5-mux, built in release or given by --ours and --ours-queue\n  beside          an older build of ours, given by --beside and --beside-queue\n"
 }
 
@@ -48,31 +78,23 @@ fn title(row: Row) -> String {
     format!("{} {arrow}", spec.title)
 }
 
-fn header(results: &Results) -> String {
-    let names: Vec<&str> = results
-        .columns
+fn header(results: &Results, title: &str, columns: &[usize], has_fixed: bool) -> String {
+    let names = columns
         .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    let rule = "---:|".repeat(names.len() + 1);
-    format!(
-        "| measure | {} | ours / best peer |\n|---|{rule}\n",
-        names.join(" | ")
-    )
+        .map(|&column| results.columns[column].name.as_str());
+    let fixed = has_fixed.then_some("ours / fixed");
+    let names: Vec<&str> = names.chain(["ours / best peer"]).chain(fixed).collect();
+    let rule = "---:|".repeat(names.len());
+    format!("| {title} | {} |\n|---|{rule}\n", names.join(" | "))
 }
 
-fn line(results: &Results, row: Row) -> String {
-    let cells: Vec<String> = (0..results.columns.len())
-        .map(|column| cell(results, row, column))
-        .collect();
-    let comparison = results
-        .compare(row)
-        .map_or("".into(), |found| words(&found));
-    format!(
-        "| {} | {} | {comparison} |\n",
-        title(row),
-        cells.join(" | ")
-    )
+fn line(results: &Results, row: Row, columns: &[usize], has_fixed: bool) -> String {
+    let cells = columns.iter().map(|&column| cell(results, row, column));
+    let best = results.compare(row).as_ref().map_or(String::new(), words);
+    let fixed = results.compare_with_fixed(row);
+    let fixed = has_fixed.then(|| fixed.as_ref().map_or(String::new(), ratio));
+    let cells: Vec<String> = cells.chain([best]).chain(fixed).collect();
+    format!("| {} | {} |\n", title(row), cells.join(" | "))
 }
 
 fn cell(results: &Results, row: Row, column: usize) -> String {
@@ -90,14 +112,21 @@ fn cell(results: &Results, row: Row, column: usize) -> String {
 }
 
 fn words(comparison: &Comparison) -> String {
-    let ratio = comparison
-        .ratio
-        .map_or("–".into(), |ratio| format!("{ratio:.2}"));
+    let (ratio, other) = (ratio(comparison), &comparison.other);
     match comparison.verdict {
-        Verdict::Ahead => format!("**{ratio}** ahead of {}", comparison.best_peer),
-        Verdict::Level => format!("**{ratio}** level with {}", comparison.best_peer),
-        Verdict::Behind => format!("{ratio} behind {}", comparison.best_peer),
+        Verdict::Ahead => format!("**{ratio}** ahead of {other}"),
+        Verdict::Level => format!("**{ratio}** level with {other}"),
+        Verdict::Behind => format!("{ratio} behind {other}"),
+        Verdict::Unsure => format!("{ratio} to {other}, unsure"),
     }
+}
+
+/// Returns the ratio of the medians, with the range of the rounds behind it.
+fn ratio(comparison: &Comparison) -> String {
+    let ratio = comparison.ratio.map(|ratio| format!("{ratio:.2}"));
+    let range = comparison.range;
+    let range = range.map(|(lowest, highest)| format!(" ({lowest:.2} to {highest:.2})"));
+    ratio.unwrap_or("–".into()) + &range.unwrap_or_default()
 }
 
 /// Formats a figure with three digits, because more would be noise; thousands are separated.
@@ -127,6 +156,10 @@ fn notes(results: &Results, machine: &Machine) -> Vec<String> {
             results.rounds,
             results.time.as_secs_f64()
         ),
+        format!(
+            "In brackets: the lowest and the highest ratio of one round. No winner is named (\"unsure\") if the rounds \
+             disagree by more than a sign test at 7 % allows, or with fewer than {FEWEST} rounds."
+        ),
         machine.sentence(),
     ];
     if !machine.versions.is_empty() {
@@ -154,6 +187,13 @@ fn notes(results: &Results, machine: &Machine) -> Vec<String> {
         notes.push(
             "direct: load and upstream share one core, so it shows the limit of the load.".into(),
         );
+    }
+    if results
+        .columns
+        .iter()
+        .any(|column| column.role == Role::Fixed)
+    {
+        notes.push("fixed: ours with one upstream, which no client has to name; in a chain, plain relays in series.".into());
     }
     if results.columns.iter().any(|column| column.name == "socat") {
         notes.push(

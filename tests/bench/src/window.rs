@@ -12,7 +12,7 @@ use crate::readings;
 /// A stretch of time that has begun.
 #[derive(Debug)]
 pub(crate) struct Window<'a> {
-    proxy: Option<&'a Process>,
+    proxies: &'a [Process],
     cores: Cores,
     started: Instant,
     before: Clocks,
@@ -22,7 +22,7 @@ pub(crate) struct Window<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
     pub(crate) time: Duration,
-    /// CPU time of the proxy; none when there is no proxy.
+    /// CPU time of all proxies; none without one.
     pub(crate) proxy_cpu: Option<Duration>,
     /// Share of the load's core that load and upstream used, 0 to 1.
     pub(crate) load_share: f64,
@@ -57,10 +57,10 @@ struct Clocks {
 
 impl<'a> Window<'a> {
     /// Begins a stretch of time.
-    pub(crate) fn open(proxy: Option<&'a Process>, cores: Cores) -> io::Result<Self> {
-        let before = Clocks::read(proxy, cores)?;
+    pub(crate) fn open(proxies: &'a [Process], cores: Cores) -> io::Result<Self> {
+        let before = Clocks::read(proxies, cores)?;
         Ok(Self {
-            proxy,
+            proxies,
             cores,
             started: Instant::now(),
             before,
@@ -70,7 +70,7 @@ impl<'a> Window<'a> {
     /// Ends it.
     pub(crate) fn close(&self) -> io::Result<Spent> {
         let time = self.started.elapsed();
-        let after = Clocks::read(self.proxy, self.cores)?;
+        let after = Clocks::read(self.proxies, self.cores)?;
         let proxy = after.proxy.saturating_sub(self.before.proxy);
         let own = after.own.saturating_sub(self.before.own);
         let busy = after.busy.saturating_sub(self.before.busy);
@@ -82,7 +82,7 @@ impl<'a> Window<'a> {
         };
         Ok(Spent {
             time,
-            proxy_cpu: self.proxy.map(|_| proxy),
+            proxy_cpu: (!self.proxies.is_empty()).then_some(proxy),
             load_share: own.div_duration_f64(time),
             foreign_share: foreign.div_duration_f64(time) / core_count,
         })
@@ -90,13 +90,16 @@ impl<'a> Window<'a> {
 }
 
 impl Clocks {
-    fn read(proxy: Option<&Process>, cores: Cores) -> io::Result<Self> {
+    fn read(proxies: &[Process], cores: Cores) -> io::Result<Self> {
         let mut busy = readings::core_busy_time(cores.proxy)?;
         if cores.load != cores.proxy {
             busy += readings::core_busy_time(cores.load)?;
         }
         Ok(Self {
-            proxy: proxy.map_or(Ok(Duration::ZERO), Process::cpu_time)?,
+            proxy: proxies
+                .iter()
+                .map(Process::cpu_time)
+                .sum::<io::Result<_>>()?,
             own: readings::cpu_time(getpid())?,
             busy,
         })

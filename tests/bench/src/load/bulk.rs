@@ -1,13 +1,13 @@
 //! As many bytes as go through.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollFlags;
 use socket2::Socket;
 
-use crate::load::{Poll, connect};
+use crate::load::Poll;
+use crate::load::dial::Dial;
 use crate::stop;
 use crate::wait::TICK;
 
@@ -23,11 +23,11 @@ pub(crate) struct Pump {
 
 impl Pump {
     /// Opens the connections.
-    pub(crate) fn connect(address: SocketAddr, connections: usize) -> io::Result<Self> {
+    pub(crate) fn connect(dial: &Dial, connections: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut sockets = Vec::with_capacity(connections);
         for token in 0..connections {
-            let socket = connect(address)?;
+            let socket = dial.open()?;
             socket.set_nonblocking(true)?;
             poll.add(&socket, token as u64, EpollFlags::EPOLLOUT)?;
             sockets.push(socket);

@@ -1,14 +1,16 @@
 //! Requests and responses on connections that stay open; each has one request in flight.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollFlags;
 use socket2::Socket;
 
-use crate::http::{REQUEST, message_length};
-use crate::load::{PATIENCE, Poll, connect};
+use crate::conversation::OK;
+use crate::http::Response;
+use crate::load::dial::Dial;
+use crate::load::latencies::Latencies;
+use crate::load::{PATIENCE, Poll};
 use crate::stop;
 use crate::wait::TICK;
 
@@ -18,8 +20,10 @@ const RESPONSE_LIMIT: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Clients {
     poll: Poll,
+    dial: Dial,
+    request: Vec<u8>,
     clients: Vec<Client>,
-    latencies: Vec<u32>,
+    latencies: Latencies,
     last_answer: Instant,
 }
 
@@ -30,36 +34,34 @@ struct Client {
     received: Vec<u8>,
 }
 
-/// The time between each request and its response.
-#[derive(Debug)]
-pub(crate) struct Latencies {
-    sorted_nanoseconds: Vec<u32>,
-}
-
 impl Clients {
     /// Opens the connections and sends the first request on each.
-    pub(crate) fn connect(address: SocketAddr, connections: usize) -> io::Result<Self> {
-        // Room from the start: growing would stop everything for a moment while it copies.
-        const EXPECTED: usize = 1 << 20;
-        let poll = Poll::new()?;
-        let mut clients = Vec::with_capacity(connections);
-        for token in 0..connections {
-            let socket = connect(address)?;
-            poll.add(&socket, token as u64, EpollFlags::EPOLLIN)?;
-            (&socket).write_all(REQUEST)?;
-            let received = Vec::with_capacity(RESPONSE_LIMIT);
-            clients.push(Client {
-                socket,
-                sent_at: Instant::now(),
-                received,
-            });
-        }
-        let latencies = Vec::with_capacity(EXPECTED);
-        Ok(Self {
-            poll,
-            clients,
-            latencies,
+    pub(crate) fn connect(dial: &Dial, request: &[u8], connections: usize) -> io::Result<Self> {
+        let mut clients = Self {
+            poll: Poll::new()?,
+            dial: dial.clone(),
+            request: request.to_vec(),
+            clients: Vec::with_capacity(connections),
+            latencies: Latencies::default(),
             last_answer: Instant::now(),
+        };
+        for token in 0..connections {
+            let client = clients.open(token)?;
+            clients.clients.push(client);
+        }
+        Ok(clients)
+    }
+
+    /// Opens one connection and sends a request on it.
+    fn open(&self, token: usize) -> io::Result<Client> {
+        let sent_at = Instant::now();
+        let socket = self.dial.open()?;
+        self.poll.add(&socket, token as u64, EpollFlags::EPOLLIN)?;
+        (&socket).write_all(&self.request)?;
+        Ok(Client {
+            socket,
+            sent_at,
+            received: Vec::with_capacity(RESPONSE_LIMIT),
         })
     }
 
@@ -85,73 +87,83 @@ impl Clients {
 
     /// Returns the latencies since the last call.
     pub(crate) fn take_latencies(&mut self) -> Latencies {
-        let room = self.latencies.capacity();
-        let mut taken = std::mem::replace(&mut self.latencies, Vec::with_capacity(room));
-        taken.sort_unstable();
-        Latencies {
-            sorted_nanoseconds: taken,
-        }
+        self.latencies.take()
     }
 
     fn turn(&mut self) -> io::Result<()> {
         for index in 0..self.poll.wait(Some(TICK))? {
             let token = usize::try_from(self.poll.token(index)).map_err(io::Error::other)?;
-            let client = &mut self.clients[token];
-            if client.receive()? {
-                self.last_answer = Instant::now();
-                let waited = self.last_answer.duration_since(client.sent_at).as_nanos();
-                self.latencies
-                    .push(u32::try_from(waited).unwrap_or(u32::MAX));
-                client.sent_at = self.last_answer;
-                (&client.socket).write_all(REQUEST)?;
+            match self.clients[token].receive()? {
+                Progress::Partial => {}
+                // Without an answer: the proxy had closed already when this request left.
+                Progress::Closed => self.clients[token] = self.open(token)?,
+                Progress::Answer { is_last } => self.go_on(token, is_last)?,
             }
         }
         Ok(())
     }
+
+    /// Notes an answer and sends the next request, on a new connection if this one ends here.
+    fn go_on(&mut self, token: usize, is_last: bool) -> io::Result<()> {
+        let client = &mut self.clients[token];
+        self.last_answer = Instant::now();
+        self.latencies
+            .add(self.last_answer.duration_since(client.sent_at));
+        if is_last {
+            self.clients[token] = self.open(token)?;
+            return Ok(());
+        }
+        client.sent_at = self.last_answer;
+        // A write that fails is one on a connection that the proxy has closed; the read will see that.
+        match (&client.socket).write_all(&self.request) {
+            Err(error) if !is_end(&error) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The result of one read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Partial,
+    /// The end, before any byte of a response.
+    Closed,
+    /// A whole response; `is_last` if the connection ends behind it.
+    Answer {
+        is_last: bool,
+    },
 }
 
 impl Client {
-    /// Reads once; true when the response is complete.
-    fn receive(&mut self) -> io::Result<bool> {
+    fn receive(&mut self) -> io::Result<Progress> {
         let mut piece = [0; RESPONSE_LIMIT];
-        let count = (&self.socket).read(&mut piece)?;
+        let count = match (&self.socket).read(&mut piece) {
+            Err(error) if is_end(&error) => 0,
+            answer => answer?,
+        };
+        if count == 0 && self.received.is_empty() {
+            return Ok(Progress::Closed);
+        }
         if count == 0 || self.received.len() + count > RESPONSE_LIMIT {
             return Err(io::Error::other("the response was cut off or too long"));
         }
         self.received.extend_from_slice(&piece[..count]);
-        let complete = message_length(&self.received).is_some();
-        if complete {
-            self.received.clear();
-        }
-        Ok(complete)
-    }
-}
-
-impl Latencies {
-    /// Returns the number of responses.
-    pub(crate) fn count(&self) -> usize {
-        self.sorted_nanoseconds.len()
-    }
-
-    /// Returns the time within which a share of the responses arrived, in microseconds.
-    pub(crate) fn quantile_us(&self, numerator: usize, denominator: usize) -> f64 {
-        let last = self.sorted_nanoseconds.len().saturating_sub(1);
-        let nanoseconds = self.sorted_nanoseconds.get(last * numerator / denominator);
-        nanoseconds.map_or(f64::NAN, |&value| f64::from(value) / 1000.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_positions_in_the_sorted_list() {
-        let latencies = Latencies {
-            sorted_nanoseconds: (0..=100).map(|us| us * 1000).collect(),
+        let Some(response) = Response::parse(&self.received) else {
+            return Ok(Progress::Partial);
         };
-        assert_eq!(latencies.count(), 101);
-        assert!((latencies.quantile_us(50, 100) - 50.0).abs() < f64::EPSILON);
-        assert!((latencies.quantile_us(99, 100) - 99.0).abs() < f64::EPSILON);
+        if response.status != OK {
+            return Err(io::Error::other(format!("status {}", response.status)));
+        }
+        self.received.clear();
+        let is_last = response.is_last;
+        Ok(Progress::Answer { is_last })
     }
+}
+
+/// Returns whether the peer has closed in the meantime.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }

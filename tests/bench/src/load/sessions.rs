@@ -1,24 +1,24 @@
 //! Sessions that stay open: idle ones, and ones with a stalled reader.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollFlags;
 use socket2::Socket;
 
-use crate::load::{Poll, connect};
+use crate::load::Poll;
+use crate::load::dial::Dial;
 use crate::stop;
 use crate::wait::TICK;
 
 /// Opens sessions that have carried one byte each way and are idle now.
-pub(crate) fn open_idle(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
-    (0..count).map(|_| open_one(address)).collect()
+pub(crate) fn open_idle(dial: &Dial, count: usize) -> io::Result<Vec<Socket>> {
+    (0..count).map(|_| open_one(dial)).collect()
 }
 
-fn open_one(address: SocketAddr) -> io::Result<Socket> {
+fn open_one(dial: &Dial) -> io::Result<Socket> {
     stop::check()?;
-    let socket = connect(address)?;
+    let socket = dial.open()?;
     (&socket).write_all(b"?")?;
     (&socket).read_exact(&mut [0])?;
     Ok(socket)
@@ -27,12 +27,12 @@ fn open_one(address: SocketAddr) -> io::Result<Socket> {
 /// Opens sessions and sends on each until nothing goes through any more.
 ///
 /// The upstream must be one that never reads.
-pub(crate) fn open_stalled(address: SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
+pub(crate) fn open_stalled(dial: &Dial, count: usize) -> io::Result<Vec<Socket>> {
     const SMALL_BUFFER: usize = 64 * 1024;
     let poll = Poll::new()?;
     let mut sockets = Vec::with_capacity(count);
     for token in 0..count {
-        let socket = connect(address)?;
+        let socket = dial.open()?;
         socket.set_send_buffer_size(SMALL_BUFFER)?;
         socket.set_nonblocking(true)?;
         poll.add(&socket, token as u64, EpollFlags::EPOLLOUT)?;

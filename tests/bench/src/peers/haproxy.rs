@@ -16,8 +16,10 @@ pub(super) enum Mode {
 pub(super) fn launch(place: &Place<'_>, mode: Mode) -> io::Result<Launch> {
     let file = place.folder.join("haproxy.cfg");
     let text = match place.job {
-        Job::Relay => config(place, &relay(mode)),
         Job::Queue => config(place, &QUEUE),
+        Job::Relay | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => {
+            config(place, &relay(mode))
+        }
     };
     fs::write(&file, text)?;
     let mut command = program::command("haproxy");

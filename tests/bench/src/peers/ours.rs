@@ -22,9 +22,9 @@ pub(crate) struct Programs {
 
 impl Programs {
     pub(super) fn path(&self, job: Job) -> Option<&Path> {
-        match job {
-            Job::Relay => self.relay.as_deref(),
-            Job::Queue => self.queue.as_deref(),
+        match package(job) {
+            Package::Proxy => self.relay.as_deref(),
+            Package::Mux => self.queue.as_deref(),
         }
     }
 
@@ -38,28 +38,68 @@ impl Programs {
     }
 }
 
-pub(super) fn launch(place: &Place<'_>, programs: &Programs) -> io::Result<Launch> {
+/// Starts our program for a job; `fixed` makes it a plain relay whatever the job is.
+pub(super) fn launch(
+    place: &Place<'_>,
+    programs: &Programs,
+    ingress: Ingress,
+) -> io::Result<Launch> {
     let path = programs.path(place.job);
     let path = path.ok_or_else(|| io::Error::other("this column has no program for this job"))?;
-    let mut command = Command::new(path);
-    if place.job == Job::Queue {
-        command.args(["queue", "--framing", "http1"]);
-    }
     let (listen, upstream) = (place.listen.to_string(), place.upstream.to_string());
-    command
-        .args(["--listen", &listen, "--upstream", &upstream])
-        .env("RUST_LOG", "error");
+    let mut command = Command::new(path);
+    command.args(match ingress {
+        Ingress::Fixed => &[][..],
+        Ingress::AsTheJobWants => arguments(place.job),
+    });
+    command.args(["--listen", &listen, "--upstream", &upstream]);
+    command.env("RUST_LOG", "error");
     Ok(Launch {
         command,
         forks: false,
     })
 }
 
-/// Returns the package that does a job, which is also the name of its program.
-fn package(job: Job) -> &'static str {
+/// How the targets of clients are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ingress {
+    AsTheJobWants,
+    /// Every client goes to the one upstream, as the measure of what a choice costs.
+    Fixed,
+}
+
+/// Returns the arguments that make our program do a job.
+fn arguments(job: Job) -> &'static [&'static str] {
     match job {
-        Job::Relay => "stage4-proxy",
-        Job::Queue => "stage5-mux",
+        Job::Relay => &[],
+        Job::Queue => &["queue", "--framing", "http1"],
+        Job::Socks5 => &["--ingress", "socks5"],
+        Job::Connect | Job::Forward => &["--ingress", "http"],
+        Job::Chain(_) => &["--ingress", "hop"],
+    }
+}
+
+/// Our two packages; each has the name of its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Package {
+    Proxy,
+    Mux,
+}
+
+impl Package {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Proxy => "stage4-proxy",
+            Self::Mux => "stage5-mux",
+        }
+    }
+}
+
+/// Returns the package that does a job.
+pub(crate) fn package(job: Job) -> Package {
+    match job {
+        Job::Relay | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => Package::Proxy,
+        Job::Queue => Package::Mux,
     }
 }
 
@@ -80,9 +120,9 @@ pub(super) fn wait_for_address(process: &mut Process) -> io::Result<SocketAddr> 
     address.ok_or_else(|| io::Error::other("no address"))
 }
 
-/// Builds the program for a job in release through the cargo that runs us, and returns its path.
-pub(crate) fn build(job: Job) -> io::Result<PathBuf> {
-    let package = package(job);
+/// Builds a program of ours in release through the cargo that runs us, and returns its path.
+pub(crate) fn build(package: Package) -> io::Result<PathBuf> {
+    let package = package.name();
     eprintln!("relay-bench: building {package} in release ...");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -120,7 +160,7 @@ mod tests {
     fn the_executable_is_taken_from_the_right_message() {
         let ours = r#"{"target":{"name":"stage4-proxy"},"executable":"/x/stage4-proxy"}"#;
         let library = r#"{"target":{"name":"stage4_proxy"},"executable":null}"#;
-        let package = package(Job::Relay);
+        let package = Package::Proxy.name();
         let path = PathBuf::from("/x/stage4-proxy");
         assert_eq!(executable(ours, package), Some(path));
         assert_eq!(executable(library, package), None);

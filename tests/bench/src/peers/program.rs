@@ -7,13 +7,16 @@ use std::process::{Command, Stdio};
 /// Where servers are installed, although many PATHs lack it.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
 
-/// Searches for a program; the error says how to install it.
+/// Searches for a program of the distribution; the error says how to install it.
 pub(super) fn find(program: &str, packages: &str) -> Result<(), String> {
+    find_or(program, &format!("apt-get install {packages}"))
+}
+
+/// Searches for a program; the error says by which command it can be installed.
+pub(super) fn find_or(program: &str, install: &str) -> Result<(), String> {
     match locate(program) {
         Some(_) => Ok(()),
-        None => Err(format!(
-            "{program} is not installed: `apt-get install {packages}`"
-        )),
+        None => Err(format!("{program} is not installed: `{install}`")),
     }
 }
 
@@ -39,6 +42,19 @@ pub(super) fn version(program: &str, flag: &str) -> Option<String> {
 /// Returns the same line of a program at a path.
 pub(super) fn version_at(path: &Path, flag: &str) -> Option<String> {
     version_line(Command::new(path).arg(flag))
+}
+
+/// Returns the version of a package, for a program that does not tell its own: `dpkg-query(1)`.
+pub(super) fn package_version(package: &str) -> Option<String> {
+    let mut command = Command::new("dpkg-query");
+    let output = command
+        .args(["--show", "--showformat", "${Package} ${Version}", package])
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let is_known = output.status.success();
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (is_known && !text.is_empty()).then_some(text)
 }
 
 fn version_line(command: &mut Command) -> Option<String> {

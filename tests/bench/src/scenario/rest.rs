@@ -4,8 +4,9 @@ use std::io;
 
 use crate::limits::idle_sessions;
 use crate::load::sessions;
+use crate::peers::Job;
 use crate::rows::Row;
-use crate::scenario::{Bench, Outcome, WARM_UP};
+use crate::scenario::{Bench, Outcome};
 use crate::upstream::Service;
 use crate::wait;
 use crate::window::Spent;
@@ -15,24 +16,24 @@ impl Bench<'_> {
     pub(super) fn idle(&self) -> io::Result<Outcome> {
         const WATCHED: usize = 1_000;
         const WARM_UP_SESSIONS: usize = 8;
-        let arrangement = self.arrange(Service::Echo)?;
-        let address = arrangement.address();
-        drop(sessions::open_idle(address, WARM_UP_SESSIONS)?);
+        let arrangement = self.arrange(Job::Relay, Service::Echo)?;
+        let dial = arrangement.dial();
+        drop(sessions::open_idle(dial, WARM_UP_SESSIONS)?);
         arrangement.wait_for_ends()?;
         // The proxy frees the memory of starting and closing a little later.
-        wait::pass(WARM_UP)?;
+        wait::pass(self.warm_up())?;
         let before = arrangement.usage()?;
 
         let total = idle_sessions().min(self.subject.session_limit());
         let watched = total.min(WATCHED);
-        let mut held = sessions::open_idle(address, watched)?;
-        wait::pass(WARM_UP)?;
+        let mut held = sessions::open_idle(dial, watched)?;
+        wait::pass(self.warm_up())?;
         let window = arrangement.window()?;
         wait::pass(self.time)?;
         let spent = window.close()?;
 
-        held.extend(sessions::open_idle(address, total - watched)?);
-        wait::pass(WARM_UP)?;
+        held.extend(sessions::open_idle(dial, total - watched)?);
+        wait::pass(self.warm_up())?;
         let after = arrangement.usage()?;
         let bytes = after.private_bytes.saturating_sub(before.private_bytes);
         let fds = after.fds.saturating_sub(before.fds);
@@ -51,12 +52,12 @@ impl Bench<'_> {
     pub(super) fn stalled(&self) -> io::Result<Outcome> {
         const SESSIONS: usize = 20;
         const WARM_UP_SESSIONS: usize = 4;
-        let arrangement = self.arrange(Service::Ignore)?;
-        let address = arrangement.address();
+        let arrangement = self.arrange(Job::Relay, Service::Ignore)?;
+        let dial = arrangement.dial();
         // These stay open, so that one-time allocations of the proxy are not counted for the twenty.
-        let first = sessions::open_stalled(address, WARM_UP_SESSIONS)?;
+        let first = sessions::open_stalled(dial, WARM_UP_SESSIONS)?;
         let before = arrangement.usage()?;
-        let held = sessions::open_stalled(address, SESSIONS)?;
+        let held = sessions::open_stalled(dial, SESSIONS)?;
         arrangement.wait_for_arrivals((first.len() + held.len()) as u64)?;
         let after = arrangement.usage()?;
         let window = arrangement.window()?;
@@ -79,7 +80,7 @@ impl Bench<'_> {
     /// Measures the memory of the process before it has work.
     pub(super) fn empty(&self) -> io::Result<Outcome> {
         const MIB: f64 = 1024.0 * 1024.0;
-        let usage = self.arrange(Service::Echo)?.usage()?;
+        let usage = self.arrange(Job::Relay, Service::Echo)?.usage()?;
         let figures = vec![(Row::EmptyMemory, usage.resident_bytes as f64 / MIB)];
         Ok(Outcome {
             figures,

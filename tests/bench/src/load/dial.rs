@@ -1,0 +1,171 @@
+//! The way from the client to the upstream: which proxies, and what to say to each of them.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::Socket;
+
+use crate::conversation::{Answer, Conversation, Step};
+use crate::load::connect;
+
+/// How a client tells proxies where it wants to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Not at all: each proxy has one upstream.
+    Plain,
+    /// By SOCKS5 to each of them in turn, without a password: RFC 1928.
+    Socks5,
+    /// By CONNECT to each of them in turn: RFC 9110 section 9.3.6.
+    Connect,
+    /// By the request headers of all hops at once.
+    Hops,
+}
+
+/// An address to connect to, and the steps until the bytes go to the upstream.
+#[derive(Clone, Debug)]
+pub(crate) struct Dial {
+    first: SocketAddr,
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Dial {
+    /// Creates it from the proxies in their order; without one it leads to the upstream itself.
+    pub(crate) fn new(way: Way, proxies: &[SocketAddr], upstream: SocketAddr) -> Self {
+        let first = proxies.first().copied().unwrap_or(upstream);
+        // Each proxy is told of the next address: the one behind it.
+        let behind = proxies.iter().skip(1).copied().chain([upstream]);
+        let next = behind.take(proxies.len());
+        let steps = match way {
+            Way::Plain => Vec::new(),
+            Way::Socks5 => next.flat_map(socks5).collect(),
+            Way::Connect => next.map(http_connect).collect(),
+            Way::Hops => vec![hops(&next.collect::<Vec<_>>())],
+        };
+        Self { first, steps }
+    }
+
+    /// Returns the same way with one more step at its end.
+    pub(crate) fn then(&self, send: &[u8], answer: Answer) -> Self {
+        let mut dial = self.clone();
+        let send = send.to_vec();
+        dial.steps.push(Step { send, answer });
+        dial
+    }
+
+    /// Opens the connection to the first proxy, and says nothing.
+    pub(crate) fn connect(&self) -> io::Result<Socket> {
+        connect(self.first)
+    }
+
+    /// Opens a connection all the way, blocking.
+    pub(crate) fn open(&self) -> io::Result<Socket> {
+        let socket = self.connect()?;
+        let mut talk = Conversation::default();
+        while let Some(bytes) = talk.to_send(&self.steps) {
+            (&socket).write_all(bytes)?;
+            while !self.receive(&socket, &mut talk)? {}
+        }
+        Ok(socket)
+    }
+
+    /// Reads once; returns whether the answer of this step is complete.
+    pub(crate) fn receive(&self, socket: &Socket, talk: &mut Conversation) -> io::Result<bool> {
+        const ROOM: usize = 4096;
+        let mut room = [0; ROOM];
+        let mut socket = socket;
+        match socket.read(&mut room)? {
+            0 => Err(io::Error::other("the proxy closed instead of an answer")),
+            count => talk.take(&self.steps, &room[..count]),
+        }
+    }
+}
+
+/// Returns the greeting and the request: RFC 1928 sections 3 and 4.
+fn socks5(target: SocketAddr) -> [Step; 2] {
+    let greeting = vec![5, 1, 0];
+    let request = [&[5, 1, 0][..], &wire_address(target)].concat();
+    [
+        Step {
+            send: greeting,
+            answer: Answer::SocksMethod,
+        },
+        Step {
+            send: request,
+            answer: Answer::SocksReply,
+        },
+    ]
+}
+
+fn http_connect(target: SocketAddr) -> Step {
+    let send = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").into_bytes();
+    let answer = Answer::HttpHead;
+    Step { send, answer }
+}
+
+/// Returns `01 │ address` for each hop.
+fn hops(next: &[SocketAddr]) -> Step {
+    let header = |&address: &SocketAddr| [&[1][..], &wire_address(address)].concat();
+    let send = next.iter().flat_map(header).collect();
+    let answer = Answer::Hops(next.len());
+    Step { send, answer }
+}
+
+/// Encodes an address as in RFC 1928 section 5.
+fn wire_address(address: SocketAddr) -> Vec<u8> {
+    let (kind, octets) = match address.ip() {
+        IpAddr::V4(ip) => (1, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (4, ip.octets().to_vec()),
+    };
+    [&[kind][..], &octets, &address.port().to_be_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dial(way: Way, proxies: &[&str]) -> Dial {
+        let proxies: Vec<SocketAddr> = proxies.iter().map(|text| text.parse().unwrap()).collect();
+        Dial::new(way, &proxies, "127.0.0.9:256".parse().unwrap())
+    }
+
+    fn sent(dial: &Dial) -> Vec<Vec<u8>> {
+        dial.steps.iter().map(|step| step.send.clone()).collect()
+    }
+
+    #[test]
+    fn without_a_proxy_nothing_is_said() {
+        for way in [Way::Plain, Way::Socks5, Way::Connect] {
+            let dial = dial(way, &[]);
+            assert_eq!(dial.first.port(), 256);
+            assert!(dial.steps.is_empty(), "{way:?}");
+        }
+    }
+
+    #[test]
+    fn each_proxy_is_told_of_the_one_behind_it() {
+        let dial = dial(Way::Socks5, &["127.0.0.1:1", "127.0.0.2:2"]);
+        assert_eq!(dial.first.port(), 1);
+        let greeting = vec![5, 1, 0];
+        let second = vec![5, 1, 0, 1, 127, 0, 0, 2, 0, 2];
+        let upstream = vec![5, 1, 0, 1, 127, 0, 0, 9, 1, 0];
+        assert_eq!(sent(&dial), [greeting.clone(), second, greeting, upstream]);
+    }
+
+    #[test]
+    fn hops_get_all_headers_at_once() {
+        let dial = dial(Way::Hops, &["127.0.0.1:1", "[::1]:2"]);
+        let mut second = vec![1, 4];
+        second.extend([0; 15]);
+        second.extend([1, 0, 2]);
+        let upstream = [1, 1, 127, 0, 0, 9, 1, 0];
+        assert_eq!(sent(&dial), [[&second[..], &upstream].concat()]);
+        assert_eq!(dial.steps[0].answer, Answer::Hops(2));
+    }
+
+    #[test]
+    fn connect_names_the_target_twice() {
+        let dial = dial(Way::Connect, &["127.0.0.1:1"]);
+        let text = "CONNECT 127.0.0.9:256 HTTP/1.1\r\nHost: 127.0.0.9:256\r\n\r\n";
+        assert_eq!(sent(&dial), [text.as_bytes().to_vec()]);
+    }
+}

@@ -1,0 +1,39 @@
+//! The work of a subject in a measurement.
+
+/// The work of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Pass bytes on, one upstream connection for each client.
+    Relay,
+    /// Pass HTTP requests on, one at a time, over one upstream connection for all clients.
+    Queue,
+    /// Connect each client to the target of its SOCKS5 request.
+    Socks5,
+    /// Connect each client to the target of its CONNECT request.
+    Connect,
+    /// Pass each HTTP request on to the host in its URL.
+    Forward,
+    /// Be this many proxies, one behind the other.
+    Chain(usize),
+}
+
+impl Job {
+    /// Returns how many proxies are between the client and the upstream.
+    pub(crate) fn proxy_count(self) -> usize {
+        match self {
+            Self::Relay | Self::Queue | Self::Socks5 | Self::Connect | Self::Forward => 1,
+            Self::Chain(count) => count,
+        }
+    }
+
+    /// Returns the heading above its rows.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Relay => "Relay",
+            Self::Queue => "Queue",
+            Self::Socks5 => "SOCKS5",
+            Self::Connect | Self::Forward => "HTTP proxy",
+            Self::Chain(_) => "Chain",
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Starts the proxies of a subject, and waits until they accept.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cores::Cores;
+use crate::peers::{Job, Place, Subject, ours};
+use crate::process::Process;
+use crate::stop;
+use crate::wait;
+
+impl Subject {
+    /// Starts all proxies of a job, the first one before the client and the last one in front of
+    /// `upstream`, and waits until they accept; none for direct.
+    pub(crate) fn start(
+        &self,
+        job: Job,
+        upstream: SocketAddr,
+        cores: Cores,
+        folder: &Path,
+    ) -> io::Result<Vec<(Process, SocketAddr)>> {
+        let count = if self.is_direct() {
+            0
+        } else {
+            job.proxy_count()
+        };
+        let mut started: Vec<(Process, SocketAddr)> = Vec::with_capacity(count);
+        for number in 0..count {
+            let folder = folder.join(number.to_string());
+            fs::create_dir_all(&folder)?;
+            // From the last one on, so that a plain relay can be told of the one behind it.
+            let next = started.last().map_or(upstream, |(_, address)| *address);
+            started.push(self.start_one(job, next, cores, &folder)?);
+        }
+        started.reverse();
+        Ok(started)
+    }
+
+    fn start_one(
+        &self,
+        job: Job,
+        upstream: SocketAddr,
+        cores: Cores,
+        folder: &Path,
+    ) -> io::Result<(Process, SocketAddr)> {
+        const ATTEMPTS: usize = 3;
+        let mut outcome = self.start_once(job, upstream, cores, folder);
+        for _ in 1..ATTEMPTS {
+            // Another process may have taken the port between our check and the proxy's bind.
+            if outcome.is_ok() || stop::requested() {
+                break;
+            }
+            outcome = self.start_once(job, upstream, cores, folder);
+        }
+        outcome
+    }
+
+    fn start_once(
+        &self,
+        job: Job,
+        upstream: SocketAddr,
+        cores: Cores,
+        folder: &Path,
+    ) -> io::Result<(Process, SocketAddr)> {
+        let listen = if self.announces_its_address() {
+            any_port()
+        } else {
+            free_port()?
+        };
+        let mut launch = self.launch(&Place {
+            job,
+            listen,
+            upstream,
+            folder,
+        })?;
+        let mut process = Process::start(&mut launch.command, cores, launch.forks, folder)?;
+        let address = if self.announces_its_address() {
+            ours::wait_for_address(&mut process)?
+        } else {
+            wait_for_connect(&mut process, listen)?;
+            listen
+        };
+        Ok((process, address))
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+/// Returns a port that is free at this moment.
+fn free_port() -> io::Result<SocketAddr> {
+    TcpListener::bind(any_port())?.local_addr()
+}
+
+/// Waits until the proxy accepts, for those that do not announce it.
+fn wait_for_connect(process: &mut Process, address: SocketAddr) -> io::Result<()> {
+    const LIMIT: Duration = Duration::from_secs(10);
+    const ATTEMPT: Duration = Duration::from_secs(1);
+    wait::until("the proxy to accept", LIMIT, || {
+        process.check_alive()?;
+        Ok(TcpStream::connect_timeout(&address, ATTEMPT).is_ok())
+    })
+}

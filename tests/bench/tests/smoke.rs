@@ -1,0 +1,103 @@
+//! Runs the whole program for a moment: every row of the forward proxy is filled, with our proxy and without one.
+//!
+//! The figures mean nothing here: the times are a twentieth of the usual ones, and the build is not optimized.
+
+use std::env;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// Builds stage4-proxy as the tests do, and returns where it is.
+fn build_ours() -> io::Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--package",
+        "stage4-proxy",
+        "--bin",
+        "stage4-proxy",
+    ]);
+    let status = command.status()?;
+    assert!(status.success(), "stage4-proxy does not build: {status}");
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_bench"));
+    Ok(program.with_file_name("stage4-proxy"))
+}
+
+fn measure(rows: &str, columns: &str) -> io::Result<Output> {
+    let ours = build_ours()?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(["--rounds", "1", "--seconds", "0.1", "--only", rows]);
+    command.args(["--peers", columns, "--ours"]).arg(ours);
+    command.output()
+}
+
+/// Returns the cells of the line that begins with a title.
+fn cells<'a>(table: &'a str, title: &str) -> Vec<&'a str> {
+    let line = table
+        .lines()
+        .find(|line| line.starts_with(&format!("| {title}")));
+    let line = line.unwrap_or_else(|| panic!("no line {title:?} in\n{table}"));
+    line.trim_matches('|')
+        .split('|')
+        .skip(1)
+        .map(str::trim)
+        .collect()
+}
+
+fn assert_is_number(cell: &str, table: &str) {
+    let digits = cell.trim_end_matches('*').replace(',', "");
+    assert!(
+        digits.parse::<f64>().is_ok(),
+        "{cell:?} is no number in\n{table}"
+    );
+}
+
+#[test]
+fn every_row_of_the_forward_proxy_is_measured() {
+    let output = measure("socks,forward,chain", "direct,fixed,ours").unwrap();
+    let (table, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{errors}\n{table}");
+    for (title, ours) in [
+        ("SOCKS5: new connections/s", 2),
+        ("SOCKS5: CPU us per connection", 2),
+        ("SOCKS5: bulk", 2),
+        ("SOCKS5: CPU s per GB", 2),
+        ("CONNECT: new connections/s", 2),
+        ("CONNECT: CPU us", 2),
+        ("absolute-form: 64 clients", 2),
+        ("absolute-form: CPU us per request", 2),
+        ("absolute-form: a connection", 2),
+        ("1 proxy: p50 us", 2),
+        ("3 proxies: CPU us", 2),
+        ("5 proxies: p50 us", 2),
+    ] {
+        assert_is_number(cells(&table, title)[ours], &table);
+    }
+    assert!(table.contains("congestion control "), "{table}");
+}
+
+#[test]
+fn the_list_says_how_to_install_what_is_missing() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    // An empty folder: nothing is found in it, and what is in /usr/sbin may be.
+    let empty = tempfile::tempdir().unwrap();
+    let output = command
+        .arg("--list")
+        .env("PATH", empty.path())
+        .output()
+        .unwrap();
+    let list = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success());
+    assert!(
+        list.contains("vproxy is not installed: `cargo install vproxy`"),
+        "{list}"
+    );
+    assert!(
+        list.contains("microsocks is not installed: `apt-get install microsocks`"),
+        "{list}"
+    );
+}

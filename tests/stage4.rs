@@ -32,6 +32,8 @@ mod inspector;
 mod machines;
 #[path = "stage4/main_job.rs"]
 mod main_job;
+#[path = "stage4/max_per_client.rs"]
+mod max_per_client;
 #[path = "stage4/naive.rs"]
 mod naive;
 #[path = "stage4/proxy.rs"]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   --clients ──▶ Clients ◀── asked after accept(2), by the listener
+//!   --max-per-client ▶ PerClient ◀── asked as soon as the client's address is known
 //!   --user    ──▶ Users ◀──── asked by the handshake of a protocol that has names and passwords
 //!   --allow   ──▶ Rule ─┐
 //!   --deny    ──▶ Rule ─┴▶ Policy ──▶ Access ◀── asked before connect(2), for each address
@@ -23,7 +24,8 @@
 //!    by a rule with this port.
 //! 6. Everything else is forbidden.
 //!
-//! Read `network` and `class` first, then `scope`, `name` and `rule`, and `policy` last. `users` can be read alone.
+//! Read `network` and `class` first, then `scope`, `name` and `rule`, and `policy` last. `users` and `per_client` can be
+//! read alone.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -35,6 +37,7 @@ mod embedded;
 mod flags;
 mod name;
 mod network;
+mod per_client;
 mod policy;
 mod rule;
 mod scope;
@@ -47,6 +50,7 @@ pub use embedded::embedded;
 pub use flags::AccessFlags;
 pub use name::{NameError, NamePattern};
 pub use network::{Network, NetworkError};
+pub use per_client::{PerClient, Place};
 pub use policy::{Policy, PolicyError};
 pub use rule::{Rule, RuleError};
 pub use scope::Scope;

@@ -34,6 +34,12 @@ pub trait Ingress: Debug + Send + Sync {
 
     /// Begins the session of a client that was just accepted.
     fn open(&self, client: &Client<'_>) -> Opening;
+
+    /// Encodes what a client is told, before it has sent a byte, if its address has as many sessions as it may have. If it is
+    /// empty, the client is reset.
+    fn over_limit(&self) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 /// A client that was just accepted, as its ingress sees it.

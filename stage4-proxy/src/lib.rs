@@ -39,8 +39,8 @@
 //! 4. A half holds at most one read or one pipe, and while its sink is full its source is not read: no
 //!    memory grows with the bytes that a peer sends.
 //! 5. A FIN is passed on after the last byte; a reset is passed on as a reset.
-//! 6. The loop never blocks: it resolves no name and reads no file, and takes no locks but the cache's of names and
-//!    that of the list of users, which are held for a few steps in maps.
+//! 6. The loop never blocks: it resolves no name and reads no file, and takes no locks but those of the
+//!    cache of names, of the list of users and of `--max-per-client`, which are held for a few steps in maps.
 //! 7. Every bound has a name; those that an operator may set live in [`Limits`].
 //! 8. Calls go down, values come up: a session returns a `Next`, and one place follows it.
 //!

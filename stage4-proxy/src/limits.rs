@@ -1,6 +1,7 @@
 //! The bounds of the proxy that an operator may set.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -17,6 +18,9 @@ use crate::resolve::ResolverLimits;
 pub struct Limits {
     /// Concurrent sessions, over all workers; further clients wait in the backlog.
     pub max_connections: u32,
+    /// Concurrent sessions of one client address, over all workers, or of one /64 of IPv6; `None` for no bound. A further
+    /// client of the address is closed at once.
+    pub max_per_client: Option<NonZeroU32>,
     /// Time for each address of a target, and for resolving its name.
     pub connect_timeout: Duration,
     /// Time for the client's handshake, from accept(2) to its last byte.
@@ -74,6 +78,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_per_client: None,
             connect_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
             wrong_password_delay: Duration::from_secs(1),

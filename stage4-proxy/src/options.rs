@@ -1,6 +1,7 @@
 //! The command line of stage4-proxy.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,14 @@ pub(crate) struct Options {
     /// [default: what the limit of open files allows, at most 65536]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     max_connections: Option<u32>,
+
+    /// Sessions of one client's address at the same time, over all threads; a further client is closed at once
+    /// [default: no limit]
+    ///
+    /// All addresses of an IPv6 /64 count as one client, because one machine may have them all. There is no default,
+    /// because behind one address there may be one machine, or a whole office with its router.
+    #[arg(long, value_name = "N")]
+    max_per_client: Option<NonZeroU32>,
 
     /// Time for each address of the upstream, and for resolving its name
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
@@ -148,6 +157,7 @@ impl Options {
         let defaults = Limits::default();
         let limits = Limits {
             max_connections: self.max_connections.unwrap_or(defaults.max_connections),
+            max_per_client: self.max_per_client,
             connect_timeout: self.connect_timeout,
             handshake_timeout: self.handshake_timeout,
             idle_timeout: self.idle_timeout.0,

@@ -10,7 +10,7 @@ use stage1_server::cli::cannot;
 use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
 
-use crate::access::{Access, Policy};
+use crate::access::{Access, PerClient, Policy};
 use crate::control::Control;
 use crate::egress::Egress;
 use crate::egress::direct::Direct;
@@ -88,10 +88,11 @@ impl Proxy {
         resolver: &Resolver,
     ) -> io::Result<()> {
         let access = Access::new(config.access.clone(), vec![self.address]);
+        let reception = reception(config);
         let slots = Slots::shared_by(listeners.len(), config.limits.max_connections);
         for (number, (socket, slots)) in listeners.into_iter().zip(slots).enumerate() {
             let limits = config.limits.clone();
-            let reception = reception(config);
+            let reception = reception.clone();
             let clients = reception.admitted();
             let listener = Parts {
                 socket,
@@ -159,6 +160,7 @@ fn reception(config: &Config) -> Reception {
         ingress: Arc::clone(&config.ingress),
         clients: config.access.clients().clone(),
         proxy_protocol: config.proxy_protocol.clone(),
+        per_client: config.limits.max_per_client.map(PerClient::new),
         max_handshake: config.limits.max_handshake,
     }
 }

@@ -69,6 +69,15 @@ impl Reporter {
         });
     }
 
+    /// Counts and logs a client whose address has as many sessions as it may have.
+    pub(crate) fn client_over_limit(&mut self, peer_addr: SocketAddr, now: Instant) {
+        count(&mut self.totals, &Reason::OverLimit);
+        let ingress = self.ingress;
+        self.denied.log(now, |suppressed| {
+            tracing::warn!(suppressed, "{ingress}[{peer_addr}]: {}", Reason::OverLimit);
+        });
+    }
+
     /// Counts and logs a pause of accepting for want of descriptors or memory.
     pub(crate) fn accept_starved(&mut self, error: &io::Error, now: Instant) {
         self.accept_pause();
@@ -182,6 +191,7 @@ impl Ends {
         match reason {
             Reason::Finished | Reason::Gone | Reason::Reset(..) => None,
             Reason::Refused(_)
+            | Reason::OverLimit
             | Reason::Unauthorized(_)
             | Reason::TooLong
             | Reason::TimedOut(Timeout::Handshake | Timeout::WrongPassword) => {
@@ -204,6 +214,7 @@ fn count(totals: &mut Totals, reason: &Reason) {
         Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
         Reason::Unreached(error) => totals.failures.count(error),
         Reason::Refused(_) => totals.refuse(RefusalReason::Handshake),
+        Reason::OverLimit => totals.refuse(RefusalReason::OverLimit),
         Reason::Unauthorized(_) => {
             totals.refuse(RefusalReason::User);
             totals.wrong_passwords += 1;

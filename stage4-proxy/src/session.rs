@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use stage2_client::Target;
 
-use crate::access::{User, Wrong};
+use crate::access::{Place, User, Wrong};
 use crate::chain::Passage;
 use crate::connect_error::ConnectError;
 use crate::egress::attempts::Attempts;
@@ -117,6 +117,9 @@ pub(crate) enum Reason {
     /// The handshake refuses the client.
     #[error("refused: {0}")]
     Refused(String),
+    /// The client's address has as many sessions as it may have.
+    #[error("refused: --max-per-client is reached for this address")]
+    OverLimit,
     /// The client has given a wrong name or password.
     #[error("refused: {0}")]
     Unauthorized(Wrong),
@@ -140,6 +143,7 @@ impl Reason {
             | Self::Reset(..)
             | Self::Gone
             | Self::Refused(_)
+            | Self::OverLimit
             | Self::Unauthorized(_)
             | Self::TooLong
             | Self::TimedOut(_)
@@ -155,6 +159,7 @@ impl Reason {
             Self::TimedOut(Timeout::Handshake) => Some(Failure::TooSlow),
             // A refusal is the handshake's own, and its reply is there already.
             Self::Refused(_)
+            | Self::OverLimit
             | Self::Unauthorized(_)
             | Self::Finished
             | Self::Reset(..)
@@ -169,6 +174,16 @@ impl Reason {
             | Self::Stopped => None,
         }
     }
+}
+
+/// What access rules have granted to a client.
+#[derive(Debug, Default)]
+pub(crate) struct Granted {
+    /// The user that it has proved to be.
+    pub(crate) user: Option<Arc<User>>,
+    /// Its place among the sessions of its address.
+    #[expect(dead_code, reason = "kept only to be dropped with the session")]
+    pub(crate) place: Option<Place>,
 }
 
 /// The time limits of a session.
@@ -219,8 +234,9 @@ pub(crate) struct Session {
     handshake: Option<Box<Conversation>>,
     /// Where the client wants to go, once known.
     pub(crate) target: Option<Arc<Target>>,
-    /// The user that the client is, if it had to prove it.
-    pub(crate) user: Option<Arc<User>>,
+    /// What access rules have granted to the client, for as long as the session lives. Boxed, because most proxies
+    /// have no such rules, and every row has room for it.
+    pub(crate) granted: Option<Box<Granted>>,
     /// When the client was accepted.
     pub(crate) opened: Instant,
     /// When the phase began, or a byte last moved or was last seen to have left.
@@ -248,7 +264,7 @@ impl Session {
             phase: Phase::Resolving(None),
             handshake: None,
             target: None,
-            user: None,
+            granted: None,
             opened: now,
             active: now,
             on_its_way: 0,

@@ -20,6 +20,12 @@ impl Ingress for Hop {
     fn open(&self, _: &Client<'_>) -> Opening {
         Opening::Handshake(Box::<HopHandshake>::default())
     }
+
+    fn over_limit(&self) -> Vec<u8> {
+        let text = "your address has too many connections".to_owned();
+        let status = Status::LimitReached;
+        Response { status, text }.encode()
+    }
 }
 
 /// The handshake of one client: one header, one response.

@@ -61,6 +61,11 @@ impl Ingress for Http {
             ..HttpHandshake::default()
         }))
     }
+
+    fn over_limit(&self) -> Vec<u8> {
+        let why = "your address has as many connections as this proxy allows it";
+        Status::TooManyRequests.reply(why, false)
+    }
 }
 
 /// The handshake of one client: the head of its first request.

@@ -67,6 +67,11 @@ impl Ingress for Socks5 {
     fn open(&self, _: &Client<'_>) -> Opening {
         Opening::Handshake(Box::new(Socks5Handshake::new(self.users.clone())))
     }
+
+    /// Says that no method fits, which is all that can be said so early.
+    fn over_limit(&self) -> Vec<u8> {
+        vec![VERSION, METHOD_UNACCEPTABLE]
+    }
 }
 
 /// How far a client's handshake has come.

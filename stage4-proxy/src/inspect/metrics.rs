@@ -149,6 +149,7 @@ mod tests {
                 client: 31,
                 handshake: 32,
                 too_long: 33,
+                over_limit: 36,
                 user: 35,
                 request: 34,
             },
@@ -188,6 +189,10 @@ mod tests {
             ("proxy_refusals_by_reason_total{reason=\"client\"}", 31.0),
             ("proxy_refusals_by_reason_total{reason=\"handshake\"}", 32.0),
             ("proxy_refusals_by_reason_total{reason=\"too_long\"}", 33.0),
+            (
+                "proxy_refusals_by_reason_total{reason=\"over_limit\"}",
+                36.0,
+            ),
             ("proxy_refusals_by_reason_total{reason=\"user\"}", 35.0),
             ("proxy_refusals_by_reason_total{reason=\"request\"}", 34.0),
             ("proxy_stale_events_total", 4.0),

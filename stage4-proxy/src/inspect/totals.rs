@@ -121,6 +121,8 @@ pub enum RefusalReason {
     Handshake,
     /// Its handshake has more bytes than it may have.
     TooLong,
+    /// Its address has as many sessions as it may have: `--max-per-client`.
+    OverLimit,
     /// Its name or password is wrong.
     User,
     /// Its request cannot be passed on (the queue of stage 5).
@@ -136,6 +138,8 @@ pub struct Refusals {
     pub handshake: u64,
     /// [`RefusalReason::TooLong`].
     pub too_long: u64,
+    /// [`RefusalReason::OverLimit`].
+    pub over_limit: u64,
     /// [`RefusalReason::User`].
     pub user: u64,
     /// [`RefusalReason::Request`].
@@ -148,6 +152,7 @@ impl Refusals {
             RefusalReason::Client => &mut self.client,
             RefusalReason::Handshake => &mut self.handshake,
             RefusalReason::TooLong => &mut self.too_long,
+            RefusalReason::OverLimit => &mut self.over_limit,
             RefusalReason::User => &mut self.user,
             RefusalReason::Request => &mut self.request,
         };
@@ -155,11 +160,12 @@ impl Refusals {
     }
 
     /// Returns each reason's name with its count.
-    pub fn by_reason(self) -> [(&'static str, u64); 5] {
+    pub fn by_reason(self) -> [(&'static str, u64); 6] {
         [
             ("client", self.client),
             ("handshake", self.handshake),
             ("too_long", self.too_long),
+            ("over_limit", self.over_limit),
             ("user", self.user),
             ("request", self.request),
         ]
@@ -169,6 +175,7 @@ impl Refusals {
         self.client += other.client;
         self.handshake += other.handshake;
         self.too_long += other.too_long;
+        self.over_limit += other.over_limit;
         self.user += other.user;
         self.request += other.request;
     }

@@ -15,7 +15,8 @@ impl fmt::Display for Description<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(ingress, session) = self;
         write!(formatter, "{ingress}[")?;
-        if let Some(user) = &session.user {
+        let granted = session.granted.as_ref();
+        if let Some(user) = granted.and_then(|granted| granted.user.as_ref()) {
             write!(formatter, "{user}@")?;
         }
         write!(formatter, "{} -> ", session.client.peer_addr())?;

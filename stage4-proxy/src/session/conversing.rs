@@ -53,7 +53,9 @@ impl Session {
             self.down.half.keep(&step.reply);
             match step.verdict {
                 Verdict::Connect(target) => {
-                    self.user = handshake.user();
+                    if let Some(user) = handshake.user() {
+                        self.granted.get_or_insert_default().user = Some(user);
+                    }
                     // Now, because the connect may take long and the client waits for the reply.
                     return match self.down.flush(&mut self.client) {
                         Ok(()) => Next::Connect(target),

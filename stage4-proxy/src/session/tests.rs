@@ -319,6 +319,7 @@ fn word(next: &Next) -> &'static str {
         Next::Close(Reason::TooLong) => "too long",
         Next::Close(Reason::Unreached(_)) => "unreached",
         Next::Close(Reason::TimedOut(_)) => "timed out",
+        Next::Close(Reason::OverLimit) => "over the limit",
         Next::Close(Reason::Unauthorized(_)) => "unauthorized",
         Next::Close(Reason::Stopped) => "stopped",
     }

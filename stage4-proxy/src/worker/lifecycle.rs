@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use stage3_epoll::Poll;
+
 use crate::endpoint::Endpoint;
-use crate::listener::Accepted;
+use crate::listener::{Accepted, Listener};
 use crate::session::{Next, Reason, Session, Timeout};
 use crate::token::Side;
 use crate::worker::Worker;
@@ -50,7 +52,18 @@ impl Worker {
 
     /// Opens the session of a new client: reception, row, registration, first step.
     fn admit(&mut self, client: Endpoint, now: Instant) {
-        let (session, target) = self.reception.receive(client, now);
+        let (session, target) = match self.reception.receive(client, now) {
+            Ok(received) => received,
+            Err(client) => {
+                self.reporter.client_over_limit(client.peer_addr(), now);
+                turn_away(
+                    client,
+                    &self.reception.over_limit(),
+                    &mut self.scratch.bytes,
+                );
+                return give_slot_back(&mut self.listener, false, now, &self.poll);
+            }
+        };
         // The table has room, because it has a row for each slot.
         let Ok(row) = self.table.insert(session) else {
             return;
@@ -126,10 +139,26 @@ impl Worker {
             let finished = matches!(reason, Reason::Finished);
             session.close(finished, &mut self.scratch.pipes);
         }
-        if let Some(listener) = &mut self.listener {
-            listener.session_ended(fruitless, now, &self.poll);
-        }
+        give_slot_back(&mut self.listener, fruitless, now, &self.poll);
     }
+}
+
+/// Gives the slot of a session back, or of a client that gets none, unless the worker accepts no more clients anyway.
+fn give_slot_back(listener: &mut Option<Listener>, fruitless: bool, now: Instant, poll: &Poll) {
+    if let Some(listener) = listener {
+        listener.session_ended(fruitless, now, poll);
+    }
+}
+
+/// Closes a client at once that has sent nothing yet, or not been read, with a last word if its protocol has one.
+fn turn_away(mut client: Endpoint, words: &[u8], room: &mut [u8]) {
+    if words.is_empty() {
+        return client.reset_on_close();
+    }
+    // A close(2) with unread bytes sends a reset, which may overtake the words. The client learns of either
+    // at its next read, so that no error of ours matters.
+    let _ = client.read_some(room);
+    let _ = client.write_some(words);
 }
 
 /// Returns whether the client of a session left without having got a byte.
@@ -142,6 +171,7 @@ fn was_fruitless(session: &Session, reason: &Reason) -> bool {
         | Reason::Finished
         | Reason::Unreached(_)
         | Reason::Refused(_)
+        | Reason::OverLimit
         | Reason::TooLong
         | Reason::TimedOut(_)
         | Reason::Stopped => false,

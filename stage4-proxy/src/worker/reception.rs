@@ -2,24 +2,25 @@
 //! the ingress, or with a target.
 //!
 //! ```text
-//!   accept(2) ──▶ in --accept-proxy? ── no ──────────────────────────▶ the ingress opens
-//!                        │ yes                                               ▲
-//!                        └──▶ Preamble ──▶ identify: is the client allowed? ─┘
+//!   accept(2) ──▶ in --accept-proxy? ── no ──────────────────────────▶ grant ──▶ the ingress opens
+//!                        │ yes                                            ▲
+//!                        └──▶ Preamble ──▶ identify: is the client ───────┘
+//!                                          in --clients?
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
 use stage2_client::Target;
 
-use crate::access::Clients;
+use crate::access::{Clients, PerClient};
 use crate::endpoint::Endpoint;
 use crate::ingress::conversation::Conversation;
 use crate::ingress::{Client, Ingress, Opening};
 use crate::proxy_protocol::{Origin, Preamble, ProxyProtocol};
-use crate::session::{Next, Reason, Session};
+use crate::session::{Granted, Next, Reason, Session};
 
 /// Decides how each session begins; free of I/O, but for the addresses that an ingress asks the kernel for.
 #[derive(Clone, Debug)]
@@ -30,9 +31,15 @@ pub(crate) struct Reception {
     pub(crate) clients: Clients,
     /// Which peers speak for their clients, and whether targets are told of ours.
     pub(crate) proxy_protocol: ProxyProtocol,
+    /// How many sessions each client may have, if there is a bound.
+    pub(crate) per_client: Option<PerClient>,
     /// The bytes that a handshake may have.
     pub(crate) max_handshake: usize,
 }
+
+/// The client's address has as many sessions as it may have.
+#[derive(Clone, Copy, Debug)]
+struct OverLimit;
 
 impl Reception {
     /// Returns the name of the ingress.
@@ -45,20 +52,36 @@ impl Reception {
         self.clients.or(&self.proxy_protocol.accept)
     }
 
+    /// Encodes what a client over the limit is told; see [`Ingress::over_limit`].
+    pub(super) fn over_limit(&self) -> Vec<u8> {
+        self.ingress.over_limit()
+    }
+
     /// Creates the session of a client that was accepted, and returns its target if it is known already.
-    pub(super) fn receive(&self, client: Endpoint, now: Instant) -> (Session, Option<Arc<Target>>) {
-        let has_header = self.proxy_protocol.is_expected(client.peer_addr().ip());
-        let mut session = Session::new(client, None, now);
-        let target = if has_header {
-            session.begin(Some(Conversation::new(
-                Box::new(Preamble),
-                self.max_handshake,
-            )));
-            None
-        } else {
-            self.open(&mut session, None)
+    ///
+    /// # Errors
+    ///
+    /// Gives the client back if its address has as many sessions as it may have.
+    pub(super) fn receive(
+        &self,
+        client: Endpoint,
+        now: Instant,
+    ) -> Result<(Session, Option<Arc<Target>>), Endpoint> {
+        let address = client.peer_addr().ip();
+        if self.proxy_protocol.is_expected(address) {
+            // Its header will say whose session it is, and only then does it count.
+            let mut session = Session::new(client, None, now);
+            let preamble = Conversation::new(Box::new(Preamble), self.max_handshake);
+            session.begin(Some(preamble));
+            return Ok((session, None));
+        }
+        let Ok(granted) = self.grant(address) else {
+            return Err(client);
         };
-        (session, target)
+        let mut session = Session::new(client, None, now);
+        session.granted = granted;
+        let target = self.open(&mut session, None);
+        Ok((session, target))
     }
 
     /// Begins anew with the client that a header has named, which is judged like one that was accepted.
@@ -78,9 +101,24 @@ impl Reception {
             let why = "not allowed: --clients does not have this address";
             return Next::Refuse(Reason::Refused(why.to_owned()));
         }
+        let Ok(granted) = self.grant(session.client.peer_addr().ip()) else {
+            session.down.half.keep(&self.over_limit());
+            return Next::Refuse(Reason::OverLimit);
+        };
+        session.granted = granted;
         let target = self.open(session, destination);
         // The rest of the bytes is there already, so no event would come for it.
         target.map_or(Next::Again, Next::Connect)
+    }
+
+    /// Takes the client's place among the sessions of its address.
+    fn grant(&self, client: IpAddr) -> Result<Option<Box<Granted>>, OverLimit> {
+        let Some(per_client) = &self.per_client else {
+            return Ok(None);
+        };
+        let place = Some(per_client.enter(client).ok_or(OverLimit)?);
+        let user = None;
+        Ok(Some(Box::new(Granted { user, place })))
     }
 
     /// Asks the ingress how the session goes on; `destination` is the address that the client has connected to, if

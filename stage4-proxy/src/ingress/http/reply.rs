@@ -20,6 +20,8 @@ pub(super) enum Status {
     RequestTimeout = 408,
     /// The body has no length.
     LengthRequired = 411,
+    /// The client's address has too many connections (RFC 6585 section 4).
+    TooManyRequests = 429,
     /// The head is too long.
     HeadTooLarge = 431,
     /// The request asks for what this proxy cannot do.
@@ -64,6 +66,7 @@ impl Status {
             Self::ProxyAuthenticationRequired => "Proxy Authentication Required",
             Self::RequestTimeout => "Request Timeout",
             Self::LengthRequired => "Length Required",
+            Self::TooManyRequests => "Too Many Requests",
             Self::HeadTooLarge => "Request Header Fields Too Large",
             Self::NotImplemented => "Not Implemented",
             Self::BadGateway => "Bad Gateway",

@@ -53,6 +53,7 @@ fn totals(first: u64) -> Totals {
             client: first + 18,
             handshake: first + 19,
             too_long: first + 20,
+            over_limit: first + 24,
             user: first + 22,
             request: first + 21,
         },
@@ -134,6 +135,7 @@ fn each_refusal_is_counted_under_its_own_reason_and_in_the_sum() {
         RefusalReason::Client,
         RefusalReason::Handshake,
         RefusalReason::TooLong,
+        RefusalReason::OverLimit,
         RefusalReason::User,
         RefusalReason::Request,
     ];
@@ -141,10 +143,17 @@ fn each_refusal_is_counted_under_its_own_reason_and_in_the_sum() {
         (0..times).for_each(|_| totals.refuse(why));
     }
     let counts = totals.refusals_by_reason.by_reason();
-    let expected = ["client", "handshake", "too_long", "user", "request"];
+    let expected = [
+        "client",
+        "handshake",
+        "too_long",
+        "over_limit",
+        "user",
+        "request",
+    ];
     assert_eq!(counts.map(|(reason, _)| reason), expected);
-    assert_eq!(counts.map(|(_, count)| count), [1, 2, 3, 4, 5]);
-    assert_eq!(totals.refusals, 15);
+    assert_eq!(counts.map(|(_, count)| count), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(totals.refusals, 21);
 }
 
 #[test]
@@ -245,7 +254,7 @@ fn merging_keeps_all_sessions_and_adds_every_counter() {
     };
     let (one, two) = (plain(&totals(100)), plain(&totals(1000)));
     let expected: Vec<_> = one.iter().zip(two).map(|(one, two)| one + two).collect();
-    assert_eq!(expected.len(), 24);
+    assert_eq!(expected.len(), 25);
     assert_eq!(plain(&sum.totals), expected);
     assert_eq!(
         sum.totals.connect_latency.sum(),

@@ -42,6 +42,8 @@ mod proxy;
 mod proxy_protocol;
 #[path = "stage4/racing.rs"]
 mod racing;
+#[path = "stage4/real_clients.rs"]
+mod real_clients;
 #[path = "stage4/relay.rs"]
 mod relay;
 #[path = "stage4/report.rs"]
@@ -56,6 +58,8 @@ mod rows;
 mod rules;
 #[path = "stage4/socks5.rs"]
 mod socks5;
+#[path = "stage4/stalled_handshakes.rs"]
+mod stalled_handshakes;
 #[path = "stage4/steady.rs"]
 mod steady;
 #[path = "stage4/stopping.rs"]
@@ -74,3 +78,5 @@ mod users;
 mod vanishing;
 #[path = "stage4/visitors.rs"]
 mod visitors;
+#[path = "stage4/ways.rs"]
+mod ways;

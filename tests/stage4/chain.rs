@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Client, ClosedPort, Hand, Rng, Scripted, Test};
+use harness::{
+    Client, ClosedPort, Hand, PATIENCE, Rng, Scripted, Signal, Test, eventually, proc, sockets,
+};
 use stage2_client::{Host, Target};
 
-use crate::support::{
-    MIB, PAGE, Page, Proxy, a_request_and_a_half_close, connect_and_be_closed, curl, echoes,
-    in_path,
-};
+use crate::support::{MIB, PAGE, Page, Proxy, connect_and_be_closed, curl, echoes, in_path};
+use crate::ways;
 
 /// Starts `count` hops.
 #[track_caller]
@@ -70,16 +70,6 @@ fn chain_a_client_reaches_its_target_through_0_1_3_and_5_hops() {
         hops.iter().for_each(|hop| hop.wait_for_rows(0));
         server.wait_for_rows(0);
     }
-}
-
-#[test]
-fn chain_a_half_close_passes_five_hops() {
-    let _test = Test::begin("8 MiB up and a FIN, then 1 MiB down, through six proxies.");
-    let (hops, hand) = (hops(5), Hand::start());
-    let server = access_server(&hops, hand.addr());
-    let client = Client::connect(server.addr());
-    let upstream = hand.next();
-    a_request_and_a_half_close(&client, upstream);
 }
 
 #[test]
@@ -344,4 +334,104 @@ fn chain_rules_belong_to_the_last_hop() {
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("last hop"), "{text}");
+}
+
+/// What a client of each ingress is told when the chain fails with these words, and what the log says.
+#[track_caller]
+fn every_ingress_says(chain: &str, words: &str, asked: impl Fn()) {
+    let program = |ingress: &str| Proxy::choosing(ingress, &["--chain", chain]);
+    let (http, socks5) = (program("http"), program("socks5"));
+    let (hop, plain) = (
+        program("hop"),
+        Proxy::with("example.org:80", &["--chain", chain]),
+    );
+    let clients = [&http, &socks5, &hop, &plain].map(|proxy| Client::connect(proxy.addr()));
+    let [by_http, by_socks5, by_hop, by_hand] = &clients;
+    by_http.send(b"CONNECT example.org:80 HTTP/1.1\r\n\r\n");
+    by_socks5.send(b"\x05\x01\x00\x05\x01\x00\x03\x0bexample.org\x00\x50");
+    by_hop.send(b"\x01\x03\x0bexample.org\x00\x50");
+    asked();
+    let reply = String::from_utf8_lossy(&by_http.read_to_end()).into_owned();
+    assert!(
+        reply.starts_with("HTTP/1.1 502 ") && reply.contains(words),
+        "{reply}"
+    );
+    let reply = by_socks5.read_to_end();
+    assert_eq!(reply[..4], [5, 0, 5, 1], "{reply:?}");
+    let reply = by_hop.read_to_end();
+    assert_eq!(reply[..2], [1, 255], "{reply:?}");
+    assert!(
+        String::from_utf8_lossy(&reply[3..]).ends_with(words),
+        "{reply:?}"
+    );
+    by_hand.expect_reset();
+    for proxy in [&http, &socks5, &hop, &plain] {
+        let line = proxy.wait_for_stderr("cannot connect");
+        assert!(line.contains(words), "{line}");
+    }
+    drop(clients);
+    [http, socks5, hop, plain]
+        .iter()
+        .for_each(|proxy| proxy.wait_for_rows(0));
+}
+
+#[test]
+fn chain_a_hop_that_is_killed_in_the_middle_is_named_in_every_ingress() {
+    let _test = Test::begin("A hop that dies says nothing any more: its place in the order tells.");
+    for place in 1..=3 {
+        let mut alive = hops(3);
+        let chain = chain(&alive);
+        let dying = alive.remove(place - 1);
+        // It accepts and says nothing, until it dies.
+        dying.stop();
+        let words = format!("hop {place} of 3 has closed without a response");
+        every_ingress_says(&chain, &words, || {
+            eventually("four connections wait for the hop", PATIENCE, || {
+                let waiting = sockets::rows()
+                    .into_iter()
+                    .filter(|row| row.local == dying.addr());
+                waiting
+                    .filter(|row| row.state == sockets::ESTABLISHED)
+                    .count()
+                    >= 4
+            });
+            dying.signal(Signal::SIGKILL);
+        });
+        alive.iter().for_each(|hop| hop.wait_for_rows(0));
+    }
+}
+
+#[test]
+fn chain_a_client_that_resets_on_the_way_through_the_hops_frees_them_all() {
+    let _test = Test::begin(
+        "A session that no client waits for any more costs neither us nor the hops a socket.",
+    );
+    for ingress in ["fixed", "socks5", "http", "hop"] {
+        let hand = Hand::start();
+        let chain = hand.addr().to_string();
+        let options = ["--chain", &*chain, "--connect-timeout", "30s"];
+        let proxy = match ingress {
+            "fixed" => Proxy::with("192.0.2.1:80", &options),
+            _ => Proxy::choosing(ingress, &options),
+        };
+        proxy.wait_for_rows(0);
+        let before = proc::fd_count(proxy.pid());
+        let target = SocketAddr::from(([192, 0, 2, 1], 80));
+        let sessions: Vec<_> = (0..10)
+            .map(|_| {
+                let client = Client::connect(proxy.addr());
+                client.send(&ways::handshake(ingress, target));
+                let hop = hand.next();
+                hop.expect(&header(target));
+                (client, hop)
+            })
+            .collect();
+        proxy.wait_for_phases(&["chaining"; 10]);
+        for (client, hop) in sessions {
+            client.reset();
+            hop.expect_reset();
+        }
+        proxy.wait_for_rows(0);
+        proc::fds_return_to(proxy.pid(), before);
+    }
 }

@@ -8,7 +8,7 @@ use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test};
 use crate::support::{MIB, PAGE, Page, Proxy, a_request_and_a_half_close, curl, echoes, in_path};
 
 /// The reply that opens a tunnel.
-const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+pub(crate) const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Connects a client that sends `bytes`.
 #[track_caller]

@@ -27,15 +27,16 @@ pub(crate) fn chromium() -> Option<PathBuf> {
 /// Returns a page as the browser sees it once its script has run for a while.
 #[track_caller]
 pub(crate) fn dump_dom(browser: &Path, url: &str) -> String {
+    dump_dom_with(browser, &["--virtual-time-budget=3000".to_owned()], url)
+}
+
+/// Returns a page as a browser with further options sees it.
+#[track_caller]
+pub(crate) fn dump_dom_with(browser: &Path, options: &[String], url: &str) -> String {
     let profile = tempfile::tempdir().unwrap_or_else(|error| harness::fail(error.to_string()));
-    let words = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--virtual-time-budget=3000",
-    ];
     let process = Program::new(browser)
-        .args(words)
+        .args(["--headless", "--no-sandbox", "--disable-gpu"])
+        .args(options)
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(["--dump-dom", url])
         .spawn();

@@ -3,11 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use harness::{
-    BlackHole, Client, ClosedPort, Hand, PATIENCE, Rng, Scripted, Test, eventually, proc,
-};
+use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test};
 
-use crate::support::{PAGE, Page, Proxy, a_request_and_a_half_close, curl, echoes, in_path};
+use crate::support::{PAGE, Page, Proxy, curl, echoes, in_path};
 
 /// A greeting that offers no authentication.
 const GREETING: [u8; 3] = [5, 1, 0];
@@ -47,14 +45,6 @@ pub(crate) fn reply(client: &Client) -> u8 {
     let _ = client.read_exact(length + 2);
     assert_eq!((head[0], head[2]), (5, 0), "{head:?}");
     head[1]
-}
-
-/// Opens a session to a target.
-#[track_caller]
-fn connect(proxy: &Proxy, target: SocketAddr) -> Client {
-    let client = ask(proxy, &request(target));
-    assert_eq!(reply(&client), 0, "the reply's code");
-    client
 }
 
 #[test]
@@ -150,44 +140,6 @@ fn socks5_a_server_may_speak_first() {
     upstream.send(b"220 ready\r\n");
     assert_eq!(reply(&client), 0);
     client.expect(b"220 ready\r\n");
-}
-
-#[test]
-fn socks5_an_end_is_passed_on_in_its_own_direction() {
-    let _test = Test::begin("8 MiB up and a FIN, then 1 MiB down: a half-close is not an end.");
-    let (proxy, hand) = (Proxy::choosing("socks5", &[]), Hand::start());
-    let client = ask(&proxy, &request(hand.addr()));
-    let upstream = hand.next();
-    assert_eq!(reply(&client), 0);
-    a_request_and_a_half_close(&client, upstream);
-    proxy.wait_for_rows(0);
-}
-
-#[test]
-fn socks5_half_a_handshake_keeps_no_other_client_waiting() {
-    let _test = Test::begin(
-        "Clients that stall in the middle cost a row until the handshake's time limit.",
-    );
-    let proxy = Proxy::choosing("socks5", &["--handshake-timeout", "2s"]);
-    let echo = Scripted::echo();
-    proxy.wait_for_rows(0);
-    let before = proc::fd_count(proxy.pid());
-    let begun = [&GREETING[..], &request(echo.addr())].concat();
-    let stalled: Vec<_> = (0..300)
-        .map(|number| {
-            let client = Client::connect(proxy.addr());
-            client.send(&begun[..number % begun.len()]);
-            client
-        })
-        .collect();
-    proxy.wait_for_rows(stalled.len());
-    echoes(&connect(&proxy, echo.addr()));
-    for client in stalled {
-        let _ = client.drain();
-    }
-    proxy.wait_for_rows(0);
-    let what = format!("at most {before} descriptors are open, as before");
-    eventually(&what, PATIENCE, || proc::fd_count(proxy.pid()) <= before);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 pub(crate) mod bulk;
 pub(crate) mod churn;
+pub(crate) mod datagrams;
 pub(crate) mod dial;
 pub(crate) mod latencies;
 pub(crate) mod request;
 pub(crate) mod sessions;
+pub(crate) mod sink;
 
 use std::io;
 use std::net::SocketAddr;

@@ -197,15 +197,13 @@ impl Subject {
             Kind::Beside(programs) => programs.path(job).is_some(),
             Kind::Fixed(_) => matches!(job, Job::Socks5 | Job::Connect | Job::Chain(_)),
             Kind::HaproxyCopy => matches!(job, Job::Relay | Job::Queue),
-            Kind::HaproxySplice
-            | Kind::NginxDefault
-            | Kind::NginxLarge
-            | Kind::SocketProxyd
-            | Kind::Socat
-            | Kind::Custom(_) => job == Job::Relay,
+            Kind::NginxDefault | Kind::Socat => matches!(job, Job::Relay | Job::Datagrams),
+            Kind::HaproxySplice | Kind::NginxLarge | Kind::SocketProxyd | Kind::Custom(_) => {
+                job == Job::Relay
+            }
             Kind::Dante => job == Job::Socks5,
             Kind::Microsocks => matches!(job, Job::Socks5 | Job::Chain(_)),
-            Kind::Vproxy => !matches!(job, Job::Relay | Job::Queue),
+            Kind::Vproxy => !matches!(job, Job::Relay | Job::Queue | Job::Datagrams),
             Kind::Tinyproxy | Kind::Squid => matches!(job, Job::Connect | Job::Forward),
         }
     }
@@ -219,7 +217,7 @@ impl Subject {
             Job::Connect => Way::Connect,
             Job::Chain(_) if is_hop => Way::Hops,
             Job::Chain(_) => Way::Socks5,
-            Job::Relay | Job::Queue | Job::Forward => Way::Plain,
+            Job::Relay | Job::Queue | Job::Forward | Job::Datagrams => Way::Plain,
         }
     }
 

@@ -76,15 +76,17 @@ impl Process {
         std::fs::read_to_string(&self.output)
     }
 
-    /// Fails with the process's last line on stderr if it has ended.
+    /// Fails if the process has ended, with its last line on stderr or the one that begins with "error:".
     pub(crate) fn check_alive(&mut self) -> io::Result<()> {
         let Some(status) = self.child.try_wait()? else {
             return Ok(());
         };
         let words = std::fs::read_to_string(&self.errors).unwrap_or_default();
-        let last = words.lines().last().unwrap_or("no message");
+        let mut lines = words.lines();
+        let error = lines.find(|line| line.starts_with("error:"));
+        let reason = error.or(words.lines().last()).unwrap_or("no message");
         Err(io::Error::other(format!(
-            "the proxy ended ({status}): {last}"
+            "the proxy ended ({status}): {reason}"
         )))
     }
 

@@ -40,6 +40,12 @@ pub(crate) enum Row {
     Chain3Cpu,
     Chain5Time,
     Chain5Cpu,
+    DatagramRate,
+    DatagramRunRate,
+    DatagramLoss,
+    DatagramCpu,
+    FlowMemory,
+    FlowFds,
 }
 
 /// Which way is better.
@@ -62,7 +68,7 @@ pub(crate) struct Spec {
 
 impl Row {
     /// All lines, in the order of the table.
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::BulkCpu,
@@ -100,6 +106,12 @@ impl Row {
         Self::Chain3Cpu,
         Self::Chain5Time,
         Self::Chain5Cpu,
+        Self::DatagramRate,
+        Self::DatagramRunRate,
+        Self::DatagramLoss,
+        Self::DatagramCpu,
+        Self::FlowMemory,
+        Self::FlowFds,
     ];
 
     /// Returns the properties of the line.
@@ -177,6 +189,18 @@ impl Row {
                 "5 proxies: CPU us per connection and proxy",
                 0.0,
             ),
+            Self::DatagramRate => more(
+                "udp-rate",
+                "datagrams of 100 bytes on 64 flows, one way, 1/s",
+            ),
+            Self::DatagramRunRate => more(
+                "udp-gso-rate",
+                "the same, sent in runs of 16 (UDP_SEGMENT), 1/s",
+            ),
+            Self::DatagramLoss => less("udp-loss", "lost at 100,000 datagrams/s, %", 0.01),
+            Self::DatagramCpu => less("udp-cpu", "CPU us per datagram at that rate", 0.0),
+            Self::FlowMemory => less("udp-flow-memory", "memory of a flow, bytes", 16.0),
+            Self::FlowFds => less("udp-flow-fds", "fds of a flow", 0.01),
         }
     }
 
@@ -199,6 +223,8 @@ impl Row {
                 | Self::ConnectMethodRate
                 | Self::ForwardRate
                 | Self::ForwardNewRate
+                | Self::DatagramRate
+                | Self::DatagramRunRate
         )
     }
 }

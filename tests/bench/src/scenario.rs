@@ -2,6 +2,7 @@
 
 mod arrival;
 mod chain;
+mod datagrams;
 mod rest;
 mod traffic;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use crate::arrangement::Arrangement;
 use crate::cores::Cores;
+use crate::load::datagrams::Sending;
 use crate::peers::{Job, Subject};
 use crate::rows::Row;
 use crate::upstream::{Service, Upstream};
@@ -55,11 +57,15 @@ pub(crate) enum Scenario {
     Chain1,
     Chain3,
     Chain5,
+    Datagrams,
+    DatagramRuns,
+    DatagramLoss,
+    Flows,
 }
 
 impl Scenario {
     /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::Http,
@@ -77,6 +83,10 @@ impl Scenario {
         Self::Chain1,
         Self::Chain3,
         Self::Chain5,
+        Self::Datagrams,
+        Self::DatagramRuns,
+        Self::DatagramLoss,
+        Self::Flows,
     ];
 
     /// Returns the rows that it measures.
@@ -104,6 +114,10 @@ impl Scenario {
             Self::Chain1 => &[Row::Chain1Time, Row::Chain1Cpu],
             Self::Chain3 => &[Row::Chain3Time, Row::Chain3Cpu],
             Self::Chain5 => &[Row::Chain5Time, Row::Chain5Cpu],
+            Self::Datagrams => &[Row::DatagramRate],
+            Self::DatagramRuns => &[Row::DatagramRunRate],
+            Self::DatagramLoss => &[Row::DatagramLoss, Row::DatagramCpu],
+            Self::Flows => &[Row::FlowMemory, Row::FlowFds],
         }
     }
 
@@ -117,6 +131,9 @@ impl Scenario {
             Self::Chain1 => Job::Chain(1),
             Self::Chain3 => Job::Chain(3),
             Self::Chain5 => Job::Chain(5),
+            Self::Datagrams | Self::DatagramRuns | Self::DatagramLoss | Self::Flows => {
+                Job::Datagrams
+            }
             Self::Bulk1
             | Self::Bulk8
             | Self::Http
@@ -131,7 +148,7 @@ impl Scenario {
     /// Returns whether it says anything about a subject: direct has no memory to read, and few can queue.
     pub(crate) fn suits(self, subject: &Subject) -> bool {
         let has_work = match self {
-            Self::Idle | Self::Stalled | Self::Empty => !subject.is_direct(),
+            Self::Idle | Self::Stalled | Self::Empty | Self::Flows => !subject.is_direct(),
             Self::SocksBulk => subject.is_meant_for_bulk(),
             Self::Bulk1
             | Self::Bulk8
@@ -145,7 +162,10 @@ impl Scenario {
             | Self::ForwardNew
             | Self::Chain1
             | Self::Chain3
-            | Self::Chain5 => true,
+            | Self::Chain5
+            | Self::Datagrams
+            | Self::DatagramRuns
+            | Self::DatagramLoss => true,
         };
         has_work && subject.can(self.job())
     }
@@ -175,6 +195,10 @@ impl Scenario {
             Self::Chain1 => bench.chain(1, [Row::Chain1Time, Row::Chain1Cpu]),
             Self::Chain3 => bench.chain(3, [Row::Chain3Time, Row::Chain3Cpu]),
             Self::Chain5 => bench.chain(5, [Row::Chain5Time, Row::Chain5Cpu]),
+            Self::Datagrams => bench.datagrams(Sending::Each, Row::DatagramRate),
+            Self::DatagramRuns => bench.datagrams(Sending::AsOne, Row::DatagramRunRate),
+            Self::DatagramLoss => bench.datagram_loss(),
+            Self::Flows => bench.flows(),
         }
     }
 }

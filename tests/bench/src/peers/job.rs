@@ -15,13 +15,20 @@ pub(crate) enum Job {
     Forward,
     /// Be this many proxies, one behind the other.
     Chain(usize),
+    /// Pass datagrams on, one upstream socket for each client.
+    Datagrams,
 }
 
 impl Job {
     /// Returns how many proxies are between the client and the upstream.
     pub(crate) fn proxy_count(self) -> usize {
         match self {
-            Self::Relay | Self::Queue | Self::Socks5 | Self::Connect | Self::Forward => 1,
+            Self::Relay
+            | Self::Queue
+            | Self::Socks5
+            | Self::Connect
+            | Self::Forward
+            | Self::Datagrams => 1,
             Self::Chain(count) => count,
         }
     }
@@ -34,6 +41,7 @@ impl Job {
             Self::Socks5 => "SOCKS5",
             Self::Connect | Self::Forward => "HTTP proxy",
             Self::Chain(_) => "Chain",
+            Self::Datagrams => "UDP relay",
         }
     }
 }

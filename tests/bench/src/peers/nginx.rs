@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::limits::session_capacity;
-use crate::peers::{Launch, Place, program};
+use crate::peers::{Job, Launch, Place, program};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
@@ -37,6 +37,12 @@ fn config(place: &Place<'_>, buffer_size: &str) -> String {
     };
     let connections = session_capacity() * 2 + 64;
     let (listen, upstream) = (place.listen, place.upstream);
+    let kind = match place.job {
+        Job::Datagrams => "udp",
+        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => {
+            "backlog=4096"
+        }
+    };
     let pid_file = place.folder.join("nginx.pid");
     let pid_file = pid_file.display();
     format!(
@@ -55,7 +61,7 @@ stream {{
     proxy_timeout 1h;
     proxy_buffer_size {buffer_size};
     server {{
-        listen {listen} backlog=4096;
+        listen {listen} {kind};
         proxy_pass {upstream};
     }}
 }}

@@ -76,6 +76,7 @@ fn arguments(job: Job) -> &'static [&'static str] {
         Job::Socks5 => &["--ingress", "socks5"],
         Job::Connect | Job::Forward => &["--ingress", "http"],
         Job::Chain(_) => &["--ingress", "hop"],
+        Job::Datagrams => &["--udp"],
     }
 }
 
@@ -98,8 +99,10 @@ impl Package {
 /// Returns the package that does a job.
 pub(crate) fn package(job: Job) -> Package {
     match job {
-        Job::Relay | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => Package::Proxy,
         Job::Queue => Package::Mux,
+        Job::Relay | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) | Job::Datagrams => {
+            Package::Proxy
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ impl Subject {
         let listen = if self.announces_its_address() {
             any_port()
         } else {
-            free_port()?
+            free_port(job)?
         };
         let mut launch = self.launch(&Place {
             job,
@@ -80,7 +80,7 @@ impl Subject {
         let address = if self.announces_its_address() {
             ours::wait_for_address(&mut process)?
         } else {
-            wait_for_connect(&mut process, listen)?;
+            wait_for_connect(job, &mut process, listen)?;
             listen
         };
         Ok((process, address))
@@ -92,16 +92,22 @@ fn any_port() -> SocketAddr {
 }
 
 /// Returns a port that is free at this moment.
-fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind(any_port())?.local_addr()
+fn free_port(job: Job) -> io::Result<SocketAddr> {
+    match job {
+        Job::Datagrams => UdpSocket::bind(any_port())?.local_addr(),
+        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => {
+            TcpListener::bind(any_port())?.local_addr()
+        }
+    }
 }
 
-/// Waits until the proxy accepts, for those that do not announce it.
-fn wait_for_connect(process: &mut Process, address: SocketAddr) -> io::Result<()> {
+/// Waits until the proxy accepts, for those that do not announce it; a socket for datagrams shows nothing.
+fn wait_for_connect(job: Job, process: &mut Process, address: SocketAddr) -> io::Result<()> {
     const LIMIT: Duration = Duration::from_secs(10);
     const ATTEMPT: Duration = Duration::from_secs(1);
     wait::until("the proxy to accept", LIMIT, || {
         process.check_alive()?;
-        Ok(TcpStream::connect_timeout(&address, ATTEMPT).is_ok())
+        let accepts = || TcpStream::connect_timeout(&address, ATTEMPT).is_ok();
+        Ok(job == Job::Datagrams || accepts())
     })
 }

@@ -71,9 +71,12 @@ impl Bench<'_> {
     fn arrange_for_new(&self, job: Job) -> io::Result<Arrangement> {
         match job {
             Job::Forward => self.arrange_unproven(job, Service::Http),
-            Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Chain(_) => {
-                self.arrange(job, Service::Echo)
-            }
+            Job::Relay
+            | Job::Queue
+            | Job::Socks5
+            | Job::Connect
+            | Job::Chain(_)
+            | Job::Datagrams => self.arrange(job, Service::Echo),
         }
     }
 }
@@ -86,7 +89,7 @@ fn whole(job: Job, arrangement: &Arrangement) -> Dial {
             let request = absolute_request(arrangement.upstream().address());
             dial.then(&request, Answer::HttpMessage)
         }
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Chain(_) => {
+        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Chain(_) | Job::Datagrams => {
             dial.then(b"?", Answer::Byte)
         }
     }
@@ -96,7 +99,7 @@ fn whole(job: Job, arrangement: &Arrangement) -> Dial {
 fn wait_for_ends(job: Job, arrangement: &Arrangement) -> io::Result<()> {
     match job {
         Job::Forward => Ok(()),
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Chain(_) => {
+        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Chain(_) | Job::Datagrams => {
             arrangement.wait_for_ends()
         }
     }

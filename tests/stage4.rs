@@ -2,16 +2,22 @@
 //!
 //! The name of each test begins with its exercise: `cargo test -p stage4-proxy e45` grades exercise 4.5. Exercises 4.1 to
 //! 4.3 are tested through the library, because no program runs before the others are written; the rows of the real
-//! program's table (`e41_row_...`) need all of them.
+//! program's table (`e41_row_...`) need all of them. Exercises 4.8 and 4.9 are functions of bytes and addresses, and are
+//! tested through the library, too. The tests of 4.8 and later begin with `e4_8_` and so on, because those that begin
+//! with `e48_` and `e49_` belong to the whole proxy of 4.7.
 
 #[path = "stage4/accepting.rs"]
 mod accepting;
+#[path = "stage4/access.rs"]
+mod access;
 #[path = "stage4/addresses.rs"]
 mod addresses;
 #[path = "stage4/backpressure.rs"]
 mod backpressure;
 #[path = "stage4/chain.rs"]
 mod chain;
+#[path = "stage4/chain_headers.rs"]
+mod chain_headers;
 #[path = "stage4/clients.rs"]
 mod clients;
 #[path = "stage4/command_line.rs"]
@@ -22,6 +28,8 @@ mod connecting;
 mod few_descriptors;
 #[path = "stage4/half_close.rs"]
 mod half_close;
+#[path = "stage4/handshakes.rs"]
+mod handshakes;
 #[path = "stage4/http_ingress.rs"]
 mod http_ingress;
 #[path = "stage4/idle.rs"]
@@ -58,6 +66,8 @@ mod rows;
 mod rules;
 #[path = "stage4/socks5.rs"]
 mod socks5;
+#[path = "stage4/socks5_request.rs"]
+mod socks5_request;
 #[path = "stage4/stalled_handshakes.rs"]
 mod stalled_handshakes;
 #[path = "stage4/steady.rs"]

@@ -32,10 +32,10 @@ pub(crate) enum Parsed {
     UnknownType,
 }
 
-/// Parses an address from the first bytes of `input`.
+/// Parses an address from the first bytes of `input`, and leaves those behind its port.
 ///
 /// Its length follows from its first byte or two, so nothing is decided before its last byte is there,
-/// except that the type is unknown.
+/// except that the type is unknown. [`host`] reads the bytes between.
 pub(crate) fn parse(input: &[u8]) -> Parsed {
     let (begin, end) = match *input {
         [IPV4, ..] => (1, 1 + 4),
@@ -71,7 +71,7 @@ fn host(bytes: &[u8], kind: u8) -> Option<Host> {
     }
 }
 
-/// Encodes the address of a socket.
+/// Encodes the address of a socket, as [`parse`] reads it.
 pub(crate) fn encode(address: SocketAddr) -> Vec<u8> {
     let (host, port) = (encode_ip(address.ip()), address.port());
     [&host[..], &port.to_be_bytes()].concat()
@@ -96,6 +96,7 @@ pub(crate) fn encode_target(target: &Target) -> Vec<u8> {
     [&host[..], &target.port.to_be_bytes()].concat()
 }
 
+/// Encodes the type and the bytes of an address, without a port.
 fn encode_ip(ip: IpAddr) -> Vec<u8> {
     match ip {
         IpAddr::V4(ip) => [&[IPV4], &ip.octets()[..]].concat(),

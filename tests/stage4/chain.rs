@@ -94,7 +94,7 @@ fn chain_the_same_hops_serve_two_chains_at_once() {
 }
 
 #[test]
-fn chain_a_hop_consumes_its_own_header_only() {
+fn e4_10_a_hop_consumes_its_own_header_only() {
     let _test = Test::begin("What lies behind the header belongs to the next hop, whatever it is.");
     let (proxy, hand) = (Proxy::choosing("hop", &[]), Hand::start());
     let client = Client::connect(proxy.addr());
@@ -105,7 +105,7 @@ fn chain_a_hop_consumes_its_own_header_only() {
 }
 
 #[test]
-fn chain_responses_come_in_the_order_of_the_hops() {
+fn e4_10_responses_come_in_the_order_of_the_hops() {
     let _test =
         Test::begin("Headers go out in one write; responses come back one behind the other.");
     let (hops, hand) = (hops(2), Hand::start());
@@ -167,7 +167,7 @@ fn chain_a_failure_of_each_hop_is_named_in_every_ingress() {
 }
 
 #[test]
-fn chain_the_target_s_failure_is_the_last_hop_s() {
+fn e4_10_the_target_s_failure_is_the_last_hop_s() {
     let _test = Test::begin("The last hop resolves and dials the target, and says why it cannot.");
     let hops = hops(2);
     let closed = ClosedPort::start();
@@ -191,7 +191,7 @@ fn chain_the_target_s_failure_is_the_last_hop_s() {
 }
 
 #[test]
-fn chain_an_error_survives_payload_on_its_way() {
+fn e4_10_an_error_survives_payload_on_its_way() {
     let _test =
         Test::begin("A hop that has failed reads on, so that no reset overtakes its response.");
     let closed = ClosedPort::start();
@@ -242,7 +242,7 @@ fn chain_hops_that_misbehave_are_named() {
 }
 
 #[test]
-fn chain_a_client_s_early_bytes_wait_for_the_last_response() {
+fn e4_10_a_client_s_early_bytes_wait_for_the_last_response() {
     let _test = Test::begin(
         "A target must not see a byte before the client can know that it is connected.",
     );

@@ -3,7 +3,7 @@
 use stage2_client::Target;
 
 use crate::ingress::socks5::reply::{Reply, VERSION};
-use crate::wire_address;
+use crate::wire_address::{self, Parsed};
 
 /// The command that asks for a connection to the target, and the only one that is carried out.
 const CONNECT: u8 = 1;
@@ -29,32 +29,38 @@ impl Request {
     /// ```text
     ///    05 │ command │ 00 │ address
     /// ```
+    /// The bytes may end anywhere: then the request is incomplete, unless those that are there already tell that it
+    /// will not be carried out. That is so with another version, and with every command but CONNECT.
     pub(super) fn parse(input: &[u8]) -> Self {
-        let address = match input {
+        match input {
             [version, ..] if *version != VERSION => {
-                return invalid(Reply::Failure, "the request is not of SOCKS5");
+                invalid(Reply::Failure, "the request is not of SOCKS5")
             }
             // Before the address, because the other commands may leave it empty.
             [_, command, ..] if *command != CONNECT => {
-                return invalid(Reply::CommandNotSupported, objection(*command));
+                invalid(Reply::CommandNotSupported, objection(*command))
             }
             // The reserved byte is not looked at, because some clients leave garbage there.
-            [_, _, _, address @ ..] => address,
-            [] | [_] | [_, _] => return Self::Incomplete,
-        };
-        match wire_address::parse(address) {
-            wire_address::Parsed::Incomplete => Self::Incomplete,
-            wire_address::Parsed::UnknownType => {
+            [_, _, _, address @ ..] => Self::connect(wire_address::parse(address)),
+            [] | [_] | [_, _] => Self::Incomplete,
+        }
+    }
+
+    /// Judges the address behind the first three bytes of a CONNECT.
+    fn connect(address: Parsed) -> Self {
+        match address {
+            Parsed::Incomplete => Self::Incomplete,
+            Parsed::UnknownType => {
                 let why = "the type of the address is unknown";
                 invalid(Reply::AddressNotSupported, why)
             }
-            wire_address::Parsed::Complete { port: 0, .. } => {
+            Parsed::Complete { port: 0, .. } => {
                 invalid(Reply::Failure, "the port of the target is 0")
             }
-            wire_address::Parsed::Complete { host: None, .. } => {
+            Parsed::Complete { host: None, .. } => {
                 invalid(Reply::Failure, "the name of the target is not a host name")
             }
-            wire_address::Parsed::Complete {
+            Parsed::Complete {
                 host: Some(host),
                 port,
                 length,

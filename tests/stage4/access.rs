@@ -239,6 +239,19 @@ fn e4_9_no_disguise_gets_around_a_rule() {
 }
 
 #[test]
+fn e4_9_an_address_with_another_inside_is_judged_as_both() {
+    let _test = Test::begin("A rule may also forbid the way there, such as a NAT64 gateway.");
+    let access = choosing("any", "64:ff9b::/96");
+    let because = "64:ff9b::/96 of --deny has it, although 8.8.8.8 is inside";
+    judge(&access, None, "[64:ff9b::808:808]:80", false, because);
+    let because = "--deny has only the way through the gateway";
+    judge(&access, None, "8.8.8.8:80", true, because);
+    let access = choosing("64:ff9b::/96", "");
+    let because = "no rule opens 8.8.8.8, which is inside";
+    judge(&access, None, "[64:ff9b::808:808]:80", false, because);
+}
+
+#[test]
 fn e4_9_the_address_is_judged_and_not_the_name() {
     let _test = Test::begin(
         "The owner of a name decides which addresses it has: a rule with a name opens public ones only.",

@@ -55,6 +55,10 @@ pub(crate) struct Options {
     #[arg(long = "proof", value_name = "PROOF")]
     proofs: Vec<Proof>,
 
+    /// Only the claims with this text, like s4-socks5 or 4.8; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+
     /// The same as --proof bugs
     #[arg(long)]
     bugs: bool,
@@ -107,7 +111,9 @@ fn settings<'a>(
     settings.extend(bug::settings(root, manifest)?);
     settings.extend(variant::settings(root, manifest)?);
     for setting in &mut settings {
-        setting.claims.retain(|claim| options.wants(claim.proof));
+        setting
+            .claims
+            .retain(|claim| options.wants(claim.proof) && options.names(&claim.text));
     }
     let stage = options.stage.as_deref();
     let only = stage.map(|name| manifest.stage(name)).transpose()?;
@@ -130,6 +136,11 @@ fn settings<'a>(
 }
 
 impl Options {
+    /// Returns whether a claim has one of the texts, if there are any.
+    fn names(&self, claim: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|text| claim.contains(text))
+    }
+
     fn wants(&self, proof: Proof) -> bool {
         let named = self.proofs.contains(&proof)
             || self.bugs && proof == Proof::Bugs

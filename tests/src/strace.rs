@@ -1,6 +1,6 @@
-//! Programs under strace, which lets a system call fail as another kernel would.
+//! Programs under strace, which shows system calls, and lets one fail as another kernel would.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::program::{Program, find_in_path};
@@ -19,22 +19,24 @@ pub fn find() -> Option<PathBuf> {
 /// prints why the test is skipped where strace is missing or may not trace.
 #[must_use]
 pub fn inject(program: &Program, call: &str, fault: &str) -> Option<Program> {
-    let strace = find()?;
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{fault}"));
+    behind_strace(program, &["-o", "/dev/null", "-e", &trace, "-e", &inject])
+}
+
+/// Returns a program of which each system call `call` is written to a file, a line each (`strace(1)`); prints why the test
+/// is skipped where strace is missing or may not trace.
+#[must_use]
+pub fn record(program: &Program, call: &str, file: &Path) -> Option<Program> {
+    let (trace, file) = (format!("trace={call}"), file.display().to_string());
+    behind_strace(program, &["-o", &file, "-e", &trace])
+}
+
+fn behind_strace(program: &Program, words: &[&str]) -> Option<Program> {
+    let strace = find()?;
     // -D makes strace a grandchild: the process that the test knows is the program, and signals reach it.
-    let words = [
-        "-D",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        &trace,
-        "-e",
-        &inject,
-    ];
+    let words = [&["-D", "-f", "-qq"], words].concat();
     let tried = Command::new(&strace)
-        .args(words)
+        .args(&words)
         .arg("true")
         .stderr(Stdio::null())
         .status();

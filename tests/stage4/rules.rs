@@ -1,80 +1,31 @@
 //! The access rules: where clients that choose their targets may go, through every ingress.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use harness::inner_addresses::{Spelling, spellings};
 use harness::{Client, Program, Scripted, Test, command_line};
 
+use crate::battery::Way;
 use crate::support::{Proxy, echoes, program};
 use crate::{http_ingress, socks5};
 
-/// The replies of SOCKS5 and HTTP that say "not allowed by the rules" and "the name was not found".
+/// The replies of SOCKS5 and HTTP that say "not allowed by the rules".
 const DENIED: (u8, u16) = (2, 403);
-const NOT_FOUND: (u8, u16) = (4, 502);
 
-/// Asks a SOCKS5 proxy for a host as a name, and also as an address if it is one, and returns the replies.
+/// Asks a SOCKS5 proxy for a host as a name and as an address, and returns the replies.
 #[track_caller]
 fn ask_socks5(proxy: &Proxy, host: &str, port: u16) -> Vec<u8> {
-    let mut requests = vec![socks5::named(host, port)];
-    if let Ok(address) = host.parse::<IpAddr>() {
-        requests.push(socks5::request((address, port).into()));
-    }
-    let ask = |request: Vec<u8>| socks5::reply(&socks5::ask(proxy, &request));
-    requests.into_iter().map(ask).collect()
+    let ways = [Way::SocksName, Way::SocksAddress];
+    let ask = |way: Way| way.ask(proxy, host, port);
+    let codes = ways.into_iter().filter_map(ask);
+    codes
+        .map(|code| u8::try_from(code).expect("a reply"))
+        .collect()
 }
 
 /// Asks an HTTP proxy for a tunnel and for a page, and returns the status codes.
 #[track_caller]
-fn ask_http(proxy: &Proxy, target: &str) -> [u16; 2] {
-    let page = format!("GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\n\r\n");
-    [http_ingress::connect_to(target), page].map(|request| http_ingress::status(proxy, request))
-}
-
-/// The spellings, and last those for which a name server is asked, because this may take as long as it likes.
-fn numbers_first() -> Vec<Spelling> {
-    let mut all: Vec<_> = spellings().collect();
-    all.sort_by_key(|spelling| !spelling.is_numeric());
-    all
-}
-
-#[test]
-fn rules_no_spelling_of_an_inner_address_is_reached_by_socks5() {
-    let _test =
-        Test::begin("Judge the address that is about to be dialled, not the text that names it.");
-    let arguments = [
-        "--allow",
-        "public,localhost,*.localhost",
-        "--connect-timeout",
-        "500ms",
-    ];
-    let (proxy, echo) = (Proxy::choosing("socks5", &arguments), Scripted::echo());
-    for spelling in numbers_first() {
-        for code in ask_socks5(&proxy, spelling.host, echo.addr().port()) {
-            let is_refused = code == DENIED.0 || code == NOT_FOUND.0 && !spelling.is_numeric();
-            assert!(is_refused, "the reply to {} is {code}", spelling.host);
-        }
-    }
-    assert_eq!(echo.accepts(), 0);
-}
-
-#[test]
-fn rules_no_spelling_of_an_inner_address_is_reached_by_http() {
-    let _test =
-        Test::begin("Judge the address that is about to be dialled, not the text that names it.");
-    let arguments = [
-        "--allow",
-        "public,localhost,*.localhost",
-        "--connect-timeout",
-        "500ms",
-    ];
-    let (proxy, echo) = (Proxy::choosing("http", &arguments), Scripted::echo());
-    for spelling in numbers_first() {
-        for code in ask_http(&proxy, &spelling.at(echo.addr().port())) {
-            let is_refused = code == DENIED.1 || code == NOT_FOUND.1 && !spelling.is_numeric();
-            assert!(is_refused, "the reply to {} is {code}", spelling.host);
-        }
-    }
-    assert_eq!(echo.accepts(), 0);
+fn ask_http(proxy: &Proxy, host: &str, port: u16) -> [Option<u16>; 2] {
+    [Way::Connect, Way::Page].map(|way| way.ask(proxy, host, port))
 }
 
 #[test]
@@ -98,8 +49,7 @@ fn rules_without_flags_this_machine_is_reached_and_metadata_is_not() {
             denied.iter().all(|&code| code == DENIED.0),
             "{host}: {denied:?}"
         );
-        let target = SocketAddr::new(host.parse().unwrap_or([0; 4].into()), 80).to_string();
-        assert_eq!(ask_http(&http, &target), [DENIED.1; 2], "{target}");
+        assert_eq!(ask_http(&http, host, 80), [Some(DENIED.1); 2], "{host}");
     }
     assert_eq!(
         ask_socks5(&socks, "127.0.0.1", 25),

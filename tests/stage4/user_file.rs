@@ -35,7 +35,6 @@ fn users_sighup_takes_one_away_and_lets_another_in_while_sessions_go_on() {
         !proxy.stderr().contains("swordfish"),
         "no password in the log"
     );
-    proxy.terminate();
 }
 
 #[test]

@@ -26,6 +26,8 @@ mod clients;
 mod command_line;
 #[path = "stage4/connecting.rs"]
 mod connecting;
+#[path = "stage4/datagrams.rs"]
+mod datagrams;
 #[path = "stage4/few_descriptors.rs"]
 mod few_descriptors;
 #[path = "stage4/half_close.rs"]
@@ -82,6 +84,10 @@ mod support;
 mod table;
 #[path = "stage4/timeouts.rs"]
 mod timeouts;
+#[path = "stage4/udp.rs"]
+mod udp;
+#[path = "stage4/udp_chain.rs"]
+mod udp_chain;
 #[path = "stage4/user_file.rs"]
 mod user_file;
 #[path = "stage4/users.rs"]

@@ -108,6 +108,7 @@ fn config(listen: SocketAddr, lookup: Lookup, limits: Limits) -> Result<Config, 
         chain: Vec::new(),
         lookup,
         threads: 1,
+        udp: false,
         limits,
         inspect: None,
     })

@@ -40,6 +40,7 @@ use std::time::Instant;
 
 use stage2_client::Target;
 
+use crate::access::Denial;
 use crate::chain::Passage;
 use crate::connect_error::ConnectError;
 use crate::egress::chain::Chain;
@@ -113,6 +114,34 @@ impl Egress {
         match self {
             Self::Direct(direct) => direct.dial(address, target),
             Self::Chain(chain) => chain.direct.dial(address, Some(chain.first())),
+        }
+    }
+
+    /// Checks an address that datagrams for `target` are about to be sent to for the first time.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the rule that forbids it.
+    pub(crate) fn check(&self, address: SocketAddr, target: &Target) -> Result<(), Denial> {
+        self.direct()
+            .check_target(address, self.on_the_way_to(target))
+    }
+
+    /// Checks an address that was allowed before by the rules alone, for each further datagram.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the rule that forbids it.
+    pub(crate) fn check_again(&self, address: SocketAddr, target: &Target) -> Result<(), Denial> {
+        self.direct()
+            .check_rules(address, self.on_the_way_to(target))
+    }
+
+    /// Returns what the addresses of this proxy's side belong to: `target`, or the first hop.
+    fn on_the_way_to<'a>(&'a self, target: &'a Target) -> &'a Target {
+        match self {
+            Self::Direct(_) => target,
+            Self::Chain(chain) => chain.first(),
         }
     }
 

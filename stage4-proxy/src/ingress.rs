@@ -32,6 +32,11 @@ pub trait Ingress: Debug + Send + Sync {
     /// Returns the name that descriptions of sessions begin with, such as `fixed`.
     fn name(&self) -> &'static str;
 
+    /// Returns what a client's datagrams mean, or `None` if this ingress has none.
+    fn datagrams(&self) -> Option<Datagrams> {
+        None
+    }
+
     /// Begins the session of a client that was just accepted.
     fn open(&self, client: &Client<'_>) -> Opening;
 
@@ -40,6 +45,15 @@ pub trait Ingress: Debug + Send + Sync {
     fn over_limit(&self) -> Vec<u8> {
         Vec::new()
     }
+}
+
+/// What the datagrams of clients mean.
+#[derive(Clone, Debug)]
+pub enum Datagrams {
+    /// Each is a payload for this target.
+    To(Arc<Target>),
+    /// Each begins with a request header of the [`chain`](crate::chain), and each answer with a response header.
+    Hop,
 }
 
 /// A client that was just accepted, as its ingress sees it.

@@ -26,9 +26,10 @@
 //! 6. `egress`, [`chain`], [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
 //! 7. [`timers`], [`send_queue`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
 //!    the command line.
-//! 8. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
+//! 8. [`udp`]: datagrams, with a table of flows in the place of the route table.
+//! 9. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
-//! 9. `report`, [`quota`], [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
+//! 10. `report`, [`quota`], [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
 //!
 //! # Invariants
 //!
@@ -85,6 +86,7 @@ mod session;
 mod slots;
 pub mod timers;
 pub mod token;
+pub mod udp;
 mod wire_address;
 mod worker;
 

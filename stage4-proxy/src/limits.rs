@@ -10,6 +10,7 @@ use stage1_server::cli::cannot;
 
 use crate::inspect;
 use crate::resolve::ResolverLimits;
+use crate::udp::UdpLimits;
 
 /// The bounds that keep one client, or all clients together, from exhausting the machine.
 ///
@@ -57,6 +58,8 @@ pub struct Limits {
     /// Sockets that one worker's sessions may have beyond their two, while they try several addresses
     /// at the same time.
     pub extra_attempts: usize,
+    /// The flows of datagrams.
+    pub udp: UdpLimits,
     /// The threads that look names up, and the cache for their answers.
     pub resolver: ResolverLimits,
 }
@@ -95,6 +98,7 @@ impl Default for Limits {
             pipes: 64,
             pipe_size: 1024 * 1024,
             extra_attempts: 1024,
+            udp: UdpLimits::default(),
             resolver: ResolverLimits::default(),
         }
     }
@@ -102,7 +106,8 @@ impl Default for Limits {
 
 impl Limits {
     /// Lowers the bounds so that `workers` workers need at most `fds` descriptors: two for each
-    /// session, two for each pipe, one for each extra attempt.
+    /// session, two for each pipe, one for each extra attempt, one for each flow of
+    /// datagrams, and for each worker's socket that clients send datagrams to.
     #[must_use]
     pub fn within_fds(mut self, fds: u64, workers: usize) -> Self {
         let workers = workers.max(1) as u64;
@@ -110,7 +115,10 @@ impl Limits {
         let share = usable / 32 / workers;
         let pipes = share.min(self.pipes as u64);
         let extra = share.min(self.extra_attempts as u64);
-        let sessions = ((usable - (2 * pipes + extra) * workers) / 2).max(1);
+        let datagrams = self.udp.sockets(workers).min(usable / 4);
+        let sessions = ((usable - (2 * pipes + extra) * workers - datagrams) / 2).max(1);
+        let flows = datagrams.saturating_sub(workers);
+        self.udp.max_flows = u32::try_from(flows).unwrap_or(self.udp.max_flows);
         self.pipes = usize::try_from(pipes).unwrap_or(self.pipes);
         self.extra_attempts = usize::try_from(extra).unwrap_or(self.extra_attempts);
         self.max_connections = u32::try_from(sessions)
@@ -179,6 +187,7 @@ mod tests {
                 let used = 2 * u64::from(limits.max_connections)
                     + (2 * limits.pipes * workers) as u64
                     + (limits.extra_attempts * workers) as u64
+                    + u64::from(limits.udp.max_flows)
                     + reserved;
                 assert!(used <= fds.max(reserved + 2), "{fds} fds, {used} used");
             }

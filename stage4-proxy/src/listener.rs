@@ -13,6 +13,7 @@ use stage3_epoll::{Interest, Poll};
 use crate::access::Clients;
 use crate::slots::Slots;
 use crate::token::Token;
+use crate::udp::Share;
 
 /// How long accepting pauses if the machine has no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -66,6 +67,10 @@ pub(crate) struct Parts {
     pub(crate) clients: Clients,
     /// The worker's access to the slots of all workers.
     pub(crate) slots: Slots,
+    /// The socket at the same address that datagrams arrive at; it is not the listener's affair.
+    pub(crate) datagrams: Option<Socket>,
+    /// The worker's share of the flows of datagrams.
+    pub(crate) share: Share,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +109,7 @@ impl Listener {
             socket,
             clients,
             slots,
+            ..
         } = parts;
         poll.register(&socket, token(), Interest::READABLE)?;
         Ok(Self {

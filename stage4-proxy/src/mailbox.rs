@@ -13,6 +13,7 @@ use stage3_epoll::{Poll, Waker};
 use crate::control::{Command, CommandSender};
 use crate::resolve::Answer;
 use crate::token::Token;
+use crate::udp::key::Key;
 
 /// Messages that are read in one turn of the loop, so that senders that never pause do not keep the worker
 /// from its sockets.
@@ -23,6 +24,8 @@ const MESSAGES_PER_TURN: usize = 64;
 pub(crate) enum Message {
     /// A resolver's answer for the client that the token names, if it is still there.
     Resolved(Token, Answer),
+    /// A resolver's answer for a flow of datagrams, if it is still there.
+    FlowResolved(Box<Key>, Answer),
     /// It is this worker's turn to accept: another one has released a slot.
     SlotFree,
     /// A command for every worker: send a snapshot, or end.

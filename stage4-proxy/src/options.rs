@@ -13,6 +13,7 @@ use stage4_proxy::ingress::{Fixed, Hop, Http, Ingress, Socks5};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::proxy_protocol::ProxyProtocolFlags;
 use stage4_proxy::resolve::Lookup;
+use stage4_proxy::udp::{Filter, UdpLimits};
 use stage4_proxy::{Config, Limits, raise_fd_limit};
 
 /// A TCP proxy: relays every client to an upstream of its own, both ways, until both have ended.
@@ -39,6 +40,11 @@ pub(crate) struct Options {
     /// Hops on the way to every target, in their order: proxies with --ingress hop
     #[arg(long, value_name = "HOP,...", value_delimiter = ',')]
     chain: Vec<Target>,
+
+    /// Take datagrams as well, at the address and port of --listen: with the fixed ingress for --upstream, with hop
+    /// for the target that each datagram names
+    #[arg(long)]
+    udp: bool,
 
     /// Which addresses of a name to try first
     #[arg(long, value_enum, default_value_t = Prefer::Ipv6)]
@@ -86,6 +92,19 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
 
+    /// Flows of datagrams at the same time, over all threads: one for each client, and for each of its targets. A
+    /// new one takes the place of the one that was used the longest time ago
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    max_flows: u32,
+
+    /// Time without a datagram after which a flow ends; to port 53, 10s after an answer
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_time_limit)]
+    flow_timeout: Duration,
+
+    /// Which senders may answer a client that has sent a datagram to a target
+    #[arg(long, value_enum, default_value_t = Filter::Address)]
+    udp_filter: Filter,
+
     #[command(flatten)]
     access: AccessFlags,
 
@@ -110,6 +129,11 @@ pub(crate) enum OptionsError {
     /// There is no list of users.
     #[error(transparent)]
     Users(#[from] UsersError),
+    /// The ingress does not say where a datagram goes.
+    #[error(
+        "--udp is for --ingress fixed and --ingress hop: {0} has no datagrams, or its clients ask for them themselves"
+    )]
+    NoDatagrams(&'static str),
 }
 
 /// The ingresses that the command line can name.
@@ -131,7 +155,7 @@ impl Options {
     /// # Errors
     ///
     /// Fails if the flags of the access rules make no policy, or if those of the users do not fit the ingress or
-    /// name a file that cannot be read.
+    /// name a file that cannot be read, or if the ingress has no datagrams and there is --udp.
     pub(crate) fn into_config(self) -> Result<(Config, Option<Users>), OptionsError> {
         let users = match self.ingress {
             IngressName::Socks5 | IngressName::Http => self.users.read()?,
@@ -153,8 +177,16 @@ impl Options {
             IngressName::Http => (Arc::new(Http::new(users.clone())), choosing()?),
             IngressName::Hop => (Arc::new(Hop), choosing()?),
         };
+        if self.udp && ingress.datagrams().is_none() {
+            return Err(OptionsError::NoDatagrams(ingress.name()));
+        }
         let threads = usize::from(self.threads);
         let defaults = Limits::default();
+        let udp = UdpLimits {
+            max_flows: if self.udp { self.max_flows } else { 0 },
+            flow_timeout: self.flow_timeout,
+            filter: self.udp_filter,
+        };
         let limits = Limits {
             max_connections: self.max_connections.unwrap_or(defaults.max_connections),
             max_per_client: self.max_per_client,
@@ -164,6 +196,7 @@ impl Options {
             half_close_timeout: self.half_close_timeout,
             drain_timeout: self.drain_timeout,
             keepalive: self.keepalive.0,
+            udp,
             ..defaults
         };
         let config = Config {
@@ -174,6 +207,7 @@ impl Options {
             chain: self.chain,
             lookup: Lookup::system(self.prefer),
             threads,
+            udp: self.udp,
             limits: limits.within_fds(raise_fd_limit(), threads),
             inspect: self.inspect,
         };

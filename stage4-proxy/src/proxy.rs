@@ -21,6 +21,7 @@ use crate::listener::Parts;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::resolve::{Lookup, Resolver};
 use crate::slots::Slots;
+use crate::udp::{self, Share};
 use crate::worker::{Reception, Worker};
 
 /// The configuration of a proxy.
@@ -41,6 +42,8 @@ pub struct Config {
     /// The number of event loops, each on a thread of its own with a listener and a route table
     /// of its own.
     pub threads: usize,
+    /// Whether the ingress takes datagrams as well, at the same address and port.
+    pub udp: bool,
     /// The bounds.
     pub limits: Limits,
     /// The address of the inspector, if it is wanted.
@@ -65,7 +68,7 @@ impl Proxy {
     /// machine has no descriptor, thread or memory left for a worker. A proxy that has started
     /// meets no such error any more.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let listeners = listen_all(config)?;
+        let (listeners, datagrams) = open_all(config)?;
         let address = local_addr(&listeners[0])?;
         let resolver = Resolver::start(&config.limits.resolver, &config.lookup)?;
         let mut proxy = Self {
@@ -74,7 +77,8 @@ impl Proxy {
             workers: Vec::new(),
             inspector: None,
         };
-        let started = proxy.start_all(config, listeners, &resolver);
+        let sockets = listeners.into_iter().zip(datagrams);
+        let started = proxy.start_all(config, sockets.collect(), &resolver);
         if started.is_err() {
             proxy.control.stop();
         }
@@ -84,20 +88,23 @@ impl Proxy {
     fn start_all(
         &mut self,
         config: &Config,
-        listeners: Vec<Socket>,
+        listeners: Vec<(Socket, Option<Socket>)>,
         resolver: &Resolver,
     ) -> io::Result<()> {
         let access = Access::new(config.access.clone(), vec![self.address]);
         let reception = reception(config);
         let slots = Slots::shared_by(listeners.len(), config.limits.max_connections);
-        for (number, (socket, slots)) in listeners.into_iter().zip(slots).enumerate() {
+        let share = Share::of(&config.limits.udp, listeners.len());
+        for (number, (sockets, slots)) in listeners.into_iter().zip(slots).enumerate() {
             let limits = config.limits.clone();
             let reception = reception.clone();
             let clients = reception.admitted();
             let listener = Parts {
-                socket,
+                socket: sockets.0,
                 clients,
                 slots,
+                datagrams: sockets.1,
+                share: share.clone(),
             };
             let direct = Direct::new(resolver.clone(), access.clone(), &limits);
             let egress = Egress::new(direct, &config.chain);
@@ -163,6 +170,44 @@ fn reception(config: &Config) -> Reception {
         per_client: config.limits.max_per_client.map(PerClient::new),
         max_handshake: config.limits.max_handshake,
     }
+}
+
+/// Ports that are tried if the kernel has chosen one that another program uses for datagrams.
+const PORTS_TRIED: usize = 16;
+
+/// A listening socket for each worker, and one for datagrams where there are any.
+type Sockets = (Vec<Socket>, Vec<Option<Socket>>);
+
+/// Creates the sockets of all workers; those for datagrams have the same address and port.
+fn open_all(config: &Config) -> io::Result<Sockets> {
+    let mut tries = PORTS_TRIED;
+    loop {
+        let listeners = listen_all(config)?;
+        if !config.udp {
+            let none = listeners.iter().map(|_| None).collect();
+            return Ok((listeners, none));
+        }
+        tries -= 1;
+        match receive_all(local_addr(&listeners[0])?, listeners.len()) {
+            Ok(datagrams) => return Ok((listeners, datagrams)),
+            // The kernel knows free ports of one protocol at a time.
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && config.listen.port() == 0
+                    && tries > 0 => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Creates one socket for the datagrams of each of `count` workers.
+fn receive_all(address: SocketAddr, count: usize) -> io::Result<Vec<Option<Socket>>> {
+    if count > 1 {
+        // Fails if another program has the port; see `listen_all`.
+        udp::listen(address, false)?;
+    }
+    let sockets = (0..count).map(|_| udp::listen(address, count > 1).map(Some));
+    sockets.collect()
 }
 
 /// Creates one listening socket for each worker; the kernel spreads clients over them

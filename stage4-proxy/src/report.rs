@@ -11,12 +11,21 @@ use std::time::{Duration, Instant};
 use stage2_client::Target;
 
 use crate::connect_error::ConnectError;
-use crate::inspect::{Collector, Question, RefusalReason, Section, Snapshot, Totals};
+use crate::inspect::{Collector, FlowView, Question, RefusalReason, Section, Snapshot, Totals};
 use crate::quota::Quota;
 use crate::report::end::End;
 use crate::report::view::{carried, view};
 use crate::route_table::RouteTable;
 use crate::session::{Reason, Session, Timeout};
+
+/// What other parts of a worker add to a snapshot.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Flows of datagrams.
+    pub(crate) flows: Vec<FlowView>,
+    /// Sections.
+    pub(crate) sections: Vec<Section>,
+}
 
 /// Counts what happens to the sessions of one worker, and logs how they end.
 #[derive(Debug)]
@@ -146,18 +155,22 @@ impl Reporter {
     }
 
     /// Copies out some more of the sessions, if the inspector has asked, and the totals with the last.
-    /// `names` is the section on names.
+    /// `parts` are the flows, and the sections on names and datagrams.
     pub(crate) fn copy_out(
         &mut self,
         table: &RouteTable<Session>,
-        names: impl FnOnce() -> Section,
+        parts: impl FnOnce() -> Parts,
         now: Instant,
     ) {
         let view = |_, session: &Session| view(self.ingress, &self.hops, session, now);
-        let rest = || Snapshot {
-            totals: self.totals.clone(),
-            sections: vec![names()],
-            ..Snapshot::default()
+        let rest = || {
+            let Parts { flows, sections } = parts();
+            Snapshot {
+                totals: self.totals.clone(),
+                flows,
+                sections,
+                ..Snapshot::default()
+            }
         };
         self.collector.advance(table, carried, view, rest);
     }

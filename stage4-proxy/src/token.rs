@@ -62,6 +62,17 @@ pub enum Kind {
     Waker,
     /// The one connection that all clients share (stage 5): it has a generation and no row.
     Link,
+    /// A socket for datagrams: it has a place in the tables of datagrams, and a generation there.
+    Datagram(DatagramSocket),
+}
+
+/// The sockets for datagrams (see `udp`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DatagramSocket {
+    /// Where the datagrams of all clients arrive.
+    Listener,
+    /// Where the answers for one flow arrive.
+    Flow,
 }
 
 impl Kind {
@@ -72,6 +83,8 @@ impl Kind {
             Self::Listener => 2,
             Self::Waker => 3,
             Self::Link => 4,
+            Self::Datagram(DatagramSocket::Listener) => 5,
+            Self::Datagram(DatagramSocket::Flow) => 6,
         }
     }
 
@@ -82,6 +95,8 @@ impl Kind {
             2 => Some(Self::Listener),
             3 => Some(Self::Waker),
             4 => Some(Self::Link),
+            5 => Some(Self::Datagram(DatagramSocket::Listener)),
+            6 => Some(Self::Datagram(DatagramSocket::Flow)),
             _ => None,
         }
     }
@@ -134,6 +149,16 @@ impl Token {
         Self {
             kind: Kind::Link,
             row: 0,
+            generation,
+        }
+    }
+
+    /// Names a socket for datagrams by its row in its own table, below [`Token::MAX_ROWS`].
+    #[must_use]
+    pub fn datagram(socket: DatagramSocket, row: u32, generation: u32) -> Self {
+        Self {
+            kind: Kind::Datagram(socket),
+            row,
             generation,
         }
     }
@@ -191,7 +216,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_nothing() {
-        assert_eq!(Token::unpack(5), None);
+        assert_eq!(Token::unpack(7), None);
         assert_eq!(Token::unpack(u64::MAX), None);
     }
 
@@ -199,7 +224,8 @@ mod tests {
         #[test]
         fn unpacking_undoes_packing(row in 0..Token::MAX_ROWS, generation: u32, client: bool) {
             let side = if client { Side::Client } else { Side::Upstream };
-            for token in [Token::new(row, side, generation), Token::link(generation)] {
+            let flow = Token::datagram(DatagramSocket::Flow, row, generation);
+            for token in [Token::new(row, side, generation), Token::link(generation), flow] {
                 prop_assert_eq!(Token::unpack(token.pack()), Some(token));
             }
         }

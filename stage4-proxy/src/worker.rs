@@ -38,12 +38,13 @@ use crate::egress::Egress;
 use crate::limits::Limits;
 use crate::listener::{Listener, Parts};
 use crate::mailbox::{Inbox, Mailbox, Message};
-use crate::report::Reporter;
+use crate::report::{self, Reporter};
 use crate::route_table::RouteTable;
 use crate::scratch::Scratch;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
+use crate::udp::{Batches, Lent, Udp};
 use crate::worker::prober::Prober;
 
 pub(crate) use reception::Reception;
@@ -70,6 +71,7 @@ pub(crate) struct Worker {
     scratch: Scratch,
     inbox: Inbox,
     egress: Egress,
+    udp: Udp,
     reporter: Reporter,
     /// When the worker ends at the latest, once it drains or stops.
     ends_at: Option<Instant>,
@@ -82,7 +84,7 @@ impl Worker {
     ///
     /// Fails if the kernel has no descriptor or no memory left.
     pub(crate) fn new(
-        listener: Parts,
+        mut listener: Parts,
         reception: Reception,
         limits: Limits,
         egress: Egress,
@@ -91,6 +93,7 @@ impl Worker {
         let inbox = Inbox::new(&poll).map_err(cannot("create the waker of a worker"))?;
         let mailbox = inbox.mailbox().clone();
         listener.slots.wake_with(&mailbox);
+        let udp = receive(&mut listener, &limits, &reception, &poll)?;
         let listener = Listener::new(listener, &poll);
         let listener = listener.map_err(cannot("watch the listening socket"))?;
         let worker = Self {
@@ -104,6 +107,7 @@ impl Worker {
             inbox,
             reporter: Reporter::new(reception.ingress_name(), egress.hops()),
             egress,
+            udp,
             ends_at: None,
             reception,
             limits,
@@ -118,6 +122,7 @@ impl Worker {
     /// Fails if the poller itself is broken.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(self.limits.events_per_turn);
+        let mut batches = Batches::default();
         let mut now = Instant::now();
         while !self.has_ended(now) {
             self.poll.poll(&mut events, self.poll_timeout(now))?;
@@ -125,14 +130,15 @@ impl Worker {
             now = Instant::now();
             self.scratch.alone = self.has_one_active_session(&events);
             for event in events.iter() {
-                self.dispatch(event, now);
+                self.dispatch(event, &mut batches, now);
             }
             self.finish_work(now);
             self.expire(now);
+            self.udp.expire(now);
             self.prober.look(&mut self.table, now);
             self.accept(now);
-            let names = || self.egress.section();
-            self.reporter.copy_out(&self.table, names, now);
+            let parts = || parts(&self.egress, &self.udp, now);
+            self.reporter.copy_out(&self.table, parts, now);
         }
         self.close_all(now);
         self.reporter.worker_ends();
@@ -153,6 +159,7 @@ impl Worker {
         let listener = self.listener.as_ref().and_then(Listener::deadline);
         let next = [
             self.timers.next(),
+            self.udp.deadline(),
             listener,
             self.prober.due(),
             self.ends_at,
@@ -170,7 +177,7 @@ impl Worker {
         concern_one_session(tokens.chain(self.unfinished.iter().copied()))
     }
 
-    fn dispatch(&mut self, event: Event, now: Instant) {
+    fn dispatch(&mut self, event: Event, batches: &mut Batches, now: Instant) {
         match Token::unpack(event.token().0).map(|token| (token.kind(), token)) {
             Some((Kind::Session(side), token)) => self.on_session_event(token, side, event, now),
             Some((Kind::Listener, _)) => {
@@ -178,7 +185,13 @@ impl Worker {
                     listener.note();
                 }
             }
-            Some((Kind::Waker, _)) => self.read_mail(now),
+            Some((Kind::Waker, _)) => self.read_mail(batches, now),
+            Some((Kind::Datagram(socket), token)) => {
+                let lent = lend(&self.egress, &self.poll, &self.inbox, &self.limits, now);
+                if !self.udp.on_event((token, socket), event, batches, lent) {
+                    self.reporter.stale_event();
+                }
+            }
             // Only stage 5 has links; an event for one is stale here.
             Some((Kind::Link, _)) | None => self.reporter.stale_event(),
         }
@@ -305,7 +318,7 @@ impl Worker {
         }
     }
 
-    fn read_mail(&mut self, now: Instant) {
+    fn read_mail(&mut self, batches: &mut Batches, now: Instant) {
         // Reset before the queue is emptied: a message that comes in between wakes the poll again,
         // while the other order could leave it unread.
         self.inbox.reset();
@@ -314,6 +327,12 @@ impl Worker {
                 Message::Resolved(token, addresses) => {
                     if let Some(next) = self.on_resolved(token, addresses, now) {
                         self.follow(token.row(), next, now);
+                    }
+                }
+                Message::FlowResolved(key, answer) => {
+                    let lent = lend(&self.egress, &self.poll, &self.inbox, &self.limits, now);
+                    if !self.udp.on_resolved(&key, answer, batches, lent) {
+                        self.reporter.stale_event();
                     }
                 }
                 Message::SlotFree => {
@@ -334,6 +353,7 @@ impl Worker {
         // reset them.
         self.accept_backlog(now);
         self.listener = None;
+        self.udp.drain();
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
         tracing::info!(sessions = self.table.len(), "draining");
     }
@@ -343,6 +363,48 @@ impl Worker {
         for row in rows {
             self.close(row, &Reason::Stopped, now);
         }
+    }
+}
+
+/// Creates the engine for datagrams, and registers the socket that they arrive at, if there is one.
+fn receive(
+    parts: &mut Parts,
+    limits: &Limits,
+    reception: &Reception,
+    poll: &Poll,
+) -> io::Result<Udp> {
+    let mut udp = Udp::new(&limits.udp, parts.share.clone());
+    if let (Some(socket), Some(form)) = (parts.datagrams.take(), reception.datagrams()) {
+        let watched = udp.listen(socket, reception.clients.clone(), form, poll);
+        watched.map_err(cannot("watch the socket for datagrams"))?;
+    }
+    Ok(udp)
+}
+
+/// Collects what a worker lends to its engine for datagrams.
+fn lend<'a>(
+    egress: &'a Egress,
+    poll: &'a Poll,
+    inbox: &'a Inbox,
+    limits: &Limits,
+    now: Instant,
+) -> Lent<'a> {
+    Lent {
+        egress,
+        poll,
+        mailbox: inbox.mailbox(),
+        resolve_timeout: limits.connect_timeout,
+        now,
+    }
+}
+
+/// Returns what a snapshot has beside sessions and totals.
+fn parts(egress: &Egress, udp: &Udp, now: Instant) -> report::Parts {
+    report::Parts {
+        flows: udp.views(now),
+        sections: std::iter::once(egress.section())
+            .chain(udp.section())
+            .collect(),
     }
 }
 

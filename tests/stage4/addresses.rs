@@ -90,6 +90,7 @@ impl Injected {
             chain: Vec::new(),
             lookup: Lookup::new(lookup),
             threads: 1,
+            udp: false,
             limits: limits.within_fds(1000, 1),
             inspect: None,
         };

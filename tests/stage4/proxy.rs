@@ -73,6 +73,12 @@ impl Proxy {
             .unwrap_or_else(|error| fail(format!("/routes.json cannot be read: {error}: {body}")))
     }
 
+    /// Returns the flows of datagrams.
+    #[track_caller]
+    pub(crate) fn flows(&self) -> Vec<Flow> {
+        self.routes().flows
+    }
+
     /// Returns the row of one client.
     #[track_caller]
     pub(crate) fn row_of(&self, client: &Client) -> Row {
@@ -142,6 +148,7 @@ impl Deref for Proxy {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Routes {
     pub(crate) sessions: Vec<Row>,
+    pub(crate) flows: Vec<Flow>,
     pub(crate) totals: serde_json::Value,
 }
 
@@ -167,6 +174,15 @@ pub(crate) struct Row {
 pub(crate) struct HopRow {
     pub(crate) hop: String,
     pub(crate) answer: Option<String>,
+}
+
+/// One flow of datagrams.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Flow {
+    pub(crate) client: SocketAddr,
+    pub(crate) target: String,
+    pub(crate) datagrams_up: u64,
+    pub(crate) datagrams_down: u64,
 }
 
 /// One socket of a row.

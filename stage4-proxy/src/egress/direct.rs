@@ -94,6 +94,24 @@ impl Direct {
         Ok(Endpoint::connecting(socket, address))
     }
 
+    /// Checks an address of `target`'s, as [`Direct::dial`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the rule that forbids it.
+    pub(super) fn check_target(&self, address: SocketAddr, target: &Target) -> Result<(), Denial> {
+        self.check(address, name_of(target))
+    }
+
+    /// Checks an address of `target`'s by the rules alone: it costs no system call.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the rule that forbids it.
+    pub(super) fn check_rules(&self, address: SocketAddr, target: &Target) -> Result<(), Denial> {
+        self.access.check(address, name_of(target))
+    }
+
     /// Takes the right to one more attempt beside the one that a session has room for.
     pub(crate) fn permit(&self) -> Option<Permit> {
         self.permits.take()

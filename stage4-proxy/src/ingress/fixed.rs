@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stage2_client::Target;
 
-use crate::ingress::{Client, Ingress, Opening};
+use crate::ingress::{Client, Datagrams, Ingress, Opening};
 
 /// Sends every client to one configured target.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ impl Fixed {
 impl Ingress for Fixed {
     fn name(&self) -> &'static str {
         "fixed"
+    }
+
+    fn datagrams(&self) -> Option<Datagrams> {
+        Some(Datagrams::To(Arc::clone(&self.target)))
     }
 
     fn open(&self, _: &Client<'_>) -> Opening {

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::chain::{Request, Response, Status};
-use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
+use crate::ingress::{Client, Datagrams, Failure, Handshake, Ingress, Opening, Step};
 
 /// Makes the proxy a hop of any chain.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +15,10 @@ pub struct Hop;
 impl Ingress for Hop {
     fn name(&self) -> &'static str {
         "hop"
+    }
+
+    fn datagrams(&self) -> Option<Datagrams> {
+        Some(Datagrams::Hop)
     }
 
     fn open(&self, _: &Client<'_>) -> Opening {

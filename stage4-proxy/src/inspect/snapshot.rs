@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::inspect::section::Section;
 use crate::inspect::totals::Totals;
-use crate::inspect::view::SessionView;
+use crate::inspect::view::{FlowView, SessionView};
 
 /// Shows all sessions and totals at one moment; its JSON form is `/routes.json`.
 ///
@@ -16,6 +16,8 @@ use crate::inspect::view::SessionView;
 pub struct Snapshot {
     /// One entry for each row of the route table that is in use.
     pub sessions: Vec<SessionView>,
+    /// Some of the flows of datagrams of each worker.
+    pub flows: Vec<FlowView>,
     /// The counters since the start.
     pub totals: Totals,
     /// The parts that the crate of the workers adds.
@@ -28,6 +30,7 @@ impl Snapshot {
     /// Sections are not added up: one of a name that is there already is left out.
     pub fn merge(&mut self, other: Self) {
         self.sessions.extend(other.sessions);
+        self.flows.extend(other.flows);
         self.totals.merge(&other.totals);
         for section in other.sections {
             if self.sections.iter().all(|known| known.name != section.name) {
@@ -37,7 +40,7 @@ impl Snapshot {
     }
 }
 
-/// Writes `{"sessions": [..], "totals": {.., "NAME": ..}}`, with a field for each section.
+/// Writes `{"sessions": [..], "flows": [..], "totals": {.., "NAME": ..}}`, with a field for each section.
 impl Serialize for Snapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let sections = self.sections.iter();
@@ -47,8 +50,9 @@ impl Serialize for Snapshot {
                 .map(|section| (section.name, &section.json))
                 .collect(),
         };
-        let mut fields = serializer.serialize_struct("Snapshot", 2)?;
+        let mut fields = serializer.serialize_struct("Snapshot", 3)?;
         fields.serialize_field("sessions", &self.sessions)?;
+        fields.serialize_field("flows", &self.flows)?;
         fields.serialize_field("totals", &totals)?;
         fields.end()
     }

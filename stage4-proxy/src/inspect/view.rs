@@ -41,12 +41,33 @@ pub struct HopView {
     pub answer: Option<String>,
 }
 
+/// Shows one flow of datagrams: a client, and the socket to its target.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FlowView {
+    /// The protocol of the datagrams.
+    pub protocol: Protocol,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// The target, as its client or the operator has named it.
+    pub target: String,
+    /// The socket to the target, once its name is resolved; its peer is the address that datagrams go to.
+    pub upstream: Option<EndpointView>,
+    /// Datagrams from the client.
+    pub datagrams_up: u64,
+    /// Datagrams to the client.
+    pub datagrams_down: u64,
+    /// Milliseconds since the flow began.
+    pub age_ms: u64,
+}
+
 /// The transport protocol of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP (RFC 9293).
     Tcp,
+    /// UDP (RFC 768).
+    Udp,
 }
 
 /// Shows one socket; an address is absent if the kernel knows none.

@@ -38,6 +38,7 @@ impl Running {
             chain: Vec::new(),
             lookup,
             threads: 1,
+            udp: false,
             limits,
             inspect: None,
         })

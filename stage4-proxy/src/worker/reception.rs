@@ -18,7 +18,7 @@ use stage2_client::Target;
 use crate::access::{Clients, PerClient};
 use crate::endpoint::Endpoint;
 use crate::ingress::conversation::Conversation;
-use crate::ingress::{Client, Ingress, Opening};
+use crate::ingress::{Client, Datagrams, Ingress, Opening};
 use crate::proxy_protocol::{Origin, Preamble, ProxyProtocol};
 use crate::session::{Granted, Next, Reason, Session};
 
@@ -45,6 +45,11 @@ impl Reception {
     /// Returns the name of the ingress.
     pub(crate) fn ingress_name(&self) -> &'static str {
         self.ingress.name()
+    }
+
+    /// Returns what datagrams of clients mean, or `None` if the ingress has none.
+    pub(super) fn datagrams(&self) -> Option<Datagrams> {
+        self.ingress.datagrams()
     }
 
     /// Returns the addresses that accept(2) lets pass: those of clients, and of peers that speak for clients.

@@ -38,12 +38,12 @@ pub(super) fn copy_out<F: Framing>(
 ) {
     let view = |row, client: &Client<F>| view(row, client, shared, now);
     let rest = || Snapshot {
-        sessions: Vec::new(),
         totals: totals.clone(),
         sections: vec![
             queue_view(table, shared, now).section(),
             shared.resolver.section(),
         ],
+        ..Snapshot::default()
     };
     collector.advance(table, |client| client.traffic.carried(), view, rest);
 }

@@ -200,7 +200,7 @@ impl<F: Framing> Worker<F> {
                 }
             }
             Some((Kind::Waker, _)) => self.read_mail(now),
-            Some((Kind::Session(Side::Upstream) | Kind::Link, _)) | None => {
+            Some((Kind::Session(Side::Upstream) | Kind::Link | Kind::Datagram(_), _)) | None => {
                 self.totals.stale_events += 1;
             }
         }

@@ -19,6 +19,7 @@ fn choosing(allow: &[&str], lookup: Lookup, limits: Limits) -> Running {
         chain: Vec::new(),
         lookup,
         threads: 1,
+        udp: false,
         limits,
         inspect: None,
     })
@@ -110,6 +111,7 @@ fn a_listener_on_every_address_does_not_connect_to_itself() {
         chain: Vec::new(),
         lookup,
         threads: 1,
+        udp: false,
         limits: Limits::default(),
         inspect: None,
     });

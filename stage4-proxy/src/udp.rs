@@ -1,0 +1,254 @@
+//! Datagrams (UDP, RFC 768): one engine for every ingress that has them.
+//!
+//! ```text
+//!             recvmmsg(2)                       sendmmsg(2)
+//!   clients ─────────────▶ Listener ─▶ FlowTable ─▶ Flow: a socket ─────▶ upstream, or the first hop
+//!           ◀─────────────          ◀─           ◀─                ◀─────
+//!             sendmmsg(2)                       recvmmsg(2)
+//! ```
+//!
+//! A datagram socket has no accept(2): one socket receives for all clients, and a client is only an address. So
+//! the [`FlowTable`](flow_table) plays the part of the route table. A flow begins with a client's first datagram, has a socket of
+//! its own for the answers, and ends after a time without datagrams, or when a newer one needs its place.
+//!
+//! | ingress | a flow is | a datagram begins with |
+//! |---|---|---|
+//! | fixed | a client | the payload |
+//! | hop | a client and a target | one request header of the chain; an answer with one response header |
+//!
+//! Through a chain, every payload has the headers of all hops in front of it, and every answer their responses:
+//! a hop keeps nothing that a later datagram needs but its flow, which any datagram can begin anew.
+//!
+//! Read `flow_table` first, then `batch` and `socket` (system calls), `flow`, `waiting` and `filter`, then
+//! `upward` and `downward` (what happens to a datagram), and `counts` with `section` last.
+//!
+//! # Bounds
+//!
+//! 1. A worker reads at most 64 datagrams of one socket in a turn, so that TCP has its turn as well.
+//! 2. [`UdpLimits::max_flows`] bounds the sockets. A flow owns no buffer: all share one scratch.
+//! 3. What cannot be passed on at once is dropped and counted (`Dropped`): the sender of a datagram expects that.
+//!    Only datagrams whose target's name is being resolved wait, four for each flow.
+//! 4. One bad datagram costs itself. No error of a socket ends a worker.
+//!
+//! With several workers, the kernel chooses one by a hash of the client's address and ours (`SO_REUSEPORT`,
+//! `socket(7)`): all datagrams of one client meet the same flow table.
+
+mod batch;
+mod counts;
+mod downward;
+mod filter;
+mod flow;
+pub mod flow_table;
+pub(crate) mod key;
+mod limits;
+mod section;
+mod socket;
+mod upward;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+use stage3_epoll::{Event, Interest, Poll};
+
+use crate::access::Clients;
+use crate::egress::Egress;
+use crate::ingress::Datagrams;
+use crate::inspect::{FlowView, Section};
+use crate::mailbox::Mailbox;
+use crate::quota::Quota;
+use crate::resolve::Answer;
+use crate::token::{DatagramSocket, Token};
+use crate::udp::batch::{BATCH, Lane};
+use crate::udp::counts::{Counted, Counts};
+use crate::udp::flow::Flow;
+use crate::udp::flow_table::{FlowId, FlowTable};
+use crate::udp::key::Key;
+use crate::udp::waiting::Waiting;
+
+pub(crate) use batch::Batches;
+pub use counts::Dropped;
+pub use filter::Filter;
+pub use limits::UdpLimits;
+pub(crate) use socket::listen;
+
+/// The calls of recvmmsg(2) for one socket in a turn.
+const RECEIVES_PER_TURN: usize = 2;
+
+/// The datagrams of one worker.
+#[derive(Debug)]
+pub(crate) struct Udp {
+    /// `None` without `--udp`, and once the worker drains.
+    listener: Option<Listener>,
+    flows: FlowTable<Key, Flow>,
+    waiting: Waiting<Key>,
+    limits: UdpLimits,
+    counts: Arc<Counts>,
+    warnings: Quota,
+}
+
+/// The socket that the datagrams of all clients arrive at.
+#[derive(Debug)]
+struct Listener {
+    socket: Socket,
+    lane: Lane,
+    clients: Clients,
+    form: Datagrams,
+}
+
+/// What one of several workers gets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Share {
+    /// Flows that it may have.
+    flows: usize,
+    /// Where all of them count.
+    counts: Arc<Counts>,
+}
+
+impl Share {
+    /// Creates the share of each of `workers` workers.
+    pub(crate) fn of(limits: &UdpLimits, workers: usize) -> Self {
+        Self {
+            flows: limits.max_flows as usize / workers.max(1),
+            counts: Arc::default(),
+        }
+    }
+}
+
+/// What a worker lends for one step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lent<'a> {
+    /// The way out.
+    pub(crate) egress: &'a Egress,
+    /// Where new sockets are registered.
+    pub(crate) poll: &'a Poll,
+    /// Where a resolver thread puts its answer.
+    pub(crate) mailbox: &'a Mailbox,
+    /// Time for resolving a name.
+    pub(crate) resolve_timeout: Duration,
+    /// The time of this turn.
+    pub(crate) now: Instant,
+}
+
+impl Udp {
+    /// Creates the engine of one worker, with its `share` of the flows and without a listener.
+    pub(crate) fn new(limits: &UdpLimits, share: Share) -> Self {
+        Self {
+            listener: None,
+            flows: FlowTable::new(share.flows),
+            waiting: Waiting::new(),
+            limits: limits.clone(),
+            counts: share.counts,
+            warnings: Quota::for_events(),
+        }
+    }
+
+    /// Registers the socket that clients send to.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the poller does not take it.
+    pub(crate) fn listen(
+        &mut self,
+        socket: Socket,
+        clients: Clients,
+        form: Datagrams,
+        poll: &Poll,
+    ) -> std::io::Result<()> {
+        let address = stage1_server::local_addr(&socket)?;
+        let token = Token::datagram(DatagramSocket::Listener, 0, 0);
+        poll.register(
+            &socket,
+            stage3_epoll::Token(token.pack()),
+            Interest::READABLE,
+        )?;
+        self.listener = Some(Listener {
+            lane: Lane::of(address, address.ip().is_unspecified()),
+            socket,
+            clients,
+            form,
+        });
+        Ok(())
+    }
+
+    /// Stops receiving from clients; the flows end with the worker.
+    pub(crate) fn drain(&mut self) {
+        self.listener = None;
+    }
+
+    /// Does what the event of a datagram socket announces; returns whether there is such a socket.
+    pub(crate) fn on_event(
+        &mut self,
+        (token, socket): (Token, DatagramSocket),
+        event: Event,
+        batches: &mut Batches,
+        lent: Lent<'_>,
+    ) -> bool {
+        let id = FlowId {
+            row: token.row(),
+            generation: token.generation(),
+        };
+        if event.is_error() && socket == DatagramSocket::Flow {
+            self.read_errors(id, batches, lent);
+        }
+        // Level-triggered, so that the next turn is told of the rest.
+        for _ in 0..RECEIVES_PER_TURN {
+            let received = match socket {
+                DatagramSocket::Listener => self.pump_up(batches, lent),
+                DatagramSocket::Flow => self.pump_down(id, batches, lent),
+            };
+            match received {
+                Some(BATCH) => {}
+                Some(_) => return true,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes a resolver's answer for the target of a flow; returns whether the flow still waits for it.
+    pub(crate) fn on_resolved(
+        &mut self,
+        key: &Key,
+        answer: Answer,
+        batches: &mut Batches,
+        lent: Lent<'_>,
+    ) -> bool {
+        let waits = |id: &FlowId| {
+            let flow = self.flows.get(*id);
+            flow.is_some_and(|(_, flow)| flow.upstream().is_none())
+        };
+        let Some(id) = self.flows.find(key).filter(waits) else {
+            return false;
+        };
+        self.resolved(id, answer, &mut batches.outgoing, lent);
+        true
+    }
+
+    /// Ends the flows whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some((key, _)) = self.flows.expire(now) {
+            let unsent = self.waiting.take(&key).len();
+            self.counts.lose(Dropped::Unresolved, unsent);
+            self.counts.end(1);
+        }
+    }
+
+    /// Returns when [`Udp::expire`] is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.flows.next_deadline()
+    }
+
+    /// Returns the inspector's section on datagrams; `None` without any.
+    pub(crate) fn section(&self) -> Option<Section> {
+        let counted = self.counts.now();
+        let is_used = self.listener.is_some() || counted != Counted::default();
+        is_used.then(|| section::section(&counted))
+    }
+
+    /// Returns some of the flows for the inspector.
+    pub(crate) fn views(&self, now: Instant) -> Vec<FlowView> {
+        section::views(&self.flows, now)
+    }
+}

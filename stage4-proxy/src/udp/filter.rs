@@ -1,0 +1,56 @@
+//! Which senders may answer a client (RFC 4787 section 5).
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+
+/// How closely the sender of an answer has to be the receiver of what was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Filter {
+    /// The same address, at any port
+    #[default]
+    Address,
+    /// The same address and port
+    Port,
+    /// Any sender
+    Endpoint,
+}
+
+impl Filter {
+    /// Returns whether a datagram of `sender` is an answer for a client that has sent to `receiver`.
+    #[must_use]
+    pub fn admits(self, receiver: SocketAddr, sender: SocketAddr) -> bool {
+        match self {
+            Self::Address => receiver.ip().to_canonical() == sender.ip().to_canonical(),
+            Self::Port => {
+                Self::Address.admits(receiver, sender) && receiver.port() == sender.port()
+            }
+            Self::Endpoint => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_filter_admits_its_senders() {
+        let receiver = "192.0.2.1:53".parse().unwrap();
+        let table = [
+            ("192.0.2.1:53", [true, true, true]),
+            ("192.0.2.1:54", [true, false, true]),
+            ("192.0.2.2:53", [false, false, true]),
+            ("[::ffff:192.0.2.1]:53", [true, true, true]),
+        ];
+        for (sender, expected) in table {
+            let sender = sender.parse().unwrap();
+            let filters = [Filter::Address, Filter::Port, Filter::Endpoint];
+            assert_eq!(
+                filters.map(|it| it.admits(receiver, sender)),
+                expected,
+                "{sender}"
+            );
+        }
+    }
+}

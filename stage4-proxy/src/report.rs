@@ -48,7 +48,14 @@ impl Reporter {
         Self {
             ingress,
             hops: hops.to_vec(),
-            totals: Totals::default(),
+            totals: Totals {
+                hop_failures: match hops {
+                    [] => Vec::new(),
+                    // The first one is for this proxy.
+                    hops => vec![0; hops.len() + 1],
+                },
+                ..Totals::default()
+            },
             ends: Ends::default(),
             denied: Quota::for_events(),
             starved: Quota::for_states(),
@@ -225,7 +232,7 @@ impl Ends {
 fn count(totals: &mut Totals, reason: &Reason) {
     match reason {
         Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
-        Reason::Unreached(error) => totals.failures.count(error),
+        Reason::Unreached(error) => totals.fail(error),
         Reason::Refused(_) => totals.refuse(RefusalReason::Handshake),
         Reason::OverLimit => totals.refuse(RefusalReason::OverLimit),
         Reason::Unauthorized(_) => {
@@ -245,7 +252,7 @@ fn count_timeout(totals: &mut Totals, timeout: Timeout) {
         // It ends with another reason: its time is no limit, but the time of its refusal.
         Timeout::WrongPassword => {}
         // The session ends because its upstream was not reached, not because it was silent.
-        Timeout::Connect => totals.failures.count(&ConnectError::TimedOut),
+        Timeout::Connect => totals.fail(&ConnectError::TimedOut),
         Timeout::Idle => timeouts.idle += 1,
         Timeout::HalfClose => timeouts.half_close += 1,
         Timeout::Linger => timeouts.linger += 1,

@@ -7,6 +7,7 @@ use harness::{
     eventually_equal,
 };
 
+use crate::inspector::{chromium, dump_dom};
 use crate::support::{
     Proxy, connect_and_be_closed, echoes, program, proxy_and_hand, session, talk,
 };
@@ -111,6 +112,7 @@ fn report_the_hops_of_a_chain_stand_in_the_row_with_their_answers() {
         answers(&proxy)
     });
     assert_eq!(proxy.row_of(&client).phase, "lingering");
+    proxy.wait_for_metric("proxy_hop_failures_total{hop=\"2\"}", 1.0);
     assert_eq!(
         proxy.row_of(&client).dialled,
         Some(format!("ipv4[{}]", hand.addr()))
@@ -123,6 +125,35 @@ fn report_the_hops_of_a_chain_stand_in_the_row_with_their_answers() {
     hop.send(&[1, 0, 0, 1, 0, 0, 1, 0, 0]);
     assert_eq!(socks5::reply(&client), 0);
     assert_eq!(answers(&proxy), [ok(), ok(), ok()]);
+}
+
+#[test]
+fn report_the_page_shows_target_address_and_hops() {
+    let _test = Test::begin("The third table has the way of each session.");
+    let Some(browser) = chromium() else {
+        return;
+    };
+    let hand = Hand::start();
+    let chain = format!("{},192.0.2.1:1", hand.addr());
+    let proxy = Proxy::choosing("socks5", &["--chain", &chain]);
+    let client = socks5::ask(&proxy, &socks5::named("example.org", 80));
+    let hop = hand.next();
+    hop.send(&[1, 0, 0]);
+    eventually_equal(
+        "the first answer",
+        &vec![Some("ok".to_owned()), None],
+        || answers(&proxy),
+    );
+    let dom = dump_dom(&browser, &format!("http://{}/", proxy.inspector().addr()));
+    for text in [
+        "example.org:80".to_owned(),
+        format!("ipv4[{}]", hand.addr()),
+        format!("{} \u{2192} 192.0.2.1:1 (\u{2026})", hand.addr()),
+        format!("socks5[{} -&gt; example.org:80]", client.local()),
+    ] {
+        let is_shown = dom.contains(&format!(">{text}</td>"));
+        assert!(is_shown, "{text:?} is not in {dom}");
+    }
 }
 
 #[test]

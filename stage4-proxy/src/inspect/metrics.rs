@@ -44,6 +44,7 @@ fn add_ends(metrics: &mut Metrics, totals: &Totals) {
     let failures = totals.failures.by_reason();
     let help = "Targets not reached, by reason.";
     metrics.counters("proxy_failures_total", help, "reason", &failures);
+    add_hop_failures(metrics, &totals.hop_failures);
     let refusals = totals.refusals_by_reason.by_reason();
     let help = "Clients closed because of a limit or a policy, by reason.";
     let name = "proxy_refusals_by_reason_total";
@@ -51,6 +52,18 @@ fn add_ends(metrics: &mut Metrics, totals: &Totals) {
     let timeouts = totals.timeouts.by_kind();
     let help = "Sessions ended by a time limit.";
     metrics.counters("proxy_timeouts_total", help, "kind", &timeouts);
+}
+
+/// Adds a counter for each hop of a chain; without one there is none.
+fn add_hop_failures(metrics: &mut Metrics, counts: &[u64]) {
+    if counts.is_empty() {
+        return;
+    }
+    let hops: Vec<String> = (0..counts.len()).map(|hop| hop.to_string()).collect();
+    let samples = hops.iter().map(String::as_str).zip(counts.iter().copied());
+    let samples: Vec<_> = samples.collect();
+    let help = "Targets not reached because of a hop, by its number; 0 is this proxy.";
+    metrics.counters("proxy_hop_failures_total", help, "hop", &samples);
 }
 
 #[cfg(test)]
@@ -263,6 +276,19 @@ mod tests {
         assert_eq!(samples["proxy_lines_seconds_count"], 1.0);
         let own = rendered(Totals::default());
         assert!(text.starts_with(&own) && !own.contains("lines"));
+    }
+
+    #[test]
+    fn the_failures_of_hops_are_there_if_there_are_hops() {
+        let samples = parse(&rendered(Totals {
+            hop_failures: vec![1, 0, 7],
+            ..Totals::default()
+        }));
+        for (hop, count) in [(0, 1.0), (1, 0.0), (2, 7.0)] {
+            let name = format!("proxy_hop_failures_total{{hop=\"{hop}\"}}");
+            assert_eq!(samples[&name], count);
+        }
+        assert!(!rendered(totals()).contains("hop_failures"));
     }
 
     #[test]

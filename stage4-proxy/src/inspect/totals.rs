@@ -17,6 +17,9 @@ pub struct Totals {
     pub bytes_down: u64,
     /// Targets that were not reached, by reason.
     pub failures: Failures,
+    /// Those of them that a chain's hop is the cause of, by its number: at 0 this proxy, which has to reach the first
+    /// one. Empty without a chain.
+    pub hop_failures: Vec<u64>,
     /// Clients closed because of a limit or a policy; [`Totals::refuse`] counts one.
     pub refusals: u64,
     /// The same clients, by reason.
@@ -40,6 +43,16 @@ impl Totals {
         self.refusals_by_reason.count(why);
     }
 
+    /// Counts a target that was not reached.
+    pub fn fail(&mut self, error: &ConnectError) {
+        self.failures.count(error);
+        if let ConnectError::Hop(failure) = error
+            && let Some(counter) = self.hop_failures.get_mut(failure.hop)
+        {
+            *counter += 1;
+        }
+    }
+
     /// Adds another worker's totals.
     pub fn merge(&mut self, other: &Self) {
         self.sessions_open += other.sessions_open;
@@ -47,6 +60,7 @@ impl Totals {
         self.bytes_up += other.bytes_up;
         self.bytes_down += other.bytes_down;
         self.failures.merge(other.failures);
+        self.merge_hop_failures(&other.hop_failures);
         self.refusals += other.refusals;
         self.refusals_by_reason.merge(other.refusals_by_reason);
         self.wrong_passwords += other.wrong_passwords;
@@ -54,6 +68,14 @@ impl Totals {
         self.accept_pauses += other.accept_pauses;
         self.timeouts.merge(other.timeouts);
         self.connect_latency.merge(&other.connect_latency);
+    }
+
+    fn merge_hop_failures(&mut self, other: &[u64]) {
+        let hops = self.hop_failures.len().max(other.len());
+        self.hop_failures.resize(hops, 0);
+        for (count, more) in self.hop_failures.iter_mut().zip(other) {
+            *count += more;
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::access::Denial;
+use crate::chain::{Fault, HopFailure, Status};
 use crate::connect_error::ConnectError;
 use crate::inspect::histogram::Histogram;
 use crate::inspect::prometheus::Metrics;
@@ -48,6 +49,7 @@ fn totals(first: u64) -> Totals {
             other: first + 8,
             denied: first + 16,
         },
+        hop_failures: Vec::new(),
         refusals: first + 9,
         refusals_by_reason: Refusals {
             client: first + 18,
@@ -154,6 +156,32 @@ fn each_refusal_is_counted_under_its_own_reason_and_in_the_sum() {
     assert_eq!(counts.map(|(reason, _)| reason), expected);
     assert_eq!(counts.map(|(_, count)| count), [1, 2, 3, 4, 5, 6]);
     assert_eq!(totals.refusals, 21);
+}
+
+#[test]
+fn a_failure_is_counted_under_its_hop_too_and_merged_by_hop() {
+    let failure = |hop| {
+        let fault = Fault::Unreached(Status::Refused);
+        ConnectError::Hop(HopFailure {
+            hop,
+            hops: 2,
+            fault,
+        })
+    };
+    let mut totals = Totals {
+        hop_failures: vec![0; 3],
+        ..Totals::default()
+    };
+    for hop in [0, 2, 2] {
+        totals.fail(&failure(hop));
+    }
+    totals.fail(&ConnectError::Refused);
+    assert_eq!(totals.hop_failures, [1, 0, 2]);
+    assert_eq!(totals.failures.refused, 4);
+    let mut sum = Totals::default();
+    sum.merge(&totals);
+    sum.merge(&totals);
+    assert_eq!(sum.hop_failures, [2, 0, 4]);
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub struct Multiplex;
 impl Wire for Multiplex {
     const NAME: &'static str = "multiplex";
     const HAS_WINDOWS: bool = false;
+    const HAS_PINGS: bool = false;
     // No peer counts it: it is the number of bytes that are held for a reader that is slow.
     const INITIAL_WINDOW: u32 = 256 * 1024;
     // The largest length with two bytes of varint.

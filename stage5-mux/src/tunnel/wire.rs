@@ -16,6 +16,8 @@ pub trait Wire: Debug {
     const NAME: &'static str;
     /// Whether each stream has a window; without one, a slow reader holds back the whole link.
     const HAS_WINDOWS: bool;
+    /// Whether an end can be asked for a sign of life.
+    const HAS_PINGS: bool;
     /// The number of bytes that a stream may send before it has got any credit.
     const INITIAL_WINDOW: u32;
     /// The most bytes in a frame that we send.

@@ -72,6 +72,7 @@ impl Yamux {
 impl Wire for Yamux {
     const NAME: &'static str = "yamux";
     const HAS_WINDOWS: bool = true;
+    const HAS_PINGS: bool = true;
     const INITIAL_WINDOW: u32 = 256 * 1024;
     // Twelve bytes of header in 64 KiB cost nothing that could be measured, and a longer frame would only delay others.
     const MAX_SLICE: usize = 64 * 1024;

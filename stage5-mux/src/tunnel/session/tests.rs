@@ -1,0 +1,7 @@
+//! Two sessions and a simulated link between them, and single sessions that get bytes by hand.
+
+mod bytes;
+mod chaos;
+mod lost;
+mod pair;
+mod traffic;

@@ -28,7 +28,7 @@ fn users_sighup_takes_one_away_and_lets_another_in_while_sessions_go_on() {
     enter(&proxy, "carol", "swordfish", &echo);
     file.allow(0o644);
     proxy.signal(Signal::SIGHUP);
-    proxy.wait_for_stderr("permission of others: the mode is 0644");
+    proxy.wait_for_stderr("its permissions 0644 are too open");
     enter(&proxy, "carol", "swordfish", &echo);
     echoes(&session);
     assert!(
@@ -80,16 +80,8 @@ fn users_flags_that_do_not_fit_end_with_2() {
     ];
     command_line::refuses(&socks, &wrong);
     for (text, mode, words) in [
-        (
-            "alice:secret\n",
-            0o640,
-            "permission of others: the mode is 0640",
-        ),
-        (
-            "alice:secret\n",
-            0o604,
-            "permission of others: the mode is 0604",
-        ),
+        ("alice:secret\n", 0o640, "its permissions 0640 are too open"),
+        ("alice:secret\n", 0o604, "its permissions 0604 are too open"),
         ("\n# a\nsecret\n", 0o600, "line 3: there is no colon"),
         (
             "alice:secret\nalice:secret\n",

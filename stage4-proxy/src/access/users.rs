@@ -44,7 +44,7 @@ pub enum UsersError {
     #[error("--user needs NAME:PASSWORD: {0}")]
     Flag(Flaw),
     /// The file cannot be read, or must not be.
-    #[error("the user file {} {error}", path.display())]
+    #[error("cannot read the user file {}: {error}", path.display())]
     File {
         /// Its path.
         path: PathBuf,

@@ -16,18 +16,18 @@ const OTHERS: u32 = 0o077;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The kernel does not open it, or not read it.
-    #[error("cannot be read: {0}")]
+    #[error("{0}")]
     Unreadable(#[from] io::Error),
     /// It is a folder, a pipe or a device, which could not be read again.
-    #[error("is not a regular file")]
+    #[error("it is not a regular file")]
     NotRegular,
     /// It has passwords, and others may read them or put in their own.
     #[error(
-        "permission of others: the mode is {0:04o}, and only its owner may open a file of passwords (chmod 600)"
+        "its permissions {0:04o} are too open: only its owner may read and write a file of passwords (chmod 600)"
     )]
     Exposed(u32),
     /// It is no list of users.
-    #[error("has more than 1 MiB")]
+    #[error("it has more than 1 MiB")]
     TooLarge,
 }
 

@@ -75,12 +75,13 @@ impl Reporter {
 
     /// Counts and logs a client that may not come.
     pub(crate) fn client_denied(&mut self, peer_addr: SocketAddr, now: Instant) {
-        self.totals.refuse(RefusalReason::Client);
+        count(&mut self.totals, &Reason::NotAdmitted);
         let ingress = self.ingress;
         self.denied.log(now, |suppressed| {
             tracing::warn!(
                 suppressed,
-                "{ingress}[{peer_addr}]: not allowed: --clients does not have this address"
+                "{ingress}[{peer_addr}]: {}",
+                Reason::NotAdmitted
             );
         });
     }
@@ -212,6 +213,7 @@ impl Ends {
             Reason::Finished | Reason::Gone | Reason::Reset(..) => None,
             Reason::Refused(_)
             | Reason::OverLimit
+            | Reason::NotAdmitted
             | Reason::Unauthorized(_)
             | Reason::TooLong
             | Reason::TimedOut(Timeout::Handshake | Timeout::WrongPassword) => {
@@ -235,6 +237,7 @@ fn count(totals: &mut Totals, reason: &Reason) {
         Reason::Unreached(error) => totals.fail(error),
         Reason::Refused(_) => totals.refuse(RefusalReason::Handshake),
         Reason::OverLimit => totals.refuse(RefusalReason::OverLimit),
+        Reason::NotAdmitted => totals.refuse(RefusalReason::Client),
         Reason::Unauthorized(_) => {
             totals.refuse(RefusalReason::User);
             totals.wrong_passwords += 1;

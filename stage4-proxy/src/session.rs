@@ -120,6 +120,9 @@ pub(crate) enum Reason {
     /// The client's address has as many sessions as it may have.
     #[error("refused: --max-per-client is reached for this address")]
     OverLimit,
+    /// The client's address may not come.
+    #[error("not allowed: --clients does not have this address")]
+    NotAdmitted,
     /// The client has given a wrong name or password.
     #[error("refused: {0}")]
     Unauthorized(Wrong),
@@ -144,6 +147,7 @@ impl Reason {
             | Self::Gone
             | Self::Refused(_)
             | Self::OverLimit
+            | Self::NotAdmitted
             | Self::Unauthorized(_)
             | Self::TooLong
             | Self::TimedOut(_)
@@ -160,6 +164,7 @@ impl Reason {
             // A refusal is the handshake's own, and its reply is there already.
             Self::Refused(_)
             | Self::OverLimit
+            | Self::NotAdmitted
             | Self::Unauthorized(_)
             | Self::Finished
             | Self::Reset(..)

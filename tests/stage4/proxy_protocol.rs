@@ -188,6 +188,7 @@ fn proxy_protocol_clients_are_judged_by_the_real_address() {
     balancer.send(LOCAL);
     balancer.expect_reset();
     assert_eq!(hand.accepts(), 1);
+    proxy.wait_for_metric("proxy_refusals_by_reason_total{reason=\"client\"}", 2.0);
 }
 
 #[test]

@@ -320,6 +320,7 @@ fn word(next: &Next) -> &'static str {
         Next::Close(Reason::Unreached(_)) => "unreached",
         Next::Close(Reason::TimedOut(_)) => "timed out",
         Next::Close(Reason::OverLimit) => "over the limit",
+        Next::Close(Reason::NotAdmitted) => "not admitted",
         Next::Close(Reason::Unauthorized(_)) => "unauthorized",
         Next::Close(Reason::Stopped) => "stopped",
     }

@@ -172,6 +172,7 @@ fn was_fruitless(session: &Session, reason: &Reason) -> bool {
         | Reason::Unreached(_)
         | Reason::Refused(_)
         | Reason::OverLimit
+        | Reason::NotAdmitted
         | Reason::TooLong
         | Reason::TimedOut(_)
         | Reason::Stopped => false,

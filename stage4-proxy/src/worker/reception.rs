@@ -103,8 +103,7 @@ impl Reception {
             Origin::Sender => None,
         };
         if !self.clients.contains(session.client.peer_addr().ip()) {
-            let why = "not allowed: --clients does not have this address";
-            return Next::Refuse(Reason::Refused(why.to_owned()));
+            return Next::Refuse(Reason::NotAdmitted);
         }
         let Ok(granted) = self.grant(session.client.peer_addr().ip()) else {
             session.down.half.keep(&self.over_limit());

@@ -2,8 +2,8 @@
 //!
 //! The name of each test begins with its exercise: `cargo test -p stage4-proxy e45` grades exercise 4.5. Exercises 4.1 to
 //! 4.3 are tested through the library, because no program runs before the others are written; the rows of the real
-//! program's table (`e41_row_...`) need all of them. Exercises 4.8 and 4.9 are functions of bytes and addresses, and are
-//! tested through the library, too. The tests of 4.8 and later begin with `e4_8_` and so on, because those that begin
+//! program's table (`e41_row_...`) need all of them. Exercises 4.8 and 4.9 are functions of bytes and addresses, and
+//! 4.11 is a table; they are tested through the library, too. The tests of 4.8 and later begin with `e4_8_` and so on, because those that begin
 //! with `e48_` and `e49_` belong to the whole proxy of 4.7.
 
 #[path = "stage4/accepting.rs"]
@@ -30,6 +30,8 @@ mod connecting;
 mod datagrams;
 #[path = "stage4/few_descriptors.rs"]
 mod few_descriptors;
+#[path = "stage4/flow_table.rs"]
+mod flow_table;
 #[path = "stage4/half_close.rs"]
 mod half_close;
 #[path = "stage4/handshakes.rs"]

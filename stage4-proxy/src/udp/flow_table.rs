@@ -88,7 +88,7 @@ impl<K: Clone + Eq + Hash, V> FlowTable<K, V> {
         self.len() >= self.bound
     }
 
-    /// Returns the flow of a key.
+    /// Returns the number of a key's flow, with the generation of now.
     #[must_use]
     pub fn find(&self, key: &K) -> Option<FlowId> {
         let row = *self.by_key.get(key)?;
@@ -139,7 +139,10 @@ impl<K: Clone + Eq + Hash, V> FlowTable<K, V> {
         }
     }
 
-    /// Notes that a flow is used, and moves its deadline.
+    /// Notes that a flow is used, and moves its deadline; the number of a flow that has ended changes nothing.
+    ///
+    /// Its row is the newest then. A later deadline is only stored in the row: the timer may come too early, but never
+    /// too late.
     pub fn touch(&mut self, id: FlowId, deadline: Instant) {
         let Some(row) = self.row_mut(id.row) else {
             return;
@@ -218,6 +221,7 @@ impl<K: Clone + Eq + Hash, V> FlowTable<K, V> {
         })
     }
 
+    /// Takes a row out of everything that knows it, and makes it free.
     fn remove_row(&mut self, number: u32) -> Option<(K, V)> {
         self.unlink(number);
         let row = self.rows.get_mut(number as usize)?.take()?;

@@ -14,6 +14,8 @@ mod access;
 mod addresses;
 #[path = "stage4/backpressure.rs"]
 mod backpressure;
+#[path = "stage4/balancers.rs"]
+mod balancers;
 #[path = "stage4/battery.rs"]
 mod battery;
 #[path = "stage4/chain.rs"]

@@ -92,6 +92,8 @@ mod timeouts;
 mod udp;
 #[path = "stage4/udp_chain.rs"]
 mod udp_chain;
+#[path = "stage4/unix_sockets.rs"]
+mod unix_sockets;
 #[path = "stage4/user_file.rs"]
 mod user_file;
 #[path = "stage4/users.rs"]

@@ -5,8 +5,8 @@
 //! failure, 2 after bad arguments (which clap reports by itself).
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -43,11 +43,12 @@ pub fn start_logging() {
     }
 }
 
-/// Prints the line `listening on ADDR:PORT` on standard output and flushes it.
+/// Prints the line `listening on ADDRESS` on standard output and flushes it; the address is `ADDR:PORT`, or
+/// `unix:PATH` in later stages.
 ///
 /// Scripts and tests wait for this line, so call it after `listen(2)` and only once. A reader that
 /// has gone away does not stop the server.
-pub fn announce(address: SocketAddr) {
+pub fn announce(address: impl Display) {
     let mut stdout = io::stdout().lock();
     let printed = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
     if let Err(error) = printed {

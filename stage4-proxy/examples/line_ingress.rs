@@ -101,7 +101,7 @@ fn error_line(why: &dyn Display) -> Vec<u8> {
 /// Fails on an address that other machines can reach, because they would choose what this one connects to.
 fn config(listen: SocketAddr, lookup: Lookup, limits: Limits) -> Result<Config, PolicyError> {
     Ok(Config {
-        listen,
+        listen: listen.into(),
         ingress: Arc::new(LineIngress),
         access: Policy::for_choosing(Some(listen), &[], &[], &[])?,
         proxy_protocol: ProxyProtocol::default(),
@@ -130,7 +130,7 @@ fn run() -> io::Result<()> {
     let config = config(listen, lookup, Limits::default()).map_err(io::Error::other)?;
     let proxy = Proxy::start(&config)?;
     cli::exit_on_signals()?;
-    cli::announce(proxy.local_addr());
+    cli::announce(proxy.address());
     proxy.wait()
 }
 

@@ -10,6 +10,7 @@ use socket2::Socket;
 use stage1_server::Keepalive;
 use stage3_epoll::{Event, Interest};
 
+use crate::address::PeerAddr;
 use crate::pipe::Pipe;
 use crate::send_queue;
 
@@ -21,7 +22,7 @@ use crate::send_queue;
 #[derive(Debug)]
 pub(crate) struct Endpoint<S = Socket> {
     socket: S,
-    peer_addr: SocketAddr,
+    peer_addr: PeerAddr,
     /// A read may return bytes, the end of input, or an error.
     pub(crate) readable: bool,
     /// A write may be taken.
@@ -39,10 +40,10 @@ pub(crate) struct Endpoint<S = Socket> {
 impl<S> Endpoint<S> {
     /// Wraps an accepted socket: writable, and registered for reading only; `EPOLLOUT` is added
     /// after the first short write.
-    pub(crate) fn accepted(socket: S, peer_addr: SocketAddr) -> Self {
+    pub(crate) fn accepted(socket: S, peer_addr: impl Into<PeerAddr>) -> Self {
         Self {
             socket,
-            peer_addr,
+            peer_addr: peer_addr.into(),
             readable: false,
             writable: true,
             ending: false,
@@ -54,11 +55,13 @@ impl<S> Endpoint<S> {
     }
 
     /// Wraps a socket whose connect(2) is in progress: it becomes writable when that completes.
-    pub(crate) fn connecting(socket: S, peer_addr: SocketAddr) -> Self {
+    pub(crate) fn connecting(socket: S, peer_addr: impl Into<PeerAddr>) -> Self {
+        let peer_addr = peer_addr.into();
         Self {
             writable: false,
             interest: wide(),
-            unprobed: true,
+            // A program of this machine cannot lose its network.
+            unprobed: peer_addr != PeerAddr::Unix,
             ..Self::accepted(socket, peer_addr)
         }
     }
@@ -83,11 +86,11 @@ impl<S> Endpoint<S> {
 
     /// Notes that the peer relays a client's connection: it is the client's address that counts from now on.
     pub(crate) fn speaks_for(&mut self, client: SocketAddr) {
-        self.peer_addr = client;
+        self.peer_addr = client.into();
     }
 
     /// Returns the address of the peer, or of the client that it speaks for.
-    pub(crate) fn peer_addr(&self) -> SocketAddr {
+    pub(crate) fn peer_addr(&self) -> PeerAddr {
         self.peer_addr
     }
 

@@ -1,11 +1,14 @@
 //! Values of the command line that several programs read alike.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use stage1_server::Keepalive;
-use stage2_client::{Prefer, Target, parse_time_limit, resolve};
+use stage2_client::{Prefer, Target, TargetError, parse_time_limit, resolve};
+
+use crate::address::{ListenAddress, parse_unix};
 
 /// A time limit, or `off` for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,9 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
+    if parse_unix(text).is_some() {
+        return Err("a Unix socket is no address to listen on here: write ADDR:PORT".to_owned());
+    }
     let (host, port) = split_port(text)?;
     if matches!(host, "" | "*") {
         return Ok((Ipv4Addr::UNSPECIFIED, port).into());
@@ -68,6 +74,37 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let found = found.map_err(|error| error.to_string())?;
     let first = found.first().copied();
     first.ok_or_else(|| format!("the name in {text:?} has no address"))
+}
+
+/// Reads where to listen: `unix:PATH`, or what [`parse_listen`] reads.
+///
+/// # Errors
+///
+/// Fails with one sentence for the user.
+pub fn parse_listen_address(text: &str) -> Result<ListenAddress, String> {
+    parse_unix(text).map_or_else(
+        || parse_listen(text).map(ListenAddress::Internet),
+        |path| path.map(ListenAddress::Unix),
+    )
+}
+
+/// The upstream of the fixed ingress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// A host and a port.
+    Target(Target),
+    /// The Unix socket with this path.
+    Unix(PathBuf),
+}
+
+impl FromStr for Upstream {
+    type Err = String;
+
+    /// Reads `unix:PATH`, or a target.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let target = || text.parse().map_err(|error: TargetError| error.to_string());
+        parse_unix(text).map_or_else(|| target().map(Self::Target), |path| path.map(Self::Unix))
+    }
 }
 
 fn split_port(text: &str) -> Result<(&str, u16), String> {
@@ -119,11 +156,25 @@ mod tests {
             ("two words:80", "not a host name"),
             ("[::1%]:80", "not an IPv6 address"),
             ("http://localhost:80", "needs brackets"),
+            ("unix:/run/a.sock", "Unix socket"),
         ];
         for (text, words) in table {
             let error = parse_listen(text).unwrap_err();
             assert!(error.contains(words), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn unix_sockets_are_told_from_hosts() {
+        let unix = ListenAddress::Unix("/run/a.sock".into());
+        assert_eq!(parse_listen_address("unix:/run/a.sock"), Ok(unix));
+        let address: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        assert_eq!(parse_listen_address("127.0.0.1:80"), Ok(address.into()));
+        assert!(parse_listen_address("unix:").is_err());
+        assert_eq!("unix:a".parse(), Ok(Upstream::Unix("a".into())));
+        let target = "localhost:80".parse().unwrap();
+        assert_eq!("localhost:80".parse(), Ok(Upstream::Target(target)));
+        assert!("localhost".parse::<Upstream>().is_err());
     }
 
     #[test]

@@ -13,12 +13,14 @@ mod socks5;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use socket2::SockRef;
 use stage2_client::Target;
 
 use crate::access::{User, Wrong};
+use crate::address::PeerAddr;
 use crate::connect_error::ConnectError;
 use crate::proxy_protocol::Origin;
 
@@ -59,21 +61,22 @@ pub enum Datagrams {
 /// A client that was just accepted, as its ingress sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
-    peer_addr: SocketAddr,
+    peer_addr: PeerAddr,
     socket: BorrowedFd<'a>,
 }
 
 impl<'a> Client<'a> {
     /// Describes the client at the other end of `socket`.
     #[must_use]
-    pub fn new(peer_addr: SocketAddr, socket: BorrowedFd<'a>) -> Self {
+    pub fn new(peer_addr: impl Into<PeerAddr>, socket: BorrowedFd<'a>) -> Self {
+        let peer_addr = peer_addr.into();
         Self { peer_addr, socket }
     }
 
     /// Returns the client's address: from accept(2), or from the PROXY protocol header of a peer that may speak
     /// for its clients.
     #[must_use]
-    pub fn peer_addr(&self) -> SocketAddr {
+    pub fn peer_addr(&self) -> PeerAddr {
         self.peer_addr
     }
 
@@ -90,6 +93,8 @@ impl<'a> Client<'a> {
 pub enum Opening {
     /// The target is known without asking the client.
     Target(Arc<Target>),
+    /// The target is known, and is the Unix socket with this path.
+    Unix(Arc<Path>),
     /// The client's first bytes name it.
     Handshake(Box<dyn Handshake>),
 }
@@ -239,7 +244,7 @@ mod tests {
         let far = TcpStream::connect(address).unwrap();
         let (near, peer_addr) = listener.accept().unwrap();
         let client = Client::new(peer_addr, near.as_fd());
-        assert_eq!(client.peer_addr(), far.local_addr().unwrap());
+        assert_eq!(client.peer_addr(), far.local_addr().unwrap().into());
         assert_eq!(client.local_addr(), Some(address));
     }
 }

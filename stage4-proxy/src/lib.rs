@@ -20,7 +20,8 @@
 //! 1. [`naive`]: the proxy as a beginner writes it, with its faults.
 //! 2. [`token`], [`route_table`]: which session does an event mean?
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
-//! 4. `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice.
+//! 4. [`address`], `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice;
+//!    `unix`: sockets with a path.
 //! 5. [`ingress`], [`proxy_protocol`], `session`: the phases from accept(2) to close(2): handshake, resolving,
 //!    connecting, chaining, relay or forward, lingering or aborting.
 //! 6. `egress`, [`chain`], [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
@@ -39,7 +40,8 @@
 //!    socket that the session holds in a race.
 //! 4. A half holds at most one read or one pipe, and while its sink is full its source is not read: no
 //!    memory grows with the bytes that a peer sends.
-//! 5. A FIN is passed on after the last byte; a reset is passed on as a reset.
+//! 5. A FIN is passed on after the last byte; a reset is passed on as a reset, and closes a Unix socket,
+//!    which has none.
 //! 6. The loop never blocks: it resolves no name and reads no file, and takes no locks but those of the
 //!    cache of names, of the list of users and of `--max-per-client`, which are held for a few steps in maps.
 //! 7. Every bound has a name; those that an operator may set live in [`Limits`].
@@ -55,6 +57,7 @@
 //! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |
 
 pub mod access;
+pub mod address;
 pub mod buffer;
 mod bulk;
 pub mod chain;
@@ -87,6 +90,7 @@ mod slots;
 pub mod timers;
 pub mod token;
 pub mod udp;
+mod unix;
 mod wire_address;
 mod worker;
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::SockFlag;
@@ -11,6 +10,7 @@ use stage1_server::AcceptFailure;
 use stage3_epoll::{Interest, Poll};
 
 use crate::access::Clients;
+use crate::address::PeerAddr;
 use crate::slots::Slots;
 use crate::token::Token;
 use crate::udp::Share;
@@ -84,9 +84,9 @@ enum State {
 #[derive(Debug)]
 pub(crate) enum Accepted {
     /// A client, non-blocking.
-    Client(Socket, SocketAddr),
+    Client(Socket, PeerAddr),
     /// Nothing, because the client at this address may not come: it is reset.
-    Denied(SocketAddr),
+    Denied(PeerAddr),
     /// Nothing, but the next accept(2) may bring one: this client has gone already.
     Gone,
     /// Nothing: the backlog is empty.
@@ -157,14 +157,14 @@ impl Listener {
     fn accept_in_slot(&mut self) -> Accepted {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         match self.socket.accept4(flags.bits()) {
-            Ok((socket, peer)) => match peer.as_socket() {
-                Some(peer) if self.clients.contains(peer.ip()) => Accepted::Client(socket, peer),
-                Some(peer) => {
-                    reset(&socket);
-                    Accepted::Denied(peer)
+            Ok((socket, peer)) => {
+                let peer = peer.as_socket().map_or(PeerAddr::Unix, PeerAddr::Internet);
+                if self.clients.contains(peer.ip()) {
+                    return Accepted::Client(socket, peer);
                 }
-                None => Accepted::Gone,
-            },
+                reset(&socket);
+                Accepted::Denied(peer)
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.ready = false;
                 Accepted::Empty

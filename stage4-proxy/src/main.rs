@@ -27,7 +27,7 @@ fn run(config: &Config, users: Option<Users>) -> io::Result<()> {
     let with_file = users.filter(Users::have_file);
     stop_on_signals(proxy.control(), with_file)?;
     check_room_for_a_session()?;
-    cli::announce(proxy.local_addr());
+    cli::announce(proxy.address());
     proxy.wait()
 }
 

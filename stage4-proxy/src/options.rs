@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
 use stage4_proxy::access::{AccessFlags, PolicyError, UserFlags, Users, UsersError};
-use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
+use stage4_proxy::address::ListenAddress;
+use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, Upstream, parse_listen_address};
 use stage4_proxy::ingress::{Fixed, Hop, Http, Ingress, Socks5};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::proxy_protocol::ProxyProtocolFlags;
@@ -25,17 +26,18 @@ use stage4_proxy::{Config, Limits, raise_fd_limit};
 #[command(version)]
 pub(crate) struct Options {
     /// Address to accept clients on, or a name; :PORT is every IPv4 address of this machine, [::]:PORT
-    /// every IPv6 address, and port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
-    listen: SocketAddr,
+    /// every IPv6 address, and port 0 takes a free one. unix:PATH is a Unix socket: the permissions of the file, which
+    /// follow from the umask, say which users may connect, and they count as clients at 127.0.0.1
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen_address)]
+    listen: ListenAddress,
 
     /// How the target of a client is determined
     #[arg(long, value_enum, default_value_t = IngressName::Fixed)]
     ingress: IngressName,
 
-    /// Target of the fixed ingress: NAME:PORT, IPV4:PORT, [IPV6]:PORT or [IPV6%ZONE]:PORT
+    /// Target of the fixed ingress: NAME:PORT, IPV4:PORT, [IPV6]:PORT, [IPV6%ZONE]:PORT or unix:PATH
     #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
-    upstream: Target,
+    upstream: Upstream,
 
     /// Hops on the way to every target, in their order: proxies with --ingress hop
     #[arg(long, value_name = "HOP,...", value_delimiter = ',')]
@@ -129,6 +131,17 @@ pub(crate) enum OptionsError {
     /// There is no list of users.
     #[error(transparent)]
     Users(#[from] UsersError),
+    /// The header of the chain has a host and a port.
+    #[error(
+        "--upstream unix:PATH is a socket of this machine, and with --chain it is the last hop that connects: it needs HOST:PORT"
+    )]
+    UnixBehindHops,
+    /// Every session would open another one.
+    #[error("--upstream is the socket of --listen: the proxy would connect to itself")]
+    OwnSocket,
+    /// A Unix socket has no port.
+    #[error("--udp is for addresses with a port, and a Unix socket has none")]
+    UnixDatagrams,
     /// The ingress does not say where a datagram goes.
     #[error(
         "--udp is for --ingress fixed and --ingress hop: {0} has no datagrams, or its clients ask for them themselves"
@@ -155,8 +168,10 @@ impl Options {
     /// # Errors
     ///
     /// Fails if the flags of the access rules make no policy, or if those of the users do not fit the ingress or
-    /// name a file that cannot be read, or if the ingress has no datagrams and there is --udp.
+    /// name a file that cannot be read, if the ingress has no datagrams and there is --udp, or if a Unix socket is
+    /// where it cannot be.
     pub(crate) fn into_config(self) -> Result<(Config, Option<Users>), OptionsError> {
+        self.check_unix()?;
         let users = match self.ingress {
             IngressName::Socks5 | IngressName::Http => self.users.read()?,
             IngressName::Fixed | IngressName::Hop => {
@@ -165,12 +180,15 @@ impl Options {
             }
         };
         let choosing = || match self.chain[..] {
-            [] => self.access.for_choosing(Some(self.listen)),
+            [] => self.access.for_choosing(self.listen.socket_addr()),
             [_, ..] => self.access.for_chain(),
         };
         let (ingress, access): (Arc<dyn Ingress>, _) = match self.ingress {
             IngressName::Fixed => (
-                Arc::new(Fixed::new(self.upstream)),
+                Arc::new(match self.upstream {
+                    Upstream::Target(target) => Fixed::new(target),
+                    Upstream::Unix(path) => Fixed::unix(&path),
+                }),
                 self.access.for_fixed()?,
             ),
             IngressName::Socks5 => (Arc::new(Socks5::new(users.clone())), choosing()?),
@@ -212,5 +230,28 @@ impl Options {
             inspect: self.inspect,
         };
         Ok((config, users))
+    }
+
+    fn check_unix(&self) -> Result<(), OptionsError> {
+        let listen = match &self.listen {
+            ListenAddress::Unix(path) => Some(path),
+            ListenAddress::Internet(_) => None,
+        };
+        let upstream = match (&self.ingress, &self.upstream) {
+            (IngressName::Fixed, Upstream::Unix(path)) => Some(path),
+            // The others have no use for --upstream.
+            (IngressName::Socks5 | IngressName::Http | IngressName::Hop, Upstream::Unix(_))
+            | (_, Upstream::Target(_)) => None,
+        };
+        if upstream.is_some() && !self.chain.is_empty() {
+            return Err(OptionsError::UnixBehindHops);
+        }
+        if upstream.is_some() && upstream == listen {
+            return Err(OptionsError::OwnSocket);
+        }
+        if self.udp && (upstream.is_some() || listen.is_some()) {
+            return Err(OptionsError::UnixDatagrams);
+        }
+        Ok(())
     }
 }

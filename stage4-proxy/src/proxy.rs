@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use socket2::Socket;
 use stage1_server::cli::cannot;
-use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
 
 use crate::access::{Access, PerClient, Policy};
+use crate::address::ListenAddress;
 use crate::control::Control;
 use crate::egress::Egress;
 use crate::egress::direct::Direct;
@@ -21,14 +20,19 @@ use crate::listener::Parts;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::resolve::{Lookup, Resolver};
 use crate::slots::Slots;
-use crate::udp::{self, Share};
+use crate::udp::Share;
+use crate::unix::SocketFile;
 use crate::worker::{Reception, Worker};
+
+mod listening;
+
+use listening::{Listening, Sockets};
 
 /// The configuration of a proxy.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address to listen on; port 0 asks the kernel for a free port.
-    pub listen: SocketAddr,
+    /// Where to listen; port 0 asks the kernel for a free port.
+    pub listen: ListenAddress,
     /// The way in which clients say where they want to go.
     pub ingress: Arc<dyn Ingress>,
     /// Which clients may come, and where they may go.
@@ -53,7 +57,9 @@ pub struct Config {
 /// A running proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    address: SocketAddr,
+    address: ListenAddress,
+    /// The file of a Unix socket, which is removed in the end.
+    _file: Option<SocketFile>,
     control: Control,
     workers: Vec<JoinHandle<io::Result<()>>>,
     inspector: Option<Inspector>,
@@ -68,17 +74,20 @@ impl Proxy {
     /// machine has no descriptor, thread or memory left for a worker. A proxy that has started
     /// meets no such error any more.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let (listeners, datagrams) = open_all(config)?;
-        let address = local_addr(&listeners[0])?;
+        let Listening {
+            sockets,
+            address,
+            file,
+        } = Listening::start(config)?;
         let resolver = Resolver::start(&config.limits.resolver, &config.lookup)?;
         let mut proxy = Self {
             address,
+            _file: file,
             control: Control::default(),
             workers: Vec::new(),
             inspector: None,
         };
-        let sockets = listeners.into_iter().zip(datagrams);
-        let started = proxy.start_all(config, sockets.collect(), &resolver);
+        let started = proxy.start_all(config, sockets, &resolver);
         if started.is_err() {
             proxy.control.stop();
         }
@@ -88,10 +97,13 @@ impl Proxy {
     fn start_all(
         &mut self,
         config: &Config,
-        listeners: Vec<(Socket, Option<Socket>)>,
+        listeners: Vec<Sockets>,
         resolver: &Resolver,
     ) -> io::Result<()> {
-        let access = Access::new(config.access.clone(), vec![self.address]);
+        let access = Access::new(
+            config.access.clone(),
+            self.address.socket_addr().into_iter().collect(),
+        );
         let reception = reception(config);
         let slots = Slots::shared_by(listeners.len(), config.limits.max_connections);
         let share = Share::of(&config.limits.udp, listeners.len());
@@ -100,10 +112,10 @@ impl Proxy {
             let reception = reception.clone();
             let clients = reception.admitted();
             let listener = Parts {
-                socket: sockets.0,
+                socket: sockets.listener,
                 clients,
                 slots,
-                datagrams: sockets.1,
+                datagrams: sockets.datagrams,
                 share: share.clone(),
             };
             let direct = Direct::new(resolver.clone(), access.clone(), &limits);
@@ -123,10 +135,23 @@ impl Proxy {
         Ok(())
     }
 
-    /// Returns the address that the proxy listens on, with the real port.
+    /// Returns where the proxy listens, with the real port.
+    #[must_use]
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// Returns the address and the real port that the proxy listens on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it listens on a Unix socket, which has neither: then there is [`Proxy::address`] only.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        match self.address {
+            ListenAddress::Internet(address) => address,
+            ListenAddress::Unix(_) => panic!("a Unix socket has no port"),
+        }
     }
 
     /// Returns the address of the inspector, with the real port, if there is one.
@@ -170,66 +195,6 @@ fn reception(config: &Config) -> Reception {
         per_client: config.limits.max_per_client.map(PerClient::new),
         max_handshake: config.limits.max_handshake,
     }
-}
-
-/// Ports that are tried if the kernel has chosen one that another program uses for datagrams.
-const PORTS_TRIED: usize = 16;
-
-/// A listening socket for each worker, and one for datagrams where there are any.
-type Sockets = (Vec<Socket>, Vec<Option<Socket>>);
-
-/// Creates the sockets of all workers; those for datagrams have the same address and port.
-fn open_all(config: &Config) -> io::Result<Sockets> {
-    let mut tries = PORTS_TRIED;
-    loop {
-        let listeners = listen_all(config)?;
-        if !config.udp {
-            let none = listeners.iter().map(|_| None).collect();
-            return Ok((listeners, none));
-        }
-        tries -= 1;
-        match receive_all(local_addr(&listeners[0])?, listeners.len()) {
-            Ok(datagrams) => return Ok((listeners, datagrams)),
-            // The kernel knows free ports of one protocol at a time.
-            Err(error)
-                if error.kind() == io::ErrorKind::AddrInUse
-                    && config.listen.port() == 0
-                    && tries > 0 => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Creates one socket for the datagrams of each of `count` workers.
-fn receive_all(address: SocketAddr, count: usize) -> io::Result<Vec<Option<Socket>>> {
-    if count > 1 {
-        // Fails if another program has the port; see `listen_all`.
-        udp::listen(address, false)?;
-    }
-    let sockets = (0..count).map(|_| udp::listen(address, count > 1).map(Some));
-    sockets.collect()
-}
-
-/// Creates one listening socket for each worker; the kernel spreads clients over them
-/// (`socket(7)`, `SO_REUSEPORT`).
-fn listen_all(config: &Config) -> io::Result<Vec<Socket>> {
-    let count = config.threads.max(1);
-    let options = ListenOptions {
-        nonblocking: true,
-        nodelay: true,
-        reuse_port: count > 1,
-        keepalive: config.limits.keepalive,
-        ..ListenOptions::default()
-    };
-    if count > 1 && config.listen.port() != 0 {
-        // With SO_REUSEPORT, a second proxy of the same user would silently share the port. One
-        // bind without the option fails if the port is already in use.
-        listen(config.listen, &ListenOptions::default())?;
-    }
-    let first = listen(config.listen, &options)?;
-    let address = local_addr(&first)?;
-    let others = (1..count).map(|_| listen(address, &options));
-    std::iter::once(Ok(first)).chain(others).collect()
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ mod end;
 mod view;
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use stage2_client::Target;
 
+use crate::address::PeerAddr;
 use crate::connect_error::ConnectError;
 use crate::inspect::{Collector, FlowView, Question, RefusalReason, Section, Snapshot, Totals};
 use crate::quota::Quota;
@@ -74,7 +74,7 @@ impl Reporter {
     }
 
     /// Counts and logs a client that may not come.
-    pub(crate) fn client_denied(&mut self, peer_addr: SocketAddr, now: Instant) {
+    pub(crate) fn client_denied(&mut self, peer_addr: PeerAddr, now: Instant) {
         count(&mut self.totals, &Reason::NotAdmitted);
         let ingress = self.ingress;
         self.denied.log(now, |suppressed| {
@@ -87,7 +87,7 @@ impl Reporter {
     }
 
     /// Counts and logs a client whose address has as many sessions as it may have.
-    pub(crate) fn client_over_limit(&mut self, peer_addr: SocketAddr, now: Instant) {
+    pub(crate) fn client_over_limit(&mut self, peer_addr: PeerAddr, now: Instant) {
         count(&mut self.totals, &Reason::OverLimit);
         let ingress = self.ingress;
         self.denied.log(now, |suppressed| {

@@ -24,6 +24,7 @@
 //! and [`Session::deadline`], so that the next event and the next time limit reach it.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -93,6 +94,8 @@ pub(crate) enum Next {
     Identify(Box<Origin>),
     /// A connection to this target.
     Connect(Arc<Target>),
+    /// A connection to the Unix socket with this path.
+    ConnectUnix(Arc<Path>),
     /// A refusal for the client, if its handshake has words for one, and then the end.
     Refuse(Reason),
     /// The end.

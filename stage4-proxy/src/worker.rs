@@ -45,6 +45,7 @@ use crate::session::{Next, Phase, Reason, Session};
 use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
 use crate::udp::{Batches, Lent, Udp};
+use crate::worker::dialler::Dialler;
 use crate::worker::prober::Prober;
 
 pub(crate) use reception::Reception;
@@ -238,6 +239,10 @@ impl Worker {
                     None => Next::Wait,
                 },
                 Next::Connect(target) => self.connect(row, &target, now),
+                Next::ConnectUnix(path) => {
+                    Dialler::new(&mut self.egress, &self.poll, &mut self.table, row)
+                        .connect_unix(&path, now)
+                }
                 Next::Refuse(reason) => self.refuse(row, reason, now),
                 Next::Close(reason) => return self.close(row, &reason, now),
             }

@@ -227,6 +227,7 @@ impl Endpoint {
             fd: self.socket.as_raw_fd(),
             local: self.socket.local_addr().ok(),
             peer: Some(self.peer),
+            unix: None,
         }
     }
 }

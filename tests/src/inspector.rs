@@ -8,7 +8,7 @@ use crate::eventually::eventually;
 use crate::failure::fail;
 use crate::peer::Peer;
 use crate::proc;
-use crate::server::Server;
+use crate::process::Process;
 
 /// How long the descriptors have to stay the same: longer than it takes to see that a client has closed.
 const STILL: Duration = Duration::from_millis(200);
@@ -28,7 +28,7 @@ impl Inspector {
     /// Panics if the address is not logged in time.
     #[track_caller]
     #[must_use]
-    pub fn of(server: &Server) -> Self {
+    pub fn of(server: &Process) -> Self {
         let line = server.wait_for_stderr("inspector on http://");
         let (_, rest) = line.split_once("http://").unwrap_or_default();
         let Ok(addr) = rest.trim_end_matches('/').parse() else {

@@ -83,7 +83,7 @@ impl Injected {
         lookup: impl Fn(&Target) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
         let config = Config {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
             ingress: Arc::new(ingress),
             access: Policy::for_fixed(&[]),
             proxy_protocol: ProxyProtocol::default(),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::address::PeerAddr;
+
 /// Shows one session: a client, and its upstream once there is one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SessionView {
@@ -71,25 +73,42 @@ pub enum Protocol {
 }
 
 /// Shows one socket; an address is absent if the kernel knows none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct EndpointView {
     /// The file descriptor's number: the documents' `cfd` or `ufd`.
     pub fd: i32,
     /// The address at our end, as `getsockname(2)` tells it.
     pub local: Option<SocketAddr>,
-    /// The address at the other end, as `getpeername(2)` tells it.
+    /// The address at the other end, as `getpeername(2)` tells it, or the client's that a PROXY protocol header has
+    /// named.
     pub peer: Option<SocketAddr>,
+    /// A Unix socket, which has no such addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unix: Option<UnixView>,
 }
 
-/// Writes an address with its family, as `ipv4[192.0.2.1:80]` or `ipv6[[2001:db8::1]:80]`.
+/// Shows a Unix socket (`unix(7)`).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct UnixView {
+    /// The path of the end that has listened.
+    pub path: Option<String>,
+    /// The process at the other end, as `SO_PEERCRED` tells it.
+    pub pid: Option<i32>,
+    /// The user that it belongs to.
+    pub uid: Option<u32>,
+}
+
+/// Writes an address with its family, as `ipv4[192.0.2.1:80]` or `ipv6[[2001:db8::1]:80]`; that of a Unix socket is
+/// the target itself, so the family is all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Described(pub SocketAddr);
+pub struct Described(pub PeerAddr);
 
 impl fmt::Display for Described {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let family = match self.0 {
-            SocketAddr::V4(_) => "ipv4",
-            SocketAddr::V6(_) => "ipv6",
+            PeerAddr::Internet(SocketAddr::V4(_)) => "ipv4",
+            PeerAddr::Internet(SocketAddr::V6(_)) => "ipv6",
+            PeerAddr::Unix => return formatter.write_str("unix"),
         };
         write!(formatter, "{family}[{}]", self.0)
     }
@@ -105,7 +124,9 @@ mod tests {
             ("192.0.2.1:80", "ipv4[192.0.2.1:80]"),
             ("[2001:db8::1]:80", "ipv6[[2001:db8::1]:80]"),
         ] {
-            assert_eq!(Described(address.parse().unwrap()).to_string(), text);
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(Described(address.into()).to_string(), text);
         }
+        assert_eq!(Described(PeerAddr::Unix).to_string(), "unix");
     }
 }

@@ -10,6 +10,8 @@ use harness::connect::Connect;
 use harness::{
     BlackHole, Digest, Gate, PATIENCE, Peer, Rng, Scripted, eventually, eventually_equal, sockets,
 };
+use socket2::Socket;
+use stage1_server::local_addr;
 use stage2_client::Target;
 
 use crate::ingress::{Client, Failure, Fixed, Handshake, Opening, Step, Verdict};
@@ -31,7 +33,7 @@ struct Running {
 impl Running {
     fn start(ingress: impl Ingress + 'static, lookup: Lookup, limits: Limits) -> Self {
         Self::from(&Config {
-            listen: anywhere(),
+            listen: anywhere().into(),
             ingress: Arc::new(ingress),
             access: Policy::for_fixed(&[]),
             proxy_protocol: ProxyProtocol::default(),

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::address::unix_text;
 use crate::endpoint::Endpoint;
 use crate::inspect::Described;
 use crate::session::Session;
@@ -20,11 +21,14 @@ impl fmt::Display for Description<'_> {
             write!(formatter, "{user}@")?;
         }
         write!(formatter, "{} -> ", session.client.peer_addr())?;
-        match &session.target {
-            Some(target) => write!(formatter, "{target}]"),
-            None => write!(formatter, "?]"),
-        }
+        write!(formatter, "{}]", asked(session).as_deref().unwrap_or("?"))
     }
+}
+
+/// Returns the target of a session as it was asked for, once it is known.
+pub(super) fn asked(session: &Session) -> Option<String> {
+    let target = session.target.as_ref().map(ToString::to_string);
+    target.or_else(|| session.facts.unix_path().map(unix_text))
 }
 
 /// Returns the address that was dialled for a session: its upstream's, or the last one tried.

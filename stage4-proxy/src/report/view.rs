@@ -1,15 +1,19 @@
 //! A session as the inspector shows it.
 
+use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use socket2::{SockAddr, Socket};
 use stage2_client::Target;
 
 use crate::chain::Fault;
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
-use crate::inspect::{Carried, EndpointView, HopView, Protocol, SessionView};
-use crate::report::description::{Description, dialled};
+use crate::inspect::{Carried, EndpointView, HopView, Protocol, SessionView, UnixView};
+use crate::report::description::{Description, asked, dialled};
 use crate::session::{Phase, Reason, Session};
 
 /// Returns the bytes that a session has moved.
@@ -34,7 +38,7 @@ pub(super) fn view(
         client: endpoint_view(&session.client),
         upstream: session.shown_upstream().map(endpoint_view),
         ingress,
-        target: session.target.as_ref().map(ToString::to_string),
+        target: asked(session),
         dialled: dialled(session).map(|address| address.to_string()),
         hops: hop_views(hops, session),
         phase: phase_name(&session.phase),
@@ -46,10 +50,26 @@ pub(super) fn view(
 }
 
 fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
+    let local = endpoint.local_addr();
     EndpointView {
         fd: endpoint.socket().as_raw_fd(),
-        local: endpoint.local_addr(),
-        peer: Some(endpoint.peer_addr()),
+        local,
+        peer: endpoint.peer_addr().socket_addr(),
+        unix: local.is_none().then(|| unix_view(endpoint.socket())),
+    }
+}
+
+fn unix_view(socket: &Socket) -> UnixView {
+    let path_of = |address: io::Result<SockAddr>| {
+        let path = address.ok()?.as_pathname()?.display().to_string();
+        Some(path)
+    };
+    let credentials = getsockopt(socket, PeerCredentials).ok();
+    UnixView {
+        // Only the end that listens has a name: ours for a client, the other one for an upstream.
+        path: path_of(socket.local_addr()).or_else(|| path_of(socket.peer_addr())),
+        pid: credentials.map(|it| it.pid()),
+        uid: credentials.map(|it| it.uid()),
     }
 }
 

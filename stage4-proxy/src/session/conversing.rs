@@ -29,9 +29,12 @@ impl Phase {
     pub(super) fn with_guess(&self, next: Next) -> Next {
         match next {
             Next::Close(_) => Next::Close(self.unauthorized()),
-            Next::Wait | Next::Again | Next::Identify(_) | Next::Connect(_) | Next::Refuse(_) => {
-                next
-            }
+            Next::Wait
+            | Next::Again
+            | Next::Identify(_)
+            | Next::Connect(_)
+            | Next::ConnectUnix(_)
+            | Next::Refuse(_) => next,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The facts of a session that only its report needs: when it got on, and what is rare.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::address::PeerAddr;
 use crate::session::Reason;
 
 /// When a session got on, and what has gone wrong on the way.
@@ -26,7 +28,9 @@ struct Rare {
     /// When the addresses were known, if the session had to wait for them.
     lookup: Option<Mark>,
     /// The address of the last attempt, kept when its socket is gone.
-    tried: Option<SocketAddr>,
+    tried: Option<PeerAddr>,
+    /// The Unix socket that the session goes to, instead of a target.
+    unix_path: Option<Arc<Path>>,
     /// Why the client was refused, while it is told so.
     refusal: Option<Reason>,
 }
@@ -91,13 +95,23 @@ impl Facts {
     }
 
     /// Notes the address of an attempt whose socket is closed, or may be soon.
-    pub(crate) fn tried(&mut self, address: SocketAddr) {
+    pub(crate) fn tried(&mut self, address: PeerAddr) {
         self.rare_mut().tried = Some(address);
     }
 
     /// Returns the last address that was noted as tried.
-    pub(crate) fn last_tried(&self) -> Option<SocketAddr> {
+    pub(crate) fn last_tried(&self) -> Option<PeerAddr> {
         self.rare.as_ref()?.tried
+    }
+
+    /// Notes that the session goes to a Unix socket.
+    pub(crate) fn goes_to_unix(&mut self, path: &Arc<Path>) {
+        self.rare_mut().unix_path = Some(Arc::clone(path));
+    }
+
+    /// Returns the path of the Unix socket that the session goes to, if it is one.
+    pub(crate) fn unix_path(&self) -> Option<&Path> {
+        self.rare.as_ref()?.unix_path.as_deref()
     }
 
     /// Notes why the client was refused.
@@ -193,7 +207,7 @@ mod tests {
         let mut facts = Facts::default();
         assert!(facts.refusal().is_none() && facts.last_tried().is_none());
         facts.refused(Reason::TooLong);
-        let address = "192.0.2.1:80".parse().unwrap();
+        let address = PeerAddr::Internet("192.0.2.1:80".parse().unwrap());
         facts.tried(address);
         assert!(matches!(facts.refusal(), Some(Reason::TooLong)));
         assert_eq!(facts.last_tried(), Some(address));

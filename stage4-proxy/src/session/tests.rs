@@ -256,8 +256,11 @@ impl Rig {
             match self.advance() {
                 Next::Wait => self.await_events(),
                 Next::Again => {}
-                next
-                @ (Next::Identify(_) | Next::Connect(_) | Next::Refuse(_) | Next::Close(_)) => {
+                next @ (Next::Identify(_)
+                | Next::Connect(_)
+                | Next::ConnectUnix(_)
+                | Next::Refuse(_)
+                | Next::Close(_)) => {
                     return next;
                 }
             }
@@ -274,7 +277,11 @@ impl Rig {
             match next {
                 Next::Wait => self.await_events(),
                 Next::Again => {}
-                Next::Identify(_) | Next::Connect(_) | Next::Refuse(_) | Next::Close(_) => {
+                Next::Identify(_)
+                | Next::Connect(_)
+                | Next::ConnectUnix(_)
+                | Next::Refuse(_)
+                | Next::Close(_) => {
                     panic!("{next:?}")
                 }
             }
@@ -309,7 +316,7 @@ fn word(next: &Next) -> &'static str {
         Next::Wait => "wait",
         Next::Again => "again",
         Next::Identify(_) => "identify",
-        Next::Connect(_) => "connect",
+        Next::Connect(_) | Next::ConnectUnix(_) => "connect",
         Next::Refuse(_) => "refuse",
         Next::Close(Reason::Finished) => "finished",
         Next::Close(Reason::Gone) => "gone",

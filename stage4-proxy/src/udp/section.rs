@@ -60,6 +60,7 @@ fn view(key: &Key, flow: &Flow, now: Instant) -> FlowView {
             fd: upstream.socket.as_raw_fd(),
             local: upstream.local_addr(),
             peer: Some(upstream.peer),
+            unix: None,
         }),
         datagrams_up: flow.up,
         datagrams_down: flow.down,

@@ -2,18 +2,22 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stage3_epoll::Poll;
 
+use crate::address::PeerAddr;
 use crate::connect_error::ConnectError;
 use crate::egress::Egress;
 use crate::egress::attempts::{Attempts, Concluded, Racer};
 use crate::endpoint::Endpoint;
 use crate::race::{Race, Step};
 use crate::route_table::RouteTable;
-use crate::session::{Phase, Session};
+use crate::session::{Next, Phase, Session};
 use crate::token::{Side, Token};
+use crate::unix;
 
 /// What the attempts of one session need of its worker.
 ///
@@ -71,14 +75,36 @@ impl<'a> Dialler<'a> {
         self.go_on(ConnectError::Resolve(nothing), now)
     }
 
+    /// Connects to a Unix socket, which is done at once or fails.
+    pub(super) fn connect_unix(mut self, path: &Arc<Path>, now: Instant) -> Next {
+        if let Some(session) = self.table.row_mut(self.row) {
+            session.facts.asked(now - session.opened);
+            session.facts.goes_to_unix(path);
+        }
+        let begun = self.begin_unix(path, now);
+        begun.map_or_else(|error| Next::Refuse(error.into()), |()| Next::Wait)
+    }
+
+    /// Makes the socket the session's upstream; its first event says that it is connected.
+    fn begin_unix(&mut self, path: &Path, now: Instant) -> Result<(), ConnectError> {
+        let endpoint = Endpoint::connecting(unix::connect(path)?, PeerAddr::Unix);
+        let (_, endpoint) = self.register(endpoint)?;
+        self.begin_with(endpoint, now);
+        Ok(())
+    }
+
     /// Begins to connect to the only address: its socket is the session's upstream from now on.
     fn begin_only(&mut self, address: SocketAddr, now: Instant) -> Result<(), ConnectError> {
         let (_, endpoint) = self.dial(address)?;
+        self.begin_with(endpoint, now);
+        Ok(())
+    }
+
+    fn begin_with(&mut self, endpoint: Endpoint, now: Instant) {
         if let Some(session) = self.table.row_mut(self.row) {
             session.upstream = Some(endpoint);
             session.enter(Phase::Connecting(Attempts::Only { since: now }), now);
         }
-        Ok(())
     }
 
     /// Goes on with a race: ends the attempts whose time is over, and begins those that are due.
@@ -132,6 +158,11 @@ impl<'a> Dialler<'a> {
         let session = self.table.row_mut(self.row);
         let target = session.and_then(|session| session.target.as_deref());
         let endpoint = self.egress.dial(address, target)?;
+        self.register(endpoint)
+    }
+
+    /// Watches a socket; its token is in the upstream's cell.
+    fn register(&mut self, endpoint: Endpoint) -> Result<(Token, Endpoint), ConnectError> {
         let token = self.table.mint(self.row, Side::Upstream);
         let registered = self.poll.register(
             &endpoint,
@@ -153,8 +184,8 @@ impl<'a> Dialler<'a> {
         let Some(session) = self.table.row_mut(self.row) else {
             return;
         };
-        if let (Some(_), Some(target)) = (winner.token, &session.target) {
-            let address = winner.endpoint.peer_addr();
+        let address = winner.endpoint.peer_addr().socket_addr();
+        if let (Some(_), Some(target), Some(address)) = (winner.token, &session.target, address) {
             self.egress.remember(target, address, now);
         }
         session.upstream = Some(winner.endpoint);

@@ -52,7 +52,7 @@ impl Worker {
 
     /// Opens the session of a new client: reception, row, registration, first step.
     fn admit(&mut self, client: Endpoint, now: Instant) {
-        let (session, target) = match self.reception.receive(client, now) {
+        let (session, next) = match self.reception.receive(client, now) {
             Ok(received) => received,
             Err(client) => {
                 self.reporter.client_over_limit(client.peer_addr(), now);
@@ -69,9 +69,9 @@ impl Worker {
             return;
         };
         self.reporter.session_begins();
-        let next = match (self.watch(row, Side::Client), target) {
+        let next = match (self.watch(row, Side::Client), next) {
             (Err(reason), _) => Next::Close(reason),
-            (Ok(()), Some(target)) => Next::Connect(target),
+            (Ok(()), Some(next)) => next,
             (Ok(()), None) => self.advance(row, now),
         };
         self.follow(row, next, now);

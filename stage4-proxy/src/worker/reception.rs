@@ -13,8 +13,6 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use stage2_client::Target;
-
 use crate::access::{Clients, PerClient};
 use crate::endpoint::Endpoint;
 use crate::ingress::conversation::Conversation;
@@ -62,7 +60,7 @@ impl Reception {
         self.ingress.over_limit()
     }
 
-    /// Creates the session of a client that was accepted, and returns its target if it is known already.
+    /// Creates the session of a client that was accepted; returns where to connect if that is known already.
     ///
     /// # Errors
     ///
@@ -71,7 +69,7 @@ impl Reception {
         &self,
         client: Endpoint,
         now: Instant,
-    ) -> Result<(Session, Option<Arc<Target>>), Endpoint> {
+    ) -> Result<(Session, Option<Next>), Endpoint> {
         let address = client.peer_addr().ip();
         if self.proxy_protocol.is_expected(address) {
             // Its header will say whose session it is, and only then does it count.
@@ -85,8 +83,8 @@ impl Reception {
         };
         let mut session = Session::new(client, None, now);
         session.granted = granted;
-        let target = self.open(&mut session, None);
-        Ok((session, target))
+        let next = self.open(&mut session, None);
+        Ok((session, next))
     }
 
     /// Begins anew with the client that a header has named, which is judged like one that was accepted.
@@ -110,9 +108,8 @@ impl Reception {
             return Next::Refuse(Reason::OverLimit);
         };
         session.granted = granted;
-        let target = self.open(session, destination);
         // The rest of the bytes is there already, so no event would come for it.
-        target.map_or(Next::Again, Next::Connect)
+        self.open(session, destination).unwrap_or(Next::Again)
     }
 
     /// Takes the client's place among the sessions of its address.
@@ -127,28 +124,28 @@ impl Reception {
 
     /// Asks the ingress how the session goes on; `destination` is the address that the client has connected to, if
     /// it is not that of our own socket.
-    fn open(&self, session: &mut Session, destination: Option<SocketAddr>) -> Option<Arc<Target>> {
+    fn open(&self, session: &mut Session, destination: Option<SocketAddr>) -> Option<Next> {
         let preface = self.preface(&session.client, destination);
         let client = Client::new(session.client.peer_addr(), session.client.as_fd());
-        match self.ingress.open(&client) {
-            Opening::Target(target) => {
-                session.begin(None);
-                session.up.half.put_before(&preface);
-                Some(target)
-            }
+        let next = match self.ingress.open(&client) {
+            Opening::Target(target) => Next::Connect(target),
+            Opening::Unix(path) => Next::ConnectUnix(path),
             Opening::Handshake(handshake) => {
                 let handshake = Conversation::new(handshake, self.max_handshake);
                 session.begin(Some(handshake.with_preface(preface)));
-                None
+                return None;
             }
-        }
+        };
+        session.begin(None);
+        session.up.half.put_before(&preface);
+        Some(next)
     }
 
     /// Encodes what the target gets before the client's bytes.
     fn preface(&self, client: &Endpoint, destination: Option<SocketAddr>) -> Vec<u8> {
         self.proxy_protocol.send.map_or_else(Vec::new, |version| {
             let destination = destination.or_else(|| client.local_addr());
-            version.encode(Some(client.peer_addr()), destination)
+            version.encode(client.peer_addr().socket_addr(), destination)
         })
     }
 }

@@ -92,13 +92,14 @@ fn view<F: Framing>(
     SessionView {
         protocol: Protocol::Tcp,
         client: client.endpoint.view(),
-        upstream: shared.endpoint,
+        upstream: shared.endpoint.clone(),
         ingress: F::NAME,
         target: Some(shared.target.to_string()),
         dialled: shared
             .endpoint
+            .as_ref()
             .and_then(|endpoint| endpoint.peer)
-            .map(|peer| Described(peer).to_string()),
+            .map(|peer| Described(peer.into()).to_string()),
         hops: Vec::new(),
         phase: match client.phase {
             Phase::Reading if client.is_idle() => "idle",

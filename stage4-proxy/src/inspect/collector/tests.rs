@@ -81,6 +81,7 @@ fn view(row: u32, carried: &Carried) -> SessionView {
             fd: i32::try_from(row).unwrap(),
             local: None,
             peer: None,
+            unix: None,
         },
         upstream: None,
         ingress: "fixed",

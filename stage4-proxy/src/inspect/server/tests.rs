@@ -78,10 +78,11 @@ fn large(_: Scope) -> Option<Snapshot> {
         fd: 1,
         local: None,
         peer: None,
+        unix: None,
     };
     let session = SessionView {
         protocol: Protocol::Tcp,
-        client: endpoint,
+        client: endpoint.clone(),
         upstream: Some(endpoint),
         ingress: "fixed",
         target: None,

@@ -18,6 +18,7 @@ fn session(fd: i32) -> SessionView {
             fd,
             local: Some("127.0.0.1:8080".parse().unwrap()),
             peer: Some("[::1]:50312".parse().unwrap()),
+            unix: None,
         },
         upstream: None,
         ingress: "fixed",
@@ -102,6 +103,7 @@ fn an_upstream_is_an_endpoint_and_unknown_addresses_are_null() {
         fd: 8,
         local: None,
         peer: None,
+        unix: None,
     });
     let json = serde_json::to_value(view).unwrap();
     assert_eq!(

@@ -12,7 +12,7 @@ use crate::resolve::ResolverLimits;
 fn choosing(allow: &[&str], lookup: Lookup, limits: Limits) -> Running {
     let allow: Vec<_> = allow.iter().map(|rule| rule.parse().unwrap()).collect();
     Running::from(&Config {
-        listen: anywhere(),
+        listen: anywhere().into(),
         ingress: Arc::new(by_name()),
         access: Policy::for_choosing(None, &allow, &[], &[]).unwrap(),
         proxy_protocol: ProxyProtocol::default(),
@@ -104,7 +104,7 @@ fn a_listener_on_every_address_does_not_connect_to_itself() {
         Ok(answer.get().copied().into_iter().collect())
     });
     let proxy = Running::from(&Config {
-        listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
+        listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into(),
         ingress: Arc::new(by_name()),
         access: Policy::for_fixed(&[]),
         proxy_protocol: ProxyProtocol::default(),

@@ -157,7 +157,11 @@ fn a_handshake_that_takes_everything_is_cut_off_too() {
         rig.client().send(b"a line without meaning\n");
         match rig.next() {
             Next::Wait | Next::Again => {}
-            next @ (Next::Identify(_) | Next::Connect(_) | Next::Refuse(_) | Next::Close(_)) => {
+            next @ (Next::Identify(_)
+            | Next::Connect(_)
+            | Next::ConnectUnix(_)
+            | Next::Refuse(_)
+            | Next::Close(_)) => {
                 return assert_eq!(word(&next), "refuse");
             }
         }

@@ -156,4 +156,6 @@ fn per_client_the_limit_is_a_number_from_one_on() {
         (&["--max-per-client", "many"], "--max-per-client"),
     ];
     command_line::refuses(&Program::new(program()), &wrong);
+    let flags = [("--max-per-client", "no limit")];
+    command_line::help_of_flags(&Program::new(program()), &flags);
 }

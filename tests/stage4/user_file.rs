@@ -19,6 +19,8 @@ fn users_sighup_takes_one_away_and_lets_another_in_while_sessions_go_on() {
     proxy.wait_for_stderr("the user file was read again users=2");
     halfway.send(&credentials("alice", "secret"));
     halfway.expect(&[1, 1]);
+    halfway.expect_eof();
+    halfway.close();
     enter(&proxy, "bob", "swordfish", &echo);
     file.write("bob:swordfish\nmallory\n");
     proxy.signal(Signal::SIGHUP);
@@ -35,6 +37,28 @@ fn users_sighup_takes_one_away_and_lets_another_in_while_sessions_go_on() {
         !proxy.stderr().contains("swordfish"),
         "no password in the log"
     );
+    // Only now does a signal ask the program to end, and it is the first one.
+    proxy.signal(Signal::SIGTERM);
+    proxy.wait_for_stderr("draining");
+    echoes(&session);
+    session.close();
+    assert!(proxy.wait().success());
+}
+
+#[test]
+fn users_a_file_is_read_again_also_under_nohup() {
+    let _test =
+        Test::begin("SIGHUP ends nothing here, so a program that was to ignore it may act.");
+    let (file, echo) = (UserFile::with("alice:secret\n"), Scripted::echo());
+    let program = Program::new(program()).under_nohup();
+    let Some(program) = program else {
+        return;
+    };
+    let proxy = Proxy::launch(program.args(["--ingress", "socks5", "--user-file", &file.text()]));
+    file.write("bob:swordfish\n");
+    proxy.signal(Signal::SIGHUP);
+    proxy.wait_for_stderr("the user file was read again users=1");
+    enter(&proxy, "bob", "swordfish", &echo);
 }
 
 #[test]
@@ -59,6 +83,7 @@ fn users_flags_that_do_not_fit_end_with_2() {
     let file = UserFile::with("alice:secret\n");
     let path = file.text();
     let program = Program::new(program());
+    command_line::help_of_flags(&program, &[("--user", "ps(1)"), ("--user-file", "SIGHUP")]);
     let never: [(&[&str], &str); 3] = [
         (&["--user", "alice:secret"], "--ingress socks5 or http"),
         (

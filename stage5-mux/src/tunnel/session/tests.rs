@@ -2,6 +2,7 @@
 
 mod bytes;
 mod chaos;
+mod interop;
 mod lost;
 mod pair;
 mod traffic;

@@ -33,7 +33,7 @@ fn content() -> &'static [u8] {
 }
 
 /// Returns at most `length` bytes of the content of one direction of a stream.
-fn content_at(seed: u64, offset: u64, length: usize) -> &'static [u8] {
+pub(super) fn content_at(seed: u64, offset: u64, length: usize) -> &'static [u8] {
     let start = usize::try_from((seed * 7919 + offset) % PERIOD as u64).unwrap();
     &content()[start..start + length.min(PERIOD)]
 }
@@ -66,6 +66,13 @@ pub(super) struct Side {
     pub(super) got_reset: bool,
     /// Whether this end has given it up.
     pub(super) gave_up: bool,
+}
+
+impl Side {
+    /// Expects its own content back.
+    pub(super) fn mirror(&mut self) {
+        self.seeds.1 = self.seeds.0;
+    }
 }
 
 /// The local sides of one end, ended streams included.
@@ -173,6 +180,8 @@ pub(super) struct End<W> {
     pub(super) session: Session<W>,
     pub(super) sides: Sides,
     is_client: bool,
+    /// The seed of what the peer sends on its streams, if that does not follow from their names.
+    pub(super) peer_seed: Option<u64>,
     /// What the session has left in its input.
     pub(super) input: Vec<u8>,
     /// Whether new streams read at once.
@@ -182,11 +191,12 @@ pub(super) struct End<W> {
 }
 
 impl<W: Wire> End<W> {
-    fn new(wire: W, role: Role, limits: SessionLimits, now: Instant) -> Self {
+    pub(super) fn new(wire: W, role: Role, limits: SessionLimits, now: Instant) -> Self {
         Self {
             session: Session::new(wire, limits, now),
             sides: Sides::default(),
             is_client: role == Role::Client,
+            peer_seed: None,
             input: Vec::new(),
             reads: true,
             error: None,
@@ -215,7 +225,10 @@ impl<W: Wire> End<W> {
         };
         let side = Side {
             name,
-            seeds: (seed(self.is_client), seed(!self.is_client)),
+            seeds: (
+                seed(self.is_client),
+                self.peer_seed.unwrap_or_else(|| seed(!self.is_client)),
+            ),
             wanted: 0,
             sent: 0,
             finishes: false,
@@ -239,6 +252,18 @@ impl<W: Wire> End<W> {
         side.wanted += bytes;
         side.finishes |= finishes;
         self.session.readable(key);
+    }
+
+    /// Lets all local sides send back what they get, which is the content with a seed.
+    pub(super) fn send_back(&mut self, seed: u64) {
+        let keys: Vec<_> = self.sides.0.keys().copied().collect();
+        for key in keys {
+            let side = self.side(key);
+            side.seeds.0 = seed;
+            let bytes = side.received - side.wanted;
+            let ends = side.got_end;
+            self.feed(key, bytes, ends);
+        }
     }
 
     /// Lets a local side consume bytes that are held.

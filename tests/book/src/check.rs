@@ -9,6 +9,7 @@
 //! | `SUMMARY.md` | chapters that it does not list, chapters of `course.toml` that it lacks |
 //! | boxes | an exercise whose box is missing, appears twice, or is in another chapter |
 //! | figures | pictures that differ from their source, look bad, have too short an alternative text, or are shown nowhere |
+//! | voice | counters of the prose that are beyond their budget |
 //! | numbers | counts and hours in prose that `course.toml` no longer gives |
 //! | transcripts | terminals that show something else now, or are shown nowhere |
 
@@ -25,6 +26,7 @@ use crate::log::Problems;
 use crate::places::Places;
 use crate::preprocess::load;
 use crate::transcript::files;
+use crate::voice::Voice;
 use crate::{figures, links, text};
 use course::listing;
 use course::manifest::Manifest;
@@ -99,6 +101,7 @@ fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
         let markdown = fs::read_to_string(&source)
             .with_context(|| format!("cannot read {}", name.display()))?;
         problems.extend(within(name.display(), text::includes(&markdown)?));
+        problems.extend(within(name.display(), Voice::of(&markdown)?.problems()));
     }
     for (_, exercise) in manifest.exercises() {
         let chapter: &String = exercise.chapter.as_ref();
@@ -127,6 +130,23 @@ fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
         problems,
         ..Findings::default()
     })
+}
+
+/// Prints the counters of every page's voice.
+///
+/// # Errors
+///
+/// Fails if the book cannot be read.
+pub(crate) fn print_voices(root: &Path) -> Result<()> {
+    let sources = load(root)?.source_dir();
+    println!("{:26} {}", "", Voice::HEADING);
+    for source in listing::below(&sources, "md")? {
+        let name = source.strip_prefix(&sources).unwrap_or(&source);
+        let markdown = fs::read_to_string(&source)
+            .with_context(|| format!("cannot read {}", name.display()))?;
+        println!("{:26} {}", name.display(), Voice::of(&markdown)?);
+    }
+    Ok(())
 }
 
 fn unused(places: &Places, kind: Kind, folder: &str, names: Vec<String>) -> Vec<String> {

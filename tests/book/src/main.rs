@@ -4,7 +4,7 @@
 //! 1. `directive`: the lines of a chapter that the preprocessor expands; [`preprocess`] does it.
 //! 2. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
 //! 3. `places`: which chapter has what. `reading`: how long it takes to read.
-//! 4. `check`: what can be broken; `links`, `text`, `log` and `numbers` find parts of it.
+//! 4. `check`: what can be broken; `links`, `text`, `voice`, `log` and `numbers` find parts of it.
 //! 5. `programs`: the course's programs, built for the transcripts.
 
 #![expect(
@@ -26,6 +26,7 @@ mod programs;
 mod reading;
 mod text;
 mod transcript;
+mod voice;
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -74,6 +75,10 @@ struct Options {
     #[arg(long, conflicts_with = "open")]
     no_open: bool,
 
+    /// Print the counters of each chapter's voice, a ! behind each that is beyond its budget, and build nothing
+    #[arg(long, conflicts_with_all = ["check", "open"])]
+    voice: bool,
+
     /// Redraw the pictures from their sources in book/figures, and build nothing
     #[arg(long, conflicts_with_all = ["check", "open"])]
     figures: bool,
@@ -109,6 +114,9 @@ fn make(options: &Options) -> Result<()> {
     if options.figures {
         println!("{} pictures have changed.", figures::write_all(&root)?);
         return Ok(());
+    }
+    if options.voice {
+        return check::print_voices(&root);
     }
     if let Some(name) = &options.record {
         return transcript::record(&root, name.as_deref());

@@ -60,6 +60,8 @@ mod proxy_protocol;
 mod racing;
 #[path = "stage4/real_clients.rs"]
 mod real_clients;
+#[path = "stage4/rebinding.rs"]
+mod rebinding;
 #[path = "stage4/relay.rs"]
 mod relay;
 #[path = "stage4/report.rs"]

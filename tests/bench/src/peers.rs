@@ -268,6 +268,16 @@ impl Subject {
         !matches!(self.kind, Kind::Microsocks)
     }
 
+    /// Returns how many new flows it can keep apart at the same time: socat forks for one, and what
+    /// comes meanwhile is taken for the same client's.
+    pub(crate) fn flows_at_once(&self) -> usize {
+        if matches!(self.kind, Kind::Socat) {
+            1
+        } else {
+            50
+        }
+    }
+
     /// Returns the largest sensible number of sessions, because a process for each is expensive.
     pub(crate) fn session_limit(&self) -> usize {
         if matches!(self.kind, Kind::Socat) {

@@ -52,33 +52,58 @@ impl Datagrams {
         }
     }
 
-    /// Opens flows: each one has carried a datagram each way.
-    pub(crate) fn open(&mut self, address: SocketAddr, count: usize) -> io::Result<()> {
-        for _ in 0..count {
-            let flow = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-            flow.connect(address)?;
-            self.ask(&flow)?;
-            self.flows.push(flow);
+    /// Opens flows, `at_once` of them side by side: each one has carried a datagram each way.
+    pub(crate) fn open(
+        &mut self,
+        address: SocketAddr,
+        count: usize,
+        at_once: usize,
+    ) -> io::Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let batch = left.min(at_once);
+            let opened = self.open_batch(address, batch)?;
+            self.flows.extend(opened);
+            left -= batch;
         }
         Ok(())
+    }
+
+    /// Sends questions until each has its answer: the proxy may not be ready, and datagrams may be lost.
+    fn open_batch(&mut self, address: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+        const LIMIT: Duration = Duration::from_secs(10);
+        let mut silent = Vec::with_capacity(count);
+        for _ in 0..count {
+            silent.push(connect(address)?);
+        }
+        let mut open = Vec::with_capacity(count);
+        wait::until("answers through the proxy", LIMIT, || {
+            for flow in &silent {
+                // A refusal (ECONNREFUSED) belongs to a question of when the proxy had no socket yet.
+                let _ = flow.send(b"?");
+            }
+            self.answer_all(silent.len())?;
+            open.extend(silent.extract_if(.., |flow| flow.recv(&mut [0; 8]).is_ok()));
+            Ok(silent.is_empty())
+        })?;
+        Ok(open)
+    }
+
+    /// Answers so many questions, or those that come in time, and gives the last answer time to arrive.
+    fn answer_all(&mut self, count: usize) -> io::Result<()> {
+        const QUIET: Duration = Duration::from_millis(50);
+        const WAY_BACK: Duration = Duration::from_millis(2);
+        for _ in 0..count {
+            if !self.sink.answer(QUIET)? {
+                break;
+            }
+        }
+        wait::pass(WAY_BACK)
     }
 
     /// Returns the number of flows.
     pub(crate) fn flow_count(&self) -> usize {
         self.flows.len()
-    }
-
-    /// Sends a question until its answer comes: the proxy may not be ready, and datagrams may be lost.
-    fn ask(&mut self, flow: &UdpSocket) -> io::Result<()> {
-        const LIMIT: Duration = Duration::from_secs(10);
-        const ATTEMPT: Duration = Duration::from_millis(50);
-        flow.set_read_timeout(Some(ATTEMPT))?;
-        wait::until("an answer through the proxy", LIMIT, || {
-            // A refusal (ECONNREFUSED) belongs to an earlier question, of when the proxy had no socket yet.
-            let is_sent = flow.send(b"?").is_ok();
-            let is_answered = is_sent && self.sink.answer(ATTEMPT)?;
-            Ok(is_answered && flow.recv(&mut [0; 8]).is_ok())
-        })
     }
 
     /// Sends as fast as the sink receives, for a while.
@@ -145,6 +170,14 @@ impl Datagrams {
             Sending::AsOne => send_as_one(flow, &self.payload),
         }
     }
+}
+
+/// Creates the client's end of a flow.
+fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+    let flow = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    flow.connect(address)?;
+    flow.set_nonblocking(true)?;
+    Ok(flow)
 }
 
 fn send_each(flow: &UdpSocket, payload: &[u8]) -> io::Result<u64> {
@@ -235,7 +268,7 @@ mod tests {
             let sink = Sink::open().unwrap();
             let address = sink.address().unwrap();
             let mut load = Datagrams::new(sink, sending);
-            load.open(address, 3).unwrap();
+            load.open(address, 3, 2).unwrap();
             assert_eq!(load.flow_count(), 3);
             let mut tally = load.run_for(Duration::from_millis(20)).unwrap();
             tally.received += load.late().unwrap();

@@ -21,6 +21,7 @@ struct Stage {
     proxies: Vec<Process>,
     load: Datagrams,
     address: SocketAddr,
+    at_once: usize,
 }
 
 impl Bench<'_> {
@@ -98,13 +99,14 @@ impl Bench<'_> {
             proxies,
             load,
             address,
+            at_once: self.subject.flows_at_once(),
         })
     }
 }
 
 impl Stage {
     fn open(&mut self, flows: usize) -> io::Result<()> {
-        let outcome = self.load.open(self.address, flows);
+        let outcome = self.load.open(self.address, flows, self.at_once);
         // A proxy that has ended has the better reason.
         self.proxies.iter_mut().try_for_each(Process::check_alive)?;
         outcome

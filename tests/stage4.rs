@@ -40,6 +40,8 @@ mod half_close;
 mod handshakes;
 #[path = "stage4/http_ingress.rs"]
 mod http_ingress;
+#[path = "stage4/http_keep_alive.rs"]
+mod http_keep_alive;
 #[path = "stage4/idle.rs"]
 mod idle;
 #[path = "stage4/inspector.rs"]

@@ -78,6 +78,12 @@ impl Half {
         self.moved
     }
 
+    /// Returns the number of bytes read from the source so far.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.moved + (self.piped + self.buffer.len()) as u64
+    }
+
     /// Returns a value that changes whenever a byte or the end passes through this direction.
     #[must_use]
     pub fn progress(&self) -> (HalfState, u64) {

@@ -22,6 +22,8 @@ use stage2_client::Target;
 use crate::access::{User, Wrong};
 use crate::address::PeerAddr;
 use crate::connect_error::ConnectError;
+use crate::http::Invalid;
+use crate::http::exchange::Exchange;
 use crate::proxy_protocol::Origin;
 
 pub use fixed::Fixed;
@@ -111,6 +113,9 @@ pub trait Handshake: Debug + Send {
     /// Encodes the reply to a client that gets no connection. If it is empty, the client is reset.
     fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8>;
 
+    /// Begins anew with the client's next request; asked only behind a step with an [exchange](Step::exchange).
+    fn begin_again(&mut self) {}
+
     /// Returns the client's user, once it has proved that it is one; for the log.
     fn user(&self) -> Option<Arc<User>> {
         None
@@ -131,6 +136,12 @@ pub enum Failure<'a> {
     /// The handshake has more bytes than it may have.
     #[error("the handshake is too long")]
     TooLong,
+    /// The rest of the request is not valid; it is refused although its head was good.
+    #[error("{0}")]
+    BadRequest(Invalid),
+    /// The target is connected, and its response is not valid or is missing.
+    #[error("the response of the target is not valid: {0}")]
+    BadResponse(Invalid),
 }
 
 /// What a handshake makes of the bytes it was shown.
@@ -142,9 +153,9 @@ pub struct Step {
     pub reply: Vec<u8>,
     /// Bytes for the target, before the rest: what a handshake makes of a request that it passes on.
     pub forward: Vec<u8>,
-    /// With [`Verdict::Connect`]: how many further bytes of the client are for the target, and `None` for
-    /// all of them until its FIN.
-    pub upload: Option<u64>,
+    /// With [`Verdict::Connect`]: the one request that the target gets, and `None` if it gets all further bytes
+    /// of the client.
+    pub exchange: Option<Box<Exchange>>,
     /// What comes next.
     pub verdict: Verdict,
 }
@@ -198,7 +209,7 @@ impl Step {
             consumed,
             reply: Vec::new(),
             forward: Vec::new(),
-            upload: None,
+            exchange: None,
             verdict,
         }
     }

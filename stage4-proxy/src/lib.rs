@@ -22,7 +22,7 @@
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
 //! 4. [`address`], `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice;
 //!    `unix`: sockets with a path.
-//! 5. [`ingress`], [`proxy_protocol`], `session`: the phases from accept(2) to close(2): handshake, resolving,
+//! 5. [`ingress`], [`http`], [`proxy_protocol`], `session`: the phases from accept(2) to close(2): handshake, resolving,
 //!    connecting, chaining, relay or forward, lingering or aborting.
 //! 6. `egress`, [`chain`], [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
 //! 7. [`timers`], [`send_queue`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
@@ -67,6 +67,7 @@ mod egress;
 mod endpoint;
 pub mod flags;
 pub mod half;
+pub mod http;
 pub mod http_version;
 pub mod ingress;
 pub mod inspect;

@@ -24,7 +24,8 @@ pub struct Limits {
     pub max_per_client: Option<NonZeroU32>,
     /// Time for each address of a target, and for resolving its name.
     pub connect_timeout: Duration,
-    /// Time for the client's handshake, from accept(2) to its last byte.
+    /// Time for the client's handshake, from accept(2) to its last byte; also for the first byte of a further
+    /// request, and from there to the end of its head.
     pub handshake_timeout: Duration,
     /// Time for which the refusal of a wrong password is held back, so that guessing costs time.
     pub wrong_password_delay: Duration,

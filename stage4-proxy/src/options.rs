@@ -73,7 +73,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
     connect_timeout: Duration,
 
-    /// Time for a client to finish its handshake
+    /// Time for a client to finish its handshake, and to begin a further request on a kept connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time_limit)]
     handshake_timeout: Duration,
 

@@ -13,6 +13,8 @@
 //! [`Bulk`] decides between the two, because copying is cheaper for small messages and splicing for
 //! large transfers.
 
+mod message;
+
 use std::io::{self, Read, Write};
 
 use crate::bulk::{Bulk, Fill};
@@ -20,6 +22,8 @@ use crate::endpoint::Endpoint;
 use crate::half::{Half, HalfState};
 use crate::pipe::{Pipe, PipePool, is_refusal};
 use crate::scratch::Scratch;
+
+pub(crate) use message::MessageFault;
 
 /// One direction of a session and the pipe that it has borrowed.
 ///
@@ -88,62 +92,12 @@ impl Flow {
                 self.bulk.turn_over();
                 break Progress::Unfinished;
             } else {
-                self.take(source, sink, scratch)?;
+                self.take(usize::MAX, source, sink, scratch)?;
             }
         };
         // Idle sessions own no pipe: a pipe costs two descriptors, and other sessions need it.
         self.give_back(&mut scratch.pipes);
         Ok(progress)
-    }
-
-    /// Moves the next `rest` bytes of the source and no more, by copying, and takes them off `rest`; ends
-    /// like [`Flow::pump`].
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Flow::pump`] does.
-    pub(crate) fn pump_at_most(
-        &mut self,
-        rest: &mut u64,
-        source: &mut Endpoint,
-        sink: &mut Endpoint,
-        scratch: &mut Scratch,
-    ) -> Result<Progress, Fault> {
-        let end_of_turn = self.half.moved() + scratch.bytes_per_turn;
-        loop {
-            if self.half.wants_write() {
-                if !sink.writable {
-                    return Ok(Progress::Idle);
-                }
-                self.flush(sink)
-                    .map_err(|error| self.sink_broken(error, scratch))?;
-            } else if !(*rest > 0 && self.half.wants_read() && source.readable) {
-                return Ok(Progress::Idle);
-            } else if self.half.moved() >= end_of_turn {
-                return Ok(Progress::Unfinished);
-            } else {
-                *rest -= self.copy_at_most(*rest, source, sink, scratch)?;
-            }
-        }
-    }
-
-    /// Reads once, at most `most` bytes, and writes once; returns the number of bytes read.
-    fn copy_at_most(
-        &mut self,
-        most: u64,
-        source: &mut Endpoint,
-        sink: &mut Endpoint,
-        scratch: &mut Scratch,
-    ) -> Result<u64, Fault> {
-        let room =
-            usize::try_from(most).map_or(scratch.bytes.len(), |it| it.min(scratch.bytes.len()));
-        let before = self.half.moved();
-        match copy(&mut self.half, source, sink, &mut scratch.bytes[..room]) {
-            // Nothing was pending before, so what is now has been read just now.
-            Ok(_) => Ok(self.half.moved() + self.half.pending().len() as u64 - before),
-            Err(Fault::Sink(error)) => Err(self.sink_broken(error, scratch)),
-            Err(fault) => Err(fault),
-        }
     }
 
     /// Writes the pending bytes, and the FIN after them, as far as the sink takes it.
@@ -186,18 +140,20 @@ impl Flow {
         Ok(())
     }
 
-    /// Reads once, by splice or by copy. A copy also writes at once.
+    /// Reads once, at most `most` bytes, by splice or by copy. A copy also writes at once.
     fn take(
         &mut self,
+        most: usize,
         source: &mut Endpoint,
         sink: &mut Endpoint,
         scratch: &mut Scratch,
     ) -> Result<(), Fault> {
         // Without a free pipe bulk is copied, because waiting for one could take forever.
         if self.bulk.wants_splice(scratch.alone) && self.borrow_pipe(&mut scratch.pipes) {
-            return self.fill_pipe(source, scratch).map_err(Fault::Source);
+            return self.fill_pipe(most, source, scratch).map_err(Fault::Source);
         }
-        match copy(&mut self.half, source, sink, &mut scratch.bytes) {
+        let room = most.min(scratch.bytes.len());
+        match copy(&mut self.half, source, sink, &mut scratch.bytes[..room]) {
             Ok(fill) => self.bulk.after_read(fill),
             Err(Fault::Sink(error)) => return Err(self.sink_broken(error, scratch)),
             Err(fault) => return Err(fault),
@@ -215,7 +171,12 @@ impl Flow {
         self.pipe.is_some()
     }
 
-    fn fill_pipe(&mut self, source: &mut Endpoint, scratch: &mut Scratch) -> io::Result<()> {
+    fn fill_pipe(
+        &mut self,
+        most: usize,
+        source: &mut Endpoint,
+        scratch: &mut Scratch,
+    ) -> io::Result<()> {
         let Some(pipe) = &mut self.pipe else {
             return Ok(());
         };
@@ -224,7 +185,7 @@ impl Flow {
             0,
             "EAGAIN could mean that the pipe is full"
         );
-        match source.splice_into(pipe, scratch.pipe_size) {
+        match source.splice_into(pipe, most.min(scratch.pipe_size)) {
             Ok(None) => self.bulk.source_empty(scratch.alone),
             Ok(Some(0)) => self.half.end_of_input(),
             Ok(Some(count)) => {

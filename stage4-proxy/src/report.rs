@@ -216,11 +216,16 @@ impl Ends {
             | Reason::NotAdmitted
             | Reason::Unauthorized(_)
             | Reason::TooLong
+            | Reason::BadRequest(_)
             | Reason::TimedOut(Timeout::Handshake | Timeout::WrongPassword) => {
                 Some(&mut self.refused)
             }
-            Reason::Unreached(_) | Reason::TimedOut(Timeout::Connect) => Some(&mut self.unreached),
-            Reason::TimedOut(Timeout::Idle | Timeout::HalfClose | Timeout::Linger)
+            Reason::Unreached(_) | Reason::BadResponse(_) | Reason::TimedOut(Timeout::Connect) => {
+                Some(&mut self.unreached)
+            }
+            Reason::TimedOut(
+                Timeout::NextRequest | Timeout::Idle | Timeout::HalfClose | Timeout::Linger,
+            )
             | Reason::Stopped => Some(&mut self.ended),
         }
     }
@@ -235,7 +240,8 @@ fn count(totals: &mut Totals, reason: &Reason) {
     match reason {
         Reason::Finished | Reason::Reset(..) | Reason::Gone => {}
         Reason::Unreached(error) => totals.fail(error),
-        Reason::Refused(_) => totals.refuse(RefusalReason::Handshake),
+        Reason::BadResponse(_) => totals.failures.other += 1,
+        Reason::Refused(_) | Reason::BadRequest(_) => totals.refuse(RefusalReason::Handshake),
         Reason::OverLimit => totals.refuse(RefusalReason::OverLimit),
         Reason::NotAdmitted => totals.refuse(RefusalReason::Client),
         Reason::Unauthorized(_) => {
@@ -252,6 +258,8 @@ fn count_timeout(totals: &mut Totals, timeout: Timeout) {
     let timeouts = &mut totals.timeouts;
     match timeout {
         Timeout::Handshake => timeouts.handshake += 1,
+        // It ends in order, because it was served.
+        Timeout::NextRequest => {}
         // It ends with another reason: its time is no limit, but the time of its refusal.
         Timeout::WrongPassword => {}
         // The session ends because its upstream was not reached, not because it was silent.

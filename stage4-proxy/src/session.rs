@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A client that has given a wrong password is `Delayed` between `Handshake` and `Lingering`.
-//! An HTTP request in absolute form is a `Forward` instead of a `Relay`, and ends in `Lingering`.
+//! An HTTP request in absolute form is a `Forward` instead of a `Relay`, and leads back to `Handshake` for the
+//! client's next request, or to `Lingering`.
 //! Through a chain, `Chaining` lies between `Connecting` and `Relay`, and can end in a refusal like them.
 //! One more way leads from `Relay` to `Lingering`: the upstream had ended its output in order, and
 //! broke only because the client was still sending.
@@ -26,7 +27,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use stage2_client::Target;
 
@@ -36,6 +37,8 @@ use crate::connect_error::ConnectError;
 use crate::egress::attempts::Attempts;
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
+use crate::http::Invalid;
+use crate::http::exchange::Exchange;
 use crate::ingress::Failure;
 use crate::ingress::conversation::Conversation;
 use crate::limits::Limits;
@@ -44,12 +47,14 @@ use crate::proxy_protocol::Origin;
 use crate::relay::Flow;
 use crate::resolve::Ticket;
 use crate::scratch::Scratch;
+use crate::session::conversing::check_client;
 use crate::session::facts::Facts;
 use crate::token::Side;
 
 mod chaining;
 mod connecting;
 mod conversing;
+mod deadline;
 mod delivery;
 pub(crate) mod facts;
 mod forwarding;
@@ -74,8 +79,8 @@ pub(crate) enum Phase {
     Chaining(Box<Passage>),
     /// Bytes go both ways.
     Relay,
-    /// One request goes up, of which so many bytes are still to come, and its response comes down.
-    Forward(u64),
+    /// One request goes up, and its response comes down. Boxed like that of `Chaining`.
+    Forward(Box<Exchange>),
     /// Lingering close: the client gets its last bytes and a FIN, and its own bytes are read and
     /// dropped until it closes (RFC 9112 section 9.6).
     Lingering,
@@ -132,6 +137,12 @@ pub(crate) enum Reason {
     /// The client has sent more bytes than a handshake may have.
     #[error("refused: the handshake is too long")]
     TooLong,
+    /// The rest of the client's request is not valid.
+    #[error("refused: {0}")]
+    BadRequest(Invalid),
+    /// The target's response is not valid, or is missing.
+    #[error("the response of the target is not valid: {0}")]
+    BadResponse(Invalid),
     /// A time limit has passed.
     #[error("{0} time limit reached")]
     TimedOut(Timeout),
@@ -153,6 +164,8 @@ impl Reason {
             | Self::NotAdmitted
             | Self::Unauthorized(_)
             | Self::TooLong
+            | Self::BadRequest(_)
+            | Self::BadResponse(_)
             | Self::TimedOut(_)
             | Self::Stopped => self,
         }
@@ -163,6 +176,8 @@ impl Reason {
         match self {
             Self::Unreached(error) => Some(Failure::Unreached(error)),
             Self::TooLong => Some(Failure::TooLong),
+            Self::BadRequest(invalid) => Some(Failure::BadRequest(*invalid)),
+            Self::BadResponse(invalid) => Some(Failure::BadResponse(*invalid)),
             Self::TimedOut(Timeout::Handshake) => Some(Failure::TooSlow),
             // A refusal is the handshake's own, and its reply is there already.
             Self::Refused(_)
@@ -174,6 +189,7 @@ impl Reason {
             | Self::Gone
             | Self::TimedOut(
                 Timeout::WrongPassword
+                | Timeout::NextRequest
                 | Timeout::Connect
                 | Timeout::Idle
                 | Timeout::HalfClose
@@ -197,8 +213,10 @@ pub(crate) struct Granted {
 /// The time limits of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// For the client's handshake, from accept(2) to its last byte.
+    /// For the client's handshake, from accept(2) to its last byte; for a further request, from its first byte.
     Handshake,
+    /// For the first byte of a further request.
+    NextRequest,
     /// For the refusal of a wrong password; it is held back until then.
     WrongPassword,
     /// For resolving a name, and for each address.
@@ -215,6 +233,7 @@ impl std::fmt::Display for Timeout {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Handshake => "handshake",
+            Self::NextRequest => "next-request",
             Self::WrongPassword => "wrong-password",
             Self::Connect => "connect",
             Self::Idle => "idle",
@@ -237,7 +256,8 @@ pub(crate) struct Session {
     pub(crate) down: Flow,
     /// How far the session has come.
     pub(crate) phase: Phase,
-    /// The handshake that encodes our reply; `None` for an ingress without one, and after the reply.
+    /// The handshake that encodes our reply; `None` for an ingress without one, and after the reply, unless
+    /// further requests may follow.
     /// Boxed, because most of a session's life is spent without it, and every row has room for it.
     handshake: Option<Box<Conversation>>,
     /// Where the client wants to go, once known.
@@ -317,49 +337,23 @@ impl Session {
         self.active = now;
     }
 
+    /// Returns whether the client was served, and has not begun its next request.
+    pub(crate) fn waits_for_next(&self) -> bool {
+        let handshake = self.handshake.as_ref();
+        handshake.is_some_and(|handshake| handshake.waits_for_next())
+    }
+
     /// Does what its sockets allow now.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
         match self.phase {
             Phase::Handshake => self.converse(scratch, now),
-            Phase::Delayed(_) => self.phase.with_guess(self.check_client()),
-            Phase::Resolving(_) | Phase::Connecting(_) => self.check_client(),
+            Phase::Delayed(_) => self.phase.with_guess(check_client(&self.client)),
+            Phase::Resolving(_) | Phase::Connecting(_) => check_client(&self.client),
             Phase::Chaining(_) => self.chain(scratch, now),
             Phase::Relay => self.relay(scratch, now),
-            Phase::Forward(rest) => self.forward(rest, scratch, now),
+            Phase::Forward(_) => self.forward(scratch, now),
             Phase::Lingering => self.linger(scratch, limits, now),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
-        }
-    }
-
-    /// Returns the present phase's deadline, and the limit that it comes from.
-    pub(crate) fn deadline(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
-        match &self.phase {
-            // Counted from the beginning, because otherwise a byte now and then would buy time.
-            Phase::Handshake => Some((self.opened + limits.handshake_timeout, Timeout::Handshake)),
-            Phase::Delayed(_) => Some((
-                self.active + limits.wrong_password_delay,
-                Timeout::WrongPassword,
-            )),
-            Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
-            Phase::Connecting(Attempts::Only { since }) => {
-                Some((*since + limits.connect_timeout, Timeout::Connect))
-            }
-            Phase::Connecting(Attempts::Race(race)) => {
-                race.deadline().map(|due| (due, Timeout::Connect))
-            }
-            // For each response anew. A hop has half of it for each address of the next one, so its own
-            // answer mostly comes before this.
-            Phase::Chaining(_) => {
-                Some((self.active + 2 * limits.connect_timeout, Timeout::Connect))
-            }
-            Phase::Relay | Phase::Forward(_) => {
-                let halves = [&self.up.half, &self.down.half];
-                let half_closed = halves.iter().any(|half| half.state() != HalfState::Open);
-                silence(half_closed, limits).map(|(limit, timeout)| (self.active + limit, timeout))
-            }
-            Phase::Lingering | Phase::Aborting(_) => {
-                Some((self.active + limits.linger_timeout, Timeout::Linger))
-            }
         }
     }
 
@@ -368,12 +362,14 @@ impl Session {
         self.enter(Phase::Relay, now);
         self.facts.connected(now - self.opened);
         if let Some(mut handshake) = self.handshake.take() {
-            if let Some(rest) = handshake.upload() {
-                self.phase = Phase::Forward(rest);
-            }
             self.up.half.put_before(handshake.preface());
             let local = self.upstream.as_ref().and_then(Endpoint::local_addr);
             self.down.half.keep(&handshake.connected(local));
+            if let Some(exchange) = handshake.take_exchange() {
+                self.phase = Phase::Forward(exchange);
+                // It may have to refuse this request yet, and reads the next one.
+                self.handshake = Some(handshake);
+            }
         }
     }
 
@@ -418,14 +414,6 @@ impl Session {
         self.up.abandon(pipes);
         self.down.abandon(pipes);
     }
-}
-
-/// Returns how long a session may relay nothing, and which limit that is.
-fn silence(half_closed: bool, limits: &Limits) -> Option<(Duration, Timeout)> {
-    let half_close = half_closed.then_some((limits.half_close_timeout, Timeout::HalfClose));
-    let idle = limits.idle_timeout.map(|limit| (limit, Timeout::Idle));
-    let both = [half_close, idle].into_iter().flatten();
-    both.min_by_key(|&(limit, _)| limit)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::access::User;
+use crate::http::exchange::Exchange;
 use crate::ingress::{Failure, Handshake, Step, Verdict};
 
 /// The handshake of one client, driven without I/O.
@@ -13,13 +14,18 @@ use crate::ingress::{Failure, Handshake, Step, Verdict};
 /// consumed yet. It sends each reply, and drops the consumed bytes. After
 /// [`Verdict::Connect`], the rest belongs to the target, and [`Conversation::connected`] or
 /// [`Conversation::failed`] encodes the last reply.
+///
+/// If the target gets one request only, [`Conversation::take_exchange`] has it. When it is over,
+/// [`Conversation::begin_again`] begins with the next one.
 #[derive(Debug)]
 pub struct Conversation {
     handshake: Box<dyn Handshake>,
     consumed: usize,
     max_bytes: usize,
-    /// The bytes of the client that are still to come for the target; `None` means all until its FIN.
-    upload: Option<u64>,
+    /// The one request that the target gets; `None` means all bytes of the client.
+    exchange: Option<Box<Exchange>>,
+    /// A request was served, and no byte of the next one has come.
+    waits_for_next: bool,
     /// What the target gets before the bytes of the client.
     preface: Vec<u8>,
 }
@@ -32,7 +38,8 @@ impl Conversation {
             handshake,
             consumed: 0,
             max_bytes,
-            upload: None,
+            exchange: None,
+            waits_for_next: false,
             preface: Vec::new(),
         }
     }
@@ -61,7 +68,7 @@ impl Conversation {
             sum.consumed += step.consumed;
             sum.reply.extend_from_slice(&step.reply);
             sum.forward.extend_from_slice(&step.forward);
-            sum.upload = step.upload;
+            sum.exchange = step.exchange;
             sum.verdict = step.verdict;
         }
         // Consumed bytes count, too, because a handshake that takes everything and never decides
@@ -70,14 +77,27 @@ impl Conversation {
             sum.verdict = Verdict::TooLong;
         }
         self.consumed += sum.consumed;
-        self.upload = sum.upload;
+        // Bytes that are no part of a request, such as empty lines, are consumed at once.
+        self.waits_for_next &= sum.consumed == pending.len();
+        self.exchange = sum.exchange.take();
         sum
     }
 
-    /// Returns how many bytes of the client are still to come for the target; `None` means all until
-    /// its FIN.
-    pub fn upload(&self) -> Option<u64> {
-        self.upload
+    /// Takes the one request that the target gets; `None` means that it gets all bytes of the client.
+    pub fn take_exchange(&mut self) -> Option<Box<Exchange>> {
+        self.exchange.take()
+    }
+
+    /// Begins anew with the client's next request; see [`Handshake::begin_again`].
+    pub fn begin_again(&mut self) {
+        self.handshake.begin_again();
+        self.consumed = 0;
+        self.waits_for_next = true;
+    }
+
+    /// Returns whether a request was served, and no byte of the next one has come.
+    pub fn waits_for_next(&self) -> bool {
+        self.waits_for_next
     }
 
     /// Returns the client's user; see [`Handshake::user`].

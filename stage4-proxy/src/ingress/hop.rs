@@ -67,7 +67,8 @@ impl Handshake for HopHandshake {
     fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8> {
         let status = match failure {
             Failure::Unreached(error) => Status::from(*error),
-            Failure::TooSlow | Failure::TooLong => Status::Malformed,
+            Failure::TooSlow | Failure::TooLong | Failure::BadRequest(_) => Status::Malformed,
+            Failure::BadResponse(_) => Status::Other,
         };
         let text = failure.to_string();
         Response { status, text }.encode()

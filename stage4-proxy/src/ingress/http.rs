@@ -8,11 +8,26 @@
 //!     connect, then  GET /a HTTP/1.1          goes to the target, and the response comes back
 //! ```
 //!
-//! A request in absolute form is rewritten to origin form, its fields for this connection only are
-//! removed, and the target is asked to close after its response. Only the bytes of this one request go
-//! up: a client connection carries one of them, because the next one may be for another host. A client
-//! that sends a further request is closed after the response, and opens another connection, as it would
-//! with a server that closes.
+//! A request in absolute form is rewritten to origin form, its fields for this connection only are removed, and
+//! its body and the response are framed ([`http`](crate::http)). So a client connection carries any number of
+//! them, to the same target or to others, and a CONNECT behind them:
+//!
+//! ```text
+//!          a head            connected            both complete
+//!   Head ─────────▶ (target) ─────────▶ Exchange ───────────────▶ Head ...
+//!    │ CONNECT                             │ the response says "close", or the request is not complete
+//!    ▼                                     ▼
+//!   Tunnel                               closed
+//! ```
+//!
+//! Each request is a new one in every way: it is judged by the access rules, has its target looked up, and dials a
+//! connection of its own, which the target is asked to close after its response. A connection that is kept for
+//! the next request to the same target would save a connect, and cost a second way through all of that, and a request
+//! that must be sent twice when the target has just closed. Requests that come early (pipelining) wait for their turn
+//! in the client's socket.
+//!
+//! `Expect` and interim responses pass. `Upgrade` does not: the proxy offers CONNECT for other protocols, as
+//! browsers use it for WebSocket, and without it a target answers in HTTP (RFC 9110 section 7.8).
 //!
 //! If there are users, a request needs the name and the password of one in `Proxy-Authorization: Basic` (RFC 7617);
 //! otherwise it gets 407 (RFC 9110 section 15.5.8). The field goes no further.
@@ -27,13 +42,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::access::{User, Users};
+use crate::http::exchange::{Exchange, Upload};
+use crate::http::head::{HeadFinder, NoHead};
+use crate::http::response::Response;
+use crate::http::{Invalid, MAX_HEAD, Message};
 use crate::ingress::http::credentials::{Credentials, Unproved};
 use crate::ingress::http::reply::{ESTABLISHED, Status};
 use crate::ingress::http::request::{Refusal, Request, Way};
 use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
-
-/// The most bytes of a head. Servers take 8 to 32 KiB, and cookies make heads long.
-const MAX_HEAD: usize = 32 * 1024;
 
 /// Lets every client choose its target with an HTTP request, or every user if there are any.
 #[derive(Clone, Debug, Default)]
@@ -68,11 +84,13 @@ impl Ingress for Http {
     }
 }
 
-/// The handshake of one client: the head of its first request.
+/// The handshake of one client: the head of its next request.
 #[derive(Debug, Default)]
 struct HttpHandshake {
-    /// How many bytes were searched for the end of the head, so that none is searched twice.
-    searched: usize,
+    /// Finds the end of the head.
+    finder: HeadFinder,
+    /// Whether a byte of the head has come.
+    has_begun: bool,
     /// What the client wants, once its head is complete.
     way: Option<Way>,
     /// Whether its request is a HEAD, to which no response has a body.
@@ -88,12 +106,10 @@ impl HttpHandshake {
     fn read(&mut self, input: &[u8], begin: usize, end: usize) -> Step {
         let request = match Request::parse(&input[begin..end]) {
             Ok(request) => request,
-            Err(Refusal { status, why }) => {
-                return Step::refuse(input.len(), status.reply(why, self.head_only), why);
-            }
+            Err(Refusal { status, why }) => return refuse(input, status, why),
         };
         self.way = Some(request.way);
-        self.head_only = request.head_only;
+        self.head_only = request.asked.head_only;
         if let Err(unproved) = self.authenticate(&request.credentials) {
             let status = Status::ProxyAuthenticationRequired;
             let reply = status.reply(&unproved.to_string(), self.head_only);
@@ -101,7 +117,8 @@ impl HttpHandshake {
         }
         match request.way {
             Way::Tunnel => Step::connect(end, request.target),
-            Way::Forward => forward(request, &input[end..], input.len()),
+            Way::Forward => forward(request, &input[end..], input.len())
+                .unwrap_or_else(|Invalid(why)| refuse(input, Status::BadRequest, why)),
         }
     }
 
@@ -112,16 +129,6 @@ impl HttpHandshake {
         }
         Ok(())
     }
-
-    /// Finds the empty line that ends the head that begins at `begin`, and returns the end of the head.
-    fn find_end(&mut self, input: &[u8], begin: usize) -> Option<usize> {
-        let end = b"\r\n\r\n";
-        // The end may have come in two reads.
-        let from = self.searched.saturating_sub(end.len() - 1).max(begin);
-        self.searched = input.len();
-        let place = input[from..].windows(end.len()).position(|it| it == end)?;
-        Some(from + place + end.len())
-    }
 }
 
 impl Handshake for HttpHandshake {
@@ -129,16 +136,23 @@ impl Handshake for HttpHandshake {
         if self.way.is_some() {
             return Step::more();
         }
-        let begin = empty_lines(input);
-        match self.find_end(input, begin) {
-            Some(end) if end <= MAX_HEAD => self.read(input, begin, end),
-            None if input.len() < MAX_HEAD && !request::is_none(input) => Step::more(),
-            None if request::is_none(input) => {
-                let why = "this is a proxy for HTTP, and the request is none";
-                let reply = Status::BadRequest.reply(why, false);
-                Step::refuse(input.len(), reply, why)
+        self.has_begun |= !input.trim_ascii_start().is_empty();
+        match self.finder.find(input, MAX_HEAD) {
+            Ok(Some((begin, end))) => self.read(input, begin, end),
+            Ok(None) | Err(_) if request::is_none(input) => refuse(
+                input,
+                Status::BadRequest,
+                "this is a proxy for HTTP, and the request is none",
+            ),
+            // They are no part of a request, so a client that has sent them has not begun.
+            Ok(None) => Step {
+                consumed: self.finder.take_empty_lines(),
+                ..Step::more()
+            },
+            Err(NoHead::BareLineFeed) => {
+                refuse(input, Status::BadRequest, "a line ends in LF without CR")
             }
-            Some(_) | None => Step::too_long(input.len()),
+            Err(NoHead::TooLarge) => Step::too_long(input.len()),
         }
     }
 
@@ -153,10 +167,17 @@ impl Handshake for HttpHandshake {
     fn failed(&mut self, failure: &Failure<'_>) -> Vec<u8> {
         // Browsers connect in advance: an answer that nothing has asked for could be taken for that of
         // the first request.
-        if self.searched == 0 {
+        if !self.has_begun {
             return Vec::new();
         }
         Status::from(failure).reply(&failure.to_string(), self.head_only)
+    }
+
+    fn begin_again(&mut self) {
+        *self = Self {
+            users: self.users.take(),
+            ..Self::default()
+        };
     }
 
     fn user(&self) -> Option<Arc<User>> {
@@ -166,22 +187,23 @@ impl Handshake for HttpHandshake {
 
 /// Forwards a request: its head as it was rewritten, and of its body what has come.
 ///
-/// Bytes behind the body are no part of it. They are dropped, and the connection is closed after the
-/// response, so that the client sends them again over another one.
-fn forward(request: Request, rest: &[u8], consumed: usize) -> Step {
-    let length = usize::try_from(request.body).unwrap_or(usize::MAX);
-    let body = &rest[..rest.len().min(length)];
-    Step {
-        forward: [&request.forward, body].concat(),
-        upload: Some(request.body - body.len() as u64),
+/// # Errors
+///
+/// Fails if what has come is not valid.
+fn forward(request: Request, rest: &[u8], consumed: usize) -> Result<Step, Invalid> {
+    let mut upload = Upload::new(request.body);
+    let body = upload.look(rest)?.verbatim;
+    let response = Response::new(request.asked);
+    Ok(Step {
+        forward: [&request.forward, &rest[body]].concat(),
+        exchange: Some(Box::new(Exchange { upload, response })),
         ..Step::connect(consumed, request.target)
-    }
+    })
 }
 
-/// Returns the length of the empty lines before a request, which are ignored (RFC 9112 section 2.2).
-fn empty_lines(input: &[u8]) -> usize {
-    let lines = input.chunks(2).take_while(|line| *line == b"\r\n");
-    2 * lines.count()
+/// Ends the session of a client whose request is refused.
+fn refuse(input: &[u8], status: Status, why: &'static str) -> Step {
+    Step::refuse(input.len(), status.reply(why, false), why)
 }
 
 #[cfg(test)]

@@ -209,7 +209,7 @@ impl Handshake for Greeting {
             consumed: 0,
             reply: if greeted { &b""[..] } else { b"welcome" }.to_vec(),
             forward: Vec::new(),
-            upload: None,
+            exchange: None,
             verdict: Verdict::More,
         }
     }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use crate::chain::{Fault, HopFailure};
 use crate::connect_error::ConnectError;
 use crate::scratch::Scratch;
-use crate::session::{Next, Phase, Session};
+use crate::session::conversing::check_client;
+use crate::session::{Next, Phase, Reason, Session};
 
 impl Session {
     /// Sends what is left of the headers and reads what has come of the responses.
@@ -15,11 +16,14 @@ impl Session {
     pub(super) fn chain(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
         match self.pass_hops(scratch, now) {
             Err(failure) => Next::Refuse(ConnectError::Hop(failure).into()),
-            Ok(None) => self.check_client(),
+            Ok(None) => check_client(&self.client),
             Ok(Some(rest)) => {
                 self.connected(now);
                 // Behind the handshake's reply, which `connected` has put there.
-                self.down.half.keep(&rest);
+                match self.phase.early_bytes(&rest) {
+                    Ok(first) => self.down.half.keep(&first),
+                    Err(invalid) => return Next::Refuse(Reason::BadResponse(invalid)),
+                }
                 // The phase is another one now.
                 Next::Again
             }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::endpoint::Endpoint;
 use crate::half::HalfState;
 use crate::ingress::Verdict;
 use crate::limits::Limits;
@@ -78,37 +79,26 @@ impl Session {
             if let Err(error) = self.down.flush(&mut self.client) {
                 return Next::Close(Reason::Reset(Side::Client, error));
             }
-            if let Some(next) = self.read_handshake(scratch) {
+            if let Some(next) = self.read_handshake(scratch, now) {
                 return next;
             }
         }
     }
 
     /// Reads more of the handshake, or returns what comes next if there is nothing to read.
-    fn read_handshake(&mut self, scratch: &mut Scratch) -> Option<Next> {
+    fn read_handshake(&mut self, scratch: &mut Scratch, now: Instant) -> Option<Next> {
         match self.client.read_some(&mut scratch.bytes) {
+            Ok(Some(0)) if self.waits_for_next() => Some(Next::Close(Reason::Finished)),
             Ok(Some(0)) => Some(Next::Close(Reason::Gone)),
             Ok(Some(count)) => {
+                if self.waits_for_next() {
+                    self.active = now;
+                }
                 self.up.half.keep(&scratch.bytes[..count]);
                 None
             }
             Ok(None) => Some(Next::Wait),
             Err(error) => Some(Next::Close(Reason::Reset(Side::Client, error))),
-        }
-    }
-
-    /// Checks whether the client's connection still works while the upstream's is not there yet.
-    ///
-    /// A client that has only sent its FIN counts as present: it may be waiting for the answer.
-    pub(super) fn check_client(&self) -> Next {
-        if !self.client.is_ending() {
-            return Next::Wait;
-        }
-        // SO_ERROR instead of a read, because the client's bytes belong to the upstream: they stay
-        // in the kernel until there is one.
-        match self.client.socket().take_error() {
-            Ok(None) => Next::Wait,
-            Ok(Some(_)) | Err(_) => Next::Close(Reason::Gone),
         }
     }
 
@@ -136,5 +126,20 @@ impl Session {
             }
         }
         Next::Again
+    }
+}
+
+/// Checks whether the client's connection still works while none of its bytes are read.
+///
+/// A client that has only sent its FIN counts as present: it may be waiting for the answer.
+pub(super) fn check_client(client: &Endpoint) -> Next {
+    if !client.is_ending() {
+        return Next::Wait;
+    }
+    // SO_ERROR instead of a read, because the client's bytes belong to the upstream: they stay
+    // in the kernel until there is one.
+    match client.socket().take_error() {
+        Ok(None) => Next::Wait,
+        Ok(Some(_)) | Err(_) => Next::Close(Reason::Gone),
     }
 }

@@ -20,7 +20,10 @@ impl Session {
         let from = last.unwrap_or(self.active);
         let (deadline, timeout) = self.deadline(limits)?;
         match timeout {
-            Timeout::Handshake | Timeout::WrongPassword | Timeout::Connect => Some(deadline),
+            Timeout::NextRequest
+            | Timeout::Handshake
+            | Timeout::WrongPassword
+            | Timeout::Connect => Some(deadline),
             Timeout::Idle | Timeout::HalfClose | Timeout::Linger => {
                 let limit = deadline.saturating_duration_since(self.active);
                 Some(deadline.min(from + limit / LOOKS))

@@ -1,67 +1,137 @@
-//! Forwards one request, and relays its response: the phase of an HTTP request in absolute form.
+//! Forwards one request and its response: the phase of an HTTP request in absolute form.
 //!
-//! Only the bytes of this one request may reach the target. A client that takes the response for
-//! complete sends its next request on the same connection, perhaps to another host and with that one's
-//! cookies. So behind the last byte of the body nothing is read for the target any more; a further
-//! request ends the session, and its client repeats it over a new connection.
+//! ```text
+//!              response complete, request complete, both sides know it
+//!   Handshake ◀─────────────────────────────────────────────────────── Forward
+//!                                 response complete, but              │  │  │
+//!   Lingering ◀───────────────────────────────────────────────────────┘  │  │
+//!                                 not valid, no part of it was sent      │  │
+//!   refused with 400 or 502 ◀────────────────────────────────────────────┘  │
+//!                                 not valid, a part of it was sent          │
+//!   Aborting ◀──────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Only the bytes of this one request may reach the target, and only those of this one response the client. A
+//! client that takes the response for complete sends its next request on the same connection, perhaps to another
+//! host and with that one's cookies. So behind the last byte of the body nothing is read for the target any more, and
+//! behind the last byte of the response the target's connection is closed.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
-use crate::half::HalfState;
-use crate::relay::Progress;
+use crate::half::{Half, HalfState};
+use crate::http::exchange::Exchange;
+use crate::http::{Invalid, Message};
+use crate::relay::{MessageFault, Progress};
 use crate::scratch::Scratch;
+use crate::session::conversing::check_client;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
 
 impl Session {
-    /// Moves the request up, of which `rest` bytes have not come yet, and the response down.
-    pub(super) fn forward(&mut self, mut rest: u64, scratch: &mut Scratch, now: Instant) -> Next {
-        let Some(upstream) = &mut self.upstream else {
+    /// Moves the request up and the response down.
+    pub(super) fn forward(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
+        let (Phase::Forward(exchange), Some(upstream)) = (&mut self.phase, &mut self.upstream)
+        else {
             return Next::Wait;
         };
         let before = (self.up.half.progress(), self.down.half.progress());
         let client = &mut self.client;
-        let up = self.up.pump_at_most(&mut rest, client, upstream, scratch);
-        // As if the client had not ended, because its FIN may have been left unread: so ours is sent.
-        let down = self.down.pump(upstream, client, HalfState::Open, scratch);
+        let Exchange { upload, response } = &mut **exchange;
+        let up = self.up.pump_message(upload, client, upstream, scratch);
+        let down = self.down.pump_message(response, upstream, client, scratch);
+        let has_begun = response.has_begun();
         if (self.up.half.progress(), self.down.half.progress()) != before {
             self.active = now;
         }
-        if self.up.half.state() == HalfState::Closed {
-            // The client has ended in the middle, or the target reads no more and may have answered.
-            rest = 0;
+        if let Some(next) = objection(&up, &down, has_begun) {
+            return next;
         }
-        self.phase = Phase::Forward(rest);
+        let (up, down) = (
+            up.map_err(MessageFault::into_fault),
+            down.map_err(MessageFault::into_fault),
+        );
         let up = self.outcome_of(up, Side::Client, Side::Upstream);
         let down = self.outcome_of(down, Side::Upstream, Side::Client);
         match (up, down) {
             (Err((side, error)), _) | (_, Err((side, error))) => self.abort(side, error, now),
-            (Ok(_), Ok(_)) if self.down.half.state() == HalfState::Closed => {
-                // Lingering, because the client may have sent more, and a reset would overtake the response.
-                self.upstream = None;
-                self.enter(Phase::Lingering, now);
-                Next::Again
-            }
+            (Ok(_), Ok(_)) if is_answered(&self.phase, &self.down.half) => self.end_exchange(now),
             (Ok(Progress::Unfinished), _) | (_, Ok(Progress::Unfinished)) => Next::Again,
-            (Ok(Progress::Idle), Ok(Progress::Idle)) if rest == 0 => self.watch_client(scratch),
-            (Ok(Progress::Idle), Ok(Progress::Idle)) => Next::Wait,
+            (Ok(Progress::Idle), Ok(Progress::Idle)) => check_client(&self.client),
         }
     }
 
-    /// Looks whether the client is still there, and whether it has begun another request.
-    fn watch_client(&mut self, scratch: &mut Scratch) -> Next {
-        let has_answer = self.down.half.moved() > 0 && !self.down.half.has_pending();
-        if !has_answer {
-            return self.check_client();
+    /// Ends an exchange: the client may send its next request, or has got its last response.
+    fn end_exchange(&mut self, now: Instant) -> Next {
+        let Phase::Forward(exchange) = &mut self.phase else {
+            return Next::Wait;
+        };
+        let up = &self.up.half;
+        let has_left = up.state() == HalfState::Open && !up.has_pending();
+        let is_kept = has_left && exchange.keeps_client();
+        let surplus = exchange.upload.take_surplus();
+        if let Some(upstream) = self.upstream.take()
+            && !has_left
+        {
+            // A FIN would make an end of the request that it is not.
+            upstream.reset_on_close();
         }
-        match self.client.read_some(&mut scratch.bytes) {
-            // A client that has ended its output may still wait for the rest of the response.
-            Ok(None | Some(0)) => Next::Wait,
-            Ok(Some(_)) => {
-                self.down.half.end_of_input();
-                Next::Again
+        match &mut self.handshake {
+            Some(handshake) if is_kept => {
+                handshake.begin_again();
+                self.up.half.keep(&surplus);
+                self.on_its_way = 0;
+                self.enter(Phase::Handshake, now);
             }
-            Err(error) => Next::Close(Reason::Reset(Side::Client, error)),
+            Some(_) | None => {
+                // The client may have sent more, and a reset would overtake the response.
+                self.down.half.end_of_input();
+                self.enter(Phase::Lingering, now);
+            }
         }
+        Next::Again
+    }
+}
+
+/// Returns what becomes of a client because of bytes that are no message, or are missing: it is told so, unless a part
+/// of the response has gone to it already.
+fn objection(
+    up: &Result<Progress, MessageFault>,
+    down: &Result<Progress, MessageFault>,
+    has_begun: bool,
+) -> Option<Next> {
+    match (up, down) {
+        (Err(MessageFault::Invalid(why)), _) if has_begun => {
+            Some(Next::Close(Reason::BadRequest(*why)))
+        }
+        (Err(MessageFault::Invalid(why)), _) => Some(Next::Refuse(Reason::BadRequest(*why))),
+        (_, Err(fault)) if !has_begun && !fault.is_of_sink() => {
+            Some(Next::Refuse(Reason::BadResponse(fault.as_invalid())))
+        }
+        (Ok(_) | Err(MessageFault::Socket(_)), Ok(_) | Err(_)) => None,
+    }
+}
+
+/// Returns whether the response has gone to the client, up to its end.
+fn is_answered(phase: &Phase, down: &Half) -> bool {
+    let Phase::Forward(exchange) = phase else {
+        return false;
+    };
+    // The half is closed also when the client takes no more.
+    down.state() == HalfState::Closed || exchange.response.is_over() && !down.has_pending()
+}
+
+impl Phase {
+    /// Returns what the client gets of the target's first bytes, which have come behind a chain's responses.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they should be a response and are none.
+    pub(super) fn early_bytes<'a>(&mut self, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Invalid> {
+        let Self::Forward(exchange) = self else {
+            return Ok(Cow::Borrowed(bytes));
+        };
+        let sight = exchange.response.look(bytes)?;
+        Ok(Cow::Owned([&sight.before, &bytes[sight.verbatim]].concat()))
     }
 }

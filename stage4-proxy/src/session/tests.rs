@@ -51,7 +51,7 @@ fn step(consumed: usize, reply: &[u8], verdict: Verdict) -> Step {
         consumed,
         reply: reply.to_vec(),
         forward: Vec::new(),
-        upload: None,
+        exchange: None,
         verdict,
     }
 }
@@ -329,6 +329,8 @@ fn word(next: &Next) -> &'static str {
         Next::Close(Reason::OverLimit) => "over the limit",
         Next::Close(Reason::NotAdmitted) => "not admitted",
         Next::Close(Reason::Unauthorized(_)) => "unauthorized",
+        Next::Close(Reason::BadRequest(_)) => "bad request",
+        Next::Close(Reason::BadResponse(_)) => "bad response",
         Next::Close(Reason::Stopped) => "stopped",
     }
 }

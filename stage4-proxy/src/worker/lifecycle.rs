@@ -95,6 +95,8 @@ impl Worker {
                 None => continue,
             };
             let next = match timeout {
+                // In order, because it was served; it opens another connection for a further request.
+                Timeout::NextRequest => Next::Close(Reason::Finished),
                 Timeout::WrongPassword => Next::Refuse(session.phase.unauthorized()),
                 Timeout::Connect => self.give_up_waiting(row, now),
                 // The handshake can say so in its protocol's words.
@@ -174,6 +176,8 @@ fn was_fruitless(session: &Session, reason: &Reason) -> bool {
         | Reason::OverLimit
         | Reason::NotAdmitted
         | Reason::TooLong
+        | Reason::BadRequest(_)
+        | Reason::BadResponse(_)
         | Reason::TimedOut(_)
         | Reason::Stopped => false,
     }

@@ -24,7 +24,6 @@
 mod body;
 mod details;
 mod head;
-mod hops;
 mod reply;
 mod request;
 mod response;

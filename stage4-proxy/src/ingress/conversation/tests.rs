@@ -40,7 +40,7 @@ fn step(consumed: usize, reply: &[u8], verdict: Verdict) -> Step {
         consumed,
         reply: reply.to_vec(),
         forward: Vec::new(),
-        upload: None,
+        exchange: None,
         verdict,
     }
 }

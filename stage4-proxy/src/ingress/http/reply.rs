@@ -10,6 +10,8 @@ pub(super) const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\
 /// Why there is no response from a target, by the number in the reply (RFC 9110 section 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
+    /// The request asks the last of its proxies, and its `Max-Forwards` is 0. This reply is no error.
+    Ok = 200,
     /// The request is not valid.
     BadRequest = 400,
     /// An access rule forbids the target.
@@ -18,8 +20,6 @@ pub(super) enum Status {
     ProxyAuthenticationRequired = 407,
     /// The head was not complete in time.
     RequestTimeout = 408,
-    /// The body has no length.
-    LengthRequired = 411,
     /// The client's address has too many connections (RFC 6585 section 4).
     TooManyRequests = 429,
     /// The head is too long.
@@ -61,11 +61,11 @@ impl Status {
 
     fn phrase(self) -> &'static str {
         match self {
+            Self::Ok => "OK",
             Self::BadRequest => "Bad Request",
             Self::Forbidden => "Forbidden",
             Self::ProxyAuthenticationRequired => "Proxy Authentication Required",
             Self::RequestTimeout => "Request Timeout",
-            Self::LengthRequired => "Length Required",
             Self::TooManyRequests => "Too Many Requests",
             Self::HeadTooLarge => "Request Header Fields Too Large",
             Self::NotImplemented => "Not Implemented",
@@ -92,6 +92,8 @@ impl From<&Failure<'_>> for Status {
             },
             Failure::TooSlow => Self::RequestTimeout,
             Failure::TooLong => Self::HeadTooLarge,
+            Failure::BadRequest(_) => Self::BadRequest,
+            Failure::BadResponse(_) => Self::BadGateway,
         }
     }
 }

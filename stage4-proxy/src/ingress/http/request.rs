@@ -5,29 +5,19 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 use stage2_client::Target;
 
+use crate::http::body::{Blanks, Body};
+use crate::http::fields::{self, Flaw, is};
+use crate::http::max_forwards::{self, End};
+use crate::http::response::Asked;
+use crate::http::{MAX_FIELDS, TOO_MANY_FIELDS};
 use crate::http_version;
 use crate::ingress::http::credentials::Credentials;
 use crate::ingress::http::reply::Status;
 
-/// The most fields of a head.
-const MAX_FIELDS: usize = 128;
 /// The longest method that is in use is shorter.
 const MAX_METHOD: usize = 32;
 /// The field that names the proxy to the target (RFC 9110 section 7.6.3).
 const VIA: &[u8] = b" stage4-proxy\r\n";
-
-/// Fields for the connection between client and proxy only, and those that are replaced.
-const REMOVED: [&str; 9] = [
-    "Connection",
-    "Host",
-    "HTTP2-Settings",
-    "Keep-Alive",
-    "Proxy-Authenticate",
-    "Proxy-Authorization",
-    "Proxy-Connection",
-    "TE",
-    "Upgrade",
-];
 
 /// What a client asks a proxy for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +36,10 @@ pub(super) struct Request {
     pub(super) target: Target,
     /// The head that the target gets; empty for a tunnel.
     pub(super) forward: Vec<u8>,
-    /// The length of its body.
-    pub(super) body: u64,
-    /// Whether its response has no body.
-    pub(super) head_only: bool,
+    /// Its body.
+    pub(super) body: Body,
+    /// What the reader of its response has to know.
+    pub(super) asked: Asked,
     /// The client's name and password.
     pub(super) credentials: Credentials,
 }
@@ -86,9 +76,6 @@ impl Request {
     ///
     /// Fails if the head is not valid, is ambiguous, or names no target.
     pub(super) fn parse(head: &[u8]) -> Result<Self, Refusal> {
-        if has_bare_line_feed(head) {
-            return Err(Refusal::bad("a line ends in LF without CR"));
-        }
         let head = &*http_version::as_known(head);
         let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
@@ -101,7 +88,7 @@ impl Request {
 
     fn of(request: &httparse::Request<'_, '_>) -> Result<Self, Refusal> {
         let method = request.method.unwrap_or_default();
-        let asked = request.path.unwrap_or_default();
+        let url = request.path.unwrap_or_default();
         if method.len() > MAX_METHOD {
             return Err(Refusal::bad("the method is too long"));
         }
@@ -109,20 +96,22 @@ impl Request {
         if method == "CONNECT" {
             return Ok(Self {
                 way: Way::Tunnel,
-                target: target(asked)?,
+                target: target(url)?,
                 forward: Vec::new(),
-                body: 0,
-                head_only: false,
+                body: Body::NONE,
+                asked: asked(request),
                 credentials: Credentials::of(request.headers),
             });
         }
-        let (authority, path) = split(method, asked)?;
+        let (authority, path) = split(method, url)?;
+        check_host(request.headers)?;
+        let hops = max_forwards::left(method, request.headers)?;
         Ok(Self {
             way: Way::Forward,
             target: target_of_url(authority)?,
-            forward: rewrite(request, authority, &path),
-            body: body_length(request.headers)?,
-            head_only: method == "HEAD",
+            forward: rewrite(request, authority, &path, hops),
+            body: body(request)?,
+            asked: asked(request),
             credentials: Credentials::of(request.headers),
         })
     }
@@ -141,31 +130,64 @@ fn refusal(error: httparse::Error) -> Refusal {
         },
         httparse::Error::TooManyHeaders => Refusal {
             status: Status::HeadTooLarge,
-            why: "the head has more than 128 fields",
+            why: TOO_MANY_FIELDS,
         },
         _ => Refusal::bad("the head is not valid"),
     }
 }
 
-/// Returns the length of the body.
+/// Returns the body that the fields announce.
 ///
-/// Refuses a body that could end at two places, because the target may choose the other one, and one in
-/// chunks, because its end is known only to those who read them.
-fn body_length(fields: &[Header<'_>]) -> Result<u64, Refusal> {
-    if fields.iter().any(|field| is(field, "Transfer-Encoding")) {
-        let why = "a body in chunks needs CONNECT here, or a Content-Length instead";
-        let status = Status::LengthRequired;
-        return Err(Refusal { status, why });
+/// Refuses a body that could end at two places, because the target may choose the other one.
+fn body(request: &httparse::Request<'_, '_>) -> Result<Body, Refusal> {
+    let minor = request.version.unwrap_or(1);
+    match fields::body(request.headers, minor, Blanks::Refused) {
+        Ok(body) => Ok(body.unwrap_or(Body::NONE)),
+        Err(flaw @ Flaw::Ambiguous(_)) => Err(Refusal::bad(flaw.reason())),
+        Err(flaw @ Flaw::UnknownCoding) => Err(Refusal {
+            status: Status::NotImplemented,
+            why: flaw.reason(),
+        }),
     }
-    let mut lengths = fields.iter().filter(|field| is(field, "Content-Length"));
-    let digits = match (lengths.next(), lengths.next()) {
-        (None, _) => return Ok(0),
-        (Some(length), None) => str::from_utf8(length.value).unwrap_or_default(),
-        (Some(_), Some(_)) => return Err(Refusal::bad("the length of the body is given twice")),
-    };
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let length = digits.parse().ok().filter(|_| is_number);
-    length.ok_or(Refusal::bad("the length of the body is not a number"))
+}
+
+/// Refuses a second `Host`: the next recipient may choose another one than we do (RFC 9112 section 3.2).
+fn check_host(headers: &[Header<'_>]) -> Result<(), Refusal> {
+    let hosts = headers.iter().filter(|field| is(field, "Host"));
+    if hosts.count() > 1 {
+        return Err(Refusal::bad("the Host is given twice"));
+    }
+    Ok(())
+}
+
+/// Returns what the reader of the response has to know of a request.
+///
+/// A client of HTTP/1.0 is not kept: with `Keep-Alive` it may mean us or a proxy before us (RFC 9112 appendix C.2.2).
+fn asked(request: &httparse::Request<'_, '_>) -> Asked {
+    let minor = request.version.unwrap_or(1);
+    Asked {
+        head_only: request.method == Some("HEAD"),
+        minor,
+        persistent: minor > 0 && !fields::has_connection_option(request.headers, "close"),
+    }
+}
+
+impl From<End> for Refusal {
+    fn from(end: End) -> Self {
+        let (status, why) = match end {
+            End::LastHop => (
+                Status::Ok,
+                "the request ends here, because its Max-Forwards is 0",
+            ),
+            End::NoTrace => (
+                Status::NotImplemented,
+                "the Max-Forwards is 0, and this proxy reflects no requests",
+            ),
+            End::Twice => (Status::BadRequest, "the Max-Forwards is given twice"),
+            End::NoNumber => (Status::BadRequest, "the Max-Forwards is not a number"),
+        };
+        Self { status, why }
+    }
 }
 
 /// Splits a target in absolute form into authority, path and query.
@@ -221,7 +243,12 @@ fn target(authority: &str) -> Result<Target, Refusal> {
 ///
 /// It has the client's version, because a target answers an HTTP/1.1 request with what an HTTP/1.0
 /// client cannot read, such as chunks.
-fn rewrite(request: &httparse::Request<'_, '_>, authority: &str, path: &str) -> Vec<u8> {
+fn rewrite(
+    request: &httparse::Request<'_, '_>,
+    authority: &str,
+    path: &str,
+    hops: Option<u32>,
+) -> Vec<u8> {
     let version: &[u8] = match request.version {
         Some(0) => b"1.0",
         Some(_) | None => b"1.1",
@@ -229,41 +256,17 @@ fn rewrite(request: &httparse::Request<'_, '_>, authority: &str, path: &str) -> 
     let method = request.method.unwrap_or_default().as_bytes();
     let mut out = [method, b" ", path.as_bytes(), b" HTTP/", version, b"\r\n"].concat();
     out.extend([b"Host: ", authority.as_bytes(), b"\r\n"].concat());
-    let fields = request.headers.iter();
-    for field in fields.filter(|field| is_passed_on(field, request.headers)) {
-        out.extend([field.name.as_bytes(), b": ", field.value, b"\r\n"].concat());
+    for field in request.headers.iter() {
+        let is_replaced = is(field, "Host") || hops.is_some() && is(field, max_forwards::NAME);
+        if !is_replaced && !fields::is_for_one_connection(field, request.headers) {
+            fields::write(field, &mut out);
+        }
+    }
+    if let Some(hops) = hops {
+        out.extend(format!("{}: {hops}\r\n", max_forwards::NAME).into_bytes());
     }
     out.extend([b"Via: ", version, VIA, b"Connection: close\r\n\r\n"].concat());
     out
-}
-
-/// Returns whether the target gets a field.
-///
-/// `Connection` names more fields that concern one connection only (RFC 9110 section 7.6.1). It cannot
-/// name those that say how long the body is: without them the target would see another request in it.
-fn is_passed_on(field: &Header<'_>, all: &[Header<'_>]) -> bool {
-    if is(field, "Content-Length") || is(field, "Transfer-Encoding") {
-        return true;
-    }
-    let removed = REMOVED.iter().any(|name| is(field, name));
-    let mut connection = all.iter().filter(|other| is(other, "Connection"));
-    !removed && !connection.any(|list| names(list.value, field.name))
-}
-
-/// Returns whether a list of options has this one.
-fn names(list: &[u8], option: &str) -> bool {
-    list.split(|&byte| byte == b',')
-        .any(|it| it.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
-}
-
-fn is(field: &Header<'_>, name: &str) -> bool {
-    field.name.eq_ignore_ascii_case(name)
-}
-
-/// Returns whether a line ends in LF alone, which is where two parsers begin to disagree.
-fn has_bare_line_feed(head: &[u8]) -> bool {
-    head.windows(2)
-        .any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
 }
 
 /// Returns whether a method or a field's name may have this byte (RFC 9110 section 5.6.2).

@@ -96,25 +96,99 @@ fn fields_for_this_connection_go_no_further() {
     assert_eq!(forward, expected);
 }
 
+/// The exchange that a request has begun.
+fn exchange(step: Step) -> Box<Exchange> {
+    step.exchange.unwrap()
+}
+
 #[test]
 fn only_the_bytes_of_one_request_go_up() {
     let head = "POST http://a.example/ HTTP/1.1\r\nContent-Length: 5\r\n\r\n";
     let next = "GET http://b.example/ HTTP/1.1\r\n\r\n";
     let table = [
-        // what comes with the head, what goes up of it, how much is still to come
-        (String::new(), "", 5),
-        ("he".to_owned(), "he", 3),
-        (format!("hello{next}"), "hello", 0),
+        // what comes with the head, what goes up of it, whether the request is complete, what is kept
+        (String::new(), "", false, ""),
+        ("he".to_owned(), "he", false, ""),
+        (format!("hello{next}"), "hello", true, next),
     ];
-    for (body, sent, rest) in table {
+    for (body, sent, is_over, kept) in table {
         let input = format!("{head}{body}");
         let step = HttpHandshake::default().advance(input.as_bytes());
-        let forward = String::from_utf8(step.forward).unwrap();
+        let forward = String::from_utf8(step.forward.clone()).unwrap();
         assert_eq!(forward.split_once("\r\n\r\n").unwrap().1, sent);
-        assert_eq!((step.upload, step.consumed), (Some(rest), input.len()));
+        assert_eq!(step.consumed, input.len());
+        let mut exchange = exchange(step);
+        assert_eq!(exchange.upload.is_over(), is_over);
+        assert_eq!(exchange.upload.take_surplus(), kept.as_bytes());
     }
     let tunnel = HttpHandshake::default().advance(b"CONNECT a.example:1 HTTP/1.1\r\n\r\nhello");
-    assert_eq!((tunnel.upload, tunnel.consumed), (None, 32));
+    assert!(tunnel.exchange.is_none());
+    assert_eq!(tunnel.consumed, 32);
+}
+
+#[test]
+fn chunks_go_up_as_they_are() {
+    let head = "POST http://a.example/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunks = "5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n";
+    let step = HttpHandshake::default().advance(format!("{head}{chunks}next").as_bytes());
+    let forward = String::from_utf8(step.forward.clone()).unwrap();
+    assert!(
+        forward.contains("\r\nTransfer-Encoding: chunked\r\n"),
+        "{forward}"
+    );
+    assert!(forward.ends_with(&format!("\r\n\r\n{chunks}")), "{forward}");
+    assert_eq!(exchange(step).upload.take_surplus(), b"next");
+}
+
+#[test]
+fn a_client_is_kept_if_it_speaks_http_1_1_and_does_not_want_to_close() {
+    let keeps = |version: &str, fields: &str| {
+        let head = format!("GET http://a.example/ HTTP/{version}\r\n{fields}\r\n");
+        let mut exchange = exchange(HttpHandshake::default().advance(head.as_bytes()));
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        exchange.response.look(response).unwrap();
+        exchange.keeps_client()
+    };
+    assert!(keeps("1.1", ""));
+    assert!(keeps(
+        "1.1",
+        "Connection: keep-alive\r\nProxy-Connection: keep-alive\r\n"
+    ));
+    assert!(!keeps("1.1", "Connection: x, CLOSE\r\n"));
+    assert!(!keeps("1.0", "Connection: keep-alive\r\n"));
+}
+
+#[test]
+fn every_request_is_read_anew() {
+    let mut handshake = HttpHandshake::default();
+    handshake.advance(b"HEAD http://a.example/ HTTP/1.1\r\n\r\n");
+    assert!(
+        handshake.advance(b"more").verdict.is_more(),
+        "the first one is under way"
+    );
+    handshake.begin_again();
+    let nothing = handshake.failed(&Failure::TooSlow);
+    assert_eq!(nothing, b"", "nothing was asked");
+    let step = handshake.advance(b"CONNECT b.example:443 HTTP/1.1\r\n\r\n");
+    assert!(
+        matches!(step.verdict, Verdict::Connect(target) if target.to_string() == "b.example:443")
+    );
+    assert!(handshake.connected(None).starts_with(b"HTTP/1.1 200 "));
+}
+
+#[test]
+fn hops_of_a_trace_and_of_options_are_counted_down() {
+    let head = |method, hops| {
+        format!("{method} http://a.example HTTP/1.1\r\nMax-Forwards: {hops}\r\n\r\n")
+    };
+    let (_, forward) = accepted(&head("OPTIONS", 3));
+    assert!(forward.contains("\r\nMax-Forwards: 2\r\n"), "{forward}");
+    let (_, forward) = accepted(&head("GET", 0));
+    assert!(forward.contains("\r\nMax-Forwards: 0\r\n"), "{forward}");
+    let (reply, _) = refused(&head("OPTIONS", 0));
+    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
+    let (reply, _) = refused(&head("TRACE", 0));
+    assert!(reply.starts_with("HTTP/1.1 501 "), "{reply}");
 }
 
 #[test]
@@ -177,9 +251,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "not valid",
     ),
     (
-        "POST http://a.example/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "411",
-        "chunks",
+        "POST http://a.example/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx",
+        "400",
+        "chunk",
     ),
     (
         "POST http://a.example/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
@@ -311,12 +385,14 @@ proptest! {
         cuts.push(all.len());
         cuts.sort_unstable();
         let mut handshake = Conversation::new(Box::<HttpHandshake>::default(), 4096);
+        let mut consumed = 0;
         let done = cuts.iter().find_map(|&cut| {
-            let step = handshake.advance(&all[..cut]);
+            let step = handshake.advance(&all[consumed..cut.max(consumed)]);
+            consumed += step.consumed;
             (!step.verdict.is_more()).then_some(step)
         });
         let step = done.unwrap();
-        prop_assert_eq!(step.consumed, head.len());
+        prop_assert_eq!(consumed, head.len());
         prop_assert!(matches!(step.verdict, Verdict::Connect(target) if target.to_string() == "example.org:443"));
     }
 

@@ -56,7 +56,10 @@ impl From<&Failure<'_>> for Reply {
     fn from(failure: &Failure<'_>) -> Self {
         match failure {
             Failure::Unreached(error) => Self::from(Status::from(*error)),
-            Failure::TooSlow | Failure::TooLong => Self::Failure,
+            Failure::TooSlow
+            | Failure::TooLong
+            | Failure::BadRequest(_)
+            | Failure::BadResponse(_) => Self::Failure,
         }
     }
 }

@@ -215,7 +215,7 @@ impl Handshake for Asking {
             consumed: 0,
             reply: Vec::new(),
             forward: Vec::new(),
-            upload: None,
+            exchange: None,
             verdict,
         }
     }

@@ -12,10 +12,11 @@ use std::io::Write as _;
 use std::mem;
 use std::sync::Arc;
 
+use stage4_proxy::http::head::{HeadFinder, NoHead};
+
 use crate::queue::framing::{Refusal, Requests, Status, Summary, Taken};
 use crate::queue::http1::body::{Blanks, Body, ChunkError, Piece};
 use crate::queue::http1::details::Details;
-use crate::queue::http1::head::{HeadFinder, NoHead};
 use crate::queue::http1::rewrite::{announces_empty_body, rewrite};
 use crate::queue::http1::settings::Settings;
 

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use httparse::{Header, ParserConfig, Response};
+use stage4_proxy::http::head::{HeadFinder, NoHead};
 use stage4_proxy::http_version;
 
 use crate::queue::framing::{
@@ -16,9 +17,7 @@ use crate::queue::framing::{
 };
 use crate::queue::http1::body::{Blanks, Body, ChunkError, Chunks, Piece};
 use crate::queue::http1::details::{Details, Version};
-use crate::queue::http1::head::{
-    Fields, Flaw, HeadFinder, MAX_FIELDS, Name, NoHead, Room, TOO_MANY_FIELDS, pass_on,
-};
+use crate::queue::http1::head::{Fields, Flaw, MAX_FIELDS, Name, Room, TOO_MANY_FIELDS, pass_on};
 
 /// Finds the end of one response.
 #[derive(Debug)]

@@ -4,18 +4,21 @@ use std::io::Write as _;
 use std::mem::MaybeUninit;
 
 use httparse::Request;
+use stage4_proxy::http::max_forwards;
 use stage4_proxy::http_version;
 
 use crate::queue::framing::{Refusal, Summary};
 use crate::queue::http1::body::{Body, Chunks};
 use crate::queue::http1::details::{Details, Version};
 use crate::queue::http1::head::{Fields, Flaw, MAX_FIELDS, Name, Room, pass_on};
-use crate::queue::http1::hops;
 use crate::queue::http1::settings::Settings;
 use crate::queue::http1::target;
 
 /// The bytes that a head grows by, roughly.
 const ADDED: usize = 64;
+
+const NO_TRACE: &str =
+    "Max-Forwards is 0, so this TRACE ends at the queue, which reflects no requests";
 
 const NO_TUNNEL: &str =
     "the upstream connection is shared by all clients, so it cannot become a tunnel for one";
@@ -55,7 +58,7 @@ pub(super) fn rewrite(
     let fields = Fields::collect(request.headers)?;
     check(line, &fields)?;
     let (path, host) = target::split(line.method, line.target, line.version, &fields)?;
-    let hops = hops::left(line.method, request.headers)?;
+    let hops = max_forwards::left(line.method, request.headers)?;
     let host = host.unwrap_or(settings.host.as_bytes());
     // One allocation for the whole head.
     out.reserve(head.len() + host.len() + ADDED);
@@ -128,6 +131,17 @@ fn names_a_version(head: &[u8]) -> bool {
     let version = parts.next().unwrap_or_default();
     let number = version.strip_prefix(b"HTTP/").and_then(<[u8]>::first);
     number.is_some_and(u8::is_ascii_digit) && parts.next().is_none()
+}
+
+impl From<max_forwards::End> for Refusal {
+    fn from(end: max_forwards::End) -> Self {
+        match end {
+            max_forwards::End::LastHop => Self::LastHop,
+            max_forwards::End::NoTrace => Self::NotPossible(NO_TRACE),
+            max_forwards::End::Twice => Self::BadRequest("more than one Max-Forwards"),
+            max_forwards::End::NoNumber => Self::BadRequest("the Max-Forwards is not a number"),
+        }
+    }
 }
 
 impl From<Flaw> for Refusal {

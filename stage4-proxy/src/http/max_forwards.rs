@@ -2,13 +2,26 @@
 
 use httparse::Header;
 
-use crate::queue::framing::Refusal;
-use crate::queue::http1::head::Name;
+use crate::http::fields::is;
 
-const NO_TRACE: &str =
-    "Max-Forwards is 0, so this TRACE ends at the queue, which reflects no requests";
+/// Why a request goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is an OPTIONS that asks the last of its proxies, which are we.
+    LastHop,
+    /// It is a TRACE that ends here. To reflect it would show its cookies and passwords to scripts that may not
+    /// read them (cross-site tracing); RFC 9110 section 9.3.8 only recommends it.
+    NoTrace,
+    /// The field is given twice.
+    Twice,
+    /// The field is no number.
+    NoNumber,
+}
 
-/// Returns the `Max-Forwards` that the upstream gets instead of the client's.
+/// The field.
+pub const NAME: &str = "Max-Forwards";
+
+/// Returns the `Max-Forwards` that the next recipient gets instead of the client's.
 ///
 /// `None` if the request has none, or has a method that does not count its hops: then a field of
 /// this name is passed on like any other.
@@ -17,25 +30,21 @@ const NO_TRACE: &str =
 ///
 /// Fails if the request ends here, because the field is 0, and if it is not one plain number: it
 /// could not be counted down, and would run in a circle of proxies forever.
-pub(super) fn left(method: &str, headers: &[Header<'_>]) -> Result<Option<u32>, Refusal> {
+pub fn left(method: &str, headers: &[Header<'_>]) -> Result<Option<u32>, End> {
     if !matches!(method, "TRACE" | "OPTIONS") {
         return Ok(None);
     }
-    let mut fields = headers
-        .iter()
-        .filter(|header| Name::of(header.name) == Name::MaxForwards);
+    let mut fields = headers.iter().filter(|header| is(header, NAME));
     let Some(field) = fields.next() else {
         return Ok(None);
     };
     if fields.next().is_some() {
-        return Err(Refusal::BadRequest("more than one Max-Forwards"));
+        return Err(End::Twice);
     }
     match number(field.value) {
-        None => Err(Refusal::BadRequest("the Max-Forwards is not a number")),
-        Some(0) if method == "OPTIONS" => Err(Refusal::LastHop),
-        // To reflect it would show its cookies and passwords to scripts that may not read them
-        // (cross-site tracing); RFC 9110 section 9.3.8 only recommends it.
-        Some(0) => Err(Refusal::NotPossible(NO_TRACE)),
+        None => Err(End::NoNumber),
+        Some(0) if method == "OPTIONS" => Err(End::LastHop),
+        Some(0) => Err(End::NoTrace),
         Some(hops) => Ok(Some(hops - 1)),
     }
 }
@@ -53,7 +62,7 @@ fn number(value: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn left_of(method: &str, values: &[&'static str]) -> Result<Option<u32>, Refusal> {
+    fn left_of(method: &str, values: &[&'static str]) -> Result<Option<u32>, End> {
         let header = |value: &&'static str| Header {
             name: "max-FORWARDS",
             value: value.as_bytes(),
@@ -75,15 +84,12 @@ mod tests {
                 assert_eq!(left_of(method, &[value]), Ok(Some(expected)), "{value}");
             }
             for bad in ["", "-1", "+1", "1, 2", "0x1", "one", "1 1"] {
-                let refused = matches!(left_of(method, &[bad]), Err(Refusal::BadRequest(_)));
-                assert!(refused, "{bad:?}");
+                assert_eq!(left_of(method, &[bad]), Err(End::NoNumber), "{bad:?}");
             }
-            let twice = left_of(method, &["1", "1"]);
-            assert!(matches!(twice, Err(Refusal::BadRequest(_))), "{twice:?}");
+            assert_eq!(left_of(method, &["1", "1"]), Err(End::Twice));
         }
-        assert_eq!(left_of("OPTIONS", &["0"]), Err(Refusal::LastHop));
-        let traced = left_of("TRACE", &["000"]);
-        assert!(matches!(traced, Err(Refusal::NotPossible(_))), "{traced:?}");
+        assert_eq!(left_of("OPTIONS", &["0"]), Err(End::LastHop));
+        assert_eq!(left_of("TRACE", &["000"]), Err(End::NoTrace));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Every way in and out, with the same demands on each: the ends of streams, and the loop that no proxy may dial.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use harness::{Client, Hand, Test};
+use harness::{BlackHole, Client, Hand, Scripted, Test, proc, scaled};
 
-use crate::support::{Proxy, a_request_and_a_half_close};
+use crate::support::{
+    HALF_A_SECOND, MIB, Proxy, a_request_and_a_half_close, echoes, wait_until_still,
+};
 use crate::{http_ingress, socks5};
 
 /// The ways in at which a client chooses its target.
@@ -103,5 +106,48 @@ fn ways_a_proxy_does_not_dial_itself_for_any_client() {
         }
         proxy.wait_for_metric("proxy_sessions_total", 4.0);
         proxy.wait_for_metric("proxy_failures_total{reason=\"denied\"}", 3.0);
+    }
+}
+
+#[test]
+fn ways_a_slow_a_late_and_a_silent_session_cost_only_themselves() {
+    let _test =
+        Test::begin("No session waits for the client, the target or the handshake of another.");
+    for ingress in CHOOSING {
+        let proxy = Proxy::choosing(ingress, &["--connect-timeout", "30s"]);
+        let (source, hole, echo) = (
+            Scripted::source(vec![7; 16 * MIB]),
+            BlackHole::start(),
+            Scripted::echo(),
+        );
+        let asks = |target| {
+            let client = Client::connect(proxy.addr());
+            client.send(&handshake(ingress, target));
+            client
+        };
+        let slow = asks(source.addr());
+        expect_connected(ingress, &slow);
+        let late = asks(hole.addr());
+        let silent = Client::connect(proxy.addr());
+        silent.send(&handshake(ingress, echo.addr())[..1]);
+        let phases = ["connecting", "handshake", "relay"];
+        proxy.wait_for_phases(&phases);
+        wait_until_still(&proxy);
+
+        let begun = Instant::now();
+        for _ in 0..20 {
+            let client = asks(echo.addr());
+            expect_connected(ingress, &client);
+            echoes(&client);
+        }
+        let took = begun.elapsed();
+        harness::ensure(
+            took < scaled(Duration::from_secs(3)),
+            format!("20 sessions took {took:?}"),
+        );
+        proxy.wait_for_phases(&phases);
+        proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
+        assert!(slow.read_exact(16 * MIB) == vec![7; 16 * MIB]);
+        drop((late, silent));
     }
 }

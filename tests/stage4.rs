@@ -64,6 +64,8 @@ mod racing;
 mod real_clients;
 #[path = "stage4/rebinding.rs"]
 mod rebinding;
+#[path = "stage4/redirect.rs"]
+mod redirect;
 #[path = "stage4/relay.rs"]
 mod relay;
 #[path = "stage4/report.rs"]

@@ -8,6 +8,8 @@ pub mod conversation;
 mod fixed;
 mod hop;
 mod http;
+mod own_connects;
+mod redirect;
 mod socks5;
 
 use std::fmt::Debug;
@@ -29,6 +31,8 @@ use crate::proxy_protocol::Origin;
 pub use fixed::Fixed;
 pub use hop::Hop;
 pub use http::Http;
+pub use own_connects::OwnConnects;
+pub use redirect::Redirect;
 pub use socks5::Socks5;
 
 /// A way in: decides where a new client's session begins.
@@ -38,6 +42,11 @@ pub trait Ingress: Debug + Send + Sync {
 
     /// Returns what a client's datagrams mean, or `None` if this ingress has none.
     fn datagrams(&self) -> Option<Datagrams> {
+        None
+    }
+
+    /// Returns where the proxy's own connections are to be noted, if this ingress has to know them.
+    fn own_connects(&self) -> Option<&OwnConnects> {
         None
     }
 
@@ -88,6 +97,20 @@ impl<'a> Client<'a> {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         SockRef::from(&self.socket).local_addr().ok()?.as_socket()
     }
+
+    /// Returns the address that the client has connected to before the kernel has redirected it (`SO_ORIGINAL_DST`, which
+    /// is in no manual page, but in the kernel's `nf_conntrack_proto.c`). It is that of [`Client::local_addr`] if no
+    /// rule has done so, and `None` where the kernel tracks no connections.
+    #[must_use]
+    pub fn original_addr(&self) -> Option<SocketAddr> {
+        let socket = SockRef::from(&self.socket);
+        // The listener has one family only, and so has the client.
+        let original = match self.local_addr()? {
+            SocketAddr::V4(_) => socket.original_dst_v4(),
+            SocketAddr::V6(_) => socket.original_dst_v6(),
+        };
+        original.ok()?.as_socket()
+    }
 }
 
 /// How a session begins.
@@ -97,6 +120,10 @@ pub enum Opening {
     Target(Arc<Target>),
     /// The target is known, and is the Unix socket with this path.
     Unix(Arc<Path>),
+    /// The target is the address that the client has connected to, before the kernel has redirected it.
+    Redirected(SocketAddr),
+    /// There is no target, for this reason: the client is reset.
+    Refuse(&'static str),
     /// The client's first bytes name it.
     Handshake(Box<dyn Handshake>),
 }

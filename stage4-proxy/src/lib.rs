@@ -51,7 +51,7 @@
 //!
 //! | to add | write | and mention it in |
 //! |---|---|---|
-//! | an ingress, such as one for SO_ORIGINAL_DST | `ingress/redirect.rs`: an [`Ingress`](ingress::Ingress) and a [`Handshake`](ingress::Handshake), as `ingress/socks5.rs` and `examples/line_ingress.rs` show | `ingress.rs`, the program's `options.rs`, `tests/stage4/redirect.rs` and `tests/stage4.rs` |
+//! | an ingress, such as one for TPROXY | `ingress/tproxy.rs`: an [`Ingress`](ingress::Ingress), as `ingress/redirect.rs` shows, and for a protocol a [`Handshake`](ingress::Handshake), as `ingress/socks5.rs` and `examples/line_ingress.rs` show | `ingress.rs`, the program's `options.rs`, `tests/stage4/tproxy.rs` and `tests/stage4.rs` |
 //! | an egress, such as one through a SOCKS5 proxy | `egress/socks5.rs`, and a variant of `Egress`; `egress/chain.rs` shows the steps | `proxy.rs` (which egress), `session.rs` and `session/chaining.rs` (what passes before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
 //! | an access rule | a variant of [`Denial`](access::Denial) and a line in `Access::check`; a scope of rules: `access/scope.rs` | `access.rs` and its folder only |
 //! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |

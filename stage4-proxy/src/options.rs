@@ -10,7 +10,7 @@ use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
 use stage4_proxy::access::{AccessFlags, PolicyError, UserFlags, Users, UsersError};
 use stage4_proxy::address::ListenAddress;
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, Upstream, parse_listen_address};
-use stage4_proxy::ingress::{Fixed, Hop, Http, Ingress, Socks5};
+use stage4_proxy::ingress::{Fixed, Hop, Http, Ingress, Redirect, Socks5};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::proxy_protocol::ProxyProtocolFlags;
 use stage4_proxy::resolve::Lookup;
@@ -139,6 +139,11 @@ pub(crate) enum OptionsError {
     /// Every session would open another one.
     #[error("--upstream is the socket of --listen: the proxy would connect to itself")]
     OwnSocket,
+    /// Nothing is redirected to a path.
+    #[error(
+        "--ingress redirect is for connections that the kernel redirects, and it redirects none to a Unix socket"
+    )]
+    UnixRedirect,
     /// A Unix socket has no port.
     #[error("--udp is for addresses with a port, and a Unix socket has none")]
     UnixDatagrams,
@@ -160,6 +165,8 @@ enum IngressName {
     Http,
     /// The client is a proxy with --chain, and names the next hop or the target
     Hop,
+    /// The kernel has redirected the client to us (nft redirect), and knows where it wanted to go (SO_ORIGINAL_DST)
+    Redirect,
 }
 
 impl Options {
@@ -174,7 +181,7 @@ impl Options {
         self.check_unix()?;
         let users = match self.ingress {
             IngressName::Socks5 | IngressName::Http => self.users.read()?,
-            IngressName::Fixed | IngressName::Hop => {
+            IngressName::Fixed | IngressName::Hop | IngressName::Redirect => {
                 self.users.never_asked()?;
                 None
             }
@@ -194,6 +201,7 @@ impl Options {
             IngressName::Socks5 => (Arc::new(Socks5::new(users.clone())), choosing()?),
             IngressName::Http => (Arc::new(Http::new(users.clone())), choosing()?),
             IngressName::Hop => (Arc::new(Hop), choosing()?),
+            IngressName::Redirect => (Arc::new(Redirect::new()), choosing()?),
         };
         if self.udp && ingress.datagrams().is_none() {
             return Err(OptionsError::NoDatagrams(ingress.name()));
@@ -240,7 +248,10 @@ impl Options {
         let upstream = match (&self.ingress, &self.upstream) {
             (IngressName::Fixed, Upstream::Unix(path)) => Some(path),
             // The others have no use for --upstream.
-            (IngressName::Socks5 | IngressName::Http | IngressName::Hop, Upstream::Unix(_))
+            (
+                IngressName::Socks5 | IngressName::Http | IngressName::Hop | IngressName::Redirect,
+                Upstream::Unix(_),
+            )
             | (_, Upstream::Target(_)) => None,
         };
         if upstream.is_some() && !self.chain.is_empty() {
@@ -248,6 +259,9 @@ impl Options {
         }
         if upstream.is_some() && upstream == listen {
             return Err(OptionsError::OwnSocket);
+        }
+        if listen.is_some() && matches!(self.ingress, IngressName::Redirect) {
+            return Err(OptionsError::UnixRedirect);
         }
         if self.udp && (upstream.is_some() || listen.is_some()) {
             return Err(OptionsError::UnixDatagrams);

@@ -118,7 +118,8 @@ impl Proxy {
                 datagrams: sockets.datagrams,
                 share: share.clone(),
             };
-            let direct = Direct::new(resolver.clone(), access.clone(), &limits);
+            let direct = Direct::new(resolver.clone(), access.clone(), &limits)
+                .noting(config.ingress.own_connects());
             let egress = Egress::new(direct, &config.chain);
             let worker = Worker::new(listener, reception, limits, egress);
             let (worker, mailbox) = worker?;

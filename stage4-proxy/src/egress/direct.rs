@@ -10,6 +10,7 @@ use crate::access::{Access, Denial};
 use crate::connect_error::ConnectError;
 use crate::egress::permits::{Permit, Permits};
 use crate::endpoint::Endpoint;
+use crate::ingress::OwnConnects;
 use crate::inspect::Section;
 use crate::limits::Limits;
 use crate::resolve::{Answer, Resolution, Resolver};
@@ -20,6 +21,8 @@ pub(crate) struct Direct {
     resolver: Resolver,
     access: Access,
     permits: Permits,
+    /// Where the connections are noted, for an ingress that they could come back to.
+    own_connects: Option<OwnConnects>,
     /// One for the whole worker, because most ingresses have one target.
     favourite: Option<Favourite>,
 }
@@ -46,8 +49,15 @@ impl Direct {
             resolver,
             access,
             permits: Permits::new(limits.extra_attempts),
+            own_connects: None,
             favourite: None,
         }
+    }
+
+    /// Notes each connection for an ingress that it could come back to.
+    pub(crate) fn noting(mut self, own_connects: Option<&OwnConnects>) -> Self {
+        self.own_connects = own_connects.cloned();
+        self
     }
 
     /// Returns the target's addresses, or has them looked up: then `deliver` gets the answer.
@@ -89,7 +99,10 @@ impl Direct {
     ) -> Result<Endpoint, ConnectError> {
         self.check(address, target.and_then(name_of))
             .map_err(ConnectError::Denied)?;
-        let socket = start_connect(address)?;
+        let socket = match &self.own_connects {
+            Some(own) => own.connect(address, || start_connect(address))?,
+            None => start_connect(address)?,
+        };
         socket.set_tcp_nodelay(true)?;
         Ok(Endpoint::connecting(socket, address))
     }

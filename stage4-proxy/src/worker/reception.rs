@@ -13,6 +13,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use stage2_client::{Host, Target};
+
 use crate::access::{Clients, PerClient};
 use crate::endpoint::Endpoint;
 use crate::ingress::conversation::Conversation;
@@ -125,11 +127,21 @@ impl Reception {
     /// Asks the ingress how the session goes on; `destination` is the address that the client has connected to, if
     /// it is not that of our own socket.
     fn open(&self, session: &mut Session, destination: Option<SocketAddr>) -> Option<Next> {
-        let preface = self.preface(&session.client, destination);
         let client = Client::new(session.client.peer_addr(), session.client.as_fd());
-        let next = match self.ingress.open(&client) {
+        let opening = self.ingress.open(&client);
+        let destination = match opening {
+            // Our own address is not the one that this client knows.
+            Opening::Redirected(wanted) => Some(wanted),
+            Opening::Target(_) | Opening::Unix(_) | Opening::Handshake(_) | Opening::Refuse(_) => {
+                destination
+            }
+        };
+        let preface = self.preface(&session.client, destination);
+        let next = match opening {
             Opening::Target(target) => Next::Connect(target),
             Opening::Unix(path) => Next::ConnectUnix(path),
+            Opening::Redirected(wanted) => Next::Connect(Arc::new(target_at(wanted))),
+            Opening::Refuse(why) => Next::Refuse(Reason::Refused(why.to_owned())),
             Opening::Handshake(handshake) => {
                 let handshake = Conversation::new(handshake, self.max_handshake);
                 session.begin(Some(handshake.with_preface(preface)));
@@ -147,5 +159,12 @@ impl Reception {
             let destination = destination.or_else(|| client.local_addr());
             version.encode(client.peer_addr().socket_addr(), destination)
         })
+    }
+}
+
+fn target_at(address: SocketAddr) -> Target {
+    Target {
+        host: Host::Address(address.ip()),
+        port: address.port(),
     }
 }

@@ -64,7 +64,8 @@ pub(crate) struct Options {
     /// Sessions of one client's address at the same time, over all threads; a further client is closed at once
     /// [default: no limit]
     ///
-    /// All addresses of an IPv6 /64 count as one client, because one machine may have them all. There is no default,
+    /// All addresses of an IPv6 /64 count as one client, because one machine may have them all, and so do all programs at a
+    /// Unix socket, as 127.0.0.1. There is no default,
     /// because behind one address there may be one machine, or a whole office with its router.
     #[arg(long, value_name = "N")]
     max_per_client: Option<NonZeroU32>,

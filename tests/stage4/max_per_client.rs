@@ -1,8 +1,11 @@
 //! `--max-per-client`: how many sessions one address may have, over all threads and through every ingress.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
-use harness::{Client, Connect, PATIENCE, Program, Test, command_line, eventually, proc};
+use harness::{Client, Connect, PATIENCE, Program, Test, command_line, eventually, proc, scaled};
 
 use crate::http_ingress;
 use crate::support::{
@@ -145,6 +148,38 @@ fn per_client_the_client_of_a_header_counts_and_not_the_peer_that_sends_it() {
     let again = come("192.0.2.2");
     again.send(b"served");
     hand.next().expect(b"served");
+}
+
+/// Connects to a Unix socket, sends `bytes`, and returns what is said before the end.
+#[track_caller]
+fn ask_unix(path: &Path, bytes: &[u8]) -> String {
+    let mut client = UnixStream::connect(path).expect("it listens");
+    let limit = Some(scaled(PATIENCE));
+    client.set_read_timeout(limit).expect("a time limit");
+    // A client over the limit may be closed already.
+    let _ = client.write_all(bytes);
+    let mut told = Vec::new();
+    let _ = client.read_to_end(&mut told);
+    String::from_utf8_lossy(&told).into_owned()
+}
+
+#[test]
+fn per_client_programs_at_a_unix_socket_are_one_client() {
+    let _test = Test::begin("A Unix socket has no address that could tell its clients apart.");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("proxy.sock");
+    let listen = format!("unix:{}", path.display());
+    let arguments = ["--ingress", "http", "--max-per-client", "1", "--listen"];
+    let program = Program::new(program()).args(arguments).arg(&listen);
+    let proxy = program.spawn();
+    proxy.expect_stdout(format!("listening on {listen}\n").as_bytes());
+    let first = UnixStream::connect(&path).expect("it listens");
+    assert!(ask_unix(&path, b"").starts_with("HTTP/1.1 429 "));
+    drop(first);
+    let request = http_ingress::connect_to("169.254.169.254:80");
+    eventually("the next client is served", PATIENCE, || {
+        ask_unix(&path, request.as_bytes()).starts_with("HTTP/1.1 403 ")
+    });
 }
 
 #[test]

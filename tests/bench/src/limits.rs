@@ -32,6 +32,14 @@ pub(crate) fn session_capacity() -> usize {
         .min(WANTED_CAPACITY)
 }
 
+/// Returns how many sessions a proxy can hold that needs so many fds for each.
+pub(crate) fn sessions_of(fds_each: u64) -> usize {
+    const RESERVE: u64 = 100;
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    let fitting = limit.saturating_sub(RESERVE) / fds_each.max(1);
+    usize::try_from(fitting).unwrap_or(WANTED_CAPACITY)
+}
+
 /// Returns the number of idle sessions to open.
 pub(crate) fn idle_sessions() -> usize {
     session_capacity() * WANTED_IDLE / WANTED_CAPACITY

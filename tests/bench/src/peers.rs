@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use crate::limits::sessions_of;
 use crate::load::dial::Way;
 
 pub(crate) use job::Job;
@@ -278,12 +279,27 @@ impl Subject {
         }
     }
 
-    /// Returns the largest sensible number of sessions, because a process for each is expensive.
+    /// Returns the largest sensible number of sessions, because a process or two pipes for each are expensive.
     pub(crate) fn session_limit(&self) -> usize {
-        if matches!(self.kind, Kind::Socat) {
-            200
-        } else {
-            usize::MAX
+        /// Two sockets and two pipes.
+        const SPLICING: u64 = 6;
+        match self.kind {
+            Kind::Socat => 200,
+            Kind::SocketProxyd => sessions_of(SPLICING),
+            Kind::Direct
+            | Kind::HaproxyCopy
+            | Kind::HaproxySplice
+            | Kind::NginxDefault
+            | Kind::NginxLarge
+            | Kind::Dante
+            | Kind::Microsocks
+            | Kind::Vproxy
+            | Kind::Tinyproxy
+            | Kind::Squid
+            | Kind::Fixed(_)
+            | Kind::Ours(_)
+            | Kind::Beside(_)
+            | Kind::Custom(_) => usize::MAX,
         }
     }
 

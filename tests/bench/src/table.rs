@@ -195,6 +195,14 @@ fn notes(results: &Results, machine: &Machine) -> Vec<String> {
     {
         notes.push("fixed: ours with one upstream, which no client has to name; in a chain, plain relays in series.".into());
     }
+    if results.rows.contains(&Row::Chain3Time) {
+        notes.push(
+            "In a chain, clients speak SOCKS5 to each proxy of a peer in its turn: one round trip for the method and one \
+             for the request, each through all proxies before it. To ours they send the headers of all hops at once: one \
+             round trip for the whole chain. Each connect(2) of a proxy adds one to the next."
+                .into(),
+        );
+    }
     if results.columns.iter().any(|column| column.name == "socat") {
         notes.push(
             "socat has a process for each session: its idle rows are over 200 sessions.".into(),

@@ -96,6 +96,8 @@ mod table;
 mod timeouts;
 #[path = "stage4/udp.rs"]
 mod udp;
+#[path = "stage4/udp_associate.rs"]
+mod udp_associate;
 #[path = "stage4/udp_chain.rs"]
 mod udp_chain;
 #[path = "stage4/unix_sockets.rs"]

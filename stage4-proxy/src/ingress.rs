@@ -200,6 +200,12 @@ impl Step {
         Self::new(consumed, Verdict::Connect(Arc::new(target)))
     }
 
+    /// Asks for a way for datagrams; see [`Verdict::Associate`].
+    #[must_use]
+    pub fn associate(consumed: usize, hint: Option<SocketAddr>) -> Self {
+        Self::new(consumed, Verdict::Associate(hint))
+    }
+
     /// Ends the session with a reply for the client, and the reason for the log.
     #[must_use]
     pub fn refuse(consumed: usize, reply: Vec<u8>, why: impl Into<String>) -> Self {
@@ -249,6 +255,9 @@ pub enum Verdict {
     More,
     /// A connection to this target.
     Connect(Arc<Target>),
+    /// A socket for datagrams, which the client may send from this address, if it knows its own; the
+    /// [`Handshake::connected`] reply gets the address of that socket.
+    Associate(Option<SocketAddr>),
     /// The client's own handshake, now that a PROXY protocol header has said who it is. Boxed, because every step has
     /// room for a verdict, and few clients come this way.
     Identified(Box<Origin>),

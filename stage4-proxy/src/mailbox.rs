@@ -26,6 +26,8 @@ pub(crate) enum Message {
     Resolved(Token, Answer),
     /// A resolver's answer for a flow of datagrams, if it is still there.
     FlowResolved(Box<Key>, Answer),
+    /// A resolver's answer for a name that the client of an association has sent to.
+    NameResolved(Box<Key>, Answer),
     /// It is this worker's turn to accept: another one has released a slot.
     SlotFree,
     /// A command for every worker: send a snapshot, or end.

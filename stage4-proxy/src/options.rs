@@ -160,7 +160,7 @@ pub(crate) enum OptionsError {
 enum IngressName {
     /// Every client goes to --upstream
     Fixed,
-    /// The client names its target with SOCKS5 (RFC 1928): CONNECT
+    /// The client names its target with SOCKS5 (RFC 1928): CONNECT, or UDP ASSOCIATE for datagrams
     Socks5,
     /// The client names its target as to an HTTP proxy: CONNECT, or a whole URL
     Http,
@@ -209,8 +209,15 @@ impl Options {
         }
         let threads = usize::from(self.threads);
         let defaults = Limits::default();
+        // SOCKS5 clients ask for datagrams themselves; the others need no descriptors for them.
+        let is_socks5 = matches!(self.ingress, IngressName::Socks5);
+        let max_flows = if self.udp || is_socks5 {
+            self.max_flows
+        } else {
+            0
+        };
         let udp = UdpLimits {
-            max_flows: if self.udp { self.max_flows } else { 0 },
+            max_flows,
             flow_timeout: self.flow_timeout,
             filter: self.udp_filter,
         };

@@ -25,6 +25,7 @@
 //! and [`Session::deadline`], so that the next event and the next time limit reach it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,10 +48,12 @@ use crate::proxy_protocol::Origin;
 use crate::relay::Flow;
 use crate::resolve::Ticket;
 use crate::scratch::Scratch;
+use crate::session::associating::attend;
 use crate::session::conversing::check_client;
 use crate::session::facts::Facts;
 use crate::token::Side;
 
+pub(crate) mod associating;
 mod chaining;
 mod connecting;
 mod conversing;
@@ -79,6 +82,8 @@ pub(crate) enum Phase {
     Chaining(Box<Passage>),
     /// Bytes go both ways.
     Relay,
+    /// Datagrams go both ways beside the connection, which carries nothing and says how long.
+    Associated,
     /// One request goes up, and its response comes down. Boxed like that of `Chaining`.
     Forward(Box<Exchange>),
     /// Lingering close: the client gets its last bytes and a FIN, and its own bytes are read and
@@ -101,6 +106,8 @@ pub(crate) enum Next {
     Connect(Arc<Target>),
     /// A connection to the Unix socket with this path.
     ConnectUnix(Arc<Path>),
+    /// A socket for datagrams, for a client that may say where it sends from.
+    Associate(Option<SocketAddr>),
     /// A refusal for the client, if its handshake has words for one, and then the end.
     Refuse(Reason),
     /// The end.
@@ -354,6 +361,7 @@ impl Session {
             Phase::Forward(_) => self.forward(scratch, now),
             Phase::Lingering => self.linger(scratch, limits, now),
             Phase::Aborting(survivor) => self.await_delivery(survivor),
+            Phase::Associated => attend(self, scratch, limits),
         }
     }
 

@@ -73,6 +73,12 @@ pub enum DatagramSocket {
     Listener,
     /// Where the answers for one flow arrive.
     Flow,
+    /// Where the datagrams of an association's client arrive.
+    Client,
+    /// Where the answers for an association arrive, with IPv4 addresses.
+    Upstream4,
+    /// Where they arrive with IPv6 addresses.
+    Upstream6,
 }
 
 impl Kind {
@@ -85,6 +91,9 @@ impl Kind {
             Self::Link => 4,
             Self::Datagram(DatagramSocket::Listener) => 5,
             Self::Datagram(DatagramSocket::Flow) => 6,
+            Self::Datagram(DatagramSocket::Client) => 7,
+            Self::Datagram(DatagramSocket::Upstream4) => 8,
+            Self::Datagram(DatagramSocket::Upstream6) => 9,
         }
     }
 
@@ -97,6 +106,9 @@ impl Kind {
             4 => Some(Self::Link),
             5 => Some(Self::Datagram(DatagramSocket::Listener)),
             6 => Some(Self::Datagram(DatagramSocket::Flow)),
+            7 => Some(Self::Datagram(DatagramSocket::Client)),
+            8 => Some(Self::Datagram(DatagramSocket::Upstream4)),
+            9 => Some(Self::Datagram(DatagramSocket::Upstream6)),
             _ => None,
         }
     }
@@ -216,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_nothing() {
-        assert_eq!(Token::unpack(7), None);
+        assert_eq!(Token::unpack(10), None);
         assert_eq!(Token::unpack(u64::MAX), None);
     }
 

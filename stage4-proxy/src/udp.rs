@@ -14,6 +14,7 @@
 //! | ingress | a flow is | a datagram begins with |
 //! |---|---|---|
 //! | fixed | a client | the payload |
+//! | socks5 | an association of a client, and its targets | the header of RFC 1928 section 7 |
 //! | hop | a client and a target | one request header of the chain; an answer with one response header |
 //!
 //! Through a chain, every payload has the headers of all hops in front of it, and every answer their responses:
@@ -33,6 +34,8 @@
 //! With several workers, the kernel chooses one by a hash of the client's address and ours (`SO_REUSEPORT`,
 //! `socket(7)`): all datagrams of one client meet the same flow table.
 
+mod association;
+mod associations;
 mod batch;
 mod counts;
 mod downward;
@@ -41,11 +44,13 @@ mod flow;
 pub mod flow_table;
 pub(crate) mod key;
 mod limits;
+mod packet;
 mod section;
 mod socket;
 mod upward;
 mod waiting;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,13 +65,15 @@ use crate::mailbox::Mailbox;
 use crate::quota::Quota;
 use crate::resolve::Answer;
 use crate::token::{DatagramSocket, Token};
+use crate::udp::association::Association;
 use crate::udp::batch::{BATCH, Lane};
 use crate::udp::counts::{Counted, Counts};
 use crate::udp::flow::Flow;
 use crate::udp::flow_table::{FlowId, FlowTable};
-use crate::udp::key::Key;
+use crate::udp::key::{AssociationId, Key};
 use crate::udp::waiting::Waiting;
 
+pub(crate) use association::Asker;
 pub(crate) use batch::Batches;
 pub use counts::Dropped;
 pub use filter::Filter;
@@ -82,6 +89,12 @@ pub(crate) struct Udp {
     /// `None` without `--udp`, and once the worker drains.
     listener: Option<Listener>,
     flows: FlowTable<Key, Flow>,
+    /// The associations by the rows of their TCP connections.
+    associations: HashMap<u32, Association>,
+    /// The sockets to upstreams that associations have.
+    association_sockets: usize,
+    /// That of the last association.
+    last_generation: u32,
     waiting: Waiting<Key>,
     limits: UdpLimits,
     counts: Arc<Counts>,
@@ -137,6 +150,9 @@ impl Udp {
         Self {
             listener: None,
             flows: FlowTable::new(share.flows),
+            associations: HashMap::new(),
+            association_sockets: 0,
+            last_generation: 0,
             waiting: Waiting::new(),
             limits: limits.clone(),
             counts: share.counts,
@@ -185,18 +201,24 @@ impl Udp {
         batches: &mut Batches,
         lent: Lent<'_>,
     ) -> bool {
-        let id = FlowId {
-            row: token.row(),
-            generation: token.generation(),
-        };
+        let (row, generation) = (token.row(), token.generation());
+        let flow = FlowId { row, generation };
+        let association = AssociationId { row, generation };
         if event.is_error() && socket == DatagramSocket::Flow {
-            self.read_errors(id, batches, lent);
+            self.read_errors(flow, batches, lent);
         }
         // Level-triggered, so that the next turn is told of the rest.
         for _ in 0..RECEIVES_PER_TURN {
             let received = match socket {
                 DatagramSocket::Listener => self.pump_up(batches, lent),
-                DatagramSocket::Flow => self.pump_down(id, batches, lent),
+                DatagramSocket::Flow => self.pump_down(flow, batches, lent),
+                DatagramSocket::Client => self.pump_association_up(association, batches, lent),
+                DatagramSocket::Upstream4 => {
+                    self.pump_association_down(association, 0, batches, lent.now)
+                }
+                DatagramSocket::Upstream6 => {
+                    self.pump_association_down(association, 1, batches, lent.now)
+                }
             };
             match received {
                 Some(BATCH) => {}
@@ -224,6 +246,18 @@ impl Udp {
         };
         self.resolved(id, answer, &mut batches.outgoing, lent);
         true
+    }
+
+    /// Takes a resolver's answer for a name that the client of an association has sent to; returns whether the
+    /// association is still there.
+    pub(crate) fn on_name_resolved(
+        &mut self,
+        key: &Key,
+        answer: Answer,
+        batches: &mut Batches,
+        lent: Lent<'_>,
+    ) -> bool {
+        self.name_resolved(key, answer, &mut batches.outgoing, lent)
     }
 
     /// Ends the flows whose time is over.

@@ -28,11 +28,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use stage1_server::cli::cannot;
 use stage3_epoll::{Event, Events, Poll};
 
+use crate::connect_error::ConnectError;
 use crate::control::Command;
 use crate::egress::Egress;
 use crate::limits::Limits;
@@ -41,10 +43,11 @@ use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::report::{self, Reporter};
 use crate::route_table::RouteTable;
 use crate::scratch::Scratch;
+use crate::session::associating::associated;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
-use crate::udp::{Batches, Lent, Udp};
+use crate::udp::{Asker, Batches, Lent, Udp};
 use crate::worker::dialler::Dialler;
 use crate::worker::prober::Prober;
 
@@ -243,6 +246,13 @@ impl Worker {
                     Dialler::new(&mut self.egress, &self.poll, &mut self.table, row)
                         .connect_unix(&path, now)
                 }
+                Next::Associate(hint) => match self.table.row_mut(row) {
+                    Some(session) => {
+                        let lent = lend(&self.egress, &self.poll, &self.inbox, &self.limits, now);
+                        associate(session, row, hint, (&mut self.udp, lent))
+                    }
+                    None => Next::Wait,
+                },
                 Next::Refuse(reason) => self.refuse(row, reason, now),
                 Next::Close(reason) => return self.close(row, &reason, now),
             }
@@ -340,6 +350,12 @@ impl Worker {
                         self.reporter.stale_event();
                     }
                 }
+                Message::NameResolved(key, answer) => {
+                    let lent = lend(&self.egress, &self.poll, &self.inbox, &self.limits, now);
+                    if !self.udp.on_name_resolved(&key, answer, batches, lent) {
+                        self.reporter.stale_event();
+                    }
+                }
                 Message::SlotFree => {
                     if let Some(listener) = &mut self.listener {
                         listener.resume(&self.poll);
@@ -400,6 +416,23 @@ fn lend<'a>(
         mailbox: inbox.mailbox(),
         resolve_timeout: limits.connect_timeout,
         now,
+    }
+}
+
+/// Begins an association for the client of a session.
+fn associate(
+    session: &mut Session,
+    row: u32,
+    hint: Option<SocketAddr>,
+    (udp, lent): (&mut Udp, Lent<'_>),
+) -> Next {
+    let peer = session.client.peer_addr().ip();
+    // A client at a Unix socket is on this machine, and reaches its loopback address.
+    let local = session.client.local_addr();
+    let local = local.unwrap_or((peer, 0).into());
+    match udp.associate(row, &Asker { peer, local, hint }, lent) {
+        Ok(socket) => associated(session, socket, lent.now),
+        Err(error) => Next::Refuse(ConnectError::from(error).into()),
     }
 }
 

@@ -179,7 +179,7 @@ pub(crate) struct HopRow {
 /// One flow of datagrams.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Flow {
-    pub(crate) client: SocketAddr,
+    pub(crate) client: Option<SocketAddr>,
     pub(crate) target: String,
     pub(crate) datagrams_up: u64,
     pub(crate) datagrams_down: u64,

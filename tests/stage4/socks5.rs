@@ -106,9 +106,9 @@ fn socks5_every_failure_has_its_reply() {
         (named("nowhere.invalid", 80), 4),
         // The proxy itself.
         (request(proxy.addr()), 2),
-        // BIND, UDP ASSOCIATE, an unknown type of address.
+        // BIND, an unknown command, an unknown type of address.
         (vec![5, 2, 0, 1, 127, 0, 0, 1, 0, 80], 7),
-        (vec![5, 3, 0, 1, 0, 0, 0, 0, 0, 0], 7),
+        (vec![5, 4, 0, 1, 0, 0, 0, 0, 0, 0], 7),
         (vec![5, 1, 0, 9, 127, 0, 0, 1, 0, 80], 8),
     ];
     for (request, code) in table {

@@ -21,8 +21,10 @@
 //! A client may send all parts at once, with bytes for the target behind them: each part is read
 //! by its length, and what lies behind the request stays for the target.
 //!
-//! CONNECT is the only command; BIND and UDP ASSOCIATE are refused with reply 07.
+//! UDP ASSOCIATE is granted with the address of a socket for datagrams, and the connection stays open as long as the
+//! client needs it (see `udp`). BIND is refused with reply 07.
 
+mod associate;
 mod credentials;
 mod reply;
 mod request;
@@ -31,6 +33,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::access::{User, Users};
+use crate::ingress::socks5::associate::Associate;
 use crate::ingress::socks5::credentials::{Credentials, FAILURE, SUCCESS};
 use crate::ingress::socks5::reply::{
     METHOD_NONE, METHOD_PASSWORD, METHOD_UNACCEPTABLE, Reply, VERSION,
@@ -212,6 +215,21 @@ impl Socks5Handshake {
         }
     }
 
+    /// Answers a request for datagrams.
+    fn associate(&mut self, input: &[u8], request: Associate) -> Step {
+        match request {
+            Associate::Incomplete => Step::more(),
+            Associate::Complete { hint, length } => {
+                self.state = State::Decided;
+                Step::associate(length, hint)
+            }
+            Associate::UnknownType => {
+                let reply = Reply::AddressNotSupported.encode(None);
+                self.refuse(input.len(), reply, "the type of the address is unknown")
+            }
+        }
+    }
+
     fn refuse(&mut self, consumed: usize, reply: Vec<u8>, why: &str) -> Step {
         self.state = State::Decided;
         Step::refuse(consumed, reply, why)
@@ -223,7 +241,10 @@ impl Handshake for Socks5Handshake {
         match self.state {
             State::Greeting => self.greet(input),
             State::Credentials => self.authenticate(input),
-            State::Request => self.read_request(input),
+            State::Request => match Associate::parse(input) {
+                Some(request) => self.associate(input, request),
+                None => self.read_request(input),
+            },
             State::Decided => Step::more(),
         }
     }

@@ -48,8 +48,8 @@ pub struct HopView {
 pub struct FlowView {
     /// The protocol of the datagrams.
     pub protocol: Protocol,
-    /// The client's address.
-    pub client: SocketAddr,
+    /// The client's address; `None` for a flow of an association.
+    pub client: Option<SocketAddr>,
     /// The target, as its client or the operator has named it.
     pub target: String,
     /// The socket to the target, once its name is resolved; its peer is the address that datagrams go to.

@@ -90,9 +90,11 @@ fn hop_views(hops: &[Target], session: &Session) -> Vec<HopView> {
 /// Returns how many hops are connected, and what the next one has done instead, if it is known.
 fn answers(hops: usize, session: &Session) -> (usize, Option<Fault>) {
     match &session.phase {
-        Phase::Handshake | Phase::Delayed(_) | Phase::Resolving(_) | Phase::Connecting(_) => {
-            (0, None)
-        }
+        Phase::Handshake
+        | Phase::Delayed(_)
+        | Phase::Resolving(_)
+        | Phase::Connecting(_)
+        | Phase::Associated => (0, None),
         Phase::Chaining(passage) => (passage.awaited() - 1, None),
         Phase::Relay | Phase::Forward(_) | Phase::Lingering | Phase::Aborting(_) => {
             match session.facts.refusal() {
@@ -124,6 +126,7 @@ fn phase_name(phase: &Phase) -> &'static str {
         Phase::Connecting(_) => "connecting",
         Phase::Chaining(_) => "chaining",
         Phase::Relay => "relay",
+        Phase::Associated => "associated",
         Phase::Forward(_) => "forward",
         Phase::Lingering => "lingering",
         Phase::Aborting(_) => "aborting",

@@ -21,6 +21,7 @@ impl Session {
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
+            | Phase::Associated
             | Phase::Forward(_)
             | Phase::Lingering
             | Phase::Aborting(_) => self.upstream.as_ref(),
@@ -37,6 +38,7 @@ impl Session {
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
+            | Phase::Associated
             | Phase::Forward(_)
             | Phase::Lingering
             | Phase::Aborting(_) => None,
@@ -78,6 +80,7 @@ impl Session {
             | Phase::Resolving(_)
             | Phase::Chaining(_)
             | Phase::Relay
+            | Phase::Associated
             | Phase::Forward(_)
             | Phase::Lingering
             | Phase::Aborting(_) => None,

@@ -20,6 +20,7 @@ impl Phase {
             | Self::Connecting(_)
             | Self::Chaining(_)
             | Self::Relay
+            | Self::Associated
             | Self::Forward(_)
             | Self::Lingering
             | Self::Aborting(_) => Reason::Gone,
@@ -35,6 +36,7 @@ impl Phase {
             | Next::Identify(_)
             | Next::Connect(_)
             | Next::ConnectUnix(_)
+            | Next::Associate(_)
             | Next::Refuse(_) => next,
         }
     }
@@ -66,6 +68,7 @@ impl Session {
                         Err(error) => Next::Close(Reason::Reset(Side::Client, error)),
                     };
                 }
+                Verdict::Associate(hint) => return Next::Associate(hint),
                 Verdict::Identified(origin) => return Next::Identify(origin),
                 Verdict::Unauthorized(wrong) => {
                     // The reply stays where it is, and no byte of the client is read meanwhile.

@@ -44,6 +44,8 @@ impl Session {
             Phase::Lingering | Phase::Aborting(_) => {
                 Some((self.active + limits.linger_timeout, Timeout::Linger))
             }
+            // A client that only sends datagrams is silent here; the kernel's keepalive finds out whether it is there.
+            Phase::Associated => None,
         }
     }
 }

@@ -53,7 +53,8 @@ impl Session {
             | Phase::Delayed(_)
             | Phase::Resolving(_)
             | Phase::Connecting(_)
-            | Phase::Chaining(_) => 0,
+            | Phase::Chaining(_)
+            | Phase::Associated => 0,
             Phase::Relay | Phase::Forward(_) => client().wrapping_add(upstream()),
             Phase::Lingering | Phase::Aborting(Side::Client) => client(),
             Phase::Aborting(Side::Upstream) => upstream(),

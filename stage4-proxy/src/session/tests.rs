@@ -259,6 +259,7 @@ impl Rig {
                 next @ (Next::Identify(_)
                 | Next::Connect(_)
                 | Next::ConnectUnix(_)
+                | Next::Associate(_)
                 | Next::Refuse(_)
                 | Next::Close(_)) => {
                     return next;
@@ -280,6 +281,7 @@ impl Rig {
                 Next::Identify(_)
                 | Next::Connect(_)
                 | Next::ConnectUnix(_)
+                | Next::Associate(_)
                 | Next::Refuse(_)
                 | Next::Close(_) => {
                     panic!("{next:?}")
@@ -317,6 +319,7 @@ fn word(next: &Next) -> &'static str {
         Next::Again => "again",
         Next::Identify(_) => "identify",
         Next::Connect(_) | Next::ConnectUnix(_) => "connect",
+        Next::Associate(_) => "associate",
         Next::Refuse(_) => "refuse",
         Next::Close(Reason::Finished) => "finished",
         Next::Close(Reason::Gone) => "gone",

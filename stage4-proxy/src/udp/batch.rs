@@ -18,6 +18,7 @@ use nix::sys::socket::{
 use socket2::Socket;
 
 use crate::udp::flow_table::FlowId;
+use crate::udp::packet::Header;
 
 /// Datagrams in one system call.
 pub(super) const BATCH: usize = 32;
@@ -33,6 +34,10 @@ pub(crate) struct Batches {
     pub(super) incoming: Incoming,
     /// Which of it goes up, and with which flow.
     pub(super) pieces: Vec<Piece>,
+    /// Which of it goes up, and where, without a flow.
+    pub(super) aimed: Vec<Aimed>,
+    /// What is put in front of each answer for an association.
+    pub(super) headers: Vec<Header>,
     /// What sends.
     pub(super) outgoing: Outgoing,
 }
@@ -45,6 +50,17 @@ pub(super) struct Piece {
     /// The number of the datagram in its batch.
     pub(super) number: usize,
     /// Where the payload begins, behind the headers for this proxy.
+    pub(super) start: usize,
+}
+
+/// The payload of a received datagram that goes up without a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Aimed {
+    /// Where it goes.
+    pub(super) to: SocketAddr,
+    /// The number of the datagram in its batch.
+    pub(super) number: usize,
+    /// Where the payload begins, behind the header for this proxy.
     pub(super) start: usize,
 }
 
@@ -97,13 +113,13 @@ pub(super) struct Outgoing {
     addresses: Vec<Option<SockaddrStorage>>,
 }
 
-/// Where the datagrams of one call go.
+/// A datagram to be sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
+pub(super) struct Outbound<'a> {
     /// The receiver; `None` on a connected socket.
     pub(super) to: Option<SocketAddr>,
-    /// The sender's address, on a socket that has several.
-    pub(super) from: Option<IpAddr>,
+    /// Its bytes: what this proxy puts in front, and the payload.
+    pub(super) parts: [&'a [u8]; 2],
 }
 
 /// What became of the datagrams of one call.
@@ -212,22 +228,23 @@ impl Incoming {
 }
 
 impl Outgoing {
-    /// Sends up to [`BATCH`] datagrams, each made of two parts, and does not wait for room.
+    /// Sends up to [`BATCH`] datagrams and does not wait for room; `from` is the sender's address, on a socket that
+    /// has several.
     pub(super) fn send<'a>(
         &mut self,
         socket: &Socket,
-        route: Route,
-        datagrams: impl IntoIterator<Item = [&'a [u8]; 2]>,
+        from: Option<IpAddr>,
+        datagrams: impl IntoIterator<Item = Outbound<'a>>,
     ) -> Sent {
         let mut parts = [[IoSlice::new(&[]); 2]; BATCH];
-        let mut count = 0;
+        self.addresses.clear();
         for (place, datagram) in parts.iter_mut().zip(datagrams) {
-            *place = datagram.map(IoSlice::new);
-            count += 1;
+            *place = datagram.parts.map(IoSlice::new);
+            self.addresses.push(datagram.to.map(SockaddrStorage::from));
         }
-        let (mut sent, mut rest) = (Sent::default(), &parts[..count]);
+        let (mut sent, mut rest) = (Sent::default(), &parts[..self.addresses.len()]);
         while !rest.is_empty() {
-            match self.send_some(socket, route, rest) {
+            match self.send_some(socket, from, rest) {
                 Ok(taken) => {
                     sent.count += taken;
                     rest = &rest[taken..];
@@ -258,15 +275,13 @@ impl Outgoing {
     fn send_some(
         &mut self,
         socket: &Socket,
-        route: Route,
-        datagrams: &[[IoSlice<'_>; 2]],
+        from: Option<IpAddr>,
+        rest: &[[IoSlice<'_>; 2]],
     ) -> Result<usize, Errno> {
-        self.addresses.clear();
-        self.addresses
-            .resize(datagrams.len(), route.to.map(SockaddrStorage::from));
+        let addresses = &self.addresses[self.addresses.len() - rest.len()..];
         let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
         let (four, six);
-        let (lane, control) = match route.from {
+        let (lane, control) = match from {
             None => (Lane::Plain4, None),
             Some(IpAddr::V4(from)) => {
                 four = packet_info(from);
@@ -278,14 +293,7 @@ impl Outgoing {
             }
         };
         let headers = self.headers.of(lane);
-        let sent = sendmmsg(
-            fd,
-            headers,
-            datagrams,
-            &self.addresses,
-            control.as_slice(),
-            flags,
-        );
+        let sent = sendmmsg(fd, headers, rest, addresses, control.as_slice(), flags);
         sent.map(Iterator::count)
     }
 }

@@ -11,6 +11,8 @@ pub enum Dropped {
     Client,
     /// Its header is none, or not one that is carried out.
     Malformed,
+    /// It is a fragment of a datagram to an association, which no client needs.
+    Fragment,
     /// It is longer than a datagram can be, or than its way allows.
     TooLong,
     /// The access rules do not allow its target.
@@ -33,9 +35,10 @@ pub enum Dropped {
 
 impl Dropped {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Client,
         Self::Malformed,
+        Self::Fragment,
         Self::TooLong,
         Self::Denied,
         Self::Unresolved,
@@ -53,6 +56,7 @@ impl Dropped {
         match self {
             Self::Client => "client",
             Self::Malformed => "malformed",
+            Self::Fragment => "fragment",
             Self::TooLong => "too_long",
             Self::Denied => "denied",
             Self::Unresolved => "unresolved",
@@ -76,7 +80,12 @@ impl Dropped {
             Self::Limit => Some(Status::LimitReached),
             Self::Unreachable => Some(Status::Unreachable),
             Self::Refused => Some(Status::Refused),
-            Self::Client | Self::TooLong | Self::Stranger | Self::Full | Self::Hop => None,
+            Self::Client
+            | Self::Fragment
+            | Self::TooLong
+            | Self::Stranger
+            | Self::Full
+            | Self::Hop => None,
         }
     }
 }

@@ -5,18 +5,14 @@ use std::net::SocketAddr;
 
 use crate::chain::{Fault, HopFailure, Outcome, Responses};
 use crate::connect_error::ConnectError;
-use crate::ingress::Datagrams;
-use crate::udp::batch::{Batches, Outgoing};
+use crate::udp::batch::{Batches, Outbound, Outgoing};
 use crate::udp::counts::Dropped;
 use crate::udp::filter::Filter;
 use crate::udp::flow::{Flow, State, Upstream};
 use crate::udp::flow_table::FlowId;
+use crate::udp::key::Origin;
 use crate::udp::socket::drain_errors;
-use crate::udp::upward::route_to;
 use crate::udp::{Lent, Udp};
-
-/// The response header in front of an answer: version, status ok, no text.
-const OK: &[u8] = &[1, 0, 0];
 
 impl Udp {
     /// Receives answers for one flow and passes them on; returns their number, or `None` if the flow has
@@ -44,18 +40,31 @@ impl Udp {
         let Batches {
             incoming, outgoing, ..
         } = batches;
-        let (Some((key, flow)), Some(listener)) = (self.flows.get_mut(id), &self.listener) else {
+        let Some((key, flow)) = self.flows.get_mut(id) else {
             return;
         };
-        let header = match listener.form {
-            Datagrams::To(_) => &[],
-            Datagrams::Hop => OK,
+        let origin = key.origin;
+        let (socket, to, from) = match origin {
+            Origin::Client { address, local } => {
+                let listener = self.listener.as_ref();
+                (listener.map(|it| &it.socket), Some(address), local)
+            }
+            Origin::Association(id) => {
+                let association = self.associations.get(&id.row);
+                (association.map(|it| &it.client), None, None)
+            }
+        };
+        let Some(socket) = socket else {
+            return;
         };
         let (filter, hops) = (self.limits.filter, lent.egress.hops().len());
         let mut failure = None;
         let answers = incoming.iter().filter_map(|(head, datagram)| {
             let (why, hop) = match flow.read_answer(head.from, datagram, filter, hops) {
-                Answer::Payload(payload) => return Some([header, payload]),
+                Answer::Payload(payload) => {
+                    let parts = [&flow.header, payload];
+                    return Some(Outbound { to, parts });
+                }
                 Answer::Stranger => (Dropped::Stranger, None),
                 Answer::Failure(failure) => (Dropped::Hop, Some(failure)),
             };
@@ -63,8 +72,7 @@ impl Udp {
             failure = hop.or(failure);
             None
         });
-        let client = key.client;
-        let sent = outgoing.send(&listener.socket, route_to(client), answers);
+        let sent = outgoing.send(socket, from, answers);
         self.counts.pass_down(sent.count);
         if sent.count > 0 {
             flow.down += sent.count as u64;
@@ -75,7 +83,7 @@ impl Udp {
         self.count_unsent(&sent);
         if let Some(failure) = failure {
             self.report(id, failure, lent);
-            self.tell(client, failure.status(), outgoing);
+            self.tell(origin, failure.status(), outgoing);
         }
     }
 
@@ -113,11 +121,11 @@ impl Udp {
         let Some((key, _)) = self.flows.get(id) else {
             return;
         };
-        let client = key.client;
+        let origin = key.origin;
         if self.try_next_address(id, lent) {
             self.counts.lose(why, 1);
         } else {
-            self.refuse(client, why, outgoing);
+            self.refuse(origin, why, outgoing);
         }
     }
 

@@ -17,16 +17,20 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// Returns as much of an address as the filter looks at; `None` if it looks at nothing.
+    pub(super) fn key(self, address: SocketAddr) -> Option<SocketAddr> {
+        let ip = address.ip().to_canonical();
+        match self {
+            Self::Address => Some((ip, 0).into()),
+            Self::Port => Some((ip, address.port()).into()),
+            Self::Endpoint => None,
+        }
+    }
+
     /// Returns whether a datagram of `sender` is an answer for a client that has sent to `receiver`.
     #[must_use]
     pub fn admits(self, receiver: SocketAddr, sender: SocketAddr) -> bool {
-        match self {
-            Self::Address => receiver.ip().to_canonical() == sender.ip().to_canonical(),
-            Self::Port => {
-                Self::Address.admits(receiver, sender) && receiver.port() == sender.port()
-            }
-            Self::Endpoint => true,
-        }
+        self.key(receiver) == self.key(sender)
     }
 }
 

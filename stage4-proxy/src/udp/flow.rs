@@ -28,6 +28,8 @@ pub(super) struct Flow {
     pub(super) state: State,
     /// What goes in front of each payload on the way up: the headers for the hops of a chain.
     pub(super) prefix: Box<[u8]>,
+    /// What goes in front of each answer on the way down: what the client's ingress has there.
+    pub(super) header: Box<[u8]>,
     /// Whether an answer has come.
     pub(super) is_answered: bool,
     pub(super) opened: Instant,
@@ -68,10 +70,17 @@ pub(super) struct Upstream {
 }
 
 impl Flow {
-    /// Creates a flow to `target` on the way that `egress` goes.
-    pub(super) fn new(target: Arc<Target>, state: State, egress: &Egress, now: Instant) -> Self {
+    /// Creates a flow to `target`, whose answers have `header` in front.
+    pub(super) fn new(
+        target: Arc<Target>,
+        state: State,
+        header: Vec<u8>,
+        egress: &Egress,
+        now: Instant,
+    ) -> Self {
         Self {
             prefix: headers(egress.hops(), &target).into(),
+            header: header.into(),
             target,
             state,
             is_answered: false,

@@ -9,7 +9,7 @@ use crate::inspect::{EndpointView, FlowView, Metrics, Protocol, Section};
 use crate::udp::counts::Counted;
 use crate::udp::flow::Flow;
 use crate::udp::flow_table::FlowTable;
-use crate::udp::key::Key;
+use crate::udp::key::{Key, Origin};
 
 /// Flows that the section lists; it counts the others.
 const LISTED: usize = 64;
@@ -54,7 +54,11 @@ fn view(key: &Key, flow: &Flow, now: Instant) -> FlowView {
     let age = now.saturating_duration_since(flow.opened).as_millis();
     FlowView {
         protocol: Protocol::Udp,
-        client: key.client.address,
+        client: match key.origin {
+            Origin::Client { address, .. } => Some(address),
+            // Its session shows it.
+            Origin::Association(_) => None,
+        },
         target: flow.target.to_string(),
         upstream: upstream.map(|upstream| EndpointView {
             fd: upstream.socket.as_raw_fd(),

@@ -12,12 +12,16 @@ use crate::ingress::Datagrams;
 use crate::mailbox::Message;
 use crate::resolve::{Answer, Resolution};
 use crate::token::{DatagramSocket, Token};
-use crate::udp::batch::{Batches, Head, Outgoing, Piece, Route, Sent};
+use crate::udp::batch::{Batches, Head, Incoming, Outbound, Outgoing, Piece, Sent};
 use crate::udp::counts::Dropped;
 use crate::udp::flow::{Flow, State, Upstream};
 use crate::udp::flow_table::FlowId;
-use crate::udp::key::{Client, Key};
+use crate::udp::key::{Key, Origin};
+use crate::udp::packet;
 use crate::udp::{Lent, Udp};
+
+/// The response header in front of an answer: version, status ok, no text.
+const OK: &[u8] = &[1, 0, 0];
 
 impl Udp {
     /// Receives datagrams of clients and passes them on; returns their number, or `None` without a
@@ -28,6 +32,7 @@ impl Udp {
             incoming,
             pieces,
             outgoing,
+            ..
         } = batches;
         // An error is about an earlier answer to a client, which is not there any more.
         let count = incoming
@@ -42,9 +47,21 @@ impl Udp {
                     start,
                 }),
                 Ok(None) => {}
-                Err(why) => self.refuse(client(head), why, outgoing),
+                Err(why) => self.refuse(origin(head), why, outgoing),
             }
         }
+        self.send_pieces(pieces, incoming, outgoing, lent);
+        Some(count)
+    }
+
+    /// Sends payloads that were received, those of one flow together.
+    pub(super) fn send_pieces(
+        &mut self,
+        pieces: &mut [Piece],
+        incoming: &Incoming,
+        outgoing: &mut Outgoing,
+        lent: Lent<'_>,
+    ) {
         // Stable, so that the datagrams of a flow stay in their order.
         pieces.sort_by_key(|piece| piece.flow);
         for run in pieces.chunk_by(|one, next| one.flow == next.flow) {
@@ -53,7 +70,6 @@ impl Udp {
                 .map(|piece| incoming.payload(piece.number, piece.start));
             self.send_up(run[0].flow, payloads, outgoing, lent);
         }
-        Some(count)
     }
 
     /// Finds or begins the flow of a datagram, and returns it with the place where the payload begins; `None` if
@@ -72,25 +88,34 @@ impl Udp {
             return Err(Dropped::TooLong);
         }
         let (target, start) = parse(&listener.form, datagram)?;
-        let client = client(head);
-        let key = Key { client, target };
-        let id = match self.flows.find(&key) {
+        let origin = origin(head);
+        let flow = self.place(&Key { origin, target }, &datagram[start..], lent)?;
+        Ok(flow.map(|flow| (flow, start)))
+    }
+
+    /// Finds or begins the flow of a payload; `None` if the payload waits for an address.
+    pub(super) fn place(
+        &mut self,
+        key: &Key,
+        payload: &[u8],
+        lent: Lent<'_>,
+    ) -> Result<Option<FlowId>, Dropped> {
+        let id = match self.flows.find(key) {
             Some(id) => id,
-            None => self.begin(&key, lent)?,
+            None => self.begin(key, lent)?,
         };
         let Some((_, flow)) = self.flows.get(id) else {
             return Err(Dropped::Limit);
         };
         match &flow.state {
             State::Resolving(_) => {
-                let put = self.waiting.put(&key, &datagram[start..]);
+                let put = self.waiting.put(key, payload);
                 put.then_some(None).ok_or(Dropped::Limit)
             }
             // For each datagram and not only for the first of a flow: a rule has no exceptions.
             State::Open(upstream) => {
                 let allowed = lent.egress.check_again(upstream.peer, &flow.target);
-                let place = allowed.map(|()| Some((id, start)));
-                place.map_err(|_| Dropped::Denied)
+                allowed.map(|()| Some(id)).map_err(|_| Dropped::Denied)
             }
         }
     }
@@ -109,7 +134,12 @@ impl Udp {
             Resolution::Known(addresses) => State::Open(self.open(&addresses, &target, lent)?),
             Resolution::Asked(ticket) => State::Resolving(ticket),
         };
-        let flow = Flow::new(target, state, lent.egress, lent.now);
+        let header = match (key.origin, self.listener.as_ref().map(|it| &it.form)) {
+            (Origin::Client { .. }, Some(Datagrams::Hop)) => OK.to_vec(),
+            (Origin::Client { .. }, Some(Datagrams::To(_)) | None) => Vec::new(),
+            (Origin::Association(_), _) => packet::encode(&target),
+        };
+        let flow = Flow::new(target, state, header, lent.egress, lent.now);
         self.insert(key, flow, lent)
     }
 
@@ -147,7 +177,7 @@ impl Udp {
     }
 
     /// Ends a flow.
-    fn end(&mut self, id: FlowId) {
+    pub(super) fn end(&mut self, id: FlowId) {
         let ended = self.flows.remove(id);
         self.counts.end(usize::from(ended.is_some()));
     }
@@ -180,12 +210,12 @@ impl Udp {
         let State::Open(upstream) = &flow.state else {
             return;
         };
-        let route = Route {
-            to: upstream.receiver(),
-            from: None,
-        };
-        let datagrams = payloads.map(|payload| [&flow.prefix[..], payload]);
-        let sent = outgoing.send(&upstream.socket, route, datagrams);
+        let to = upstream.receiver();
+        let datagrams = payloads.map(|payload| Outbound {
+            to,
+            parts: [&flow.prefix, payload],
+        });
+        let sent = outgoing.send(&upstream.socket, None, datagrams);
         flow.up += sent.count as u64;
         self.counts.pass_up(sent.count);
         let lifetime = flow.lifetime(self.limits.flow_timeout);
@@ -230,7 +260,7 @@ impl Udp {
             Err(why) => {
                 self.end(id);
                 for _ in waiting {
-                    self.refuse(key.client, why, outgoing);
+                    self.refuse(key.origin, why, outgoing);
                 }
             }
         }
@@ -250,7 +280,12 @@ impl Udp {
     }
 
     /// Logs why a target is not reached, and returns it as a reason.
-    fn explain(&mut self, target: &Target, error: &ConnectError, lent: Lent<'_>) -> Dropped {
+    pub(super) fn explain(
+        &mut self,
+        target: &Target,
+        error: &ConnectError,
+        lent: Lent<'_>,
+    ) -> Dropped {
         self.warnings.log(lent.now, |suppressed| {
             let cause = std::error::Error::source(error).map(|it| format!(": {it}"));
             let cause = cause.unwrap_or_default();
@@ -260,16 +295,16 @@ impl Udp {
     }
 
     /// Counts a datagram that goes no further, and says so to a client that can understand it.
-    pub(super) fn refuse(&mut self, client: Client, why: Dropped, outgoing: &mut Outgoing) {
+    pub(super) fn refuse(&mut self, origin: Origin, why: Dropped, outgoing: &mut Outgoing) {
         self.counts.lose(why, 1);
         if let Some(status) = why.status() {
-            self.tell(client, status, outgoing);
+            self.tell(origin, status, outgoing);
         }
     }
 
     /// Sends a client a response header that is no success, if its ingress has one.
-    pub(super) fn tell(&self, client: Client, status: Status, outgoing: &mut Outgoing) {
-        let Some(listener) = &self.listener else {
+    pub(super) fn tell(&self, origin: Origin, status: Status, outgoing: &mut Outgoing) {
+        let (Some(listener), Origin::Client { address, local }) = (&self.listener, origin) else {
             return;
         };
         match listener.form {
@@ -278,8 +313,12 @@ impl Udp {
                 // Without a text, because the sender may be forged: it must not get many bytes for a few.
                 let text = String::new();
                 let response = Response { status, text }.encode();
+                let datagram = Outbound {
+                    to: Some(address),
+                    parts: [&response, &[]],
+                };
                 // An answer that cannot be sent now is lost like any other datagram.
-                let _ = outgoing.send(&listener.socket, route_to(client), [[&response[..], &[]]]);
+                let _ = outgoing.send(&listener.socket, local, [datagram]);
             }
         }
     }
@@ -297,17 +336,9 @@ fn parse(form: &Datagrams, datagram: &[u8]) -> Result<(Option<Target>, usize), D
     }
 }
 
-fn client(head: Head) -> Client {
-    Client {
+fn origin(head: Head) -> Origin {
+    Origin::Client {
         address: head.from,
         local: head.local,
-    }
-}
-
-/// Returns the way of an answer: it leaves from the address that the client has sent to.
-pub(super) fn route_to(client: Client) -> Route {
-    Route {
-        to: Some(client.address),
-        from: client.local,
     }
 }

@@ -43,6 +43,18 @@ impl<K: Clone + PartialEq> Waiting<K> {
         self.bytes -= taken.iter().map(|datagram| datagram.len()).sum::<usize>();
         taken
     }
+
+    /// Drops the datagrams of the keys that `is_over` names, and returns their number.
+    pub(super) fn take_all(&mut self, is_over: impl Fn(&K) -> bool) -> usize {
+        let before = self.datagrams.len();
+        self.datagrams.retain(|(key, _)| !is_over(key));
+        self.bytes = self
+            .datagrams
+            .iter()
+            .map(|(_, datagram)| datagram.len())
+            .sum();
+        before - self.datagrams.len()
+    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ impl Worker {
                 Phase::Handshake
                 | Phase::Delayed(_)
                 | Phase::Relay
+                | Phase::Associated
                 | Phase::Forward(_)
                 | Phase::Lingering
                 | Phase::Aborting(_),

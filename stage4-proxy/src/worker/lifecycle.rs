@@ -6,7 +6,7 @@ use stage3_epoll::Poll;
 
 use crate::endpoint::Endpoint;
 use crate::listener::{Accepted, Listener};
-use crate::session::{Next, Reason, Session, Timeout};
+use crate::session::{Next, Phase, Reason, Session, Timeout};
 use crate::token::Side;
 use crate::worker::Worker;
 
@@ -138,6 +138,9 @@ impl Worker {
             fruitless = was_fruitless(&session, reason);
             self.reporter.session_ends(&session, reason, now);
             self.reporter.session_gone(row, &session);
+            if matches!(session.phase, Phase::Associated) {
+                self.udp.end_association(row);
+            }
             let finished = matches!(reason, Reason::Finished);
             session.close(finished, &mut self.scratch.pipes);
         }

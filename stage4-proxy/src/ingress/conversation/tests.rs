@@ -54,6 +54,7 @@ fn told(step: &Step) -> (usize, &str, &'static str) {
     let verdict = match step.verdict {
         Verdict::More => "more",
         Verdict::Connect(_) => "connect",
+        Verdict::Associate(_) => "associate",
         Verdict::Identified(_) => "identified",
         Verdict::Refuse(_) => "refuse",
         Verdict::Unauthorized(_) => "unauthorized",

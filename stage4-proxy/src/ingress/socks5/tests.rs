@@ -22,6 +22,8 @@ const GREETING: [u8; 3] = [5, 1, 0];
 struct Outcome {
     reply: Vec<u8>,
     target: Option<Target>,
+    /// Whether datagrams are asked for, and with which hint.
+    associated: Option<Option<SocketAddr>>,
     refused: Option<String>,
     /// Bytes that are left for the target.
     rest: Vec<u8>,
@@ -36,10 +38,10 @@ fn converse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
 fn converse_with<'a>(users: Option<Users>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut handshake = Conversation::new(Box::new(Socks5Handshake::new(users)), 4096);
     let (mut pending, mut reply) = (Vec::new(), Vec::new());
-    let (mut target, mut refused) = (None, None);
+    let (mut target, mut refused, mut associated) = (None, None, None);
     for piece in pieces {
         pending.extend_from_slice(piece);
-        if target.is_some() || refused.is_some() {
+        if target.is_some() || refused.is_some() || associated.is_some() {
             continue;
         }
         let step = handshake.advance(&pending);
@@ -49,6 +51,7 @@ fn converse_with<'a>(users: Option<Users>, pieces: impl IntoIterator<Item = &'a 
             Verdict::More => {}
             Verdict::Connect(it) => target = Some((*it).clone()),
             Verdict::Refuse(why) => refused = Some(why),
+            Verdict::Associate(hint) => associated = Some(hint),
             Verdict::Identified(_) => panic!("SOCKS5 has no such verdict"),
             Verdict::Unauthorized(wrong) => refused = Some(wrong.to_string()),
             Verdict::TooLong => refused = Some("too long".to_owned()),
@@ -57,6 +60,7 @@ fn converse_with<'a>(users: Option<Users>, pieces: impl IntoIterator<Item = &'a 
     Outcome {
         reply,
         target,
+        associated,
         refused,
         rest: pending,
     }
@@ -149,13 +153,35 @@ fn another_protocol_gets_an_answer_of_its_own() {
 }
 
 #[test]
+fn datagrams_are_asked_for_with_an_address_or_without() {
+    let table = [
+        (vec![5, 3, 0, 1, 0, 0, 0, 0, 0, 0], Some("0.0.0.0:0")),
+        (vec![5, 3, 0, 1, 127, 0, 0, 1, 0, 80], Some("127.0.0.1:80")),
+        (
+            [&[5, 3, 0, 4][..], &[0; 15], &[1, 0, 80]].concat(),
+            Some("[::1]:80"),
+        ),
+        (vec![5, 3, 0, 3, 1, b'a', 0, 80], None),
+        (vec![5, 3, 0, 3, 0, 0, 0], None),
+    ];
+    for (request, hint) in table {
+        let outcome = converse([&GREETING[..], &request]);
+        let hint = hint.map(|hint| hint.parse().unwrap());
+        assert_eq!(outcome.associated, Some(hint), "{request:?}");
+        for end in 0..request.len() {
+            let outcome = converse([&GREETING[..], &request[..end]]);
+            assert_eq!((outcome.associated, outcome.refused), (None, None));
+        }
+    }
+}
+
+#[test]
 fn requests_that_cannot_be_carried_out_have_their_reply() {
     let loopback = [127, 0, 0, 1, 0, 80];
     let with = |command, kind| [&[5, command, 0, kind], &loopback[..]].concat();
     let table = [
         (with(2, 1), 7, "BIND"),
-        (with(3, 1), 7, "UDP ASSOCIATE"),
-        (vec![5, 3, 0, 1, 0, 0, 0, 0, 0, 0], 7, "UDP ASSOCIATE"),
+        (with(3, 2), 8, "type of the address"),
         (with(0, 1), 7, "unknown"),
         (with(1, 2), 8, "type of the address"),
         (with(1, 0xff), 8, "type of the address"),
@@ -237,7 +263,7 @@ proptest! {
         cuts.extend([0, all.len()]);
         cuts.sort_unstable();
         let outcome = converse(cuts.windows(2).map(|pair| &all[pair[0]..pair[1]]));
-        prop_assert_eq!(outcome, Outcome { reply: vec![5, 0], target: Some(target), refused: None, rest });
+        prop_assert_eq!(outcome, Outcome { reply: vec![5, 0], target: Some(target), associated: None, refused: None, rest });
     }
 
     #[test]

@@ -160,6 +160,7 @@ fn a_handshake_that_takes_everything_is_cut_off_too() {
             next @ (Next::Identify(_)
             | Next::Connect(_)
             | Next::ConnectUnix(_)
+            | Next::Associate(_)
             | Next::Refuse(_)
             | Next::Close(_)) => {
                 return assert_eq!(word(&next), "refuse");

@@ -96,7 +96,7 @@ proptest! {
         cuts.extend([0, all.len()]);
         cuts.sort_unstable();
         let outcome = converse_with(Some(users), cuts.windows(2).map(|pair| &all[pair[0]..pair[1]]));
-        prop_assert_eq!(outcome, Outcome { reply: vec![5, 2, 1, 0], target: Some(target), refused: None, rest });
+        prop_assert_eq!(outcome, Outcome { reply: vec![5, 2, 1, 0], target: Some(target), associated: None, refused: None, rest });
     }
 
     #[test]

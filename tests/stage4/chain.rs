@@ -407,6 +407,7 @@ fn chain_a_hop_that_is_killed_in_the_middle_is_named_in_every_ingress() {
     for place in 1..=3 {
         let mut alive = hops(3);
         let chain = chain(&alive);
+        let all: Vec<_> = alive.iter().map(|hop| target(hop.addr())).collect();
         let dying = alive.remove(place - 1);
         // It accepts and says nothing, until it dies.
         dying.stop();
@@ -422,6 +423,17 @@ fn chain_a_hop_that_is_killed_in_the_middle_is_named_in_every_ingress() {
             }
             dying.signal(Signal::SIGKILL);
         });
+        // Now nothing listens there any more.
+        let library = stage4_proxy::chain::Client::new(all);
+        let error = library
+            .connect(&target(dying.addr()))
+            .unwrap_err()
+            .to_string();
+        let words = match place {
+            1 => format!("cannot reach {}", dying.addr()),
+            _ => format!("hop {} of 3 ", place - 1),
+        };
+        assert!(error.starts_with(&words), "{error}");
         alive.iter().for_each(|hop| hop.wait_for_rows(0));
     }
 }

@@ -244,10 +244,7 @@ fn count(totals: &mut Totals, reason: &Reason) {
         Reason::Refused(_) | Reason::BadRequest(_) => totals.refuse(RefusalReason::Handshake),
         Reason::OverLimit => totals.refuse(RefusalReason::OverLimit),
         Reason::NotAdmitted => totals.refuse(RefusalReason::Client),
-        Reason::Unauthorized(_) => {
-            totals.refuse(RefusalReason::User);
-            totals.wrong_passwords += 1;
-        }
+        Reason::Unauthorized(_) => totals.refuse(RefusalReason::User),
         Reason::TooLong => totals.refuse(RefusalReason::TooLong),
         Reason::TimedOut(timeout) => count_timeout(totals, *timeout),
         Reason::Stopped => totals.timeouts.drain += 1,

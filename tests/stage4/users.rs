@@ -12,6 +12,9 @@ use tempfile::TempDir;
 use crate::support::{PAGE, Page, Proxy, echoes, in_path};
 use crate::{http_ingress, socks5};
 
+/// The counter of wrong names and passwords.
+const WRONG_PASSWORDS: &str = "proxy_refusals_by_reason_total{reason=\"user\"}";
+
 /// What a wrong password costs.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -140,7 +143,7 @@ fn users_curl_comes_in_with_the_right_password_only() {
             let refused = got[..3].iter().all(|page| page.starts_with(b"407 "));
             assert!(refused, "{got:?}");
         }
-        proxy.wait_for_metric("proxy_wrong_passwords_total", 2.0);
+        proxy.wait_for_metric(WRONG_PASSWORDS, 2.0);
         let log = proxy.stderr();
         assert!(!log.contains("se:cret"), "no password in the log");
     }
@@ -188,7 +191,7 @@ fn users_a_wrong_password_is_answered_after_a_second() {
     assert!(begun.elapsed() >= SECOND, "{:?}", begun.elapsed());
     for proxy in [socks, http] {
         proxy.wait_for_rows(0);
-        proxy.wait_for_metric("proxy_wrong_passwords_total", 1.0);
+        proxy.wait_for_metric(WRONG_PASSWORDS, 1.0);
         proxy.wait_for_metric("proxy_refusals_total", 1.0);
     }
 }
@@ -211,7 +214,7 @@ fn users_200_wrong_passwords_at_once_keep_no_client_waiting() {
         guess.expect_eof();
     }
     assert!(begun.elapsed() >= SECOND);
-    proxy.wait_for_metric("proxy_wrong_passwords_total", 200.0);
+    proxy.wait_for_metric(WRONG_PASSWORDS, 200.0);
     drop(guesses);
     proxy.wait_for_rows(0);
     let what = format!("at most {before} descriptors are open, as before");
@@ -225,7 +228,7 @@ fn users_a_guess_is_counted_although_its_client_has_left() {
     let _test = Test::begin("A client that does not wait for its refusal has guessed, too.");
     let proxy = proxy_for("socks5", &UserFile::with("alice:secret\n"));
     login(&proxy, "alice", "wrong").reset();
-    proxy.wait_for_metric("proxy_wrong_passwords_total", 1.0);
+    proxy.wait_for_metric(WRONG_PASSWORDS, 1.0);
     proxy.wait_for_rows(0);
 }
 
@@ -255,7 +258,7 @@ fn users_a_client_without_a_password_is_told_at_once_what_is_demanded() {
         reply.ends_with("this proxy demands a name and a password\n"),
         "{reply}"
     );
-    assert_eq!(http.metrics()["proxy_wrong_passwords_total"], 0.0);
+    assert_eq!(http.metrics()[WRONG_PASSWORDS], 0.0);
 }
 
 #[test]

@@ -26,8 +26,6 @@ fn add_sessions(metrics: &mut Metrics, totals: &Totals) {
     metrics.counter("proxy_sessions_total", all, totals.sessions_total);
     let refused = "Clients closed because of a limit or a policy.";
     metrics.counter("proxy_refusals_total", refused, totals.refusals);
-    let wrong = "Clients refused because of a wrong name or password.";
-    metrics.counter("proxy_wrong_passwords_total", wrong, totals.wrong_passwords);
     let stale = "Events for sockets that were gone.";
     metrics.counter("proxy_stale_events_total", stale, totals.stale_events);
     let pauses = "Times that accepting was paused.";
@@ -157,7 +155,6 @@ mod tests {
                 denied: 16,
             },
             refusals: 3,
-            wrong_passwords: 6,
             refusals_by_reason: Refusals {
                 client: 31,
                 handshake: 32,
@@ -198,7 +195,6 @@ mod tests {
             ("proxy_failures_total{reason=\"other\"}", 15.0),
             ("proxy_failures_total{reason=\"denied\"}", 16.0),
             ("proxy_refusals_total", 3.0),
-            ("proxy_wrong_passwords_total", 6.0),
             ("proxy_refusals_by_reason_total{reason=\"client\"}", 31.0),
             ("proxy_refusals_by_reason_total{reason=\"handshake\"}", 32.0),
             ("proxy_refusals_by_reason_total{reason=\"too_long\"}", 33.0),

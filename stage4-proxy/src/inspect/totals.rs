@@ -24,8 +24,6 @@ pub struct Totals {
     pub refusals: u64,
     /// The same clients, by reason.
     pub refusals_by_reason: Refusals,
-    /// Clients refused because of a wrong name or password; they are among the refusals.
-    pub wrong_passwords: u64,
     /// Events, answers and timers for a socket that was closed already.
     pub stale_events: u64,
     /// Times that accepting was paused, because no row or no descriptor was free.
@@ -63,7 +61,6 @@ impl Totals {
         self.merge_hop_failures(&other.hop_failures);
         self.refusals += other.refusals;
         self.refusals_by_reason.merge(other.refusals_by_reason);
-        self.wrong_passwords += other.wrong_passwords;
         self.stale_events += other.stale_events;
         self.accept_pauses += other.accept_pauses;
         self.timeouts.merge(other.timeouts);

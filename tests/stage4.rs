@@ -38,10 +38,16 @@ mod flow_table;
 mod half_close;
 #[path = "stage4/handshakes.rs"]
 mod handshakes;
+#[path = "stage4/http_bodies.rs"]
+mod http_bodies;
+#[path = "stage4/http_clients.rs"]
+mod http_clients;
 #[path = "stage4/http_ingress.rs"]
 mod http_ingress;
 #[path = "stage4/http_keep_alive.rs"]
 mod http_keep_alive;
+#[path = "stage4/http_smuggling.rs"]
+mod http_smuggling;
 #[path = "stage4/idle.rs"]
 mod idle;
 #[path = "stage4/inspector.rs"]

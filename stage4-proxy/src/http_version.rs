@@ -19,6 +19,16 @@ pub fn as_known(head: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// Returns whether the line of a request has three parts, the last of which is a version of HTTP.
+#[must_use]
+pub fn is_named(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next();
+    let mut parts = line.unwrap_or_default().split(|&byte| byte == b' ').skip(2);
+    let version = parts.next().unwrap_or_default();
+    let number = version.strip_prefix(b"HTTP/").and_then(<[u8]>::first);
+    number.is_some_and(u8::is_ascii_digit) && parts.next().is_none()
+}
+
 /// Returns the place of the minor version's only digit.
 fn minor(head: &[u8]) -> Option<usize> {
     // Responses first, because their place is known without a search for the line's end.

@@ -1,10 +1,8 @@
 //! The HTTP ingress: tunnels by CONNECT, requests in absolute form, and failures in HTTP's words.
 
-use std::process::Command;
-
 use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test};
 
-use crate::support::{MIB, PAGE, Page, Proxy, a_request_and_a_half_close, curl, echoes, in_path};
+use crate::support::{MIB, Proxy, a_request_and_a_half_close, echoes};
 
 /// The reply that opens a tunnel.
 pub(crate) const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -179,45 +177,4 @@ fn http_a_slow_head_is_a_408() {
     let proxy = Proxy::choosing("http", &["--handshake-timeout", "500ms"]);
     ask(&proxy, "").expect_reset();
     assert_eq!(status(&proxy, "CONNECT localhost:80 HTT"), 408);
-}
-
-/// Fetches a page through the proxy with Python's own client: a tunnel, and a request in absolute form.
-const PYTHON: &str = r#"
-import http.client, sys, urllib.request
-proxy, port = sys.argv[1], int(sys.argv[2])
-tunnel = http.client.HTTPConnection(*proxy.split(":"), timeout=20)
-tunnel.set_tunnel("localhost", port)
-tunnel.request("GET", "/")
-first = tunnel.getresponse().read()
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": "http://" + proxy}))
-second = opener.open(f"http://localhost:{port}/", timeout=20).read()
-assert first == second == b"<p>a page</p>\n", (first, second)
-"#;
-
-#[test]
-fn http_python_fetches_a_page() {
-    let _test = Test::begin("http.client asks for a tunnel, urllib sends a whole URL.");
-    let (proxy, page) = (Proxy::choosing("http", &[]), Page::serve());
-    let mut python = Command::new("python3");
-    python.args(["-c", PYTHON]);
-    python.args([proxy.addr().to_string(), page.port().to_string()]);
-    let output = python.output().expect("python3");
-    harness::ensure(
-        output.status.success(),
-        String::from_utf8_lossy(&output.stderr),
-    );
-}
-
-#[test]
-fn http_curl_fetches_a_page() {
-    let _test = Test::begin("curl -x sends a whole URL; with --proxytunnel it asks for a tunnel.");
-    let Some(program) = in_path("curl") else {
-        return;
-    };
-    let (proxy, page) = (Proxy::choosing("http", &[]), Page::serve());
-    let proxy = format!("http://{}", proxy.addr());
-    for tunnel in [&[][..], &["--proxytunnel"]] {
-        let options = [&["--noproxy", "", "-x", &proxy], tunnel].concat();
-        assert_eq!(curl(&program, &options, &page.url()), PAGE, "{options:?}");
-    }
 }

@@ -165,13 +165,14 @@ impl Message for Response {
         };
         all.extend_from_slice(bytes);
         let mut before = Vec::new();
-        let (state, used) = self.heads(finder, &all, &mut before)?;
-        self.state = state;
-        if let State::Body(body) = &mut self.state {
+        let (mut state, used) = self.heads(finder, &all, &mut before)?;
+        if let State::Body(body) = &mut state {
             // Copied with the head, because the first bytes of a body are few.
             let count = body.take(&all[used..])?;
             before.extend_from_slice(&all[used..used + count]);
         }
+        // Last, because a response of which nothing is passed on has not begun.
+        self.state = state;
         Ok(Sight {
             before,
             verbatim: 0..0,

@@ -67,10 +67,12 @@ impl Session {
             return Next::Wait;
         };
         let up = &self.up.half;
-        let has_left = up.state() == HalfState::Open && !up.has_pending();
-        let is_kept = has_left && exchange.keeps_client();
+        let is_open = up.state() == HalfState::Open;
+        let has_left = exchange.upload.is_over() && !up.has_pending();
+        let is_kept = is_open && has_left && exchange.keeps_client();
         let surplus = exchange.upload.take_surplus();
         if let Some(upstream) = self.upstream.take()
+            && is_open
             && !has_left
         {
             // A FIN would make an end of the request that it is not.

@@ -82,7 +82,7 @@ impl Request {
         match request.parse_with_uninit_headers(head, &mut room) {
             Ok(httparse::Status::Complete(_)) => Self::of(&request),
             Ok(httparse::Status::Partial) => Err(Refusal::bad("the head is not complete")),
-            Err(error) => Err(refusal(error)),
+            Err(error) => Err(refusal(error, head)),
         }
     }
 
@@ -122,9 +122,9 @@ impl Request {
     clippy::wildcard_enum_match_arm,
     reason = "httparse's errors are not ours: every other one is a bad request"
 )]
-fn refusal(error: httparse::Error) -> Refusal {
+fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     match error {
-        httparse::Error::Version => Refusal {
+        httparse::Error::Version if http_version::is_named(head) => Refusal {
             status: Status::VersionNotSupported,
             why: "the proxy speaks HTTP/1.1 and HTTP/1.0",
         },

@@ -114,7 +114,7 @@ fn write_line(method: &str, path: &[u8], host: &[u8], out: &mut Vec<u8>) {
 fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     match error {
         httparse::Error::TooManyHeaders => Refusal::TooManyFields,
-        httparse::Error::Version if names_a_version(head) => Refusal::UnknownVersion,
+        httparse::Error::Version if http_version::is_named(head) => Refusal::UnknownVersion,
         httparse::Error::HeaderName => Refusal::BadRequest("a field name is not valid"),
         httparse::Error::HeaderValue => Refusal::BadRequest("a field value is not valid"),
         httparse::Error::NewLine
@@ -122,15 +122,6 @@ fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
         | httparse::Error::Token
         | httparse::Error::Version => Refusal::BadRequest("the head is not valid"),
     }
-}
-
-/// Returns whether the request line has three parts, the last of which is a version of HTTP.
-fn names_a_version(head: &[u8]) -> bool {
-    let line = head.split(|&byte| byte == b'\r').next();
-    let mut parts = line.unwrap_or_default().split(|&byte| byte == b' ').skip(2);
-    let version = parts.next().unwrap_or_default();
-    let number = version.strip_prefix(b"HTTP/").and_then(<[u8]>::first);
-    number.is_some_and(u8::is_ascii_digit) && parts.next().is_none()
 }
 
 impl From<max_forwards::End> for Refusal {

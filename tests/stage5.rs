@@ -48,6 +48,8 @@ mod states;
 mod stopping;
 #[path = "stage5/support.rs"]
 mod support;
+#[path = "stage5/tunnel.rs"]
+mod tunnel;
 #[path = "stage5/turns.rs"]
 mod turns;
 #[path = "stage5/unmapped.rs"]

@@ -153,9 +153,37 @@ impl Endpoint {
                 .socket
                 .write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
         };
+        self.note_written(written, first.len() + second.len())
+    }
+
+    /// Writes any number of pieces once (`writev(2)`) and returns how many bytes were taken; fewer than all mean that
+    /// the socket is full.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is broken.
+    pub(crate) fn write_slices(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.writable {
+            return Ok(0);
+        }
+        let all = slices.iter().map(|slice| slice.len()).sum();
+        let written = self.socket.write_vectored(slices);
+        self.note_written(written, all)
+    }
+
+    /// Sets how many bytes may wait unsent in the kernel before the socket counts as full (`tcp(7)`,
+    /// `TCP_NOTSENT_LOWAT`).
+    pub(crate) fn bound_unsent(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // Without it, small frames wait longer behind large ones.
+        let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(bytes);
+    }
+
+    /// Draws the conclusions from a write that should have taken `all` bytes.
+    fn note_written(&mut self, written: io::Result<usize>, all: usize) -> io::Result<usize> {
         match written {
             Ok(count) => {
-                self.writable = count == first.len() + second.len();
+                self.writable = count == all;
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),

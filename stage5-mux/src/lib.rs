@@ -1,4 +1,4 @@
-//! Stage 5: many clients over one upstream connection.
+//! Stage 5: many clients over one connection: a queue of requests, and a tunnel with streams.
 //!
 //! ```text
 //!               ┌───────────────── Worker (one thread) ─────────────────┐

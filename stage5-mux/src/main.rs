@@ -1,4 +1,4 @@
-//! The stage5-mux program: parses options, starts the queue, handles signals.
+//! The stage5-mux program: parses options, starts the queue or an end of the tunnel, handles signals.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use clap::Parser;
 use stage1_server::cli;
 use stage4_proxy::{Control, check_room_for_a_session};
 use stage5_mux::queue::Queue;
+use stage5_mux::tunnel::service::{Config, Tunnel};
 
 mod options;
 
@@ -17,6 +18,8 @@ fn main() -> ExitCode {
     cli::start_logging();
     cli::finish(match options.command {
         Command::Queue(options) => run_queue(options),
+        Command::Client(options) => run_tunnel(&options.into_config()),
+        Command::Server(options) => run_tunnel(&options.into_config()),
     })
 }
 
@@ -28,7 +31,16 @@ fn run_queue(options: options::QueueOptions) -> io::Result<()> {
     queue.wait()
 }
 
-/// Drains the queue on the first signal and stops it on the second.
+fn run_tunnel(config: &Config) -> io::Result<()> {
+    let tunnel = Tunnel::start(config)?;
+    stop_on_signals(tunnel.control())?;
+    if let Some(address) = tunnel.local_addr() {
+        cli::announce(address);
+    }
+    tunnel.wait()
+}
+
+/// Drains on the first signal and stops on the second.
 fn stop_on_signals(control: Control) -> io::Result<()> {
     cli::on_signals(move |_, earlier| match earlier {
         0 => control.drain(),

@@ -11,8 +11,11 @@ use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
 use stage4_proxy::resolve::Lookup;
 use stage5_mux::queue::{Config, FramingName, Limits};
+use stage5_mux::tunnel::limits::{SessionLimits, TunnelLimits};
+use stage5_mux::tunnel::service::{self, Ends, WireName};
+use stage5_mux::tunnel::transport::Transport;
 
-/// Many clients over one upstream connection.
+/// Many clients over one connection: a queue of requests, or a tunnel with streams.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
@@ -29,6 +32,17 @@ pub(crate) enum Command {
     /// stops accepting and answers the requests that it has got (see --drain-timeout); the second
     /// one closes everything at once.
     Queue(QueueOptions),
+    /// Carry connections of clients over one link to a `server`, each in a stream of its own
+    ///
+    /// Prints `listening on ADDR:PORT` once it accepts. The link is made at once, and made anew whenever it is
+    /// lost; meanwhile clients are reset. After the first SIGTERM, SIGINT or SIGHUP it stops accepting and
+    /// lets open connections end (see --drain-timeout); the second one closes everything at once.
+    Client(ClientOptions),
+    /// Connect each stream of a `client`'s link to the upstream
+    ///
+    /// Prints `listening on ADDR:PORT` once it waits for a link; there is one at a time. Signals act as on a
+    /// client.
+    Server(ServerOptions),
 }
 
 /// The options of `stage5-mux queue`.
@@ -127,6 +141,105 @@ impl QueueOptions {
             limits: limits.within_fds(raise_fd_limit()),
             inspect: self.inspect,
         }
+    }
+}
+
+/// The options that both ends of a tunnel have.
+#[derive(Debug, Args)]
+pub(crate) struct TunnelOptions {
+    /// What carries the link: tcp:HOST:PORT connects, tcp-listen:ADDR:PORT waits (a server on a loopback
+    /// address only)
+    #[arg(long, value_name = "TRANSPORT")]
+    via: Transport,
+
+    /// What is spoken on the link; both ends have to name the same
+    #[arg(long, value_enum, default_value_t = WireName::Yamux)]
+    wire: WireName,
+
+    /// How long the other end of a yamux link may be silent; it is asked for a sign of life after half of that
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time_limit)]
+    keepalive: Duration,
+
+    /// Which addresses of a name to try first
+    #[arg(long, value_enum, default_value_t = Prefer::Ipv6)]
+    prefer: Prefer,
+
+    /// Time for each address that is dialled, and for resolving a name
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
+    connect_timeout: Duration,
+
+    /// Time that connections get to end after SIGTERM, SIGINT or SIGHUP; 0s resets them at once
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    drain_timeout: Duration,
+}
+
+/// The options of `stage5-mux client`.
+#[derive(Debug, Args)]
+pub(crate) struct ClientOptions {
+    /// Address to accept clients on, or a name; :PORT is every IPv4 address of this machine, [::]:PORT
+    /// every IPv6 address, and port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
+    listen: SocketAddr,
+
+    #[command(flatten)]
+    tunnel: TunnelOptions,
+}
+
+/// The options of `stage5-mux server`.
+#[derive(Debug, Args)]
+pub(crate) struct ServerOptions {
+    /// Where the streams lead: NAME:PORT, IPV4:PORT, [IPV6]:PORT or [IPV6%ZONE]:PORT
+    #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
+    upstream: Target,
+
+    #[command(flatten)]
+    tunnel: TunnelOptions,
+}
+
+impl TunnelOptions {
+    /// Turns the command line into the configuration of one end.
+    fn into_config(self, ends: Ends) -> service::Config {
+        let defaults = TunnelLimits::default();
+        let files = raise_fd_limit().saturating_sub(TUNNEL_FDS).max(1);
+        let limits = TunnelLimits {
+            session: SessionLimits {
+                keepalive: Some(self.keepalive),
+                ..SessionLimits::default()
+            },
+            max_connections: defaults
+                .max_connections
+                .min(u32::try_from(files).unwrap_or(u32::MAX)),
+            connect_timeout: self.connect_timeout,
+            drain_timeout: self.drain_timeout,
+            ..defaults
+        };
+        service::Config {
+            ends,
+            via: self.via,
+            wire: self.wire,
+            lookup: Lookup::system(self.prefer),
+            limits,
+        }
+    }
+}
+
+/// Descriptors of a tunnel that are no local connections: standard streams, listener, poller, waker, the link, and
+/// the files that resolving a name opens.
+const TUNNEL_FDS: u64 = 22;
+
+impl ClientOptions {
+    /// Turns the command line into the configuration of the client's end.
+    pub(crate) fn into_config(self) -> service::Config {
+        let listen = self.listen;
+        self.tunnel.into_config(Ends::Client { listen })
+    }
+}
+
+impl ServerOptions {
+    /// Turns the command line into the configuration of the server's end.
+    pub(crate) fn into_config(self) -> service::Config {
+        let upstream = self.upstream;
+        self.tunnel.into_config(Ends::Server { upstream })
     }
 }
 

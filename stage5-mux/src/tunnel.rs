@@ -10,6 +10,8 @@
 //!
 //! # Reading order
 //!
+//! Free of I/O and of clocks:
+//!
 //! 1. [`role`], [`frame`]: the two ends, and what a frame says.
 //! 2. [`wire`]: what a wire format provides; [`yamux`] and [`multiplex`] are the two there are.
 //! 3. [`reader`]: frames in a stream of bytes that is cut anywhere.
@@ -20,23 +22,48 @@
 //! 8. `batch`: the next write; `control`: what is owed; `rate`: how fast the link is; `keepalive`: whether
 //!    the peer is there; `streams`: the table.
 //!
-//! Nothing here does I/O, and no part knows a clock.
+//! With sockets, three borders:
+//!
+//! 9. `bridge`: TCP to stream; `local` is one connection, `locals` the table, `dial` a connect to several addresses.
+//! 10. `session` again: the mux layer.
+//! 11. `link`: the link that comes and goes; `worker/linking.rs` reads, fills and loses it; [`transport`] names what
+//!     carries it.
+//! 12. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
+//!
+//! # Invariants
+//!
+//! 1. Reading the link never waits for writing it. Only a wire without windows stalls, for one slow reader.
+//! 2. A stream holds no more than its window; all windows together grow within one budget.
+//! 3. What is owed to the peer is state, and no queue: no peer can make it grow by not reading.
+//! 4. A local side is read only when the link has room for its bytes: there is no send buffer for a stream.
+//! 5. Of the planned frames, only the one whose first byte is out is fixed.
+//! 6. A number of a stream is used once by us; a handle names one stream, whatever the peer does with numbers.
+//! 7. A failure of a stream ends this stream; a failure of the link ends all of them, each with its own fate.
 
 mod batch;
+mod bridge;
 mod control;
+mod dial;
 pub mod event;
 pub mod frame;
 mod keepalive;
 pub mod key;
 pub mod limits;
+mod link;
+mod local;
+mod locals;
+mod message;
 pub mod multiplex;
 mod rate;
 pub mod reader;
 pub mod role;
 pub mod scheduler;
+pub mod service;
 pub mod session;
 pub mod stream;
 mod streams;
+pub mod transport;
 pub mod window;
 pub mod wire;
+mod worker;
 pub mod yamux;

@@ -1,6 +1,9 @@
-//! The bounds of a session.
+//! The bounds of a session, and of the worker around it.
 
 use std::time::Duration;
+
+use stage1_server::Keepalive;
+use stage4_proxy::resolve::ResolverLimits;
 
 /// The bounds that keep a peer, or the streams of a link, from exhausting the machine.
 #[derive(Clone, Debug)]
@@ -27,6 +30,47 @@ impl Default for SessionLimits {
             window_budget: 64 * 1024 * 1024,
             keepalive: Some(Duration::from_secs(30)),
             batch: 64 * 1024,
+        }
+    }
+}
+
+/// The bounds of one end of a tunnel.
+#[derive(Clone, Debug)]
+pub struct TunnelLimits {
+    /// The bounds of the session.
+    pub session: SessionLimits,
+    /// Local connections at the same time; further clients wait in the backlog.
+    pub max_connections: u32,
+    /// Time for each address that is dialled, for the link and for each stream.
+    pub connect_timeout: Duration,
+    /// Time that a drain takes at most; then the remaining connections are reset.
+    pub drain_timeout: Duration,
+    /// When the kernel ends a connection whose peer has vanished; `None` for never.
+    pub keepalive: Option<Keepalive>,
+    /// The threads that look names up, and the cache for their answers.
+    pub resolver: ResolverLimits,
+    /// Clients accepted in one turn of the loop.
+    pub accepts_per_turn: usize,
+    /// Events taken from the kernel in one turn of the loop.
+    pub events_per_turn: usize,
+}
+
+impl Default for TunnelLimits {
+    fn default() -> Self {
+        Self {
+            session: SessionLimits::default(),
+            max_connections: 16_384,
+            connect_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(5),
+            keepalive: Some(Keepalive::default()),
+            // There is one name, and so one lookup at a time.
+            resolver: ResolverLimits {
+                threads: 1,
+                names: 1,
+                ..ResolverLimits::default()
+            },
+            accepts_per_turn: 64,
+            events_per_turn: 256,
         }
     }
 }

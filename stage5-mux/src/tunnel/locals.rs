@@ -1,0 +1,126 @@
+//! The local sides of all streams, by row and by stream.
+
+use mio::event::Event;
+use stage4_proxy::route_table::RouteTable;
+use stage4_proxy::timers::Timers;
+use stage4_proxy::token::{Side, Token};
+
+use crate::tunnel::event::{Pulled, Source};
+use crate::tunnel::key::StreamKey;
+use crate::tunnel::local::{Local, Phase};
+
+/// A table of local sides.
+#[derive(Debug)]
+pub(super) struct Locals {
+    table: RouteTable<Local>,
+    side: Side,
+    /// The row of the stream in each slot of the session.
+    rows: Vec<Option<(StreamKey, u32)>>,
+    /// When a connect in progress has taken too long.
+    pub(super) timers: Timers,
+    /// Rows whose end or error was read; the worker looks at them.
+    changed: Vec<(u32, Pulled)>,
+}
+
+impl Locals {
+    /// Creates a table for so many local sides.
+    pub(super) fn new(capacity: u32, side: Side) -> Self {
+        Self {
+            table: RouteTable::new(capacity),
+            side,
+            rows: Vec::new(),
+            timers: Timers::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.table.is_full()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Adds the local side of a stream and returns its row, unless the table is full.
+    pub(super) fn insert(&mut self, key: StreamKey, phase: Phase) -> Option<u32> {
+        let row = self.table.insert(Local::new(key, phase)).ok()?;
+        if self.rows.len() <= key.slot() {
+            self.rows.resize(key.slot() + 1, None);
+        }
+        self.rows[key.slot()] = Some((key, row));
+        Some(row)
+    }
+
+    /// Mints the token for the next socket of a row.
+    pub(super) fn mint(&mut self, row: u32) -> Token {
+        self.table.mint(row, self.side)
+    }
+
+    /// Returns the row of a stream.
+    pub(super) fn row_of(&self, key: StreamKey) -> Option<u32> {
+        let (found, row) = (*self.rows.get(key.slot())?)?;
+        (found == key).then_some(row)
+    }
+
+    /// Returns the row that a token names.
+    pub(super) fn row_named(&mut self, token: Token) -> Option<u32> {
+        self.table.get_mut(token).map(|_| token.row())
+    }
+
+    /// Gives an event to the socket that its token names, and returns the row.
+    pub(super) fn note(&mut self, token: Token, event: &Event) -> Option<u32> {
+        let local = self.table.get_mut(token)?;
+        local.endpoint_mut()?.note(event);
+        Some(token.row())
+    }
+
+    pub(super) fn get_mut(&mut self, row: u32) -> Option<&mut Local> {
+        self.table.row_mut(row)
+    }
+
+    /// Removes a local side; with it, its socket is closed.
+    pub(super) fn remove(&mut self, row: u32) -> Option<Local> {
+        self.timers.set(row, None);
+        let local = self.table.remove(row)?;
+        if let Some(key) = local.key
+            && self.row_of(key) == Some(row)
+        {
+            self.rows[key.slot()] = None;
+        }
+        Some(local)
+    }
+
+    /// Separates all local sides from their streams, and returns their rows.
+    pub(super) fn detach_all(&mut self) -> Vec<u32> {
+        self.rows.clear();
+        let rows: Vec<_> = self.table.iter().map(|(row, _)| row).collect();
+        for &row in &rows {
+            if let Some(local) = self.table.row_mut(row) {
+                local.key = None;
+            }
+        }
+        rows
+    }
+
+    /// Takes a row whose end, or error, was read.
+    pub(super) fn take_changed(&mut self) -> Option<(u32, Pulled)> {
+        self.changed.pop()
+    }
+}
+
+impl Source for Locals {
+    fn read(&mut self, stream: StreamKey, buffer: &mut [u8]) -> Pulled {
+        let Some(row) = self.row_of(stream) else {
+            return Pulled::Failed;
+        };
+        let Some(local) = self.table.row_mut(row) else {
+            return Pulled::Failed;
+        };
+        let pulled = local.read(buffer);
+        if matches!(pulled, Pulled::End | Pulled::Failed) {
+            self.changed.push((row, pulled));
+        }
+        pulled
+    }
+}

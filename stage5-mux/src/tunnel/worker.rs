@@ -1,0 +1,269 @@
+//! The event loop of the tunnel: one thread, one link, and the local sides of all its streams.
+//!
+//! A turn of the loop:
+//!
+//! 1. wait for events, at most until the next deadline;
+//! 2. note each event: flags of endpoints are set, and local sides take what they have room for;
+//! 3. take the input of the link, before any deadline is judged: it is the sign of life;
+//! 4. act on the deadlines that have passed;
+//! 5. fill the link, once for all events, so that the scheduler can choose among all streams;
+//! 6. accept last.
+//!
+//! | file | border |
+//! |---|---|
+//! | `bridge.rs` | TCP to stream: accepts, dials, delivers, closes |
+//! | `session.rs` | the mux layer, which knows no socket |
+//! | `worker/linking.rs` | link to transport: connects, reads, writes, loses the link |
+
+mod linking;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::{Events, Poll};
+use stage1_server::cli::cannot;
+use stage4_proxy::connect_error::ConnectError;
+use stage4_proxy::control::Command;
+use stage4_proxy::token::Kind;
+
+use crate::listener::Listener;
+use crate::mailbox::{Inbox, Mailbox, mailbox};
+use crate::tokens;
+use crate::tunnel::bridge::{Bridge, Front, Route};
+use crate::tunnel::limits::TunnelLimits;
+use crate::tunnel::link::Link;
+use crate::tunnel::message::Message;
+use crate::tunnel::wire::Wire;
+
+/// Bytes of one read from the link: many frames at once.
+const SCRATCH: usize = 256 * 1024;
+
+/// How the link comes about.
+#[derive(Debug)]
+pub(super) enum Via {
+    /// This end connects.
+    Connect(Route),
+    /// This end waits for the other.
+    Listen(Listener),
+}
+
+/// One event loop with everything it owns.
+#[derive(Debug)]
+pub(super) struct Worker<W: Wire> {
+    wire: W,
+    limits: TunnelLimits,
+    poll: Poll,
+    via: Via,
+    bridge: Bridge,
+    link: Link<W>,
+    scratch: Vec<u8>,
+    mailbox: Mailbox<Message>,
+    inbox: Inbox<Message>,
+    /// When the worker ends at the latest, once it drains.
+    ends_at: Option<Instant>,
+}
+
+impl<W: Wire + Copy> Worker<W> {
+    /// Creates a worker; `ends` makes its two borders once there is a poller.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the kernel has no descriptor or no memory left.
+    pub(super) fn new(
+        wire: W,
+        limits: TunnelLimits,
+        ends: impl FnOnce(&Poll) -> io::Result<(Via, Front)>,
+    ) -> io::Result<(Self, Mailbox<Message>)> {
+        let poll = Poll::new().map_err(cannot("create the poller"))?;
+        let mailbox = mailbox(&poll).map_err(cannot("create the waker of the worker"));
+        let (mailbox, inbox) = mailbox?;
+        let (via, front) = ends(&poll)?;
+        let registry = poll
+            .registry()
+            .try_clone()
+            .map_err(cannot("share the poller"))?;
+        let retry_at = match via {
+            Via::Connect(_) => Some(Instant::now()),
+            Via::Listen(_) => None,
+        };
+        let worker = Self {
+            wire,
+            poll,
+            via,
+            bridge: Bridge::new(front, limits.clone(), registry, mailbox.clone()),
+            link: Link::new(retry_at),
+            scratch: vec![0; SCRATCH],
+            mailbox: mailbox.clone(),
+            inbox,
+            ends_at: None,
+            limits,
+        };
+        Ok((worker, mailbox))
+    }
+
+    /// Serves until a message asks it to end.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the poller itself is broken.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(self.limits.events_per_turn);
+        while !self.has_ended() {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            let now = Instant::now();
+            for event in &events {
+                self.dispatch(event, now);
+            }
+            self.receive(now);
+            self.expire(now);
+            self.transmit(now);
+            self.accept(now);
+        }
+        self.bridge.abort_all();
+        Ok(())
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let Some(end) = self.ends_at else {
+            return false;
+        };
+        let has_nothing = match self.link.up() {
+            Some(up) => up.session.is_over(),
+            None => true,
+        };
+        end <= Instant::now() || has_nothing && self.bridge.locals.is_empty()
+    }
+
+    /// Returns how long the poller may wait: not at all if work is left, forever if there is no deadline.
+    fn poll_timeout(&mut self) -> Option<Duration> {
+        // Edge-triggered: no event will announce again what was left undone.
+        if self.has_link_work() || self.has_backlog() {
+            return Some(Duration::ZERO);
+        }
+        let listener = self.listener_mut().and_then(|listener| listener.deadline());
+        let deadlines = [
+            self.link.deadline(),
+            self.bridge.locals.timers.next(),
+            listener,
+            self.ends_at,
+        ];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn dispatch(&mut self, event: &Event, now: Instant) {
+        let Some(token) = tokens::unpack(event.token()) else {
+            return;
+        };
+        match token.kind() {
+            Kind::Session(_) => {
+                if let Some(row) = self.bridge.locals.note(token, event) {
+                    let session = self.link.up().map(|up| &mut up.session);
+                    self.bridge.drive(row, session, now);
+                }
+            }
+            Kind::Link => {
+                if token == self.link.token
+                    && let Some(endpoint) = self.link.endpoint_mut()
+                {
+                    endpoint.note(event);
+                    self.conclude_link(now);
+                }
+            }
+            Kind::Listener => {
+                if let Some(listener) = self.listener_mut() {
+                    listener.note();
+                }
+            }
+            Kind::Waker => self.read_mail(now),
+            Kind::Datagram(_) => {}
+        }
+    }
+
+    fn read_mail(&mut self, now: Instant) {
+        while let Some(message) = self.inbox.take() {
+            match message {
+                Message::Resolved(token, answer) if token.kind() == Kind::Link => {
+                    if token == self.link.token {
+                        self.dial_link(answer, now);
+                    }
+                }
+                Message::Resolved(token, answer) => {
+                    if let Some(row) = self.bridge.locals.row_named(token) {
+                        let session = self.link.up().map(|up| &mut up.session);
+                        self.bridge.dial(row, answer, session, now);
+                    }
+                }
+                Message::Command(Command::Drain) => self.drain(now),
+                Message::Command(Command::Stop) => self.ends_at = Some(now),
+                // Without an inspector, no such question is sent.
+                Message::Command(Command::Inspect(_)) => {}
+            }
+        }
+    }
+
+    /// Starts a graceful shutdown: no new clients, links or streams; those that are open go on for a while.
+    fn drain(&mut self, now: Instant) {
+        self.ends_at.get_or_insert(now + self.limits.drain_timeout);
+        if let Front::Clients(listener) = &mut self.bridge.front {
+            *listener = None;
+        }
+        if let Some(up) = self.link.up() {
+            up.session.go_away();
+        }
+        tracing::info!("draining");
+    }
+
+    /// Returns the listener for clients, or for the link.
+    fn listener_mut(&mut self) -> Option<&mut Listener> {
+        match &mut self.via {
+            Via::Listen(listener) => Some(listener),
+            Via::Connect(_) => self.bridge.front.listener_mut(),
+        }
+    }
+
+    /// Returns whether an attempt to accept may bring something now. Clients wait while the link is being made.
+    fn has_backlog(&mut self) -> bool {
+        let is_wanted = match self.via {
+            Via::Listen(_) => true,
+            Via::Connect(_) => !self.link.is_in_the_making(),
+        };
+        is_wanted
+            && self
+                .listener_mut()
+                .is_some_and(|listener| listener.is_ready())
+    }
+
+    /// Accepts clients, or the link, up to `accepts_per_turn`.
+    fn accept(&mut self, now: Instant) {
+        if let Some(listener) = self.listener_mut() {
+            listener.tick(now);
+        }
+        for _ in 0..self.limits.accepts_per_turn {
+            if !self.has_backlog() {
+                return;
+            }
+            match self.via {
+                Via::Listen(_) => self.accept_link(now),
+                Via::Connect(_) => {
+                    let session = self.link.up().map(|up| &mut up.session);
+                    self.bridge.accept_client(session, now);
+                }
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(row) = self.bridge.locals.timers.expire(now) {
+            let session = self.link.up().map(|up| &mut up.session);
+            self.bridge
+                .try_further(row, ConnectError::TimedOut, session, now);
+        }
+        self.expire_link(now);
+    }
+}

@@ -1,0 +1,282 @@
+//! Link to transport: the link is made, read, filled and lost.
+
+use std::fmt::Display;
+use std::io::{self, IoSlice};
+use std::time::Instant;
+
+use mio::Interest;
+use stage4_proxy::connect_error::ConnectError;
+use stage4_proxy::resolve::{Answer, Resolution};
+
+use crate::endpoint::Endpoint;
+use crate::listener::Accepted;
+use crate::tokens;
+use crate::tunnel::dial::Dial;
+use crate::tunnel::event::LinkError;
+use crate::tunnel::link::{State, Up};
+use crate::tunnel::locals::Locals;
+use crate::tunnel::message::Message;
+use crate::tunnel::session::{Session, State as SessionState};
+use crate::tunnel::wire::Wire;
+use crate::tunnel::worker::{Via, Worker};
+
+/// Reads from the link in one turn of the loop.
+const READS_PER_TURN: usize = 8;
+/// Writes to the link in one turn of the loop.
+const WRITES_PER_TURN: usize = 16;
+
+impl<W: Wire + Copy> Worker<W> {
+    /// Returns whether the link has work that no event will announce.
+    pub(super) fn has_link_work(&mut self) -> bool {
+        let Some(up) = self.link.up() else {
+            return false;
+        };
+        let is_stalled = up.session.stalled_by().is_some();
+        let has_input = up.endpoint.is_readable() || !up.carry.is_empty();
+        let has_output = up.endpoint.is_writable() && up.session.wants_transmit();
+        has_input && !is_stalled || has_output
+    }
+
+    /// Accepts the link, if there is none.
+    pub(super) fn accept_link(&mut self, now: Instant) {
+        let Via::Listen(listener) = &mut self.via else {
+            return;
+        };
+        match listener.accept() {
+            Accepted::Client(socket, peer) => {
+                let endpoint = Endpoint::new(socket, peer);
+                if self.ends_at.is_some() || self.link.up().is_some() {
+                    // One link at a time: the transport is a singleton.
+                    tracing::warn!(%peer, "refused: there is a link already");
+                    endpoint.reset_on_close();
+                } else {
+                    self.start_link(endpoint, now);
+                }
+            }
+            Accepted::Gone | Accepted::Empty => {}
+            Accepted::Starved(error) => {
+                tracing::warn!(%error, "cannot accept a link");
+                listener.pause_starved(now);
+            }
+        }
+    }
+
+    /// Tries to make the link, or ends an attempt, or lets the session act on its deadline.
+    pub(super) fn expire_link(&mut self, now: Instant) {
+        if self.link.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match &mut self.link.state {
+            State::Down { .. } if self.ends_at.is_some() => {
+                self.link.state = State::Down { retry_at: None };
+            }
+            State::Down { .. } => self.find_peer(now),
+            State::Resolving { .. } => {}
+            State::Connecting { dial, .. } => {
+                dial.failed(ConnectError::TimedOut);
+                self.next_address(now);
+            }
+            State::Up(up) => {
+                if let Err(error) = up.session.handle_timeout(now) {
+                    self.lose_link(&error, now);
+                }
+            }
+        }
+    }
+
+    fn find_peer(&mut self, now: Instant) {
+        let Via::Connect(route) = &self.via else {
+            return;
+        };
+        let token = self.link.mint();
+        let mailbox = self.mailbox.clone();
+        let deliver = move |answer| mailbox.send(Message::Resolved(token, answer));
+        match route.resolver.resolve(&route.target, now, deliver) {
+            Ok(Resolution::Known(addresses)) => self.dial_link(Ok(addresses), now),
+            Ok(Resolution::Asked(ticket)) => {
+                self.link.state = State::Resolving { _ticket: ticket };
+            }
+            Err(error) => self.lose_link(&error, now),
+        }
+    }
+
+    /// Takes the addresses of the peer and begins to connect.
+    pub(super) fn dial_link(&mut self, answer: Answer, now: Instant) {
+        match answer {
+            Ok(addresses) => {
+                let mut dial = Dial::new(addresses, self.limits.connect_timeout, now);
+                let begun = dial.next(self.limits.keepalive, now);
+                self.begin_link(dial, begun, now);
+            }
+            Err(error) => self.lose_link(&error, now),
+        }
+    }
+
+    fn next_address(&mut self, now: Instant) {
+        let state = std::mem::replace(&mut self.link.state, State::Down { retry_at: None });
+        if let State::Connecting { mut dial, endpoint } = state {
+            drop(endpoint);
+            let begun = dial.next(self.limits.keepalive, now);
+            self.begin_link(dial, begun, now);
+        }
+    }
+
+    fn begin_link(&mut self, dial: Dial, begun: Result<Endpoint, ConnectError>, now: Instant) {
+        let registered = begun.and_then(|endpoint| Ok(self.register_link(endpoint)?));
+        match registered {
+            Ok(endpoint) => self.link.state = State::Connecting { dial, endpoint },
+            Err(error) => self.lose_link(&error, now),
+        }
+    }
+
+    fn register_link(&mut self, mut endpoint: Endpoint) -> io::Result<Endpoint> {
+        let token = tokens::pack(self.link.mint());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        registry.register(endpoint.socket_mut(), token, interest)?;
+        Ok(endpoint)
+    }
+
+    /// Asks the kernel whether a connect(2) has ended, after an event of the link.
+    pub(super) fn conclude_link(&mut self, now: Instant) {
+        let State::Connecting { dial, endpoint } = &mut self.link.state else {
+            return;
+        };
+        if !endpoint.is_writable() {
+            return;
+        }
+        if let Err(error) = endpoint.take_error() {
+            dial.failed(error.into());
+            return self.next_address(now);
+        }
+        let state = std::mem::replace(&mut self.link.state, State::Down { retry_at: None });
+        if let State::Connecting { endpoint, .. } = state {
+            self.carry_streams(endpoint, now);
+        }
+    }
+
+    fn start_link(&mut self, endpoint: Endpoint, now: Instant) {
+        match self.register_link(endpoint) {
+            Ok(endpoint) => self.carry_streams(endpoint, now),
+            Err(error) => tracing::warn!(%error, "cannot watch the link"),
+        }
+    }
+
+    fn carry_streams(&mut self, endpoint: Endpoint, now: Instant) {
+        tracing::info!(peer = %endpoint.peer_addr(), wire = W::NAME, "the link is up");
+        let session = Session::new(self.wire, self.limits.session.clone(), now);
+        self.link.state = State::Up(Box::new(Up {
+            endpoint,
+            session,
+            carry: Vec::new(),
+            unsent_bound: 0,
+        }));
+    }
+
+    /// Reads the link and acts on what has arrived, within bounds.
+    pub(super) fn receive(&mut self, now: Instant) {
+        for _ in 0..READS_PER_TURN {
+            let Some(up) = self.link.up() else {
+                return;
+            };
+            if up.session.stalled_by().is_some() {
+                return;
+            }
+            if !up.carry.is_empty() {
+                let carry = std::mem::take(&mut up.carry);
+                if let Err(error) = self.take_input(&carry, now) {
+                    return self.lose_link(&error, now);
+                }
+                continue;
+            }
+            match up.endpoint.read_some(&mut self.scratch) {
+                Ok(None) => return,
+                Ok(Some(0)) => return self.lose_link(&"the peer has closed it", now),
+                Ok(Some(count)) => {
+                    self.link.was_of_use();
+                    let scratch = std::mem::take(&mut self.scratch);
+                    let result = self.take_input(&scratch[..count], now);
+                    self.scratch = scratch;
+                    if let Err(error) = result {
+                        return self.lose_link(&error, now);
+                    }
+                }
+                Err(error) => return self.lose_link(&error, now),
+            }
+        }
+    }
+
+    fn take_input(&mut self, bytes: &[u8], now: Instant) -> Result<(), LinkError> {
+        let mut rest = bytes;
+        while let Some(up) = self.link.up() {
+            match up.session.handle_input(&mut rest, now)? {
+                Some(event) => self.bridge.on_event(event, &mut up.session, now),
+                None => {
+                    up.carry = rest.to_vec();
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the link from the local sides, within bounds.
+    pub(super) fn transmit(&mut self, now: Instant) {
+        for _ in 0..WRITES_PER_TURN {
+            let Some(up) = self.link.up() else {
+                return;
+            };
+            if !up.endpoint.is_writable() || !up.session.wants_transmit() {
+                break;
+            }
+            let written = write_once(up, &mut self.bridge.locals, now);
+            self.bridge.settle_changed();
+            if let Err(error) = written {
+                return self.lose_link(&error, now);
+            }
+        }
+        // A drain that waits for the last frame looks here, too.
+        if let Some(up) = self.link.up()
+            && up.session.is_over()
+            && self.ends_at.is_none()
+        {
+            self.lose_link(&"the peer leaves", now);
+        }
+    }
+
+    /// Gives the link up, tells every stream, and plans the next attempt.
+    pub(super) fn lose_link(&mut self, reason: &dyn Display, now: Instant) {
+        let pause = self.link.next_pause();
+        let retry_at = match self.via {
+            Via::Connect(_) if self.ends_at.is_none() => Some(now + pause),
+            Via::Connect(_) | Via::Listen(_) => None,
+        };
+        let state = std::mem::replace(&mut self.link.state, State::Down { retry_at });
+        self.link.mint();
+        tracing::warn!(%reason, retry_in = ?retry_at.map(|_| pause), "the link is down");
+        if let State::Up(mut up) = state {
+            if up.session.state() == SessionState::Failed {
+                // The peer is told why, as far as the link takes it at once.
+                let _ = write_once(&mut up, &mut self.bridge.locals, now);
+            }
+            let fates = up.session.handle_lost_link();
+            self.bridge.end_streams(&fates);
+        }
+    }
+}
+
+/// Plans one write and makes it.
+fn write_once<W: Wire>(up: &mut Up<W>, locals: &mut Locals, now: Instant) -> io::Result<()> {
+    let bound = up.session.unsent_bound();
+    if bound != up.unsent_bound {
+        up.endpoint.bound_unsent(bound);
+        up.unsent_bound = bound;
+    }
+    if !up.session.poll_transmit(locals) {
+        return Ok(());
+    }
+    let slices: Vec<_> = up.session.slices().map(IoSlice::new).collect();
+    let written = up.endpoint.write_slices(&slices)?;
+    up.session.handle_written(written, now);
+    Ok(())
+}

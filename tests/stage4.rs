@@ -2,9 +2,9 @@
 //!
 //! The name of each test begins with its exercise: `cargo test -p stage4-proxy e45` grades exercise 4.5. Exercises 4.1 to
 //! 4.3 are tested through the library, because no program runs before the others are written; the rows of the real
-//! program's table (`e41_row_...`) need all of them. Exercises 4.8 and 4.9 are functions of bytes and addresses, and
-//! 4.11 is a table; they are tested through the library, too. The tests of 4.8 and later begin with `e4_8_` and so on, because those that begin
-//! with `e48_` and `e49_` belong to the whole proxy of 4.7.
+//! program's table (`e41_row_...`) need all of them. Exercises 4.8, 4.9, 4.11 and
+//! 4.12 are functions without a socket, and are tested through the library, too. The tests of 4.8 and later begin with
+//! `e4_8_` and so on, because those that begin with `e48_` and `e49_` belong to the whole proxy of 4.7.
 
 #[path = "stage4/accepting.rs"]
 mod accepting;
@@ -46,6 +46,8 @@ mod http_clients;
 mod http_ingress;
 #[path = "stage4/http_keep_alive.rs"]
 mod http_keep_alive;
+#[path = "stage4/http_requests.rs"]
+mod http_requests;
 #[path = "stage4/http_smuggling.rs"]
 mod http_smuggling;
 #[path = "stage4/idle.rs"]

@@ -219,7 +219,9 @@ fn split<'a>(method: &str, asked: &'a str) -> Result<(&'a str, String), Refusal>
     Ok((authority, path))
 }
 
-/// Reads the authority of a URL, in which the port may be missing.
+/// Reads the authority of a URL: a host and a port, which is 80 if it is missing or empty.
+///
+/// The colons of an IPv6 address are within its brackets, so that they begin no port.
 fn target_of_url(authority: &str) -> Result<Target, Refusal> {
     let has_port = authority
         .rsplit_once(':')
@@ -239,9 +241,13 @@ fn target(authority: &str) -> Result<Target, Refusal> {
     authority.parse().map_err(no_target)
 }
 
-/// Writes the head that the target gets.
+/// Writes the head that the target gets: the first line with `path` in the place of the URL, a `Host` with the URL's
+/// authority, the client's own fields, `Via`, and `Connection: close`.
 ///
-/// It has the client's version, because a target answers an HTTP/1.1 request with what an HTTP/1.0
+/// The client's `Host` is left out, and so are the fields that are for one connection. With `hops`, the client's
+/// `Max-Forwards` is replaced by one with this number.
+///
+/// The head has the client's version, because a target answers an HTTP/1.1 request with what an HTTP/1.0
 /// client cannot read, such as chunks.
 fn rewrite(
     request: &httparse::Request<'_, '_>,

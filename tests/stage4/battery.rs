@@ -7,8 +7,10 @@ use std::process::Command;
 use harness::inner_addresses::{Spelling, spellings};
 use harness::{Client, Hand, Program, Scripted, Test, strace};
 
+use crate::datagrams::Datagrams;
 use crate::support::{Proxy, in_path, program};
-use crate::{http_ingress, socks5};
+use crate::udp_associate::Association;
+use crate::{http_ingress, socks5, udp_associate};
 
 /// A way to ask a proxy for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +149,41 @@ fn rules_no_spelling_of_an_inner_address_is_reached_by_http() {
 fn rules_no_spelling_of_an_inner_address_is_reached_by_hop() {
     let _test = Test::begin(HINT);
     none_is_reached_by("hop");
+}
+
+/// Returns how many datagrams the rules have refused, and how many more led to a name without an address.
+#[track_caller]
+fn dropped(proxy: &Proxy) -> [f64; 2] {
+    let metrics = proxy.metrics();
+    ["denied", "unresolved"]
+        .map(|reason| metrics[&format!("proxy_udp_dropped_total{{reason=\"{reason}\"}}")])
+}
+
+#[test]
+fn rules_no_spelling_of_an_inner_address_is_reached_by_datagrams() {
+    let _test = Test::begin("Each datagram names its target, so each one is judged.");
+    let proxy = Proxy::choosing("socks5", &PUBLIC);
+    let (association, client) = (Association::new(&proxy), Datagrams::new());
+    let inner = Datagrams::new();
+    let port = inner.addr().port();
+    let mut sent = 0.0;
+    for spelling in numbers_first() {
+        let address = spelling.host.parse::<IpAddr>().ok();
+        let by_address = address.map(|address| udp_associate::packet((address, port).into(), b"?"));
+        let by_name = udp_associate::named(spelling.host, port, b"?");
+        for datagram in by_address.into_iter().chain([by_name]) {
+            client.send(association.socket, &datagram);
+            sent += 1.0;
+            // One after the other, because names that are being looked up have a bound of their own.
+            let what = format!("the datagram to {} is dropped", spelling.host);
+            harness::eventually(&what, harness::PATIENCE, || {
+                let [denied, unresolved] = dropped(&proxy);
+                denied + unresolved == sent && (unresolved == 0.0 || !spelling.is_numeric())
+            });
+        }
+    }
+    assert!(sent >= 100.0, "{sent} datagrams");
+    inner.expect_nothing();
 }
 
 /// A sample: one spelling of each kind.

@@ -22,12 +22,12 @@ fn encoded(address: SocketAddr) -> Vec<u8> {
 }
 
 /// A client's datagram to an address.
-fn packet(target: SocketAddr, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(target: SocketAddr, payload: &[u8]) -> Vec<u8> {
     [&[0; 3], &encoded(target)[..], payload].concat()
 }
 
 /// A client's datagram to a name.
-fn named(name: &str, port: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn named(name: &str, port: u16, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(name.len()).expect("a short name");
     let name = [&[0, 0, 0, 3, length], name.as_bytes()].concat();
     [&name[..], &port.to_be_bytes(), payload].concat()
@@ -35,9 +35,9 @@ fn named(name: &str, port: u16, payload: &[u8]) -> Vec<u8> {
 
 /// An association: its connection, and where datagrams have to go.
 #[derive(Debug)]
-struct Association {
+pub(crate) struct Association {
     tcp: Client,
-    socket: SocketAddr,
+    pub(crate) socket: SocketAddr,
 }
 
 impl Association {
@@ -60,7 +60,7 @@ impl Association {
 
     /// Asks for an association without a hint.
     #[track_caller]
-    fn new(proxy: &Proxy) -> Self {
+    pub(crate) fn new(proxy: &Proxy) -> Self {
         Self::open(proxy, UNKNOWN.parse().expect("an address"))
     }
 

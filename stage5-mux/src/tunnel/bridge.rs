@@ -7,21 +7,21 @@
 //!
 //! The session is lent for each call; without one, the link is down.
 
+mod dialling;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mio::{Interest, Registry};
 use stage2_client::Target;
-use stage4_proxy::connect_error::ConnectError;
-use stage4_proxy::resolve::{Answer, Resolution, Resolver};
+use stage4_proxy::resolve::Resolver;
 use stage4_proxy::token::Side;
 
 use crate::endpoint::Endpoint;
 use crate::listener::{Accepted, Listener};
 use crate::mailbox::Mailbox;
 use crate::tokens;
-use crate::tunnel::dial::Dial;
 use crate::tunnel::event::{Event, Pulled};
 use crate::tunnel::key::StreamKey;
 use crate::tunnel::limits::TunnelLimits;
@@ -182,96 +182,6 @@ impl Bridge {
         }
     }
 
-    /// Looks up the upstream for a new stream of the peer.
-    fn find_upstream<W: Wire>(&mut self, key: StreamKey, session: &mut Session<W>, now: Instant) {
-        let Front::Upstream(route) = &self.front else {
-            // Only the client opens streams.
-            return session.reset(key);
-        };
-        let Some(row) = self.locals.insert(key, WAITING) else {
-            return session.reset(key);
-        };
-        let token = self.locals.mint(row);
-        let mailbox = self.mailbox.clone();
-        let deliver = move |answer| mailbox.send(Message::Resolved(token, answer));
-        match route.resolver.resolve(&route.target, now, deliver) {
-            Ok(Resolution::Known(addresses)) => self.dial(row, Ok(addresses), Some(session), now),
-            Ok(Resolution::Asked(ticket)) => {
-                let _ticket = Some(ticket);
-                self.set_phase(row, Phase::Resolving { _ticket });
-            }
-            Err(error) => self.dial_failed(row, &error, Some(session)),
-        }
-    }
-
-    /// Takes the addresses of the upstream and begins to connect.
-    pub(super) fn dial<W: Wire>(
-        &mut self,
-        row: u32,
-        answer: Answer,
-        session: Option<&mut Session<W>>,
-        now: Instant,
-    ) {
-        match answer {
-            Ok(addresses) => {
-                let dial = Dial::new(addresses, self.limits.connect_timeout, now);
-                self.dial_next(row, dial, session, now);
-            }
-            Err(error) => self.dial_failed(row, &error, session),
-        }
-    }
-
-    fn dial_next<W: Wire>(
-        &mut self,
-        row: u32,
-        mut dial: Dial,
-        session: Option<&mut Session<W>>,
-        now: Instant,
-    ) {
-        let begun = dial.next(self.limits.keepalive, now);
-        let begun = begun.and_then(|mut endpoint| {
-            self.register(row, &mut endpoint)?;
-            Ok(endpoint)
-        });
-        match begun {
-            Ok(endpoint) => {
-                self.locals.timers.set(row, Some(dial.until()));
-                self.set_phase(row, Phase::Connecting { dial, endpoint });
-            }
-            Err(error) => self.dial_failed(row, &error, session),
-        }
-    }
-
-    fn dial_failed<W: Wire>(
-        &mut self,
-        row: u32,
-        error: &ConnectError,
-        session: Option<&mut Session<W>>,
-    ) {
-        tracing::warn!(%error, "the upstream is not reached: the stream is reset");
-        self.give_up(row, session);
-    }
-
-    /// Ends an attempt that has failed or taken too long, and tries the next address.
-    pub(super) fn try_further<W: Wire>(
-        &mut self,
-        row: u32,
-        error: ConnectError,
-        session: Option<&mut Session<W>>,
-        now: Instant,
-    ) {
-        let Some(local) = self.locals.get_mut(row) else {
-            return;
-        };
-        match std::mem::replace(&mut local.phase, WAITING) {
-            Phase::Connecting { mut dial, .. } => {
-                dial.failed(error);
-                self.dial_next(row, dial, session, now);
-            }
-            phase @ (Phase::Resolving { .. } | Phase::Open(_)) => local.phase = phase,
-        }
-    }
-
     /// Lets a local side do what it can after an event, or after something was owed to it.
     pub(super) fn drive<W: Wire>(
         &mut self,
@@ -303,29 +213,6 @@ impl Bridge {
             Ok(_) => self.settle(row),
             Err(_) => self.give_up(row, session),
         }
-    }
-
-    /// Asks the kernel how a connect(2) has ended, if an event hints that it has.
-    fn conclude<W: Wire>(&mut self, row: u32, session: Option<&mut Session<W>>, now: Instant) {
-        let Some(local) = self.locals.get_mut(row) else {
-            return;
-        };
-        let Phase::Connecting { endpoint, .. } = &local.phase else {
-            return;
-        };
-        if !endpoint.is_writable() {
-            return;
-        }
-        if let Err(error) = endpoint.take_error() {
-            return self.try_further(row, error.into(), session, now);
-        }
-        if let Phase::Connecting { endpoint, .. } = std::mem::replace(&mut local.phase, WAITING) {
-            local.phase = Phase::Open(endpoint);
-        }
-        if let (Some(session), Some(key)) = (session, local.key) {
-            session.accept(key);
-        }
-        self.locals.timers.set(row, None);
     }
 
     /// Gives bytes of the link to a local side.

@@ -25,6 +25,9 @@ const READS_PER_TURN: usize = 8;
 /// Writes to the link in one turn of the loop.
 const WRITES_PER_TURN: usize = 16;
 
+/// Pieces of one writev(2); the kernel takes 1024 (`IOV_MAX`).
+const MAX_SLICES: usize = 256;
+
 impl<W: Wire + Copy> Worker<W> {
     /// Returns whether the link has work that no event will announce.
     pub(super) fn has_link_work(&mut self) -> bool {
@@ -275,7 +278,8 @@ fn write_once<W: Wire>(up: &mut Up<W>, locals: &mut Locals, now: Instant) -> io:
     if !up.session.poll_transmit(locals) {
         return Ok(());
     }
-    let slices: Vec<_> = up.session.slices().map(IoSlice::new).collect();
+    let slices = up.session.slices().take(MAX_SLICES).map(IoSlice::new);
+    let slices: Vec<_> = slices.collect();
     let written = up.endpoint.write_slices(&slices)?;
     up.session.handle_written(written, now);
     Ok(())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{Client, Hand, PATIENCE, Scripted, Test, eventually, proc};
+use harness::{Client, Hand, PATIENCE, Scripted, Signal, Test, eventually, proc};
 use tempfile::TempDir;
 
 use crate::support::{PAGE, Page, Proxy, echoes, in_path};
@@ -286,6 +286,48 @@ fn users_the_password_goes_to_no_target() {
     let _ = tunnel.read_until(b"\r\n\r\n");
     tunnel.send(b"the first bytes");
     upstream.expect(b"the first bytes");
+}
+
+/// Sends a request of alice over a connection, and answers it.
+#[track_caller]
+fn exchange(client: &Client, hand: &Hand) {
+    let target = hand.addr();
+    let get = format!("GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\n{RIGHT}\r\n");
+    client.send(get.as_bytes());
+    let upstream = hand.next();
+    let head = upstream.read_until(b"\r\n\r\n");
+    assert!(!String::from_utf8_lossy(&head).contains("YWxpY2U6"));
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    upstream.close();
+    let reply = client.read_until(b"ok");
+    assert!(reply.starts_with(b"HTTP/1.1 200 "), "{reply:?}");
+}
+
+#[test]
+fn users_are_asked_for_at_each_request_of_a_connection() {
+    let _test =
+        Test::begin("A connection that is kept has many requests, and each proves its user.");
+    let (file, hand) = (UserFile::with("alice:secret\n"), Hand::start());
+    let proxy = proxy_for("http", &file);
+    let get = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n", hand.addr());
+    let nameless = Client::connect(proxy.addr());
+    exchange(&nameless, &hand);
+    exchange(&nameless, &hand);
+    nameless.send(format!("{get}\r\n").as_bytes());
+    nameless.expect(b"HTTP/1.1 407 ");
+    let wrong = Client::connect(proxy.addr());
+    exchange(&wrong, &hand);
+    wrong.send(format!("{get}{WRONG}\r\n").as_bytes());
+    wrong.expect(b"HTTP/1.1 407 ");
+    proxy.wait_for_metric(WRONG_PASSWORDS, 1.0);
+    let gone = Client::connect(proxy.addr());
+    exchange(&gone, &hand);
+    file.write("bob:swordfish\n");
+    proxy.signal(Signal::SIGHUP);
+    proxy.wait_for_stderr("the user file was read again");
+    gone.send(format!("{get}{RIGHT}\r\n").as_bytes());
+    gone.expect(b"HTTP/1.1 407 ");
+    proxy.wait_for_metric(WRONG_PASSWORDS, 2.0);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct UserFlags {
     ///
     /// Empty lines and lines that begin with # are skipped; the password begins behind the first colon; each has at most 255
     /// bytes. With this flag SIGHUP reads the file again and does not end the program; a file that is broken
-    /// then changes nothing and is logged. Open sessions go on, also those of users that have left the list.
+    /// then changes nothing and is logged. Open sessions go on, also those of users that have left the list, but each HTTP request is asked anew.
     #[arg(long, value_name = "FILE")]
     user_file: Option<PathBuf>,
 }

@@ -127,8 +127,7 @@ impl Reporter {
     /// Counts and logs why a session ends: as a warning if an operator can act upon it.
     pub(crate) fn session_ends(&mut self, session: &Session, reason: &Reason, now: Instant) {
         count(&mut self.totals, reason);
-        if session.facts.refusal().is_some() {
-            // Its line was written when it was refused.
+        if is_told_already(session, reason) {
             return;
         }
         let end = End {
@@ -142,6 +141,21 @@ impl Reporter {
             Some(quota) => quota.log(now, |suppressed| end.warn(suppressed)),
             None => end.debug(),
         }
+    }
+
+    /// Logs a request that was answered, of a client that may send the next one: nothing is known of that yet.
+    pub(crate) fn request_answered(&mut self, session: &mut Session, now: Instant) {
+        let end = End {
+            ingress: self.ingress,
+            hops: &self.hops,
+            session,
+            reason: &Reason::Finished,
+            now,
+        };
+        end.debug();
+        session.target = None;
+        let moved = carried(session);
+        session.facts.next_request(now - session.opened, moved);
     }
 
     /// Adds what a session has moved to the totals, as it leaves its row.
@@ -233,6 +247,13 @@ impl Ends {
     fn quotas(&mut self) -> [&mut Quota; 3] {
         [&mut self.refused, &mut self.unreached, &mut self.ended]
     }
+}
+
+/// Returns whether the log has the line of this end: the session was refused, or has no request under way.
+fn is_told_already(session: &Session, reason: &Reason) -> bool {
+    let is_in_order = matches!(reason, Reason::Finished | Reason::Gone);
+    let waits = session.facts.has_answered() && session.target.is_none();
+    session.facts.refusal().is_some() || is_in_order && waits
 }
 
 /// Counts why a session has ended.

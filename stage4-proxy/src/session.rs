@@ -100,6 +100,8 @@ pub(crate) enum Next {
     Wait,
     /// Another turn: its work is not finished.
     Again,
+    /// Another turn for a client whose request was answered, and that may send the next one.
+    Answered,
     /// The beginning of the client's own handshake: a peer has said whose connection it relays.
     Identify(Box<Origin>),
     /// A connection to this target.

@@ -237,6 +237,12 @@ impl Worker {
                     Err(reason) => Next::Close(reason),
                 },
                 Next::Again => return self.queue(row),
+                Next::Answered => {
+                    if let Some(session) = self.table.row_mut(row) {
+                        self.reporter.request_answered(session, now);
+                    }
+                    Next::Again
+                }
                 Next::Identify(origin) => match self.table.row_mut(row) {
                     Some(session) => self.reception.identify(session, &origin),
                     None => Next::Wait,

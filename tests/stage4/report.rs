@@ -270,9 +270,9 @@ fn report_refusals_are_counted_by_reason() {
     let proxy = Proxy::choosing("http", &["--clients", "127.0.0.0/24"]);
     let stranger = harness::Connect::new().from(SocketAddr::from(([127, 0, 1, 1], 0)));
     drop(stranger.try_to(proxy.addr()));
-    for code in [505, 431] {
+    for code in [400, 431] {
         let request = match code {
-            505 => "no request at all\r\n\r\n".to_owned(),
+            400 => "no request at all\r\n\r\n".to_owned(),
             _ => format!("GET http://localhost/{} HTTP/1.1\r\n", "a".repeat(70_000)),
         };
         let client = Client::connect(proxy.addr());
@@ -403,4 +403,48 @@ fn report_a_fixed_session_s_failure_names_the_address_that_was_tried() {
     eventually("the failure is counted", PATIENCE, || {
         proxy.metrics()["proxy_failures_total{reason=\"refused\"}"] == 1.0
     });
+}
+
+#[test]
+fn report_each_request_of_a_client_has_its_own_line() {
+    let _test = Test::begin("A browser asks many servers over one connection: the log names each.");
+    let hands = [Hand::start(), Hand::start()];
+    let proxy = logging(&["--ingress", "http"]);
+    let client = Client::connect(proxy.addr());
+    for hand in &hands {
+        let target = hand.addr();
+        client.send(format!("GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\n\r\n").as_bytes());
+        let upstream = hand.next();
+        let request = upstream.read_until(b"\r\n\r\n").len();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        upstream.send(answer);
+        let _ = client.read_until(b"hi");
+        let line =
+            proxy.wait_for_stderr(&format!("http[{} -> {target}]: finished", client.local()));
+        assert_eq!(
+            field(&line, "dialled"),
+            Some(&*format!("ipv4[{target}]")),
+            "{line}"
+        );
+        assert_eq!(number(&line, "bytes_up"), request as u64, "{line}");
+        assert!(
+            (answer.len() as u64..200).contains(&number(&line, "bytes_down")),
+            "{line}"
+        );
+    }
+    let row = proxy.row_of(&client);
+    assert_eq!(
+        (row.phase.as_str(), row.target, row.dialled),
+        ("handshake", None, None)
+    );
+    let who = format!("[{} ->", client.local());
+    client.close();
+    proxy.wait_for_rows(0);
+    // The connection itself has no line of its own.
+    assert_eq!(
+        proxy.stderr().matches(&who).count(),
+        2,
+        "{}",
+        proxy.stderr()
+    );
 }

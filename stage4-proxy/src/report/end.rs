@@ -5,13 +5,14 @@
 //!     bytes_up=78 bytes_down=1256 handshake_us=310 resolve_us=1190 connect_us=8420 relay_us=20110
 //! ```
 //!
-//! (In one line.) The description has the ingress, the client and the target as asked. `RUST_LOG=info,stage4_proxy::sessions=debug` shows each session, and no other detail.
+//! (In one line.) A client of HTTP that sends several requests has a line for each. The description has the ingress, the client and the target as asked. `RUST_LOG=info,stage4_proxy::sessions=debug` shows each session, and no other detail.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use stage2_client::Target;
 
+use crate::inspect::Carried;
 use crate::report::description::{Chain, Description, dialled};
 use crate::report::view::carried;
 use crate::session::{Reason, Session};
@@ -44,8 +45,8 @@ macro_rules! write_line {
             suppressed = $suppressed,
             dialled = dialled(session).map(display),
             hops = (!hops.is_empty()).then(|| display(Listed(hops))),
-            bytes_up = carried(session).up,
-            bytes_down = carried(session).down,
+            bytes_up = $end.carried().up,
+            bytes_down = $end.carried().down,
             handshake_us = $end.lengths_us(now)[0],
             resolve_us = $end.lengths_us(now)[1],
             connect_us = $end.lengths_us(now)[2],
@@ -66,6 +67,15 @@ impl End<'_> {
     /// Logs an end that an operator can act upon; so many of them were not logged before it.
     pub(super) fn warn(&self, suppressed: Option<u64>) {
         write_line!(warn, self, suppressed);
+    }
+
+    /// Returns the bytes of the request that ends; without requests, those of the session.
+    fn carried(&self) -> Carried {
+        let (all, before) = (carried(self.session), self.session.facts.carried_before());
+        Carried {
+            up: all.up - before.up,
+            down: all.down - before.down,
+        }
     }
 
     /// Returns the lengths of the four phases in microseconds.

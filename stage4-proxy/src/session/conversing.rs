@@ -33,6 +33,7 @@ impl Phase {
             Next::Close(_) => Next::Close(self.unauthorized()),
             Next::Wait
             | Next::Again
+            | Next::Answered
             | Next::Identify(_)
             | Next::Connect(_)
             | Next::ConnectUnix(_)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::PeerAddr;
+use crate::inspect::Carried;
 use crate::session::Reason;
 
 /// When a session got on, and what has gone wrong on the way.
@@ -25,6 +26,10 @@ pub(crate) struct Facts {
 /// What most sessions never have.
 #[derive(Debug, Default)]
 struct Rare {
+    /// When the last request was answered.
+    answered: Mark,
+    /// The bytes of the requests until then.
+    before: Carried,
     /// When the addresses were known, if the session had to wait for them.
     lookup: Option<Mark>,
     /// The address of the last attempt, kept when its socket is gone.
@@ -38,7 +43,7 @@ struct Rare {
 /// The lengths of the phases; `None` for one that was not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lengths {
-    /// From accept(2) to the target.
+    /// From accept(2), or from the answer to the request before, to the target.
     pub(crate) handshake: Duration,
     /// From the target to its addresses.
     pub(crate) resolve: Option<Duration>,
@@ -57,6 +62,31 @@ impl Facts {
         if let Some(rare) = &mut self.rare {
             (rare.lookup, rare.tried) = (None, None);
         }
+    }
+
+    /// Notes that a request was answered, and that the session waits for the next one; `before` are the bytes of all
+    /// requests so far.
+    pub(crate) fn next_request(&mut self, after: Duration, before: Carried) {
+        (self.asked, self.connected) = (Mark::default(), Mark::default());
+        *self.rare_mut() = Rare {
+            answered: Mark::new(after),
+            before,
+            ..Rare::default()
+        };
+    }
+
+    /// Returns whether a request was answered, and so the next one has begun or may come.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| rare.answered.get().is_some())
+    }
+
+    /// Returns the bytes of the requests before the present one.
+    pub(crate) fn carried_before(&self) -> Carried {
+        self.rare
+            .as_ref()
+            .map_or(Carried::default(), |rare| rare.before)
     }
 
     /// Notes that the session has to wait for the addresses of the target.
@@ -86,8 +116,11 @@ impl Facts {
         let between = |begin: Option<Duration>, end: Option<Duration>| {
             Some(end.unwrap_or(age).saturating_sub(begin?))
         };
+        let begun = self.rare.as_ref().and_then(|rare| rare.answered.get());
         Lengths {
-            handshake: asked.unwrap_or(age),
+            handshake: asked
+                .unwrap_or(age)
+                .saturating_sub(begun.unwrap_or_default()),
             resolve: between(asked, resolved),
             connect: between(resolved, connected),
             relay: between(connected, None),
@@ -187,6 +220,27 @@ mod tests {
             ..none
         };
         assert_eq!(facts.lengths(50 * MS), again);
+    }
+
+    #[test]
+    fn each_request_of_a_client_has_its_own_phases() {
+        let mut facts = Facts::default();
+        facts.asked(2 * MS);
+        facts.connected(3 * MS);
+        assert!(!facts.has_answered());
+        let before = Carried { up: 10, down: 20 };
+        facts.next_request(10 * MS, before);
+        assert!(facts.has_answered());
+        assert_eq!(facts.carried_before(), before);
+        facts.asked(14 * MS);
+        facts.connected(15 * MS);
+        let second = Lengths {
+            handshake: 4 * MS,
+            resolve: Some(Duration::ZERO),
+            connect: Some(MS),
+            relay: Some(5 * MS),
+        };
+        assert_eq!(facts.lengths(20 * MS), second);
     }
 
     #[test]

@@ -71,12 +71,12 @@ impl Session {
         let has_left = exchange.upload.is_over() && !up.has_pending();
         let is_kept = is_open && has_left && exchange.keeps_client();
         let surplus = exchange.upload.take_surplus();
-        if let Some(upstream) = self.upstream.take()
-            && is_open
-            && !has_left
-        {
-            // A FIN would make an end of the request that it is not.
-            upstream.reset_on_close();
+        if let Some(upstream) = self.upstream.take() {
+            self.facts.tried(upstream.peer_addr());
+            if is_open && !has_left {
+                // A FIN would make an end of the request that it is not.
+                upstream.reset_on_close();
+            }
         }
         match &mut self.handshake {
             Some(handshake) if is_kept => {
@@ -84,14 +84,15 @@ impl Session {
                 self.up.half.keep(&surplus);
                 self.on_its_way = 0;
                 self.enter(Phase::Handshake, now);
+                Next::Answered
             }
             Some(_) | None => {
                 // The client may have sent more, and a reset would overtake the response.
                 self.down.half.end_of_input();
                 self.enter(Phase::Lingering, now);
+                Next::Again
             }
         }
-        Next::Again
     }
 }
 

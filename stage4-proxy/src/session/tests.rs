@@ -255,7 +255,7 @@ impl Rig {
         loop {
             match self.advance() {
                 Next::Wait => self.await_events(),
-                Next::Again => {}
+                Next::Again | Next::Answered => {}
                 next @ (Next::Identify(_)
                 | Next::Connect(_)
                 | Next::ConnectUnix(_)
@@ -277,7 +277,7 @@ impl Rig {
             }
             match next {
                 Next::Wait => self.await_events(),
-                Next::Again => {}
+                Next::Again | Next::Answered => {}
                 Next::Identify(_)
                 | Next::Connect(_)
                 | Next::ConnectUnix(_)
@@ -316,7 +316,7 @@ fn connection(connect: &Connect) -> (Socket, Peer) {
 fn word(next: &Next) -> &'static str {
     match next {
         Next::Wait => "wait",
-        Next::Again => "again",
+        Next::Again | Next::Answered => "again",
         Next::Identify(_) => "identify",
         Next::Connect(_) | Next::ConnectUnix(_) => "connect",
         Next::Associate(_) => "associate",

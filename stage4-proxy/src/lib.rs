@@ -43,7 +43,8 @@
 //! 5. A FIN is passed on after the last byte; a reset is passed on as a reset, and closes a Unix socket,
 //!    which has none.
 //! 6. The loop never blocks: it resolves no name and reads no file, and takes no locks but those of the
-//!    cache of names, of the list of users and of `--max-per-client`, which are held for a few steps in maps.
+//!    cache of names, of the list of users and of `--max-per-client`, which are held for a few steps in maps. With
+//!    `--ingress redirect` there is one more, of the proxy's own connects, held for a connect(2) that does not wait.
 //! 7. Every bound has a name; those that an operator may set live in [`Limits`].
 //! 8. Calls go down, values come up: a session returns a `Next`, and one place follows it.
 //!

@@ -231,6 +231,33 @@ fn proxy_protocol_the_header_precedes_early_bytes_of_every_ingress() {
 }
 
 #[test]
+fn proxy_protocol_each_target_of_one_http_client_gets_the_header() {
+    let _test = Test::begin(
+        "Requests of one connection go to several targets, and each connection to one begins with a header.",
+    );
+    let proxy = Proxy::choosing("http", &["--send-proxy", "v1"]);
+    let client = Client::connect(proxy.addr());
+    for number in 0..3 {
+        let hand = Hand::start();
+        let target = hand.addr();
+        client.send(
+            format!("GET http://{target}/{number} HTTP/1.1\r\nHost: {target}\r\n\r\n").as_bytes(),
+        );
+        let upstream = hand.next();
+        upstream.expect(&line(client.local(), proxy.addr()));
+        upstream.expect(format!("GET /{number} HTTP/1.1\r\n").as_bytes());
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        let head = client.read_until(b"\r\n\r\n");
+        assert!(
+            head.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&head)
+        );
+        client.expect(b"ok");
+    }
+}
+
+#[test]
 fn proxy_protocol_through_a_chain_the_target_gets_the_header() {
     let _test = Test::begin("To the hops the header is payload like any other byte.");
     let (hop, hand) = (Proxy::choosing("hop", &[]), Hand::start());

@@ -14,7 +14,7 @@ use harness::{
 };
 use tempfile::TempDir;
 
-use crate::support::{MIB, Proxy, program};
+use crate::support::{MIB, Proxy, connect_and_be_closed, program};
 
 /// A folder for sockets.
 struct Folder(TempDir);
@@ -294,11 +294,11 @@ fn unix_an_upstream_that_is_not_there_is_named() {
     );
     let folder = Folder::new();
     let proxy = Proxy::with(&*folder.flag("out"), &[]);
-    Client::connect(proxy.addr()).expect_reset();
+    connect_and_be_closed(proxy.addr());
     let line = proxy.wait_for_stderr("No such file");
     assert!(line.contains(&folder.flag("out")), "{line}");
     drop(bind(&folder.path("out")));
-    Client::connect(proxy.addr()).expect_reset();
+    connect_and_be_closed(proxy.addr());
     let line = proxy.wait_for_stderr("connection refused");
     assert!(line.contains(&folder.flag("out")), "{line}");
     proxy.wait_for_rows(0);

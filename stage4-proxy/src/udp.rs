@@ -91,8 +91,9 @@ pub(crate) struct Udp {
     flows: FlowTable<Key, Flow>,
     /// The associations by the rows of their TCP connections.
     associations: HashMap<u32, Association>,
-    /// The sockets to upstreams that associations have.
+    /// The sockets to upstreams that associations have, and may have.
     association_sockets: usize,
+    most_sockets: usize,
     /// That of the last association.
     last_generation: u32,
     waiting: Waiting<Key>,
@@ -152,6 +153,7 @@ impl Udp {
             flows: FlowTable::new(share.flows),
             associations: HashMap::new(),
             association_sockets: 0,
+            most_sockets: share.flows,
             last_generation: 0,
             waiting: Waiting::new(),
             limits: limits.clone(),

@@ -1,4 +1,4 @@
-//! Datagrams through the fixed ingress: flows, their bounds, who may answer, and where answers come from.
+//! Datagrams through the fixed ingress: flows, their bounds, which senders may answer, and where answers come from.
 
 use std::net::SocketAddr;
 

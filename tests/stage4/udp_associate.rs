@@ -1,6 +1,7 @@
 //! UDP ASSOCIATE (RFC 1928 section 7): whose datagrams pass, where to, and for how long.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 
 use harness::{Client, Rng, Test, proc};
@@ -214,7 +215,7 @@ fn udp_associate_each_datagram_is_judged() {
 
 #[test]
 fn udp_associate_a_third_address_does_not_reach_the_client() {
-    let _test = Test::begin("Who was not asked may not answer, except with --udp-filter endpoint.");
+    let _test = Test::begin("Only a receiver may answer, except with --udp-filter endpoint.");
     for (filter, admitted) in [("address", false), ("endpoint", true)] {
         let proxy = proxy(&["--udp-filter", filter]);
         let (target, stranger) = (Datagrams::new(), Datagrams::at("127.0.0.9"));
@@ -304,13 +305,49 @@ for number in range(100):
     assert sender == where and answer == head + b'datagram %d' % number, answer
 print('ok')
 ";
+    assert_eq!(run(&python, script, &proxy, &echo), "ok\n");
+}
+
+#[test]
+fn udp_associate_a_client_with_pysocks() {
+    let _test = Test::begin("A library that its users install to get through a proxy.");
+    let Some(python) = in_path("python3") else {
+        return;
+    };
+    let (proxy, echo) = (proxy(&[]), UdpEcho::start());
+    let script = r"
+import socket, sys
+try:
+    import socks
+except ImportError:
+    print('skipped: PySocks is not installed')
+    sys.exit()
+udp = socks.socksocket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.set_proxy(socks.SOCKS5, '127.0.0.1', int(sys.argv[1]))
+udp.settimeout(20)
+target = ('127.0.0.1', int(sys.argv[2]))
+for number in range(10):
+    udp.sendto(b'datagram %d' % number, target)
+    answer, sender = udp.recvfrom(65535)
+    assert (answer, sender) == (b'datagram %d' % number, target), (answer, sender)
+print('ok')
+";
+    let printed = run(&python, script, &proxy, &echo);
+    let expected = ["ok\n", "skipped: PySocks is not installed\n"];
+    assert!(expected.contains(&&*printed), "{printed}");
+}
+
+/// Runs a script with the ports of a proxy and of an echo, and returns what it printed.
+#[track_caller]
+fn run(python: &Path, script: &str, proxy: &Proxy, echo: &UdpEcho) -> String {
     let ports = [proxy.addr().port(), echo.addr().port()].map(|port| port.to_string());
-    let output = Command::new(python)
-        .arg("-c")
-        .arg(script)
-        .args(ports)
-        .output();
+    let mut command = Command::new(python);
+    let output = command.arg("-c").arg(script).args(ports).output();
     let output = output.expect("python3 runs");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n", "{errors}");
+    harness::ensure(
+        output.status.success(),
+        format!("The script fails: {errors}"),
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

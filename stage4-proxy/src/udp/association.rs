@@ -26,7 +26,7 @@ const CONTACT_LIFETIME: Duration = Duration::from_secs(300);
 /// Names that an association remembers, so that a name keeps its address.
 const NAMES: usize = 64;
 
-/// Who asks for an association.
+/// A client that asks for an association.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker {
     /// The client's address of the TCP connection.

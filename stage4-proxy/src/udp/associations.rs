@@ -33,7 +33,7 @@ impl Udp {
         asker: &Asker,
         lent: Lent<'_>,
     ) -> io::Result<SocketAddr> {
-        if self.limits.max_flows == 0 {
+        if self.most_sockets == 0 {
             return Err(io::Error::other("this proxy takes no datagrams"));
         }
         let mut here = asker.local;
@@ -267,7 +267,7 @@ impl Udp {
         to: SocketAddr,
         lent: Lent<'_>,
     ) -> Result<(), Dropped> {
-        let has_room = self.association_sockets < self.limits.max_flows as usize;
+        let has_room = self.association_sockets < self.most_sockets;
         let family = usize::from(to.is_ipv6());
         let association = self.association(id).ok_or(Dropped::Client)?;
         if association.upstreams[family].is_some() {

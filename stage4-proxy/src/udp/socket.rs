@@ -12,6 +12,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 /// (`socket(7)`). A burst of the clients waits here, and there is no other backpressure.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
+/// Bytes of answers that may wait at the socket of a flow or an association: with the kernel's usual 200 KiB, answers to
+/// 300 small datagrams fill it.
+const ANSWERS_BUFFER: usize = 1024 * 1024;
+
 /// Errors of one socket that are read in one turn.
 const ERRORS_PER_TURN: usize = 64;
 
@@ -60,6 +64,7 @@ fn try_listen(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
 /// Fails if there is no route or no descriptor.
 pub(super) fn connected(peer: SocketAddr) -> io::Result<Socket> {
     let socket = new(peer)?;
+    socket.set_recv_buffer_size(ANSWERS_BUFFER)?;
     socket.connect(&peer.into())?;
     Ok(socket)
 }
@@ -88,6 +93,7 @@ pub(super) fn unconnected(peer: SocketAddr) -> io::Result<Socket> {
 /// Fails if the address is not this machine's, or if there is no descriptor.
 pub(super) fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = new(address)?;
+    socket.set_recv_buffer_size(ANSWERS_BUFFER)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

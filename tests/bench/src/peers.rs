@@ -1,5 +1,6 @@
 //! The subjects: direct, other proxies, ours, and how each is started.
 
+mod apache;
 mod custom;
 mod dante;
 mod haproxy;
@@ -48,6 +49,7 @@ enum Kind {
     Vproxy,
     Tinyproxy,
     Squid,
+    Apache,
     /// Ours as a plain relay, where others are told their targets.
     Fixed(Programs),
     Ours(Programs),
@@ -144,6 +146,7 @@ impl Subject {
             peer("vproxy", Kind::Vproxy),
             peer("tinyproxy", Kind::Tinyproxy),
             peer("squid", Kind::Squid),
+            peer("apache", Kind::Apache),
         ]
     }
 
@@ -185,6 +188,7 @@ impl Subject {
             | Kind::Vproxy
             | Kind::Tinyproxy
             | Kind::Squid
+            | Kind::Apache
             | Kind::Beside(_)
             | Kind::Custom(_) => Role::Peer,
         }
@@ -205,7 +209,9 @@ impl Subject {
             Kind::Dante => job == Job::Socks5,
             Kind::Microsocks => matches!(job, Job::Socks5 | Job::Chain(_)),
             Kind::Vproxy => !matches!(job, Job::Relay | Job::Queue | Job::Datagrams),
-            Kind::Tinyproxy | Kind::Squid => matches!(job, Job::Connect | Job::Forward),
+            Kind::Tinyproxy | Kind::Squid | Kind::Apache => {
+                matches!(job, Job::Connect | Job::Forward)
+            }
         }
     }
 
@@ -241,6 +247,7 @@ impl Subject {
             Kind::Vproxy => program::find_or("vproxy", "cargo install vproxy"),
             Kind::Tinyproxy => program::find("tinyproxy", "tinyproxy"),
             Kind::Squid => program::find("squid", "squid"),
+            Kind::Apache => program::find("apache2", "apache2"),
             Kind::Direct | Kind::Fixed(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => {
                 Ok(())
             }
@@ -259,6 +266,7 @@ impl Subject {
             Kind::Vproxy => program::version("vproxy", "--version"),
             Kind::Tinyproxy => program::version("tinyproxy", "-v"),
             Kind::Squid => program::version("squid", "-v"),
+            Kind::Apache => program::version("apache2", "-v"),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
             Kind::Direct | Kind::Fixed(_) | Kind::Custom(_) => None,
         }
@@ -296,6 +304,7 @@ impl Subject {
             | Kind::Vproxy
             | Kind::Tinyproxy
             | Kind::Squid
+            | Kind::Apache
             | Kind::Fixed(_)
             | Kind::Ours(_)
             | Kind::Beside(_)
@@ -317,6 +326,7 @@ impl Subject {
             Kind::Vproxy => Ok(vproxy::launch(place)),
             Kind::Tinyproxy => tinyproxy::launch(place),
             Kind::Squid => squid::launch(place),
+            Kind::Apache => apache::launch(place),
             Kind::Fixed(programs) => ours::launch(place, programs, Ingress::Fixed),
             Kind::Ours(programs) | Kind::Beside(programs) => {
                 ours::launch(place, programs, Ingress::AsTheJobWants)

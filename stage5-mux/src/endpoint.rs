@@ -93,6 +93,13 @@ impl Endpoint {
             && (!matches!(self.socket.take_error(), Ok(None)) || self.socket.peer_addr().is_err())
     }
 
+    /// Returns whether the connection is broken; a peer that has ended both directions in order is not.
+    ///
+    /// The kernel tells the error once, so the caller has to give the connection up.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.ending && !matches!(self.socket.take_error(), Ok(None))
+    }
+
     /// Returns how a connect(2) has ended, after an event has hinted that it has (`SO_ERROR`).
     ///
     /// # Errors

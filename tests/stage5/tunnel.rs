@@ -25,7 +25,7 @@ struct Tunnel {
 fn server_on(link: impl Display, upstream: SocketAddr, arguments: &[&str]) -> Server {
     let program = Program::new(program()).args(["server", "--upstream", &upstream.to_string()]);
     let program = program.args(["--via", &format!("tcp-listen:{link}")]);
-    program.args(arguments).serve()
+    program.args(arguments).env("RUST_LOG", "info").serve()
 }
 
 impl Tunnel {
@@ -36,6 +36,7 @@ impl Tunnel {
         let client = client.args(["--via", &format!("tcp:{}", server.addr())]);
         let client = client.args(arguments).env("RUST_LOG", "info").serve();
         client.wait_for_stderr("the link is up");
+        server.wait_for_stderr("the link is up");
         Self { client, server }
     }
 
@@ -158,6 +159,22 @@ fn tunnel_an_unread_stream_delays_no_other_and_holds_bounded_memory() {
         assert!(rss < 40 * 1024, "{rss} KiB");
     }
     proc::assert_cpu_idle(tunnel.client.pid(), Duration::from_millis(300));
+}
+
+#[test]
+fn tunnel_a_reset_is_passed_on_although_the_window_is_empty() {
+    let _test = Test::begin("Nothing is read without a window, so look for the error itself.");
+    let upstream = Hand::start();
+    let tunnel = Tunnel::to(upstream.addr(), &[]);
+    let before = [&tunnel.client, &tunnel.server].map(|end| proc::fd_count(end.pid()));
+    let client = tunnel.connect();
+    let peer = upstream.next();
+    // The peer reads nothing: its socket, the window and the client's socket fill up.
+    client.send_until_blocked(&[7; 64 * 1024], Duration::from_millis(300), 64 * MIB);
+    client.reset();
+    proc::fds_return_to(tunnel.client.pid(), before[0]);
+    proc::fds_return_to(tunnel.server.pid(), before[1]);
+    drop(peer);
 }
 
 #[test]

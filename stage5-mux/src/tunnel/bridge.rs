@@ -197,8 +197,8 @@ impl Bridge {
             return;
         };
         let is_readable = endpoint.is_readable();
-        // Without a stream, no read would find that the connection is broken.
-        let is_broken = local.key.is_none() && endpoint.ending();
+        // A read would find that, too, but none is made while the window is empty, or without a stream.
+        let is_broken = endpoint.is_broken() || local.key.is_none() && endpoint.ending();
         let (key, flushed) = (local.key, local.flush());
         if let (Some(session), Some(key)) = (session.as_deref_mut(), key) {
             if let Ok(taken @ 1..) = flushed {
@@ -209,9 +209,8 @@ impl Bridge {
             }
         }
         match flushed {
-            Ok(_) if is_broken => self.abort(row),
-            Ok(_) => self.settle(row),
-            Err(_) => self.give_up(row, session),
+            Ok(_) if !is_broken => self.settle(row),
+            Ok(_) | Err(_) => self.give_up(row, session),
         }
     }
 

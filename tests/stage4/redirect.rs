@@ -153,6 +153,25 @@ fn redirect_a_client_reaches_where_it_wanted_to_go() {
 }
 
 #[test]
+fn redirect_a_header_of_the_proxy_protocol_may_come_first() {
+    let _test =
+        Test::begin("The header says who the client is, and the kernel where it wanted to go.");
+    in_an_own_network(
+        "redirect::redirect_a_header_of_the_proxy_protocol_may_come_first",
+        || {
+            let options = ["--accept-proxy", CLIENT[0], "--clients", "203.0.113.0/24"];
+            let (proxy, hand) = (proxy(0, &options), hand(0));
+            redirect("ip", &of_clients(0), proxy.addr());
+            let balancer = client(0).to(hand.addr());
+            balancer.send(b"PROXY TCP4 203.0.113.7 198.51.100.1 50312 443\r\nearly");
+            let upstream = hand.next();
+            upstream.expect(b"early");
+            talk(&balancer, &upstream);
+        },
+    );
+}
+
+#[test]
 fn redirect_a_client_that_came_directly_is_refused() {
     let _test = Test::begin(
         "Its destination is the listener itself: a proxy that dialled it would meet itself again and again.",

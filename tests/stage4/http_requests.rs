@@ -8,7 +8,7 @@ use crate::handshakes::Talk;
 
 /// The ingress, for clients without authentication.
 fn http() -> Http {
-    Default::default()
+    Http::default()
 }
 
 /// Shows the ingress a whole request.

@@ -15,7 +15,7 @@ const GREETED: &[u8] = &[5, 0];
 
 /// The ingress, for clients without authentication.
 fn socks5() -> Socks5 {
-    Default::default()
+    Socks5::default()
 }
 
 /// Begins the handshake of a client that has greeted, and then sends these pieces.

@@ -166,9 +166,10 @@ impl Drop for UdpEcho {
     }
 }
 
-/// Returns an address whose port is closed for datagrams.
+/// Returns an address whose port is closed for datagrams. No other test has a socket at its IP address, because a
+/// port that was just freed may soon be another test's.
 pub(crate) fn closed_port() -> SocketAddr {
-    Datagrams::new().addr()
+    Datagrams::at("127.0.0.77").addr()
 }
 
 /// Waits until a counter of dropped datagrams has a value.

@@ -160,7 +160,7 @@ fn udp_chain_the_error_of_a_hop_is_counted_and_logged_with_its_reason() {
         client.expect_nothing();
     }
     let server = access_server(&[dead, addresses[0]], echo.addr());
-    Datagrams::new().send(server.addr(), b"?");
+    Datagrams::at("127.0.0.78").send(server.addr(), b"?");
     wait_for_some_dropped(&server, "refused");
 }
 

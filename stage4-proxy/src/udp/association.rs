@@ -50,6 +50,8 @@ pub(super) struct Association {
     port: Option<u16>,
     /// The client's address, once a datagram has come from it.
     address: Option<SocketAddr>,
+    /// Whether the kernel knows it, too.
+    is_connected: bool,
     /// The sockets to the targets with IPv4 and with IPv6 addresses: one for all targets of a family, so that all
     /// see the client at one address (RFC 4787 REQ-1).
     pub(super) upstreams: [Option<Socket>; 2],
@@ -94,6 +96,7 @@ impl Association {
             peer,
             port: hint.map(|hint| hint.port()),
             address: None,
+            is_connected: false,
             upstreams: [None, None],
             contacts: FlowTable::new(CONTACTS),
             names: FlowTable::new(NAMES),
@@ -112,9 +115,14 @@ impl Association {
     pub(super) fn settle(&mut self, address: SocketAddr) {
         if self.address.is_none() {
             self.address = Some(address);
-            // If it fails, this program checks each sender alone.
-            let _ = self.client.connect(&address.into());
+            // If it fails, this program alone checks each sender, and names the receiver of each answer.
+            self.is_connected = self.client.connect(&address.into()).is_ok();
         }
+    }
+
+    /// Returns where answers go, for the kernel, if it does not know it.
+    pub(super) fn receiver(&self) -> Option<SocketAddr> {
+        self.address.filter(|_| !self.is_connected)
     }
 
     /// Notes that the client sends to an address.

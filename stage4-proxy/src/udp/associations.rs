@@ -312,7 +312,7 @@ impl Udp {
         let count = incoming.receive(socket, lane).unwrap_or(0);
         headers.clear();
         headers.extend(incoming.iter().map(|(head, _)| Header::of(head.from)));
-        let mut strangers = 0;
+        let (mut strangers, to) = (0, association.receiver());
         let answers = incoming
             .iter()
             .zip(&*headers)
@@ -322,7 +322,7 @@ impl Udp {
                     return None;
                 }
                 let parts = [header.bytes(), payload];
-                Some(Outbound { to: None, parts })
+                Some(Outbound { to, parts })
             });
         let answers: Vec<_> = answers.collect();
         let sent = outgoing.send(&association.client, None, answers);

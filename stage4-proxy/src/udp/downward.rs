@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::chain::{Fault, HopFailure, Outcome, Responses};
 use crate::connect_error::ConnectError;
+use crate::udp::association::Association;
 use crate::udp::batch::{Batches, Outbound, Outgoing};
 use crate::udp::counts::Dropped;
 use crate::udp::filter::Filter;
@@ -51,7 +52,8 @@ impl Udp {
             }
             Origin::Association(id) => {
                 let association = self.associations.get(&id.row);
-                (association.map(|it| &it.client), None, None)
+                let to = association.and_then(Association::receiver);
+                (association.map(|it| &it.client), to, None)
             }
         };
         let Some(socket) = socket else {

@@ -23,9 +23,9 @@ use std::collections::VecDeque;
 
 use crate::tunnel::key::StreamKey;
 
-/// The bytes that a stream may send in one turn: short enough for a small request to come through, long enough for
-/// the system calls of the turn to be worth it.
-pub const QUANTUM: i64 = 16 * 1024;
+/// The bytes that a stream may send in one turn, at least: short enough for a small request to come through, long
+/// enough for the system calls of the turn to be worth it.
+pub const MIN_QUANTUM: usize = 16 * 1024;
 
 /// Where a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,9 @@ struct Entry {
 const IDLE: Entry = Entry {
     place: Place::Idle,
     ready: false,
-    deficit: QUANTUM,
-    round: 0,
+    deficit: 0,
+    // No stream gets a quantum in this round, so the first one is a new one.
+    round: u32::MAX,
 };
 
 /// A stream whose turn it is.
@@ -69,7 +70,7 @@ pub struct Turn {
 }
 
 /// The order of the streams that have something to send.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scheduler {
     entries: Vec<Entry>,
     fresh: VecDeque<StreamKey>,
@@ -79,9 +80,31 @@ pub struct Scheduler {
     round: u32,
     /// How many of them have not had it in this round.
     left_in_round: usize,
+    /// The bytes that a stream may send in one turn.
+    quantum: i64,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            fresh: VecDeque::new(),
+            waiting: VecDeque::new(),
+            ready: 0,
+            round: 0,
+            left_in_round: 0,
+            quantum: MIN_QUANTUM as i64,
+        }
+    }
 }
 
 impl Scheduler {
+    /// Sets how many bytes a stream may send in one turn. A link that is fast should take long turns: each one costs
+    /// two system calls at both ends.
+    pub fn set_quantum(&mut self, bytes: usize) {
+        self.quantum = i64::try_from(bytes.max(MIN_QUANTUM)).unwrap_or(i64::MAX);
+    }
+
     /// Returns whether two streams or more may have something to send.
     #[must_use]
     pub fn is_contended(&self) -> bool {
@@ -114,14 +137,14 @@ impl Scheduler {
     fn enter(&mut self, key: StreamKey) {
         let entry = &mut self.entries[key.slot()];
         if entry.round != self.round || self.waiting.is_empty() {
-            entry.deficit = QUANTUM;
+            entry.deficit = self.quantum;
         }
         if entry.deficit > 0 {
             entry.place = Place::Fresh;
             self.fresh.push_back(key);
         } else {
             entry.place = Place::Waiting;
-            entry.deficit += QUANTUM;
+            entry.deficit += self.quantum;
             self.waiting.push_back(key);
         }
     }
@@ -190,7 +213,7 @@ impl Scheduler {
         let entry = &mut self.entries[key.slot()];
         if entry.ready {
             entry.place = Place::Waiting;
-            entry.deficit += QUANTUM;
+            entry.deficit += self.quantum;
             self.waiting.push_back(key);
         } else {
             entry.place = Place::Idle;

@@ -81,6 +81,24 @@ fn long_frames_are_paid_for_later() {
 }
 
 #[test]
+fn a_fast_link_takes_longer_turns() {
+    let mut scheduler = awake(0..2);
+    scheduler.set_quantum(64 * 1024);
+    while scheduler.turn().is_some_and(|turn| turn.is_fresh) {
+        step(&mut scheduler, usize::MAX);
+    }
+    assert_eq!(scheduler.turn().unwrap().allowance, 64 * 1024);
+    scheduler.set_quantum(4 * 1024);
+    step(&mut scheduler, usize::MAX);
+    step(&mut scheduler, usize::MAX);
+    assert_eq!(
+        scheduler.turn().unwrap().allowance,
+        MIN_QUANTUM,
+        "never shorter than this"
+    );
+}
+
+#[test]
 fn a_stream_that_has_ended_is_never_named() {
     let mut scheduler = awake(0..3);
     scheduler.remove(key(1));
@@ -219,7 +237,7 @@ fn a_small_request_under_bulk_waits_for_one_frame_at_most() {
         longest = longest.max(link.carried - since - REQUEST as u64);
     }
     assert!(
-        longest <= QUANTUM.unsigned_abs(),
+        longest <= MIN_QUANTUM as u64,
         "a request has waited for {longest} bytes of bulk"
     );
 }

@@ -30,6 +30,8 @@ impl<W: Wire> Session<W> {
     /// write, what was planned and not begun is still overtaken by what is more urgent.
     pub fn poll_transmit(&mut self, source: &mut impl Source) -> bool {
         self.outbox.batch.begin_turn();
+        let frame = self.outbox.rate.frame();
+        self.outbox.scheduler.set_quantum(frame);
         match self.state {
             State::Open | State::Leaving => {
                 self.plan_control();

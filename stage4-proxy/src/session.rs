@@ -349,7 +349,8 @@ impl Session {
     /// Returns whether the client was served, and has not begun its next request.
     pub(crate) fn waits_for_next(&self) -> bool {
         let handshake = self.handshake.as_ref();
-        handshake.is_some_and(|handshake| handshake.waits_for_next())
+        let is_idle = handshake.is_some_and(|handshake| handshake.waits_for_next());
+        is_idle && self.up.half.pending().is_empty()
     }
 
     /// Does what its sockets allow now.

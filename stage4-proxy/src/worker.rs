@@ -381,6 +381,15 @@ impl Worker {
         self.accept_backlog(now);
         self.listener = None;
         self.udp.drain();
+        // A client between two requests has all of its responses, and may stay so for long.
+        let idle = self
+            .table
+            .iter()
+            .filter(|(_, session)| session.waits_for_next());
+        let idle: Vec<u32> = idle.map(|(row, _)| row).collect();
+        for row in idle {
+            self.close(row, &Reason::Finished, now);
+        }
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
         tracing::info!(sessions = self.table.len(), "draining");
     }

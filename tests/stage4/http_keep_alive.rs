@@ -230,3 +230,15 @@ fn http_a_client_that_goes_away_in_flight_takes_its_request_with_it() {
     upstream.expect_closed();
     proxy.wait_for_rows(0);
 }
+
+#[test]
+fn http_a_drain_does_not_wait_for_a_client_between_two_requests() {
+    let _test =
+        Test::begin("It has its responses, and could stay idle until the end of the drain.");
+    let options = ["--drain-timeout", "10m", "--handshake-timeout", "10m"];
+    let (proxy, target) = (Proxy::choosing("http", &options), Hand::start());
+    let client = ask(&proxy, "");
+    is_kept(&client, &target);
+    assert!(proxy.terminate().success());
+    client.expect_eof();
+}

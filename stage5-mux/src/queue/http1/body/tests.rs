@@ -162,4 +162,19 @@ proptest! {
         let cut = cut.min(input.len());
         prop_assert_eq!(run(CHUNKED, &input, &[cut]), run(CHUNKED, &input, &[]));
     }
+
+    #[test]
+    fn the_forward_proxy_of_stage_4_sees_the_same_end(
+        pieces in proptest::collection::vec(prop::sample::select(vec![
+            "0", "0", "1", "a", "\r\n", "\r\n", "\r\n", "\r", "\n", ";", ";n=v", " ", "\t", "x", ":", "A: b", "\x7f", "\0",
+        ]), 0..16),
+    ) {
+        use stage4_proxy::http::body::{Blanks, Body};
+
+        let input = pieces.concat().into_bytes();
+        let mut other = Body::chunked(Blanks::Refused);
+        let theirs = other.take(&input).map(|used| (used, other.is_over())).ok();
+        let ours = run(CHUNKED, &input, &[]).map(|(_, used, is_over)| (used, is_over)).ok();
+        prop_assert_eq!(ours, theirs);
+    }
 }

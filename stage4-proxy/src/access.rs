@@ -10,7 +10,7 @@
 //!
 //! Addresses are checked in one place, `egress::direct::Direct::dial`: after resolving, because otherwise
 //! a name would get around the rules, and before connect(2), because a refused address must not get
-//! a single packet. UDP datagrams will be checked the same way. Everything here is free of I/O, except
+//! a single packet. Datagrams are checked the same way, each of them. Everything here is free of I/O, except
 //! for `users::file`, which no worker calls.
 //!
 //! # Order of the rules

@@ -258,6 +258,21 @@ fn udp_associate_lives_as_long_as_its_connection() {
 }
 
 #[test]
+fn udp_associate_sockets_are_bounded_and_given_back() {
+    let _test = Test::begin("--max-flows bounds the sockets of associations, too.");
+    let (proxy, echo) = (proxy(&["--max-flows", "1"]), UdpEcho::start());
+    let (first, second) = (Association::new(&proxy), Association::new(&proxy));
+    let clients = [Datagrams::new(), Datagrams::new()];
+    first.echoes(&clients[0], echo.addr(), b"has the socket");
+    clients[1].send(second.socket, &packet(echo.addr(), b"has none"));
+    wait_for_dropped(&proxy, "limit", 1.0);
+    first.echoes(&clients[0], echo.addr(), b"still has it");
+    first.tcp.close();
+    proxy.wait_for_rows(1);
+    second.echoes(&clients[1], echo.addr(), b"has it now");
+}
+
+#[test]
 fn udp_associate_goes_through_a_chain() {
     let _test = Test::begin("Through hops, each target has a flow of its own.");
     let hops = [0, 1].map(|_| Proxy::choosing("hop", &["--udp", "--prefer", "ipv4"]));

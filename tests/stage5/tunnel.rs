@@ -55,22 +55,22 @@ impl Tunnel {
         });
     }
 
-    /// Checks that a client is reset, perhaps before it can look at its socket.
-    #[track_caller]
-    fn resets_a_client(&self) {
-        let read = || -> io::Result<usize> {
-            let mut stream = TcpStream::connect(self.client.addr())?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.read(&mut [0])
-        };
-        let error = read().expect_err("a reset is no end of input");
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-    }
-
     #[track_caller]
     fn connect(&self) -> Client {
         Client::connect(self.client.addr())
     }
+}
+
+/// Checks that a connection is reset, perhaps before its program can look at the socket.
+#[track_caller]
+fn expect_reset_at(address: SocketAddr) {
+    let read = || -> io::Result<usize> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.read(&mut [0])
+    };
+    let error = read().expect_err("a reset is no end of input");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
 
 #[track_caller]
@@ -183,8 +183,8 @@ fn tunnel_a_failed_dial_resets_its_stream_and_the_link_goes_on() {
     let port = ClosedPort::start();
     let address = port.addr();
     let tunnel = Tunnel::to(address, &[]);
-    tunnel.resets_a_client();
-    tunnel.resets_a_client();
+    expect_reset_at(tunnel.client.addr());
+    expect_reset_at(tunnel.client.addr());
     let warning = tunnel.server.wait_for_stderr("the stream is reset");
     assert!(warning.contains("connection refused"), "{warning}");
     let log = tunnel.client.stderr();
@@ -198,7 +198,7 @@ fn tunnel_a_second_link_is_refused() {
     let tunnel = Tunnel::to(upstream.addr(), &[]);
     let client = tunnel.connect();
     echoes(&client);
-    Client::connect(tunnel.server.addr()).expect_closed();
+    expect_reset_at(tunnel.server.addr());
     echoes(&client);
     echoes(&tunnel.connect());
 }
@@ -273,7 +273,7 @@ fn tunnel_a_drain_lets_open_connections_end() {
         .client
         .wait_for_stderr("the peer takes no new streams");
     echoes(&client);
-    tunnel.resets_a_client();
+    expect_reset_at(tunnel.client.addr());
     client.half_close();
     client.expect_eof();
     assert!(tunnel.server.wait().success());

@@ -180,7 +180,7 @@ fn http_a_client_waits_for_the_targets_permission_to_send() {
 #[test]
 fn http_an_early_response_is_the_last_one() {
     let _test = Test::begin(
-        "A target may answer before it has the body; nobody knows then where the next request begins.",
+        "A target may answer before it has the body; the proxy cannot tell then where the next request begins.",
     );
     let (proxy, target) = proxy_and_target();
     let client = ask(&proxy, post(&target, "Content-Length: 1000000\r\n"));

@@ -156,7 +156,7 @@ fn check_result<W: Wire>(pair: &Pair<W>) {
                 );
                 continue;
             }
-            assert!(!side.got_reset, "nobody has given {name:?} up");
+            assert!(!side.got_reset, "neither end has given {name:?} up");
             assert_eq!(side.received, other.wanted, "{name:?}");
             assert_eq!(side.got_end, other.finishes, "{name:?}");
         }

@@ -23,7 +23,7 @@ const CAPACITY: usize = 20_000;
 /// A direction of the link.
 type Wire = Rc<RefCell<VecDeque<u8>>>;
 
-/// The crate's end of the link. It wakes nobody, because it is polled all the time.
+/// The crate's end of the link. It wakes no task, because it is polled all the time.
 struct Socket {
     input: Wire,
     output: Wire,

@@ -208,7 +208,9 @@ impl Stage {
                 command.env_remove(&name);
             }
         }
+        // Without $SHELL bash asks the user database for it, and strace(1) shows how it does.
         command
+            .env("SHELL", "/bin/bash")
             .env("LC_ALL", "C")
             .env("TERM", "dumb")
             .env("NO_COLOR", "1")

@@ -50,6 +50,10 @@ mod stopping;
 mod support;
 #[path = "stage5/tunnel.rs"]
 mod tunnel;
+#[path = "stage5/tunnel_ends.rs"]
+mod tunnel_ends;
+#[path = "stage5/tunnel_hops.rs"]
+mod tunnel_hops;
 #[path = "stage5/turns.rs"]
 mod turns;
 #[path = "stage5/unmapped.rs"]

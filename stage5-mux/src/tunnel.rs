@@ -29,6 +29,7 @@
 //! 11. `link`: the link that comes and goes; `worker/linking.rs` reads, fills and loses it; [`transport`] names what
 //!     carries it.
 //! 12. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
+//! 13. `hops`: the names under which each step of the data flow is logged.
 //!
 //! # Invariants
 //!
@@ -46,6 +47,7 @@ mod control;
 mod dial;
 pub mod event;
 pub mod frame;
+mod hops;
 mod keepalive;
 pub mod key;
 pub mod limits;

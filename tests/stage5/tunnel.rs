@@ -1,84 +1,14 @@
 //! The tunnel: clients over one link to a server, and what happens when streams, links or programs stop.
 
-use std::fmt::Display;
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use harness::{
-    Client, ClosedPort, Connect, Hand, PATIENCE, Program, Rng, Scripted, Server, Signal, Test,
+    Client, ClosedPort, Connect, Hand, PATIENCE, Program, Rng, Scripted, Signal, Test,
     command_line, eventually, proc,
 };
 
 use crate::support::{MIB, program};
-
-const WIRES: [&str; 2] = ["yamux", "multiplex"];
-
-/// Both ends of a tunnel.
-struct Tunnel {
-    client: Server,
-    server: Server,
-}
-
-/// Starts the server's end on an address, for example of an earlier one.
-#[track_caller]
-fn server_on(link: impl Display, upstream: SocketAddr, arguments: &[&str]) -> Server {
-    let program = Program::new(program()).args(["server", "--upstream", &upstream.to_string()]);
-    let program = program.args(["--via", &format!("tcp-listen:{link}")]);
-    program.args(arguments).env("RUST_LOG", "info").serve()
-}
-
-impl Tunnel {
-    #[track_caller]
-    fn to(upstream: SocketAddr, arguments: &[&str]) -> Self {
-        let server = server_on("127.0.0.1:0", upstream, arguments);
-        let client = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
-        let client = client.args(["--via", &format!("tcp:{}", server.addr())]);
-        let client = client.args(arguments).env("RUST_LOG", "info").serve();
-        client.wait_for_stderr("the link is up");
-        server.wait_for_stderr("the link is up");
-        Self { client, server }
-    }
-
-    /// Waits until a byte has come back from the upstream.
-    #[track_caller]
-    fn wait_until_it_carries(&self) {
-        eventually("the tunnel carries clients again", PATIENCE, || {
-            let carry = || -> io::Result<u8> {
-                let mut stream = TcpStream::connect(self.client.addr())?;
-                stream.write_all(b"x")?;
-                let mut byte = [0];
-                stream.read_exact(&mut byte)?;
-                Ok(byte[0])
-            };
-            matches!(carry(), Ok(b'x'))
-        });
-    }
-
-    #[track_caller]
-    fn connect(&self) -> Client {
-        Client::connect(self.client.addr())
-    }
-}
-
-/// Checks that a connection is reset, perhaps before its program can look at the socket.
-#[track_caller]
-fn expect_reset_at(address: SocketAddr) {
-    let read = || -> io::Result<usize> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.read(&mut [0])
-    };
-    let error = read().expect_err("a reset is no end of input");
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-}
-
-#[track_caller]
-fn echoes(client: &Client) {
-    let nonce = Rng::for_test().nonce(24);
-    client.send(&nonce);
-    client.expect(&nonce);
-}
+use crate::tunnel_ends::{Tunnel, WIRES, echoes, expect_reset_at, server_on};
 
 #[test]
 fn tunnel_both_directions_end_on_their_own() {

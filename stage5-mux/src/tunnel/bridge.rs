@@ -23,6 +23,7 @@ use crate::listener::{Accepted, Listener};
 use crate::mailbox::Mailbox;
 use crate::tokens;
 use crate::tunnel::event::{Event, Pulled};
+use crate::tunnel::hops::Device;
 use crate::tunnel::key::StreamKey;
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::local::{Delivery, Next, Phase};
@@ -200,6 +201,7 @@ impl Bridge {
         // A read would find that, too, but none is made while the window is empty, or without a stream.
         let is_broken = endpoint.is_broken() || local.key.is_none() && endpoint.ending();
         let (key, flushed) = (local.key, local.flush());
+        self.log_taken(row, &flushed);
         if let (Some(session), Some(key)) = (session.as_deref_mut(), key) {
             if let Ok(taken @ 1..) = flushed {
                 session.consumed(key, u32::try_from(taken).unwrap_or(u32::MAX), now);
@@ -228,9 +230,25 @@ impl Bridge {
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
-        match local.deliver(bytes) {
+        let delivered = local.deliver(bytes);
+        if Device::is_logged() {
+            let (device, port) = (self.locals.device(), self.locals.port(row));
+            device.log_delivered(port, bytes.len());
+            self.log_taken(row, &delivered);
+        }
+        match delivered {
             Ok(taken) => session.consumed(key, u32::try_from(taken).unwrap_or(u32::MAX), now),
             Err(_) => self.give_up(row, Some(session)),
+        }
+    }
+
+    /// Logs the last step of bytes that a local side has taken.
+    fn log_taken(&self, row: u32, taken: &io::Result<usize>) {
+        if let Ok(taken @ 1..) = *taken
+            && Device::is_logged()
+        {
+            let port = self.locals.port(row);
+            self.locals.device().log_taken(port, taken);
         }
     }
 

@@ -87,6 +87,14 @@ impl Local {
     }
 
     /// Returns the socket, connected or not.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        match &self.phase {
+            Phase::Resolving { .. } => None,
+            Phase::Connecting { endpoint, .. } | Phase::Open(endpoint) => Some(endpoint),
+        }
+    }
+
+    /// Returns the socket, connected or not.
     pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
         match &mut self.phase {
             Phase::Resolving { .. } => None,

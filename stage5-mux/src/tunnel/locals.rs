@@ -6,6 +6,7 @@ use stage4_proxy::timers::Timers;
 use stage4_proxy::token::{Side, Token};
 
 use crate::tunnel::event::{Pulled, Source};
+use crate::tunnel::hops::Device;
 use crate::tunnel::key::StreamKey;
 use crate::tunnel::local::{Local, Phase};
 
@@ -91,6 +92,24 @@ impl Locals {
         Some(local)
     }
 
+    /// Returns the device whose end of the tunnel these are.
+    pub(super) fn device(&self) -> Device {
+        match self.side {
+            Side::Client => Device::Client,
+            Side::Upstream => Device::Server,
+        }
+    }
+
+    /// Returns the port that tells this connection from the others: a client's, or our own at the server's end.
+    pub(super) fn port(&self, row: u32) -> Option<u16> {
+        let endpoint = self.table.row(row)?.endpoint()?;
+        let address = match self.side {
+            Side::Client => Some(endpoint.peer_addr()),
+            Side::Upstream => endpoint.view().local,
+        };
+        address.map(|address| address.port())
+    }
+
     /// Separates all local sides from their streams, and returns their rows.
     pub(super) fn detach_all(&mut self) -> Vec<u32> {
         self.rows.clear();
@@ -120,6 +139,11 @@ impl Source for Locals {
         let pulled = local.read(buffer);
         if matches!(pulled, Pulled::End | Pulled::Failed) {
             self.changed.push((row, pulled));
+        }
+        if let Pulled::Bytes(bytes) | Pulled::Last(bytes) = pulled
+            && Device::is_logged()
+        {
+            self.device().log_pulled(self.port(row), bytes);
         }
         pulled
     }

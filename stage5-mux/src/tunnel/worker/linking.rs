@@ -13,6 +13,7 @@ use crate::listener::Accepted;
 use crate::tokens;
 use crate::tunnel::dial::Dial;
 use crate::tunnel::event::LinkError;
+use crate::tunnel::hops::Device;
 use crate::tunnel::link::{State, Up};
 use crate::tunnel::locals::Locals;
 use crate::tunnel::message::Message;
@@ -197,6 +198,9 @@ impl<W: Wire + Copy> Worker<W> {
                 Ok(Some(0)) => return self.lose_link(&"the peer has closed it", now),
                 Ok(Some(count)) => {
                     self.link.was_of_use();
+                    if Device::is_logged() {
+                        self.bridge.locals.device().log_received(count);
+                    }
                     let scratch = std::mem::take(&mut self.scratch);
                     let result = self.take_input(&scratch[..count], now);
                     self.scratch = scratch;
@@ -281,6 +285,9 @@ fn write_once<W: Wire>(up: &mut Up<W>, locals: &mut Locals, now: Instant) -> io:
     let slices = up.session.slices().take(MAX_SLICES).map(IoSlice::new);
     let slices: Vec<_> = slices.collect();
     let written = up.endpoint.write_slices(&slices)?;
+    if written > 0 && Device::is_logged() {
+        locals.device().log_written(written);
+    }
     up.session.handle_written(written, now);
     Ok(())
 }

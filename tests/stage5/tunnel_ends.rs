@@ -1,0 +1,110 @@
+//! Shared by the tests of the tunnel: both of its ends, running.
+
+use std::fmt::Display;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use harness::{Client, PATIENCE, Program, Rng, Server, eventually};
+
+use crate::support::program;
+
+/// Both wires.
+pub(crate) const WIRES: [&str; 2] = ["yamux", "multiplex"];
+
+/// Both ends of a tunnel.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) client: Server,
+    pub(crate) server: Server,
+}
+
+/// Prepares the server's end on an address, for example of an earlier one.
+pub(crate) fn server_program(
+    link: impl Display,
+    upstream: SocketAddr,
+    arguments: &[&str],
+) -> Program {
+    let program = Program::new(program()).args(["server", "--upstream", &upstream.to_string()]);
+    let program = program.args(["--via", &format!("tcp-listen:{link}")]);
+    program.args(arguments).env("RUST_LOG", "info")
+}
+
+/// Starts the server's end on an address, for example of an earlier one.
+#[track_caller]
+pub(crate) fn server_on(link: impl Display, upstream: SocketAddr, arguments: &[&str]) -> Server {
+    server_program(link, upstream, arguments).serve()
+}
+
+/// Prepares the client's end.
+pub(crate) fn client_program(link: impl Display, arguments: &[&str]) -> Program {
+    let client = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
+    let client = client.args(["--via", &format!("tcp:{link}")]);
+    client.args(arguments).env("RUST_LOG", "info")
+}
+
+impl Tunnel {
+    /// Starts both ends with the same further arguments.
+    #[track_caller]
+    pub(crate) fn to(upstream: SocketAddr, arguments: &[&str]) -> Self {
+        Self::logging("info", upstream, arguments)
+    }
+
+    /// Starts both ends with the same further arguments, and so much in their logs.
+    #[track_caller]
+    pub(crate) fn logging(filter: &str, upstream: SocketAddr, arguments: &[&str]) -> Self {
+        let server = server_program("127.0.0.1:0", upstream, arguments);
+        let server = server.env("RUST_LOG", filter).serve();
+        let client = client_program(server.addr(), arguments);
+        let client = client.env("RUST_LOG", filter).serve();
+        client.wait_for_stderr("the link is up");
+        server.wait_for_stderr("the link is up");
+        Self { client, server }
+    }
+
+    /// Waits until a byte has come back from the upstream.
+    #[track_caller]
+    pub(crate) fn wait_until_it_carries(&self) {
+        wait_until_it_carries(self.client.addr());
+    }
+
+    #[track_caller]
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.client.addr())
+    }
+}
+
+/// Waits until a client of this address has got a byte back from an echoing upstream.
+#[track_caller]
+pub(crate) fn wait_until_it_carries(address: SocketAddr) {
+    eventually("the tunnel carries clients again", PATIENCE, || {
+        let carry = || -> io::Result<u8> {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(b"x")?;
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            Ok(byte[0])
+        };
+        matches!(carry(), Ok(b'x'))
+    });
+}
+
+/// Checks that a connection is reset, perhaps before its program can look at the socket.
+#[track_caller]
+pub(crate) fn expect_reset_at(address: SocketAddr) {
+    let read = || -> io::Result<usize> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.read(&mut [0])
+    };
+    let error = read().expect_err("a reset is no end of input");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+/// Checks that bytes of this connection come back from an echoing upstream.
+#[track_caller]
+pub(crate) fn echoes(client: &Client) {
+    let nonce = Rng::for_test().nonce(24);
+    client.send(&nonce);
+    client.expect(&nonce);
+}

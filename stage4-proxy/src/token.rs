@@ -127,11 +127,7 @@ impl Token {
     pub const MAX_ROWS: u32 = 1 << 24;
 
     /// The token of the listening socket.
-    pub const LISTENER: Self = Self {
-        kind: Kind::Listener,
-        row: 0,
-        generation: 0,
-    };
+    pub const LISTENER: Self = Self::listener(0);
 
     /// The token of the waker.
     pub const WAKER: Self = Self {
@@ -162,6 +158,17 @@ impl Token {
             kind: Kind::Link,
             row: 0,
             generation,
+        }
+    }
+
+    /// Names a listening socket by its place among those of its worker, below [`Token::MAX_ROWS`];
+    /// [`Token::LISTENER`] is the first.
+    #[must_use]
+    pub const fn listener(place: u32) -> Self {
+        Self {
+            kind: Kind::Listener,
+            row: place,
+            generation: 0,
         }
     }
 
@@ -237,7 +244,8 @@ mod tests {
         fn unpacking_undoes_packing(row in 0..Token::MAX_ROWS, generation: u32, client: bool) {
             let side = if client { Side::Client } else { Side::Upstream };
             let flow = Token::datagram(DatagramSocket::Flow, row, generation);
-            for token in [Token::new(row, side, generation), Token::link(generation), flow] {
+            let listener = Token::listener(row);
+            for token in [Token::new(row, side, generation), Token::link(generation), flow, listener] {
                 prop_assert_eq!(Token::unpack(token.pack()), Some(token));
             }
         }

@@ -14,32 +14,37 @@
 //! return to the endpoint by itself, because no further event will remind it.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsRawFd as _;
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::TcpStream;
-use socket2::SockRef;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+use socket2::Socket;
+use stage4_proxy::address::PeerAddr;
 use stage4_proxy::inspect::EndpointView;
 use stage4_proxy::send_queue;
 
 /// A socket and the memory of its readiness.
+///
+/// It is a stream of any family: the system calls are the same for TCP and Unix sockets, and an option that a family
+/// does not know is refused and does no harm.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    socket: TcpStream,
-    peer: SocketAddr,
+    socket: Socket,
+    peer: PeerAddr,
     readable: bool,
     writable: bool,
     ending: bool,
 }
 
 impl Endpoint {
-    /// Wraps a socket that no event has reported yet.
-    pub(crate) fn new(socket: TcpStream, peer: SocketAddr) -> Self {
+    /// Wraps a non-blocking socket that no event has reported yet.
+    pub(crate) fn new(socket: impl Into<OwnedFd>, peer: impl Into<PeerAddr>) -> Self {
         Self {
-            socket,
-            peer,
+            socket: socket.into().into(),
+            peer: peer.into(),
             readable: false,
             writable: false,
             ending: false,
@@ -47,13 +52,18 @@ impl Endpoint {
     }
 
     /// Returns the address of the peer.
-    pub(crate) fn peer_addr(&self) -> SocketAddr {
+    pub(crate) fn peer_addr(&self) -> PeerAddr {
         self.peer
     }
 
-    /// Returns the socket, to be registered.
-    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
-        &mut self.socket
+    /// Lets the poller report both directions under `token`, once for each change.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the kernel has no memory left for it.
+    pub(crate) fn register(&self, registry: &Registry, token: mio::Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut SourceFd(&self.socket.as_raw_fd()), token, interest)
     }
 
     /// Sets the flags of an event.
@@ -183,7 +193,7 @@ impl Endpoint {
     pub(crate) fn bound_unsent(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         // Without it, small frames wait longer behind large ones.
-        let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(bytes);
+        let _ = self.socket.set_tcp_notsent_lowat(bytes);
     }
 
     /// Draws the conclusions from a write that should have taken `all` bytes.
@@ -214,19 +224,19 @@ impl Endpoint {
     /// or after 40 ms, and in the middle of a message we send none.
     pub(crate) fn acknowledge(&self) {
         // A failure costs at most these 40 ms.
-        let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
+        let _ = self.socket.set_tcp_quickack(true);
     }
 
     /// Sets how long bytes that were sent may be unacknowledged before the kernel ends the
     /// connection with `ETIMEDOUT` (`tcp(7)`, `TCP_USER_TIMEOUT`); `None` leaves it to the kernel.
     pub(crate) fn bound_unacknowledged(&self, time: Option<Duration>) {
         // Without it, the connection ends with our own deadline.
-        let _ = SockRef::from(&self.socket).set_tcp_user_timeout(time);
+        let _ = self.socket.set_tcp_user_timeout(time);
     }
 
     /// Returns the bound that [`Endpoint::bound_unacknowledged`] sets.
     pub(crate) fn unacknowledged_for(&self) -> Option<Duration> {
-        let time = SockRef::from(&self.socket).tcp_user_timeout();
+        let time = self.socket.tcp_user_timeout();
         time.ok().flatten().filter(|time| !time.is_zero())
     }
 
@@ -242,7 +252,7 @@ impl Endpoint {
     /// Makes the coming close(2) send a reset instead of a FIN (`socket(7)`, `SO_LINGER` of 0).
     pub(crate) fn reset_on_close(&self) {
         // It fails only on a socket that is broken already, and such a peer needs no reset.
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
     /// Makes sure that a connection on which bytes were lost ends, and that the peer does not take
@@ -260,8 +270,12 @@ impl Endpoint {
     pub(crate) fn view(&self) -> EndpointView {
         EndpointView {
             fd: self.socket.as_raw_fd(),
-            local: self.socket.local_addr().ok(),
-            peer: Some(self.peer),
+            local: self
+                .socket
+                .local_addr()
+                .ok()
+                .and_then(|address| address.as_socket()),
+            peer: self.peer.socket_addr(),
             unix: None,
         }
     }

@@ -5,12 +5,15 @@
 //! unlike in stage 4: a client that arrives meanwhile is remembered, and costs no further event.
 
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::unix::SourceFd;
 use mio::{Interest, Registry};
+use nix::sys::socket::SockFlag;
+use socket2::Socket;
 use stage1_server::AcceptFailure;
+use stage4_proxy::address::PeerAddr;
 use stage4_proxy::token::Token;
 
 use crate::tokens;
@@ -32,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
+    socket: Socket,
     state: State,
     /// The backlog may hold a client.
     ready: bool,
@@ -48,8 +51,8 @@ enum State {
 /// What one attempt to accept has brought.
 #[derive(Debug)]
 pub(crate) enum Accepted {
-    /// A client.
-    Client(TcpStream, SocketAddr),
+    /// A client, non-blocking.
+    Client(Socket, PeerAddr),
     /// Nothing, but the next attempt may bring a client: this one has closed already.
     Gone,
     /// Nothing: the backlog is empty.
@@ -59,15 +62,18 @@ pub(crate) enum Accepted {
 }
 
 impl Listener {
-    /// Registers a listening socket.
+    /// Registers a non-blocking socket that listens; `token` tells it from other listeners of the worker.
     ///
     /// # Errors
     ///
     /// Fails if the poller cannot register the socket.
-    pub(crate) fn new(socket: socket2::Socket, registry: &Registry) -> io::Result<Self> {
-        let mut socket = TcpListener::from_std(socket.into());
-        let token = tokens::pack(Token::LISTENER);
-        registry.register(&mut socket, token, Interest::READABLE)?;
+    pub(crate) fn new(socket: Socket, token: Token, registry: &Registry) -> io::Result<Self> {
+        let token = tokens::pack(token);
+        registry.register(
+            &mut SourceFd(&socket.as_raw_fd()),
+            token,
+            Interest::READABLE,
+        )?;
         Ok(Self {
             socket,
             state: State::Open,
@@ -87,8 +93,12 @@ impl Listener {
 
     /// Accepts one client (`accept4(2)`); its socket is non-blocking and close-on-exec.
     pub(crate) fn accept(&mut self) -> Accepted {
-        match self.socket.accept() {
-            Ok((socket, peer)) => Accepted::Client(socket, peer),
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        match self.socket.accept4(flags.bits()) {
+            Ok((socket, peer)) => {
+                let peer = peer.as_socket().map_or(PeerAddr::Unix, PeerAddr::Internet);
+                Accepted::Client(socket, peer)
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.ready = false;
                 Accepted::Empty

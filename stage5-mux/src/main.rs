@@ -7,7 +7,7 @@ use clap::Parser;
 use stage1_server::cli;
 use stage4_proxy::{Control, check_room_for_a_session};
 use stage5_mux::queue::Queue;
-use stage5_mux::tunnel::service::{Config, Tunnel};
+use stage5_mux::tunnel::service::{Config, Ends, Tunnel};
 
 mod options;
 
@@ -36,6 +36,10 @@ fn run_tunnel(config: &Config) -> io::Result<()> {
     stop_on_signals(tunnel.control())?;
     if let Some(address) = tunnel.local_addr() {
         cli::announce(address);
+    }
+    if let (Ends::Client { .. }, Some(address)) = (&config.ends, tunnel.link_addr()) {
+        // Standard output has one line, and that is for the clients.
+        eprintln!("waiting for the link on {address}");
     }
     tunnel.wait()
 }

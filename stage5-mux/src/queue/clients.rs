@@ -4,9 +4,9 @@
 //! The events of its socket may come later; its token names no row then.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Instant;
 
+use stage4_proxy::address::PeerAddr;
 use stage4_proxy::inspect::Collector;
 use stage4_proxy::route_table::RouteTable;
 use stage4_proxy::timers::Timers;
@@ -156,7 +156,7 @@ impl<F: Framing> Clients<F> {
     }
 
     /// Frees the row and resets the connection; returns the client's address.
-    pub(super) fn reset(&mut self, row: u32) -> Option<SocketAddr> {
+    pub(super) fn reset(&mut self, row: u32) -> Option<PeerAddr> {
         let endpoint = &self.table.row_mut(row)?.endpoint;
         endpoint.reset_on_close();
         let client = endpoint.peer_addr();

@@ -10,9 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::Registry;
 use mio::event::Event;
-use mio::net::TcpStream;
-use mio::{Interest, Registry};
 use stage1_server::Keepalive;
 use stage2_client::{Target, start_connect};
 use stage4_proxy::connect_error::ConnectError;
@@ -222,7 +221,7 @@ impl Link {
             return Some(Err(error));
         }
         self.close();
-        self.worked = Some(endpoint.peer_addr());
+        self.worked = endpoint.peer_addr().socket_addr();
         self.endpoint = Some(endpoint);
         self.token = token;
         Some(Ok(now - attempt.since))
@@ -246,14 +245,10 @@ impl Link {
         if let Some(keepalive) = self.keepalive {
             keepalive.set_on(&socket)?;
         }
-        let mut endpoint = Endpoint::new(TcpStream::from_std(socket.into()), address);
+        let endpoint = Endpoint::new(socket, address);
         self.generation = self.generation.wrapping_add(1);
         let token = Token::link(self.generation);
-        registry.register(
-            endpoint.socket_mut(),
-            tokens::pack(token),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
+        endpoint.register(registry, tokens::pack(token))?;
         Ok(Racer { token, endpoint })
     }
 

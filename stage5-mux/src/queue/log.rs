@@ -5,10 +5,10 @@
 
 use std::fmt::Display;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use stage2_client::Target;
+use stage4_proxy::address::PeerAddr;
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::quota::Quota;
 
@@ -48,7 +48,7 @@ impl Log {
     }
 
     /// Logs why a client gets no response.
-    pub(super) fn refused(&mut self, client: SocketAddr, refusal: Refusal, now: Instant) {
+    pub(super) fn refused(&mut self, client: PeerAddr, refusal: Refusal, now: Instant) {
         self.refusals(refusal).log(now, |suppressed| {
             tracing::info!(%client, suppressed, "{refusal}");
         });
@@ -71,7 +71,7 @@ impl Log {
     }
 
     /// Logs why a client was reset.
-    pub(super) fn reset(&mut self, client: SocketAddr, reason: &str, now: Instant) {
+    pub(super) fn reset(&mut self, client: PeerAddr, reason: &str, now: Instant) {
         self.resets.log(now, |suppressed| {
             tracing::info!(%client, suppressed, "reset: {reason}");
         });

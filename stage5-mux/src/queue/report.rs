@@ -59,7 +59,7 @@ fn queue_view<F: Framing>(
     let in_flight = shared.flight.and_then(|flight| {
         let client = table.row(flight.client?.row())?;
         Some(InFlight {
-            client: client.endpoint.peer_addr(),
+            client: client.endpoint.peer_addr().to_string(),
             for_ms: millis(flight.since, now),
         })
     });

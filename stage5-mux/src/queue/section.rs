@@ -1,7 +1,5 @@
 //! The queue's section of the inspector: one value, written as JSON, as metrics and on the page.
 
-use std::net::SocketAddr;
-
 use serde::Serialize;
 use stage4_proxy::inspect::{Histogram, Metrics, Section};
 
@@ -24,10 +22,10 @@ pub(super) struct QueueView {
 }
 
 /// The request that the upstream is answering.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct InFlight {
     /// The address of its client.
-    pub(super) client: SocketAddr,
+    pub(super) client: String,
     /// Milliseconds since its first byte could be sent.
     pub(super) for_ms: u64,
 }

@@ -43,7 +43,7 @@ use stage2_client::Target;
 use stage4_proxy::control::Command;
 use stage4_proxy::inspect::Totals;
 use stage4_proxy::resolve::Resolver;
-use stage4_proxy::token::{Kind, Side};
+use stage4_proxy::token::{Kind, Side, Token};
 
 use crate::listener::Listener;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
@@ -108,7 +108,7 @@ impl<F: Framing> Worker<F> {
             response: limits.upstream_timeout,
             kept: limits.keep_idle,
         };
-        let listener = Listener::new(listener, poll.registry());
+        let listener = Listener::new(listener, Token::LISTENER, poll.registry());
         let listener = listener.map_err(cannot("watch the listening socket"))?;
         let link = Link::new(route.target, route.resolver, mailbox.clone());
         let link = link.with_keepalive(limits.keepalive);

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mio::{Interest, Registry};
+use mio::Registry;
 use stage2_client::Target;
 use stage4_proxy::resolve::Resolver;
 use stage4_proxy::token::Side;
@@ -147,9 +147,7 @@ impl Bridge {
 
     fn register(&mut self, row: u32, endpoint: &mut Endpoint) -> io::Result<()> {
         let token = tokens::pack(self.locals.mint(row));
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry
-            .register(endpoint.socket_mut(), token, interest)
+        endpoint.register(&self.registry, token)
     }
 
     fn set_phase(&mut self, row: u32, phase: Phase) {

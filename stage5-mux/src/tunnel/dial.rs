@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use stage1_server::Keepalive;
 use stage2_client::start_connect;
 use stage4_proxy::connect_error::ConnectError;
@@ -69,5 +68,5 @@ fn begin(address: SocketAddr, keepalive: Option<Keepalive>) -> io::Result<Endpoi
     if let Some(keepalive) = keepalive {
         keepalive.set_on(&socket)?;
     }
-    Ok(Endpoint::new(TcpStream::from_std(socket.into()), address))
+    Ok(Endpoint::new(socket, address))
 }

@@ -15,12 +15,14 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use stage4_proxy::resolve::Ticket;
 use stage4_proxy::token::Token;
 
 use crate::endpoint::Endpoint;
 use crate::tunnel::dial::Dial;
 use crate::tunnel::session::Session;
+use crate::tunnel::transport::Carrier;
 
 /// The pause after the first failure, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +44,7 @@ pub(super) enum State<W> {
 /// A link that carries streams.
 #[derive(Debug)]
 pub(super) struct Up<W> {
-    pub(super) endpoint: Endpoint,
+    pub(super) carrier: Box<dyn Carrier>,
     pub(super) session: Session<W>,
     /// Input that the session has left, because a stream stalls the link.
     pub(super) carry: Vec<u8>,
@@ -94,12 +96,12 @@ impl<W> Link<W> {
         }
     }
 
-    /// Returns the socket, connected or not.
-    pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
+    /// Gives an event to the connection, made or in the making.
+    pub(super) fn note(&mut self, event: &Event) {
         match &mut self.state {
-            State::Up(up) => Some(&mut up.endpoint),
-            State::Connecting { endpoint, .. } => Some(endpoint),
-            State::Down { .. } | State::Resolving { .. } => None,
+            State::Up(up) => up.carrier.note(event),
+            State::Connecting { endpoint, .. } => endpoint.note(event),
+            State::Down { .. } | State::Resolving { .. } => {}
         }
     }
 

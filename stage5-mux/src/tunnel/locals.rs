@@ -104,7 +104,7 @@ impl Locals {
     pub(super) fn port(&self, row: u32) -> Option<u16> {
         let endpoint = self.table.row(row)?.endpoint()?;
         let address = match self.side {
-            Side::Client => Some(endpoint.peer_addr()),
+            Side::Client => endpoint.peer_addr().socket_addr(),
             Side::Upstream => endpoint.view().local,
         };
         address.map(|address| address.port())

@@ -11,9 +11,11 @@ use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
 use stage4_proxy::control::Control;
 use stage4_proxy::resolve::{Lookup, Resolver};
+use stage4_proxy::token::Token;
 
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
+use crate::tokens::LINK_LISTENER;
 use crate::tunnel::bridge::{Front, Route};
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::message::Message;
@@ -67,6 +69,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Tunnel {
     address: Option<SocketAddr>,
+    link_address: Option<SocketAddr>,
     control: Control,
     worker: JoinHandle<io::Result<()>>,
 }
@@ -76,40 +79,47 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// Fails if an address is already in use or cannot be bound for another reason, if a client is to listen for its
-    /// link, or if the machine has no descriptor, thread or memory left for the worker.
+    /// Fails if an address is already in use or cannot be bound for another reason, or if the machine has no
+    /// descriptor, thread or memory left for the worker.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let (listener, role) = match (&config.ends, &config.via) {
-            (Ends::Client { .. }, Transport::TcpListen(_)) => {
-                let error = "a client of a tunnel connects to its server: --via tcp:HOST:PORT";
-                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
-            }
-            (Ends::Client { listen }, Transport::Tcp(_)) => {
-                (Some(bind(*listen, config)?), Role::Client)
-            }
-            (Ends::Server { .. }, Transport::TcpListen(address)) => {
-                (Some(bind(*address, config)?), Role::Server)
-            }
-            (Ends::Server { .. }, Transport::Tcp(_)) => (None, Role::Server),
+        let (role, clients) = match &config.ends {
+            Ends::Client { listen } => (Role::Client, Some(bind(*listen, config)?)),
+            Ends::Server { .. } => (Role::Server, None),
         };
-        let address = listener.as_ref().map(local_addr).transpose()?;
+        let link = match &config.via {
+            Transport::TcpListen(address) => Some(bind(*address, config)?),
+            Transport::Tcp(_) => None,
+        };
+        let link_address = link.as_ref().map(local_addr).transpose()?;
+        let listeners = Listeners { clients, link };
+        let address = match &listeners.clients {
+            Some(clients) => Some(local_addr(clients)?),
+            None => link_address,
+        };
         let (worker, mailbox) = match config.wire {
-            WireName::Yamux => spawn(Yamux::new(role), listener, config)?,
-            WireName::Multiplex => spawn(Multiplex, listener, config)?,
+            WireName::Yamux => spawn(Yamux::new(role), listeners, config)?,
+            WireName::Multiplex => spawn(Multiplex, listeners, config)?,
         };
         let mut control = Control::default();
         control.add(mailbox);
         Ok(Self {
             address,
+            link_address,
             control,
             worker,
         })
     }
 
-    /// Returns the address that it listens on, with the real port, if it listens.
+    /// Returns the address that it listens on, for clients or else for the link, with the real port.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Returns the address at which it waits for the link, if it waits.
+    #[must_use]
+    pub fn link_addr(&self) -> Option<SocketAddr> {
+        self.link_address
     }
 
     /// Returns a handle to the worker that other threads can keep.
@@ -140,11 +150,18 @@ fn bind(address: SocketAddr, config: &Config) -> io::Result<Socket> {
     listen(address, &options)
 }
 
+/// The sockets that listen.
+#[derive(Debug)]
+struct Listeners {
+    clients: Option<Socket>,
+    link: Option<Socket>,
+}
+
 type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
 
 fn spawn<W: Wire + Copy + Send + 'static>(
     wire: W,
-    listener: Option<Socket>,
+    listeners: Listeners,
     config: &Config,
 ) -> io::Result<Running> {
     let route = |target: &Target| -> io::Result<Route> {
@@ -154,13 +171,17 @@ fn spawn<W: Wire + Copy + Send + 'static>(
         })
     };
     let (worker, mailbox) = Worker::new(wire, config.limits.clone(), |poll| {
-        let listener = listener.map(|socket| Listener::new(socket, poll.registry()));
-        let mut listener = listener.transpose()?;
+        let watch = |socket: Option<Socket>, token| {
+            let listener = socket.map(|socket| Listener::new(socket, token, poll.registry()));
+            listener
+                .transpose()
+                .map_err(cannot("watch a listening socket"))
+        };
         let front = match &config.ends {
-            Ends::Client { .. } => Front::Clients(listener.take()),
+            Ends::Client { .. } => Front::Clients(watch(listeners.clients, Token::LISTENER)?),
             Ends::Server { upstream } => Front::Upstream(route(upstream)?),
         };
-        let via = match (&config.via, listener) {
+        let via = match (&config.via, watch(listeners.link, LINK_LISTENER)?) {
             (Transport::Tcp(target), _) => Via::Connect(route(target)?),
             (Transport::TcpListen(_), Some(listener)) => Via::Listen(listener),
             (Transport::TcpListen(_), None) => {

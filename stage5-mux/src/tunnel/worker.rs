@@ -29,7 +29,7 @@ use stage4_proxy::token::Kind;
 
 use crate::listener::Listener;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
-use crate::tokens;
+use crate::tokens::{self, LINK_LISTENER};
 use crate::tunnel::bridge::{Bridge, Front, Route};
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::link::Link;
@@ -142,14 +142,18 @@ impl<W: Wire + Copy> Worker<W> {
     /// Returns how long the poller may wait: not at all if work is left, forever if there is no deadline.
     fn poll_timeout(&mut self) -> Option<Duration> {
         // Edge-triggered: no event will announce again what was left undone.
-        if self.has_link_work() || self.has_backlog() {
+        if self.has_link_work() || self.has_link_backlog() || self.has_client_backlog() {
             return Some(Duration::ZERO);
         }
-        let listener = self.listener_mut().and_then(|listener| listener.deadline());
+        let for_link = self
+            .link_listener()
+            .and_then(|listener| listener.deadline());
+        let for_clients = self.bridge.front.listener_mut();
         let deadlines = [
+            for_link,
+            for_clients.and_then(|listener| listener.deadline()),
             self.link.deadline(),
             self.bridge.locals.timers.next(),
-            listener,
             self.ends_at,
         ];
         let next = deadlines.into_iter().flatten().min()?;
@@ -168,15 +172,17 @@ impl<W: Wire + Copy> Worker<W> {
                 }
             }
             Kind::Link => {
-                if token == self.link.token
-                    && let Some(endpoint) = self.link.endpoint_mut()
-                {
-                    endpoint.note(event);
+                if token == self.link.token {
+                    self.link.note(event);
                     self.conclude_link(now);
                 }
             }
             Kind::Listener => {
-                if let Some(listener) = self.listener_mut() {
+                let listener = match &mut self.via {
+                    Via::Listen(listener) if token == LINK_LISTENER => Some(listener),
+                    Via::Listen(_) | Via::Connect(_) => self.bridge.front.listener_mut(),
+                };
+                if let Some(listener) = listener {
                     listener.note();
                 }
             }
@@ -219,41 +225,42 @@ impl<W: Wire + Copy> Worker<W> {
         tracing::info!("draining");
     }
 
-    /// Returns the listener for clients, or for the link.
-    fn listener_mut(&mut self) -> Option<&mut Listener> {
+    /// Returns the listener for the link, if this end waits for it.
+    fn link_listener(&mut self) -> Option<&mut Listener> {
         match &mut self.via {
             Via::Listen(listener) => Some(listener),
-            Via::Connect(_) => self.bridge.front.listener_mut(),
+            Via::Connect(_) => None,
         }
     }
 
-    /// Returns whether an attempt to accept may bring something now. Clients wait while the link is being made.
-    fn has_backlog(&mut self) -> bool {
-        let is_wanted = match self.via {
-            Via::Listen(_) => true,
-            Via::Connect(_) => !self.link.is_in_the_making(),
-        };
-        is_wanted
-            && self
-                .listener_mut()
-                .is_some_and(|listener| listener.is_ready())
+    /// Returns whether there may be a link in the backlog.
+    fn has_link_backlog(&mut self) -> bool {
+        self.link_listener()
+            .is_some_and(|listener| listener.is_ready())
     }
 
-    /// Accepts clients, or the link, up to `accepts_per_turn`.
+    /// Returns whether clients may be accepted now. They wait while the link is being made.
+    fn has_client_backlog(&mut self) -> bool {
+        let listener = self.bridge.front.listener_mut();
+        listener.is_some_and(|listener| listener.is_ready()) && !self.link.is_in_the_making()
+    }
+
+    /// Accepts the link, then clients, up to `accepts_per_turn`.
     fn accept(&mut self, now: Instant) {
-        if let Some(listener) = self.listener_mut() {
+        if let Some(listener) = self.link_listener() {
+            listener.tick(now);
+        }
+        if let Some(listener) = self.bridge.front.listener_mut() {
             listener.tick(now);
         }
         for _ in 0..self.limits.accepts_per_turn {
-            if !self.has_backlog() {
+            if self.has_link_backlog() {
+                self.accept_link(now);
+            } else if self.has_client_backlog() {
+                let session = self.link.up().map(|up| &mut up.session);
+                self.bridge.accept_client(session, now);
+            } else {
                 return;
-            }
-            match self.via {
-                Via::Listen(_) => self.accept_link(now),
-                Via::Connect(_) => {
-                    let session = self.link.up().map(|up| &mut up.session);
-                    self.bridge.accept_client(session, now);
-                }
             }
         }
     }

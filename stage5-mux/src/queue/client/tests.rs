@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll};
+use mio::{Events, Poll};
 
 use super::*;
 use crate::queue::http1::Http1;
@@ -31,7 +31,7 @@ fn fixture() -> Fixture {
         ..Limits::default()
     };
     let framing = Http1::new("upstream".to_owned(), limits.max_head, limits.max_body);
-    let endpoint = Endpoint::new(mio::net::TcpStream::from_std(socket), address);
+    let endpoint = Endpoint::new(socket, address);
     let begin = Instant::now();
     Fixture {
         client: Client::new(endpoint, framing.requests(), begin),
@@ -120,10 +120,9 @@ fn a_body_has_a_deadline_from_its_last_byte() {
 /// Lets the kernel say that the client's socket takes bytes.
 fn note_room(client: &mut Client<Http1>) {
     let mut poll = Poll::new().unwrap();
-    let interest = Interest::WRITABLE;
-    let socket = client.endpoint.socket_mut();
-    poll.registry()
-        .register(socket, mio::Token(0), interest)
+    client
+        .endpoint
+        .register(poll.registry(), mio::Token(0))
         .unwrap();
     let mut events = Events::with_capacity(1);
     poll.poll(&mut events, Some(10 * SECOND)).unwrap();

@@ -10,7 +10,6 @@ use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::race::DELAY;
 use stage4_proxy::resolve::{Lookup, Resolver, ResolverLimits};
 
-use crate::endpoint::Endpoint;
 use crate::mailbox::{Inbox, mailbox};
 use crate::queue::link::{Addresses, Link};
 use crate::queue::message::Message;
@@ -96,7 +95,7 @@ impl Fixture {
 }
 
 fn peer(link: &Link) -> Option<SocketAddr> {
-    link.endpoint().map(Endpoint::peer_addr)
+    link.endpoint()?.peer_addr().socket_addr()
 }
 
 #[test]

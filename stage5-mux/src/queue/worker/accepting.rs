@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use mio::Interest;
 use stage4_proxy::token::Side;
 
 use crate::endpoint::Endpoint;
@@ -73,9 +72,7 @@ impl<F: Framing> Worker<F> {
         let Some(client) = self.clients.table.row_mut(row) else {
             return;
         };
-        let socket = client.endpoint.socket_mut();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(socket, token, interest) {
+        match client.endpoint.register(self.poll.registry(), token) {
             Ok(()) => self.clients.set_timer(row, &self.limits),
             Err(error) => {
                 self.log.unregistered(&error, now);

@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::io::{self, IoSlice};
 use std::time::Instant;
 
-use mio::Interest;
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::resolve::{Answer, Resolution};
 
@@ -18,6 +17,7 @@ use crate::tunnel::link::{State, Up};
 use crate::tunnel::locals::Locals;
 use crate::tunnel::message::Message;
 use crate::tunnel::session::{Session, State as SessionState};
+use crate::tunnel::transport::Carrier;
 use crate::tunnel::wire::Wire;
 use crate::tunnel::worker::{Via, Worker};
 
@@ -36,8 +36,8 @@ impl<W: Wire + Copy> Worker<W> {
             return false;
         };
         let is_stalled = up.session.stalled_by().is_some();
-        let has_input = up.endpoint.is_readable() || !up.carry.is_empty();
-        let has_output = up.endpoint.is_writable() && up.session.wants_transmit();
+        let has_input = up.carrier.is_readable() || !up.carry.is_empty();
+        let has_output = up.carrier.is_writable() && up.session.wants_transmit();
         has_input && !is_stalled || has_output
     }
 
@@ -133,12 +133,10 @@ impl<W: Wire + Copy> Worker<W> {
         }
     }
 
-    fn register_link(&mut self, mut endpoint: Endpoint) -> io::Result<Endpoint> {
+    fn register_link<C: Carrier>(&mut self, mut carrier: C) -> io::Result<C> {
         let token = tokens::pack(self.link.mint());
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registry = self.poll.registry();
-        registry.register(endpoint.socket_mut(), token, interest)?;
-        Ok(endpoint)
+        carrier.register(self.poll.registry(), token)?;
+        Ok(carrier)
     }
 
     /// Asks the kernel whether a connect(2) has ended, after an event of the link.
@@ -155,22 +153,23 @@ impl<W: Wire + Copy> Worker<W> {
         }
         let state = std::mem::replace(&mut self.link.state, State::Down { retry_at: None });
         if let State::Connecting { endpoint, .. } = state {
-            self.carry_streams(endpoint, now);
+            self.carry_streams(Box::new(endpoint), now);
         }
     }
 
-    fn start_link(&mut self, endpoint: Endpoint, now: Instant) {
-        match self.register_link(endpoint) {
-            Ok(endpoint) => self.carry_streams(endpoint, now),
+    /// Starts a link over a connection that is made.
+    fn start_link(&mut self, carrier: impl Carrier + 'static, now: Instant) {
+        match self.register_link(carrier) {
+            Ok(carrier) => self.carry_streams(Box::new(carrier), now),
             Err(error) => tracing::warn!(%error, "cannot watch the link"),
         }
     }
 
-    fn carry_streams(&mut self, endpoint: Endpoint, now: Instant) {
-        tracing::info!(peer = %endpoint.peer_addr(), wire = W::NAME, "the link is up");
+    fn carry_streams(&mut self, carrier: Box<dyn Carrier>, now: Instant) {
+        tracing::info!(peer = %carrier.peer(), wire = W::NAME, "the link is up");
         let session = Session::new(self.wire, self.limits.session.clone(), now);
         self.link.state = State::Up(Box::new(Up {
-            endpoint,
+            carrier,
             session,
             carry: Vec::new(),
             unsent_bound: 0,
@@ -193,7 +192,7 @@ impl<W: Wire + Copy> Worker<W> {
                 }
                 continue;
             }
-            match up.endpoint.read_some(&mut self.scratch) {
+            match up.carrier.read(&mut self.scratch) {
                 Ok(None) => return,
                 Ok(Some(0)) => return self.lose_link(&"the peer has closed it", now),
                 Ok(Some(count)) => {
@@ -233,7 +232,7 @@ impl<W: Wire + Copy> Worker<W> {
             let Some(up) = self.link.up() else {
                 return;
             };
-            if !up.endpoint.is_writable() || !up.session.wants_transmit() {
+            if !up.carrier.is_writable() || !up.session.wants_transmit() {
                 break;
             }
             let written = write_once(up, &mut self.bridge.locals, now);
@@ -276,7 +275,7 @@ impl<W: Wire + Copy> Worker<W> {
 fn write_once<W: Wire>(up: &mut Up<W>, locals: &mut Locals, now: Instant) -> io::Result<()> {
     let bound = up.session.unsent_bound();
     if bound != up.unsent_bound {
-        up.endpoint.bound_unsent(bound);
+        up.carrier.bound_unsent(bound);
         up.unsent_bound = bound;
     }
     if !up.session.poll_transmit(locals) {
@@ -284,7 +283,7 @@ fn write_once<W: Wire>(up: &mut Up<W>, locals: &mut Locals, now: Instant) -> io:
     }
     let slices = up.session.slices().take(MAX_SLICES).map(IoSlice::new);
     let slices: Vec<_> = slices.collect();
-    let written = up.endpoint.write_slices(&slices)?;
+    let written = up.carrier.write(&slices)?;
     if written > 0 && Device::is_logged() {
         locals.device().log_written(written);
     }

@@ -5,6 +5,7 @@
 //! {{#item +docs FILE::NAME}}                                 with their documentation comments
 //! {{#exercise 3.2}}                                          the box of an exercise
 //! {{#exercises}}                                             the table of all exercises
+//! {{#mutations NAME NAME NAME}}                               small changes, and the test that fails after each: tests/bugs/NAME.patch
 //! {{#transcript two-clients}}                                a recorded terminal: book/transcripts/two-clients.txt
 //! {{#figure loop-turn}}                                      a picture with its caption: book/figures/loop-turn.txt
 //! ```
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     Exercise,
     /// The table of all exercises.
     Exercises,
+    /// Small changes of the code, and the test that fails after each.
+    Mutations,
     /// A recorded terminal.
     Transcript,
     /// A picture.
@@ -44,6 +47,7 @@ impl<'a> Directive<'a> {
             "item" => Kind::Item,
             "exercise" => Kind::Exercise,
             "exercises" => Kind::Exercises,
+            "mutations" => Kind::Mutations,
             "transcript" => Kind::Transcript,
             "figure" => Kind::Figure,
             _ => return None,

@@ -19,6 +19,7 @@ mod exercise;
 mod figures;
 mod links;
 mod log;
+mod mutations;
 mod numbers;
 mod places;
 mod preprocess;

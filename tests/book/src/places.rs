@@ -19,6 +19,8 @@ pub(crate) struct Places {
     items: HashMap<ItemPath, PathBuf>,
     /// The chapter with the table of all exercises.
     pub(crate) table: Option<PathBuf>,
+    /// The chapters with small changes of their code.
+    changed: Vec<PathBuf>,
     /// The names of transcripts and figures that are shown.
     shown: Vec<(Kind, String)>,
 }
@@ -43,6 +45,7 @@ impl Places {
                 .boxes
                 .push((directive.rest.to_owned(), chapter.to_owned())),
             Kind::Exercises => self.table = Some(chapter.to_owned()),
+            Kind::Mutations => self.changed.push(chapter.to_owned()),
             Kind::Transcript | Kind::Figure => {
                 self.shown.push((directive.kind, directive.rest.to_owned()))
             }
@@ -80,7 +83,7 @@ impl Places {
         }
     }
 
-    /// Returns what is wrong with the boxes: every exercise has one, in its chapter and nowhere else.
+    /// Returns what is wrong: every exercise has a box, in its chapter and nowhere else, and its chapter changes code.
     pub(crate) fn problems(&self, manifest: &Manifest) -> Vec<String> {
         let mut problems = Vec::new();
         for (_, exercise) in manifest.exercises() {
@@ -109,11 +112,26 @@ impl Places {
                 )),
             }
         }
+        for chapter in chapters(manifest) {
+            if !self.changed.iter().any(|one| one == Path::new(chapter)) {
+                problems.push(format!(
+                    "{chapter}: it has exercises, so it needs {{{{#mutations NAME NAME NAME}}}}, three short ones of tests/bugs"
+                ));
+            }
+        }
         if self.table.is_none() {
             problems.push("no chapter has the table {{#exercises}}".to_owned());
         }
         problems
     }
+}
+
+/// Returns the chapters that have exercises, each once.
+fn chapters(manifest: &Manifest) -> Vec<&String> {
+    let all = manifest.exercises();
+    let mut chapters: Vec<_> = all.map(|(_, one)| one.chapter.as_ref()).collect();
+    chapters.dedup();
+    chapters
 }
 
 /// Returns the HTML id of an exercise's box.

@@ -17,7 +17,7 @@ use crate::directive::{Directive, Kind, replace_lines};
 use crate::figures::Figure;
 use crate::places::Places;
 use crate::transcript::show::markdown;
-use crate::{exercise, reading};
+use crate::{exercise, mutations, reading};
 use course::manifest::Manifest;
 use course::workspace;
 
@@ -107,7 +107,7 @@ impl Desk<'_> {
         };
         let mut problems = Vec::new();
         let text = replace_lines(&chapter.content, |line| {
-            match self.expand(&Directive::parse(line)?) {
+            match self.expand(path, &Directive::parse(line)?) {
                 Ok(text) => Some(text),
                 Err(error) => {
                     problems.push(format!("{}: {error:#}", path.display()));
@@ -119,13 +119,16 @@ impl Desk<'_> {
         problems
     }
 
-    fn expand(&self, directive: &Directive<'_>) -> Result<String> {
+    fn expand(&self, chapter: &Path, directive: &Directive<'_>) -> Result<String> {
         match directive.kind {
             Kind::Item => Block::parse(directive.words())?.markdown(self.root, &self.manifest),
             Kind::Exercise => {
                 exercise::box_of(self.root, &self.manifest, &self.places, directive.rest)
             }
             Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
+            Kind::Mutations => {
+                mutations::markdown(self.root, &self.manifest, chapter, directive.words())
+            }
             Kind::Figure => Ok(Figure::read(self.root, directive.rest)?.html()),
             Kind::Transcript => markdown(self.root, directive.rest),
         }

@@ -9,12 +9,14 @@
 //! # Reading order
 //! 1. [`manifest`]: the stages and exercises, as `course.toml` lists them.
 //! 2. [`item`]: how an exercise names a function, and where that function is in its file.
-//! 3. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
-//! 4. [`loopback`], [`broken_pipe`]: two small matters of a command on Linux.
+//! 3. [`bug`]: the wrong solutions, and the test that catches each.
+//! 4. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
+//! 5. [`loopback`], [`broken_pipe`]: two small matters of a command on Linux.
 //!
 //! The commands themselves are in the programs: `cargo course` beside this library, `cargo book` in `tests/book`.
 
 pub mod broken_pipe;
+pub mod bug;
 pub mod item;
 pub mod listing;
 pub mod loopback;

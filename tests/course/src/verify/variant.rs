@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::verify::bug::Head;
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
+use course::bug::Head;
 use course::listing;
 use course::manifest::{Manifest, Stage};
 

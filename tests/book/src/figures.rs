@@ -2,10 +2,11 @@
 //!
 //! # Reading order
 //! 1. `source`: how a figure is written down: a head with caption and alternative text, commands.
-//! 2. `drawing` and `sequence`: the two kinds of figures and their commands.
+//! 2. `drawing`, `sequence` and `bars`: the kinds of figures and their commands.
 //! 3. `route`: the path of an arrow. `text`: fonts within a line, and how wide it will be. `geometry`: points and rectangles.
 //! 4. `canvas`: the elements of all drawings; `clash` finds elements that overlap.
 
+mod bars;
 mod canvas;
 mod clash;
 mod drawing;
@@ -62,6 +63,7 @@ impl Figure {
         let source = Source::parse(text)?;
         let canvas = match source.kind.word(0)? {
             "drawing" => drawing::draw(&source)?,
+            "bars" => bars::draw(&source)?,
             "sequence" => sequence::draw(&source)?,
             other => bail!("\"{other}\" is not a kind of figure"),
         };

@@ -1,0 +1,206 @@
+//! Bar charts of ratios: how many times better than the best of the others, on a scale on which twice and half are equally long.
+//!
+//! ```text
+//! bars 700
+//! group : More is better
+//! bar 1.18 more : bulk, 1 connection           the ratio as the table has it; above 1 is better
+//! bar 0.44 less : processor time for each GB   here, below 1 is better
+//! ```
+
+use anyhow::{Result, bail, ensure};
+
+use crate::figures::canvas::{Anchor, Canvas, Heads};
+use crate::figures::geometry::{Area, point};
+use crate::figures::source::{Command, Source, number};
+
+/// The width of the labels.
+const LABELS: f64 = 290.0;
+/// The room for a ratio beside its bar.
+const RATIO: f64 = 56.0;
+const ROW: f64 = 28.0;
+const BAR: f64 = 16.0;
+/// The height above the first row and below the last one.
+const MARGIN: f64 = 30.0;
+
+/// A row of the chart.
+enum Row {
+    Group(String),
+    Bar {
+        ratio: f64,
+        label: String,
+        /// How many times better, as a power of two: negative if it is worse.
+        doublings: f64,
+    },
+}
+
+/// Draws a bar chart.
+///
+/// # Errors
+///
+/// Fails if a command cannot be understood, or a ratio is not above zero.
+pub(super) fn draw(source: &Source) -> Result<Canvas> {
+    let width = number(source.kind.word(1)?)?;
+    let rows = source.commands.iter().map(Row::read);
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    let doublings = |row: &Row| match row {
+        Row::Bar { doublings, .. } => *doublings,
+        Row::Group(_) => 0.0,
+    };
+    let worst = rows.iter().map(doublings).fold(-0.5, f64::min);
+    let best = rows.iter().map(doublings).fold(0.5, f64::max);
+    #[expect(clippy::cast_precision_loss, reason = "a chart has few rows")]
+    let height = rows.len() as f64 * ROW + 2.0 * MARGIN;
+    let scale = Scale {
+        worst,
+        left: LABELS + RATIO,
+        unit: (width - LABELS - 2.0 * RATIO) / (best - worst),
+    };
+    let mut canvas = Canvas::new(width, height);
+    scale.draw(&mut canvas, height);
+    let mut top = MARGIN;
+    for row in &rows {
+        row.draw(&mut canvas, &scale, top);
+        top += ROW;
+    }
+    Ok(canvas)
+}
+
+/// Where a ratio is, across.
+struct Scale {
+    worst: f64,
+    left: f64,
+    unit: f64,
+}
+
+impl Scale {
+    fn x(&self, doublings: f64) -> f64 {
+        self.left + (doublings - self.worst) * self.unit
+    }
+
+    /// Draws the line of those that are equal.
+    fn draw(&self, canvas: &mut Canvas, height: f64) {
+        let x = self.x(0.0);
+        let line = [point(x, MARGIN - 6.0), point(x, height - MARGIN + 2.0)];
+        canvas.line(&line, "life", Heads::None);
+        canvas.text(
+            point(x, MARGIN - 12.0),
+            Anchor::Middle,
+            "s dim",
+            "the best of the others",
+        );
+        let below = point(x + 8.0, height - 10.0);
+        canvas.text(below, Anchor::Start, "s dim", "better →");
+    }
+}
+
+impl Row {
+    fn read(command: &Command) -> Result<Self> {
+        let label = command.text.join(" ");
+        match command.word(0)? {
+            "group" => Ok(Self::Group(label)),
+            "bar" => {
+                let ratio = number(command.word(1)?)?;
+                ensure!(ratio > 0.0, "line {}: a ratio is above zero", command.line);
+                let doublings = match command.word(2)? {
+                    "more" => ratio.log2(),
+                    "less" => -ratio.log2(),
+                    other => bail!(
+                        "line {}: \"{other}\" is neither more nor less",
+                        command.line
+                    ),
+                };
+                Ok(Self::Bar {
+                    ratio,
+                    label,
+                    doublings,
+                })
+            }
+            other => bail!("line {}: \"{other}\" is not known here", command.line),
+        }
+    }
+
+    fn draw(&self, canvas: &mut Canvas, scale: &Scale, top: f64) {
+        let baseline = top + ROW / 2.0 + 5.0;
+        match self {
+            Self::Group(label) => {
+                canvas.text(point(0.0, baseline), Anchor::Start, "b", label);
+            }
+            Self::Bar {
+                ratio,
+                label,
+                doublings,
+            } => {
+                canvas.text(point(LABELS, baseline), Anchor::End, "s", label);
+                let (one, end) = (scale.x(0.0), scale.x(*doublings));
+                let colour = if *doublings < 0.0 { "error" } else { "ours" };
+                let area = Area {
+                    at: point(one.min(end), top + (ROW - BAR) / 2.0),
+                    width: (end - one).abs().max(2.0),
+                    height: BAR,
+                };
+                canvas.rect(area, 2.0, colour);
+                let (at, anchor) = if *doublings < 0.0 {
+                    (end - 6.0, Anchor::End)
+                } else {
+                    (end + 8.0, Anchor::Start)
+                };
+                canvas.text(point(at, baseline), anchor, "s", &format!("{ratio:.2}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const HEAD: &str = "Title: x\nAlt: y\n\nbars 700\n";
+
+    #[test]
+    fn twice_as_much_and_half_as_much_are_bars_of_one_length() {
+        let text = format!("{HEAD}bar 2 more : a\nbar 0.5 less : b\n");
+        let rows = Source::parse(&text).unwrap().commands;
+        let doublings = rows.iter().map(|row| match Row::read(row).unwrap() {
+            Row::Bar { doublings, .. } => doublings,
+            Row::Group(_) => f64::NAN,
+        });
+        assert_eq!(doublings.collect::<Vec<_>>(), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn what_is_no_ratio_is_refused() {
+        for line in [
+            "bar 0 more : a",
+            "bar x more : a",
+            "bar 1 wide : a",
+            "pie 1",
+        ] {
+            let source = Source::parse(&format!("{HEAD}{line}\n")).unwrap();
+            assert!(draw(&source).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_chart_of_the_book_has_the_ratios_of_its_table() {
+        let root = course::workspace::root().unwrap();
+        let figure = fs::read_to_string(root.join("book/figures/ratios.txt")).unwrap();
+        let mut drawn: Vec<_> = figure
+            .lines()
+            .filter_map(|line| line.strip_prefix("bar ")?.split(' ').next())
+            .collect();
+        let page = fs::read_to_string(root.join("book/src/performance.md")).unwrap();
+        let table = page
+            .lines()
+            .skip_while(|line| !line.ends_with("to the best |"));
+        let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+        let mut measured: Vec<_> = rows
+            .filter_map(|row| row.trim_end_matches([' ', '|']).rsplit('|').next())
+            .map(str::trim)
+            .collect();
+        drawn.sort_unstable();
+        measured.sort_unstable();
+        assert_eq!(drawn, measured);
+    }
+}

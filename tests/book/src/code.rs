@@ -1,8 +1,8 @@
 //! `{{#item ...}}`: items of the code, copied from their files.
 //!
-//! Comments and format are kept, the indentation is taken away, and so are the documentation comments, unless the
-//! directive says `+docs`: the chapter says the same in its own words. A function that is an exercise is folded,
-//! so that a student does not read a solution by accident; `+open` shows it at once.
+//! Comments and format are kept, the indentation is taken away, and so are the documentation comments: mostly, the chapter
+//! says the same in its own words. If the directive says `+docs`, they are prose above the code of their item. A function that is an
+//! exercise is folded, so that a student does not read a solution by accident; `+open` shows it at once.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::docs;
 use course::item::{ItemPath, Located};
 use course::manifest::Manifest;
 
@@ -51,9 +52,9 @@ impl Block {
     /// Fails if an item is not there.
     pub(crate) fn markdown(&self, root: &Path, manifest: &Manifest) -> Result<String> {
         let texts = self.paths.iter().map(|path| self.text(root, path));
-        let code = texts.collect::<Result<Vec<_>>>()?.join("\n\n");
+        let texts = texts.collect::<Result<Vec<_>>>()?;
         let (anchors, name) = (self.anchors(), self.name());
-        let block = format!("```rust\n{code}\n```");
+        let block = blocks(&texts);
         Ok(match self.exercise(manifest).filter(|_| !self.open) {
             Some(id) => format!(
                 "<details class=\"item\">\n<summary>{anchors}<span class=\"item-name\">{name}</span> \
@@ -65,12 +66,16 @@ impl Block {
         })
     }
 
-    fn text(&self, root: &Path, path: &ItemPath) -> Result<String> {
+    fn text(&self, root: &Path, path: &ItemPath) -> Result<Item> {
         let file = root.join(&path.file);
         let source = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {} of {path}", path.file.display()))?;
         let located = path.locate(&source)?;
-        Ok(cut_out(&source, &located, self.docs))
+        let docs = self.docs.then(|| docs::prose(&source, &located.docs));
+        Ok(Item {
+            docs: docs.unwrap_or_default(),
+            code: cut_out(&source, &located),
+        })
     }
 
     /// Returns a place to jump to for each item.
@@ -104,6 +109,39 @@ impl Block {
     }
 }
 
+/// An item as the book shows it.
+#[derive(Debug)]
+struct Item {
+    /// Its documentation as Markdown; empty if it is not shown.
+    docs: String,
+    code: String,
+}
+
+/// Returns the code as Markdown, with the documentation of each item above it. Items without one share a block.
+fn blocks(items: &[Item]) -> String {
+    let mut text = String::new();
+    for (index, item) in items.iter().enumerate() {
+        if !item.docs.is_empty() || index == 0 {
+            if index > 0 {
+                text.push_str("\n```\n\n");
+            }
+            if !item.docs.is_empty() {
+                let _ = write!(
+                    text,
+                    "<div class=\"item-docs\">\n\n{}\n\n</div>\n\n",
+                    item.docs
+                );
+            }
+            text.push_str("```rust\n");
+        } else {
+            text.push_str("\n\n");
+        }
+        text.push_str(&item.code);
+    }
+    text.push_str("\n```");
+    text
+}
+
 /// Returns the name of the place where an item is shown.
 pub(crate) fn anchor(path: &ItemPath) -> String {
     let text = path.to_string();
@@ -117,18 +155,16 @@ pub(crate) fn anchor(path: &ItemPath) -> String {
     format!("item-{}", plain.collect::<String>())
 }
 
-/// Cuts an item out of its file and moves it to the left edge.
-fn cut_out(source: &str, located: &Located, docs: bool) -> String {
+/// Cuts an item out of its file, without its documentation comment, and moves it to the left edge.
+fn cut_out(source: &str, located: &Located) -> String {
     let start = source[..located.whole.start]
         .rfind('\n')
         .map_or(0, |end| end + 1);
     let indent = &source[start..located.whole.start];
     let mut text = source[start..located.whole.end].to_owned();
-    if !docs {
-        for doc in located.docs.iter().rev() {
-            let line = whole_line(source, doc);
-            text.replace_range(line.start - start..line.end - start, "");
-        }
+    for doc in located.docs.iter().rev() {
+        let line = whole_line(source, doc);
+        text.replace_range(line.start - start..line.end - start, "");
     }
     let lines = text
         .lines()
@@ -173,26 +209,38 @@ trait Can {
 }
 ";
 
-    fn shown(item: &str, docs: bool) -> String {
+    fn shown(item: &str) -> String {
         let path: ItemPath = format!("a/b.rs::{item}").parse().unwrap();
-        cut_out(SOURCE, &path.locate(SOURCE).unwrap(), docs)
+        cut_out(SOURCE, &path.locate(SOURCE).unwrap())
     }
 
     #[test]
     fn items_of_every_kind_are_cut_out_and_moved_to_the_edge() {
         assert_eq!(
-            shown("Thing::one", false),
+            shown("Thing::one"),
             "#[must_use]\nfn one(&self) -> u8 {\n    // ü\n\n    self.field\n}"
         );
-        assert!(shown("Thing::one", true).starts_with("/// Doc.\n#[must_use]\nfn one"));
         assert!(
-            shown("Thing", false)
+            shown("Thing")
                 .starts_with("#[derive(Debug)]\npub struct Thing {\n    /// A field's doc")
         );
-        assert!(shown("Thing", true).starts_with("/// What it is.\n///\n/// More.\n#[derive"));
-        assert_eq!(shown("Thing::TWO", false), "const TWO: u8 = 2;");
-        assert_eq!(shown("Can::do_it", false), "fn do_it(&self);");
-        assert!(shown("Can", false).starts_with("trait Can {"));
+        assert_eq!(shown("Thing::TWO"), "const TWO: u8 = 2;");
+        assert_eq!(shown("Can::do_it"), "fn do_it(&self);");
+        assert!(shown("Can").starts_with("trait Can {"));
+    }
+
+    #[test]
+    fn documentation_is_above_the_code_of_its_item() {
+        let item = |docs: &str, code: &str| Item {
+            docs: docs.to_owned(),
+            code: code.to_owned(),
+        };
+        let bare = [item("", "fn a() {}"), item("", "fn b() {}")];
+        assert_eq!(blocks(&bare), "```rust\nfn a() {}\n\nfn b() {}\n```");
+        let text = blocks(&[item("One.", "fn a() {}"), item("Two.", "fn b() {}")]);
+        let order = ["One.", "fn a", "```\n\n<div", "Two.", "fn b"];
+        let places = order.map(|part| text.find(part));
+        assert!(places.is_sorted() && places[0].is_some(), "{text}");
     }
 
     #[test]

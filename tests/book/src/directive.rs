@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {{#item stage3-epoll/src/client.rs::Client::wants_read}}   items of the code, several paths side by side
-//! {{#item +docs FILE::NAME}}                                 with their documentation comments
+//! {{#item +docs FILE::NAME}}                                 with their documentation comments as prose
 //! {{#exercise 3.2}}                                          the box of an exercise
 //! {{#exercises}}                                             the table of all exercises
 //! {{#mutations NAME NAME NAME}}                               small changes, and the test that fails after each: tests/bugs/NAME.patch

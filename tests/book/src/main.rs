@@ -15,6 +15,7 @@
 mod check;
 mod code;
 mod directive;
+mod docs;
 mod exercise;
 mod figures;
 mod links;

@@ -1,6 +1,6 @@
 //! A proxy between the load and an upstream, fresh for one measurement.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -38,6 +38,22 @@ impl Arrangement {
         }
     }
 
+    /// Creates it from the ends of a tunnel, and the address at which the load begins.
+    pub(crate) fn of_tunnel(
+        ends: Vec<Process>,
+        address: SocketAddr,
+        upstream: Upstream,
+        cores: Cores,
+    ) -> Self {
+        let dial = Dial::new(Way::Plain, &[], address);
+        Self {
+            proxies: ends,
+            dial,
+            upstream,
+            cores,
+        }
+    }
+
     /// Returns the way that the load takes.
     pub(crate) fn dial(&self) -> &Dial {
         &self.dial
@@ -65,6 +81,17 @@ impl Arrangement {
         let arrived = self.upstream.accepted();
         let socket = self.dial.open()?;
         self.wait_for_arrivals(arrived + 1)?;
+        drop(socket);
+        self.wait_for_ends()
+    }
+
+    /// Sends one byte there and back.
+    ///
+    /// Some tunnels tell their other end of a stream only with its first byte.
+    pub(crate) fn prove_by_echo(&self) -> io::Result<()> {
+        let socket = self.dial.open()?;
+        (&socket).write_all(b"?")?;
+        (&socket).read_exact(&mut [0])?;
         drop(socket);
         self.wait_for_ends()
     }

@@ -6,9 +6,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 const WANTED_IDLE: usize = 5_000;
 const WANTED_CAPACITY: usize = 5_500;
+/// For 10,000 streams whose two ends are both in this process.
+const WANTED_FDS: u64 = 21_000;
 
 /// Raises the fd limit to what is allowed, and prints a warning if that is not enough.
 pub(crate) fn raise_fd_limit() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // Only the superuser may raise the hard limit, and nothing is lost if it stays.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard.max(WANTED_FDS));
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     let idle = idle_sessions();
@@ -38,6 +43,12 @@ pub(crate) fn sessions_of(fds_each: u64) -> usize {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     let fitting = limit.saturating_sub(RESERVE) / fds_each.max(1);
     usize::try_from(fitting).unwrap_or(WANTED_CAPACITY)
+}
+
+/// Returns the number of idle streams to open: both their ends are ours, the client and the upstream.
+pub(crate) fn idle_streams() -> usize {
+    const WANTED: usize = 10_000;
+    sessions_of(2).min(WANTED)
 }
 
 /// Returns the number of idle sessions to open.

@@ -1,10 +1,12 @@
 //! The load generator: one thread, which should never be the bottleneck.
 
+pub(crate) mod background;
 pub(crate) mod bulk;
 pub(crate) mod churn;
 pub(crate) mod datagrams;
 pub(crate) mod dial;
 pub(crate) mod latencies;
+pub(crate) mod probe;
 pub(crate) mod request;
 pub(crate) mod sessions;
 pub(crate) mod sink;
@@ -42,6 +44,11 @@ impl Poll {
     /// Watches a socket until it is closed.
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, flags: EpollFlags) -> io::Result<()> {
         Ok(self.epoll.add(fd, EpollEvent::new(flags, token))?)
+    }
+
+    /// Stops watching a socket.
+    pub(crate) fn remove(&self, fd: impl AsFd) -> io::Result<()> {
+        Ok(self.epoll.delete(fd)?)
     }
 
     /// Waits; returns how many events can be asked for with [`Poll::token`].

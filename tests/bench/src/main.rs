@@ -10,6 +10,8 @@
 //!   └──────────────────────┘
 //! ```
 //!
+//! A tunnel has two ends, and so two machines of one core each: `site` has that picture.
+//!
 //! # Reading order
 //! 1. `options`: the command line; `rows`: what is measured, and which way is better.
 //! 2. `runner`: round by round, scenario by scenario, subject by subject.
@@ -21,13 +23,14 @@
 //! # Invariants
 //! 1. Subjects are interleaved: a slow minute of the machine hits all of them.
 //! 2. Each measurement has proxy processes of its own, fresh ports, and a bounded time and count.
-//! 3. One core for the proxy alone, one for load and upstream together.
+//! 3. One core for the proxy alone, one for load and upstream together; with a tunnel, one core for each end.
 //! 4. Every process is killed by its group and reaped, also after an error or a signal.
 
 mod arrangement;
 mod comparison;
 mod conversation;
 mod cores;
+mod delay;
 mod http;
 mod json;
 mod limits;
@@ -41,6 +44,7 @@ mod results;
 mod rows;
 mod runner;
 mod scenario;
+mod site;
 mod stop;
 mod table;
 mod upstream;

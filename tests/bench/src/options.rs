@@ -25,7 +25,8 @@ pub(crate) struct Options {
     #[arg(long, default_value = "2", value_parser = parse_seconds)]
     seconds: Duration,
 
-    /// Only these rows, by key or by the beginning of it: `bulk,http-p99`
+    /// Only these rows, by key or by the beginning of it: `bulk,http-p99`. `tunnel` needs root for the links of a given
+    /// rate (network namespaces), and about 8 minutes with `--seconds 0.5`
     #[arg(long, value_delimiter = ',', value_name = "ROW,..", value_parser = parse_row)]
     only: Vec<String>,
 
@@ -37,7 +38,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     ours: Option<PathBuf>,
 
-    /// Our stage5-mux, for the rows of the queue; without this it is built in release
+    /// Our stage5-mux, for the rows of the queue and of the tunnel; without this it is built in release
     #[arg(long, value_name = "PATH")]
     ours_queue: Option<PathBuf>,
 
@@ -45,7 +46,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     beside: Option<PathBuf>,
 
-    /// An older build of our stage5-mux, for the rows of the queue in that column
+    /// An older build of our stage5-mux, for the rows of the queue and of the tunnel in that column
     #[arg(long, value_name = "PATH")]
     beside_queue: Option<PathBuf>,
 
@@ -118,7 +119,7 @@ impl Options {
         let has_part = |subject: &Subject| scenarios.iter().any(|each| each.suits(subject));
         subjects.retain(|subject| self.wants(&subject.name) && has_part(subject));
         let missing = missing(&subjects);
-        subjects.retain(|subject| subject.find().is_ok());
+        subjects.retain(|subject| subject.find().and_then(|()| subject.prepare()).is_ok());
         if subjects.iter().any(Subject::is_built) {
             let programs = self.programs(scenarios)?;
             subjects
@@ -169,7 +170,7 @@ impl Options {
 fn missing(subjects: &[Subject]) -> Vec<String> {
     let mut sentences: Vec<String> = subjects
         .iter()
-        .filter_map(|subject| subject.find().err())
+        .filter_map(|subject| subject.find().and_then(|()| subject.prepare()).err())
         .collect();
     sentences.dedup();
     for sentence in &sentences {

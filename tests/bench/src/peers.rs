@@ -14,6 +14,7 @@ mod socket_proxyd;
 mod squid;
 mod start;
 mod tinyproxy;
+pub(crate) mod tunnel;
 mod vproxy;
 
 use std::io;
@@ -27,6 +28,7 @@ use crate::load::dial::Way;
 pub(crate) use job::Job;
 use ours::Ingress;
 pub(crate) use ours::Programs;
+use tunnel::TunnelPeer;
 
 /// One column of the table.
 #[derive(Clone, Debug)]
@@ -50,6 +52,7 @@ enum Kind {
     Tinyproxy,
     Squid,
     Apache,
+    Tunnel(TunnelPeer),
     /// Ours as a plain relay, where others are told their targets.
     Fixed(Programs),
     Ours(Programs),
@@ -147,6 +150,10 @@ impl Subject {
             peer("tinyproxy", Kind::Tinyproxy),
             peer("squid", Kind::Squid),
             peer("apache", Kind::Apache),
+            peer("ssh", Kind::Tunnel(TunnelPeer::Ssh)),
+            peer("penguin", Kind::Tunnel(TunnelPeer::Penguin)),
+            peer("yamux", Kind::Tunnel(TunnelPeer::Yamux)),
+            peer("tokio-yamux", Kind::Tunnel(TunnelPeer::TokioYamux)),
         ]
     }
 
@@ -189,6 +196,7 @@ impl Subject {
             | Kind::Tinyproxy
             | Kind::Squid
             | Kind::Apache
+            | Kind::Tunnel(_)
             | Kind::Beside(_)
             | Kind::Custom(_) => Role::Peer,
         }
@@ -208,7 +216,11 @@ impl Subject {
             }
             Kind::Dante => job == Job::Socks5,
             Kind::Microsocks => matches!(job, Job::Socks5 | Job::Chain(_)),
-            Kind::Vproxy => !matches!(job, Job::Relay | Job::Queue | Job::Datagrams),
+            Kind::Vproxy => matches!(
+                job,
+                Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_)
+            ),
+            Kind::Tunnel(_) => job == Job::Tunnel,
             Kind::Tinyproxy | Kind::Squid | Kind::Apache => {
                 matches!(job, Job::Connect | Job::Forward)
             }
@@ -224,7 +236,7 @@ impl Subject {
             Job::Connect => Way::Connect,
             Job::Chain(_) if is_hop => Way::Hops,
             Job::Chain(_) => Way::Socks5,
-            Job::Relay | Job::Queue | Job::Forward | Job::Datagrams => Way::Plain,
+            Job::Relay | Job::Queue | Job::Forward | Job::Datagrams | Job::Tunnel => Way::Plain,
         }
     }
 
@@ -248,6 +260,7 @@ impl Subject {
             Kind::Tinyproxy => program::find("tinyproxy", "tinyproxy"),
             Kind::Squid => program::find("squid", "squid"),
             Kind::Apache => program::find("apache2", "apache2"),
+            Kind::Tunnel(peer) => peer.find(),
             Kind::Direct | Kind::Fixed(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => {
                 Ok(())
             }
@@ -267,6 +280,7 @@ impl Subject {
             Kind::Tinyproxy => program::version("tinyproxy", "-v"),
             Kind::Squid => program::version("squid", "-v"),
             Kind::Apache => program::version("apache2", "-v"),
+            Kind::Tunnel(peer) => peer.version(),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
             Kind::Direct | Kind::Fixed(_) | Kind::Custom(_) => None,
         }
@@ -294,6 +308,7 @@ impl Subject {
         match self.kind {
             Kind::Socat => 200,
             Kind::SocketProxyd => sessions_of(SPLICING),
+            Kind::Tunnel(peer) => peer.stream_limit(),
             Kind::Direct
             | Kind::HaproxyCopy
             | Kind::HaproxySplice
@@ -327,6 +342,7 @@ impl Subject {
             Kind::Tinyproxy => tinyproxy::launch(place),
             Kind::Squid => squid::launch(place),
             Kind::Apache => apache::launch(place),
+            Kind::Tunnel(_) => Err(io::Error::other("a tunnel has two ends")),
             Kind::Fixed(programs) => ours::launch(place, programs, Ingress::Fixed),
             Kind::Ours(programs) | Kind::Beside(programs) => {
                 ours::launch(place, programs, Ingress::AsTheJobWants)

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
@@ -118,7 +118,7 @@ impl Process {
 
     fn members(&self) -> io::Result<Vec<Pid>> {
         if self.forks {
-            readings::group_members(self.group)
+            readings::family(self.group)
         } else {
             Ok(vec![self.group])
         }
@@ -127,9 +127,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // An error means that the group has already ended, and then there is nothing to do.
+        let family = self.members().unwrap_or_default();
+        // An error means that they have already ended, and then there is nothing to do.
         let _ = killpg(self.group, Signal::SIGKILL);
+        let others = family.into_iter().filter(|&pid| pid != self.group);
+        let others: Vec<Pid> = others
+            .filter(|&pid| kill(pid, Signal::SIGKILL).is_ok())
+            .collect();
         let _ = self.child.wait();
+        for pid in others {
+            let _ = waitpid(pid, None);
+        }
         while waitpid(Pid::from_raw(-self.group.as_raw()), None).is_ok() {}
     }
 }

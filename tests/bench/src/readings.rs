@@ -56,31 +56,46 @@ pub(crate) fn ended_children_cpu_time(pid: Pid) -> io::Result<Duration> {
     Ok(ticks_to_time(ticks(CUTIME) + ticks(CSTIME)))
 }
 
-/// Returns the processes of one process group, found among all processes.
-pub(crate) fn group_members(group: Pid) -> io::Result<Vec<Pid>> {
-    let mut members = Vec::new();
+/// Returns the processes of one process group and all their descendants, found among all processes.
+///
+/// sshd moves the process of each session into a group of its own.
+pub(crate) fn family(group: Pid) -> io::Result<Vec<Pid>> {
+    let mut others = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
-        let Some(pid) = name
-            .to_str()
-            .and_then(|name| name.parse().ok())
-            .map(Pid::from_raw)
-        else {
-            continue;
-        };
-        // A process may end between the listing and the look.
-        let fields = stat_fields(pid).unwrap_or_default();
-        if fields
-            .get(PGRP)
-            .is_some_and(|field| *field == group.to_string())
-        {
-            members.push(pid);
-        }
+        let pid = name.to_str().and_then(|name| name.parse().ok());
+        others.extend(pid.map(Pid::from_raw).and_then(relatives));
     }
-    Ok(members)
+    let in_group = |other: &Relatives| other.group == group;
+    let (mut family, mut others): (Vec<_>, Vec<_>) = others.into_iter().partition(in_group);
+    loop {
+        let is_child = |other: &Relatives| family.iter().any(|one| one.pid == other.parent);
+        let (children, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_child);
+        if children.is_empty() {
+            return Ok(family.iter().map(|one| one.pid).collect());
+        }
+        family.extend(children);
+        others = rest;
+    }
+}
+
+#[derive(Debug)]
+struct Relatives {
+    pid: Pid,
+    parent: Pid,
+    group: Pid,
+}
+
+/// Reads them; `None` if the process has ended since it was listed.
+fn relatives(pid: Pid) -> Option<Relatives> {
+    let fields = stat_fields(pid).ok()?;
+    let field = |index: usize| Some(Pid::from_raw(fields.get(index)?.parse().ok()?));
+    let (parent, group) = (field(PPID)?, field(PGRP)?);
+    Some(Relatives { pid, parent, group })
 }
 
 // Positions in /proc/PID/stat after the command name, which may contain spaces: field 3 is 0 here.
+const PPID: usize = 1;
 const PGRP: usize = 2;
 const CUTIME: usize = 13;
 const CSTIME: usize = 14;
@@ -140,12 +155,30 @@ mod tests {
         assert!(open_fds(me).unwrap() >= 3);
         assert!(cpu_time(me).unwrap() > Duration::ZERO);
         let group = nix::unistd::getpgrp();
-        assert!(group_members(group).unwrap().contains(&me));
+        assert!(family(group).unwrap().contains(&me));
     }
 
     #[test]
     fn a_core_has_been_busy_since_boot() {
         let total: Duration = (0..64).map(|core| core_busy_time(core).unwrap()).sum();
         assert!(total > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_child_in_a_group_of_its_own_is_family() {
+        use std::os::unix::process::CommandExt as _;
+        use std::process::Command;
+
+        let group = nix::unistd::getpgrp();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let family = family(group).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(family.contains(&pid), "{family:?} without {pid}");
     }
 }

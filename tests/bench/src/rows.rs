@@ -1,5 +1,9 @@
 //! The lines of the table.
 
+mod tunnel;
+
+pub(crate) use tunnel::TunnelRow;
+
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Row {
@@ -46,6 +50,7 @@ pub(crate) enum Row {
     DatagramCpu,
     FlowMemory,
     FlowFds,
+    Tunnel(TunnelRow),
 }
 
 /// Which way is better.
@@ -68,7 +73,7 @@ pub(crate) struct Spec {
 
 impl Row {
     /// All lines, in the order of the table.
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 43 + TunnelRow::ALL.len()] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::BulkCpu,
@@ -112,6 +117,25 @@ impl Row {
         Self::DatagramCpu,
         Self::FlowMemory,
         Self::FlowFds,
+        Self::Tunnel(TunnelRow::Bulk1),
+        Self::Tunnel(TunnelRow::Bulk1Cpu),
+        Self::Tunnel(TunnelRow::Bulk8),
+        Self::Tunnel(TunnelRow::Bulk8Cpu),
+        Self::Tunnel(TunnelRow::Unloaded),
+        Self::Tunnel(TunnelRow::Under1),
+        Self::Tunnel(TunnelRow::Under8),
+        Self::Tunnel(TunnelRow::FastLinkTail),
+        Self::Tunnel(TunnelRow::FastLinkShare),
+        Self::Tunnel(TunnelRow::SlowLinkTail),
+        Self::Tunnel(TunnelRow::SlowLinkShare),
+        Self::Tunnel(TunnelRow::LongLink),
+        Self::Tunnel(TunnelRow::Fairness),
+        Self::Tunnel(TunnelRow::FairnessOfOthers),
+        Self::Tunnel(TunnelRow::ShareOfOthers),
+        Self::Tunnel(TunnelRow::OpenRate),
+        Self::Tunnel(TunnelRow::OpenCpu),
+        Self::Tunnel(TunnelRow::IdleMemory),
+        Self::Tunnel(TunnelRow::IdleFds),
     ];
 
     /// Returns the properties of the line.
@@ -201,6 +225,7 @@ impl Row {
             Self::DatagramCpu => less("udp-cpu", "CPU us per datagram at that rate", 0.0),
             Self::FlowMemory => less("udp-flow-memory", "memory of a flow, bytes", 16.0),
             Self::FlowFds => less("udp-flow-fds", "fds of a flow", 0.01),
+            Self::Tunnel(row) => row.spec(),
         }
     }
 
@@ -229,7 +254,7 @@ impl Row {
     }
 }
 
-fn more(key: &'static str, title: &'static str) -> Spec {
+pub(crate) fn more(key: &'static str, title: &'static str) -> Spec {
     Spec {
         key,
         title,
@@ -238,7 +263,7 @@ fn more(key: &'static str, title: &'static str) -> Spec {
     }
 }
 
-fn less(key: &'static str, title: &'static str, grain: f64) -> Spec {
+pub(crate) fn less(key: &'static str, title: &'static str, grain: f64) -> Spec {
     Spec {
         key,
         title,

@@ -5,6 +5,9 @@ mod chain;
 mod datagrams;
 mod rest;
 mod traffic;
+mod tunnel;
+
+pub(crate) use tunnel::TunnelScenario;
 
 use std::io;
 use std::path::Path;
@@ -61,11 +64,12 @@ pub(crate) enum Scenario {
     DatagramRuns,
     DatagramLoss,
     Flows,
+    Tunnel(TunnelScenario),
 }
 
 impl Scenario {
     /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::Http,
@@ -87,6 +91,15 @@ impl Scenario {
         Self::DatagramRuns,
         Self::DatagramLoss,
         Self::Flows,
+        Self::Tunnel(TunnelScenario::Bulk1),
+        Self::Tunnel(TunnelScenario::Bulk8),
+        Self::Tunnel(TunnelScenario::Latency),
+        Self::Tunnel(TunnelScenario::FastLink),
+        Self::Tunnel(TunnelScenario::SlowLink),
+        Self::Tunnel(TunnelScenario::LongLink),
+        Self::Tunnel(TunnelScenario::Fair),
+        Self::Tunnel(TunnelScenario::Opens),
+        Self::Tunnel(TunnelScenario::Idle),
     ];
 
     /// Returns the rows that it measures.
@@ -118,6 +131,7 @@ impl Scenario {
             Self::DatagramRuns => &[Row::DatagramRunRate],
             Self::DatagramLoss => &[Row::DatagramLoss, Row::DatagramCpu],
             Self::Flows => &[Row::FlowMemory, Row::FlowFds],
+            Self::Tunnel(scenario) => scenario.rows(),
         }
     }
 
@@ -125,6 +139,7 @@ impl Scenario {
     pub(crate) fn job(self) -> Job {
         match self {
             Self::Queue => Job::Queue,
+            Self::Tunnel(_) => Job::Tunnel,
             Self::SocksConnect | Self::SocksBulk => Job::Socks5,
             Self::ConnectMethod => Job::Connect,
             Self::Forward | Self::ForwardNew => Job::Forward,
@@ -150,6 +165,7 @@ impl Scenario {
         let has_work = match self {
             Self::Idle | Self::Stalled | Self::Empty | Self::Flows => !subject.is_direct(),
             Self::SocksBulk => subject.is_meant_for_bulk(),
+            Self::Tunnel(scenario) => scenario.suits(subject),
             Self::Bulk1
             | Self::Bulk8
             | Self::Http
@@ -199,6 +215,7 @@ impl Scenario {
             Self::DatagramRuns => bench.datagrams(Sending::AsOne, Row::DatagramRunRate),
             Self::DatagramLoss => bench.datagram_loss(),
             Self::Flows => bench.flows(),
+            Self::Tunnel(scenario) => scenario.run(bench),
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::comparison::{Comparison, FEWEST, Verdict};
 use crate::machine::Machine;
-use crate::peers::Role;
-use crate::peers::Subject;
+use crate::peers::{Job, Role, Subject};
 use crate::results::Results;
 use crate::rows::{Better, Row};
 use crate::scenario::Scenario;
@@ -31,6 +30,11 @@ fn title_of(row: Row) -> &'static str {
     let mut scenarios = Scenario::ALL.into_iter();
     let scenario = scenarios.find(|scenario| scenario.rows().contains(&row));
     scenario.map_or("", |scenario| scenario.job().title())
+}
+
+/// Returns the kind of work in the last row; tunnels come last.
+fn title_of_last(results: &Results) -> &'static str {
+    results.rows.last().map_or("", |&row| title_of(row))
 }
 
 /// Returns the table of some rows, with the columns that have a part in them.
@@ -66,7 +70,7 @@ pub(crate) fn list() -> String {
         text += &format!("  {:<16}{state}\n", peer.name);
     }
     text += "  fixed           ours as a plain relay, in the rows in which clients name their targets\n";
-    text + "  ours            stage4-proxy and, for the queue, stage5-mux, built in release or given by --ours and --ours-queue\n  beside          an older build of ours, given by --beside and --beside-queue\n"
+    text + "  ours            stage4-proxy and, for the queue and the tunnel, stage5-mux, built in release or given by --ours and --ours-queue\n  beside          an older build of ours, given by --beside and --beside-queue\n"
 }
 
 fn title(row: Row) -> String {
@@ -179,6 +183,20 @@ fn notes(results: &Results, machine: &Machine) -> Vec<String> {
     if any_held_down {
         notes.push("\\* the load generator's core was full: the proxy may be faster.".into());
     }
+    notes.extend(explanations(results));
+    notes.extend(results.foreign_share().map(foreign));
+    notes.extend(
+        results
+            .failures()
+            .into_iter()
+            .map(|failure| format!("failed: {failure}")),
+    );
+    notes
+}
+
+/// Returns what is special about some columns and rows.
+fn explanations(results: &Results) -> Vec<String> {
+    let mut notes = Vec::new();
     if results
         .columns
         .iter()
@@ -203,18 +221,20 @@ fn notes(results: &Results, machine: &Machine) -> Vec<String> {
                 .into(),
         );
     }
+    if title_of_last(results) == Job::Tunnel.title() {
+        notes.push(
+            "Tunnel: the client's end and the load share one core, the server's end and the upstream the other, like two \
+             machines; CPU, memory and fds are those of both ends. direct has no tunnel: a connection for each stream. ssh \
+             encrypts (aes128-gcm), the others do not. Links with a rate are a veth pair with tbf(8); the one with a \
+             delay is a relay of ours, of which direct shows what a plain connection gets through."
+                .into(),
+        );
+    }
     if results.columns.iter().any(|column| column.name == "socat") {
         notes.push(
             "socat has a process for each session: its idle rows are over 200 sessions.".into(),
         );
     }
-    notes.extend(results.foreign_share().map(foreign));
-    notes.extend(
-        results
-            .failures()
-            .into_iter()
-            .map(|failure| format!("failed: {failure}")),
-    );
     notes
 }
 

@@ -1,6 +1,9 @@
-//! The server behind the proxies: one thread, one epoll loop, four services.
+//! The server behind the proxies: one thread, one epoll loop, five services.
 
-use std::io::{self, Read, Write};
+mod client;
+pub(crate) mod tag;
+
+use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,8 +15,9 @@ use nix::sys::epoll::EpollFlags;
 use nix::sys::eventfd::EventFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::http::{HeadCounter, RESPONSE};
 use crate::load::Poll;
+use crate::upstream::client::Client;
+use crate::upstream::tag::{SlowClock, TALLIES};
 
 /// The behaviour of the upstream towards its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(crate) enum Service {
     Sink,
     /// Never reads.
     Ignore,
+    /// Does what the first byte of a client says: see [`Tag`].
+    Tagged,
 }
 
 /// A running upstream; dropping it ends its thread and closes its connections.
@@ -42,12 +48,18 @@ struct Counters {
     accepted: AtomicU64,
     ended: AtomicU64,
     received: AtomicU64,
+    tallies: [AtomicU64; TALLIES],
 }
 
 impl Upstream {
     /// Starts the service on a port of its own; the thread stays on the core of its starter.
     pub(crate) fn start(service: Service) -> io::Result<Self> {
-        let listener = listen(service)?;
+        Self::start_at(Ipv4Addr::LOCALHOST, service)
+    }
+
+    /// Starts the service at an address; the thread stays on the core and in the network of its starter.
+    pub(crate) fn start_at(ip: Ipv4Addr, service: Service) -> io::Result<Self> {
+        let listener = listen(ip, service)?;
         let address = listener
             .local_addr()?
             .as_socket()
@@ -76,6 +88,12 @@ impl Upstream {
         self.counters.received.load(Ordering::Relaxed)
     }
 
+    /// Returns the bytes of each tally so far.
+    pub(crate) fn tallies(&self) -> [u64; TALLIES] {
+        let count = |tally: &AtomicU64| tally.load(Ordering::Relaxed);
+        self.counters.tallies.each_ref().map(count)
+    }
+
     /// Returns the number of connections accepted so far.
     pub(crate) fn accepted(&self) -> u64 {
         self.counters.accepted.load(Ordering::Relaxed)
@@ -97,7 +115,7 @@ impl Drop for Upstream {
 }
 
 /// Creates a listener that never makes a proxy wait, with `TCP_NODELAY` for all that it accepts.
-fn listen(service: Service) -> io::Result<Socket> {
+fn listen(ip: Ipv4Addr, service: Service) -> io::Result<Socket> {
     const BACKLOG: i32 = 4096;
     const SMALL_BUFFER: usize = 64 * 1024;
     let socket = Socket::new(
@@ -110,7 +128,7 @@ fn listen(service: Service) -> io::Result<Socket> {
         // Otherwise the kernel buffers megabytes for each session before it stalls.
         socket.set_recv_buffer_size(SMALL_BUFFER)?;
     }
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.bind(&SocketAddr::from((ip, 0)).into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }
@@ -129,11 +147,9 @@ struct Server {
     free: Vec<usize>,
     buffer: Vec<u8>,
     untouched: Vec<MaybeUninit<u8>>,
-}
-
-struct Client {
-    socket: Socket,
-    heads: HeadCounter,
+    /// The slots of slow readers, which no event announces.
+    slow: Vec<usize>,
+    clock: SlowClock,
 }
 
 impl Server {
@@ -155,12 +171,18 @@ impl Server {
             free: Vec::new(),
             buffer: vec![0; BUFFER_BYTES],
             untouched: vec![MaybeUninit::uninit(); SINK_BYTES],
+            slow: Vec::new(),
+            clock: SlowClock::new(),
         })
     }
 
     fn run(mut self) -> io::Result<()> {
         loop {
-            for index in 0..self.poll.wait(None)? {
+            let limit = (!self.slow.is_empty()).then(|| self.clock.timeout());
+            if limit.is_some() && self.clock.tick() {
+                self.read_slowly();
+            }
+            for index in 0..self.poll.wait(limit)? {
                 match self.poll.token(index) {
                     STOP => return Ok(()),
                     LISTENER => self.accept()?,
@@ -189,13 +211,10 @@ impl Server {
         let slot = self.free.pop().unwrap_or(self.clients.len());
         let interest = match self.service {
             Service::Ignore => EpollFlags::EPOLLRDHUP,
-            Service::Echo | Service::Http | Service::Sink => EpollFlags::EPOLLIN,
+            Service::Echo | Service::Http | Service::Sink | Service::Tagged => EpollFlags::EPOLLIN,
         };
         self.poll.add(&socket, slot as u64, interest)?;
-        let client = Some(Client {
-            socket,
-            heads: HeadCounter::default(),
-        });
+        let client = Some(Client::new(socket));
         match self.clients.get_mut(slot) {
             Some(place) => *place = client,
             None => self.clients.push(client),
@@ -214,37 +233,42 @@ impl Server {
             Service::Http => client.answer(&mut self.buffer),
             Service::Sink => client.discard(&mut self.untouched, &self.counters),
             Service::Ignore => Ok(false),
+            Service::Tagged => {
+                client.do_as_it_says(&mut self.buffer, &mut self.untouched, &self.counters)
+            }
         };
-        let wait = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
-        if !open.unwrap_or_else(|error| wait(&error)) {
-            self.clients[slot] = None;
-            self.free.push(slot);
-            self.counters.ended.fetch_add(1, Ordering::Release);
+        let is_slow = client.is_slow();
+        if !open.unwrap_or_else(|error| is_wait(&error)) {
+            self.drop_client(slot);
+        } else if is_slow && self.poll.remove(client.socket()).is_ok() {
+            self.slow.push(slot);
         }
+    }
+
+    /// Reads a piece from each slow client.
+    fn read_slowly(&mut self) {
+        let slow = std::mem::take(&mut self.slow);
+        for slot in slow {
+            let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) else {
+                continue;
+            };
+            let room = &mut self.untouched[..SlowClock::PIECE];
+            let open = client.count(room, &self.counters);
+            if open.unwrap_or_else(|error| is_wait(&error)) {
+                self.slow.push(slot);
+            } else {
+                self.drop_client(slot);
+            }
+        }
+    }
+
+    fn drop_client(&mut self, slot: usize) {
+        self.clients[slot] = None;
+        self.free.push(slot);
+        self.counters.ended.fetch_add(1, Ordering::Release);
     }
 }
 
-/// Serves a client once; returns whether it is still connected.
-impl Client {
-    fn echo(&self, buffer: &mut [u8]) -> io::Result<bool> {
-        let count = (&self.socket).read(buffer)?;
-        // The answer fits into the socket's buffer, because a client sends its next request only after it.
-        (&self.socket).write_all(&buffer[..count])?;
-        Ok(count > 0)
-    }
-
-    fn answer(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        let count = (&self.socket).read(buffer)?;
-        for _ in 0..self.heads.take(&buffer[..count]) {
-            (&self.socket).write_all(RESPONSE)?;
-        }
-        Ok(count > 0)
-    }
-
-    /// Reads without copying: `MSG_TRUNC` in `tcp(7)`. The sink shall not be the bottleneck.
-    fn discard(&self, room: &mut [MaybeUninit<u8>], counters: &Counters) -> io::Result<bool> {
-        let count = self.socket.recv_with_flags(room, libc::MSG_TRUNC)?;
-        counters.received.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count > 0)
-    }
+fn is_wait(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }

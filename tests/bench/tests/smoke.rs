@@ -1,4 +1,4 @@
-//! Runs the whole program for a moment: every row of the forward proxy is filled, with our proxy and without one.
+//! Runs the whole program for a moment: every row of the forward proxy and of the tunnel is filled, with ours and without.
 //!
 //! The figures mean nothing here: the times are a twentieth of the usual ones, and the build is not optimized.
 
@@ -7,21 +7,15 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// Builds stage4-proxy as the tests do, and returns where it is.
-fn build_ours() -> io::Result<PathBuf> {
+/// Builds one of our programs as the tests do, and returns where it is.
+fn build_ours(name: &str) -> io::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args([
-        "build",
-        "--package",
-        "stage4-proxy",
-        "--bin",
-        "stage4-proxy",
-    ]);
+    command.args(["build", "--package", name, "--bin", name]);
     let status = command.status()?;
-    assert!(status.success(), "stage4-proxy does not build: {status}");
+    assert!(status.success(), "{name} does not build: {status}");
     let program = PathBuf::from(env!("CARGO_BIN_EXE_bench"));
-    Ok(program.with_file_name("stage4-proxy"))
+    Ok(program.with_file_name(name))
 }
 
 fn measure(rows: &str, columns: &str) -> io::Result<Output> {
@@ -29,7 +23,12 @@ fn measure(rows: &str, columns: &str) -> io::Result<Output> {
     command.args(["--rounds", "1", "--seconds", "0.1", "--only", rows]);
     command.args(["--peers", columns]);
     if columns.contains("ours") {
-        command.arg("--ours").arg(build_ours()?);
+        let (flag, name) = if rows.starts_with("tunnel") {
+            ("--ours-queue", "stage5-mux")
+        } else {
+            ("--ours", "stage4-proxy")
+        };
+        command.arg(flag).arg(build_ours(name)?);
     }
     command.output()
 }
@@ -118,5 +117,51 @@ fn every_row_of_datagrams_is_measured() {
         "lost at 100,000",
     ] {
         assert_is_number(cells(&table, title)[1], &table);
+    }
+}
+
+/// All but the links of a given rate, which need the right to create network namespaces.
+#[test]
+fn every_row_of_a_tunnel_on_loopback_is_measured() {
+    let rows = "tunnel-bulk,tunnel-latency,tunnel-delay,tunnel-fair,tunnel-opens,tunnel-idle";
+    let output = measure(rows, "direct,ours").unwrap();
+    let (table, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{errors}\n{table}");
+    for title in [
+        "bulk, 1 stream",
+        "CPU s per GB of both ends, 8",
+        "64 bytes there and back",
+        "the same beside 8",
+        "link of 1 Gbit/s and 100 ms",
+        "fairness of 8",
+        "one of them has a slow reader",
+        "new streams/s",
+        "CPU us of both ends",
+        "memory of an idle stream",
+        "fds of an idle stream",
+    ] {
+        assert_is_number(cells(&table, title)[1], &table);
+    }
+}
+
+#[test]
+fn the_list_names_the_tunnels() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let empty = tempfile::tempdir().unwrap();
+    let output = command
+        .arg("--list")
+        .env("PATH", empty.path())
+        .output()
+        .unwrap();
+    let list = String::from_utf8_lossy(&output.stdout);
+    for words in [
+        "tunnel-rate-10-p99",
+        "penguin is not installed: `cargo install rusty-penguin`",
+        "tokio-yamux 0.",
+    ] {
+        assert!(list.contains(words), "{words:?} is not in\n{list}");
     }
 }

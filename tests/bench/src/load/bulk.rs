@@ -9,6 +9,7 @@ use socket2::Socket;
 use crate::load::Poll;
 use crate::load::dial::Dial;
 use crate::stop;
+use crate::upstream::tag::Tag;
 use crate::wait::TICK;
 
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -39,6 +40,14 @@ impl Pump {
         })
     }
 
+    /// Sends the first byte on each connection, which tells the upstream what it is.
+    pub(crate) fn introduce(&self, tags: &[Tag]) -> io::Result<()> {
+        for (mut socket, tag) in self.sockets.iter().zip(tags) {
+            socket.write_all(&[tag.byte()])?;
+        }
+        Ok(())
+    }
+
     /// Sends for a while.
     pub(crate) fn run_for(&mut self, time: Duration) -> io::Result<()> {
         let end = Instant::now() + time;
@@ -49,7 +58,8 @@ impl Pump {
         Ok(())
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    /// Sends a piece on each connection that has room, or waits for one.
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
         for index in 0..self.poll.wait(Some(TICK))? {
             let token = usize::try_from(self.poll.token(index)).map_err(io::Error::other)?;
             match (&self.sockets[token]).write(&self.chunk) {

@@ -17,9 +17,13 @@ pub(super) fn launch(place: &Place<'_>, mode: Mode) -> io::Result<Launch> {
     let file = place.folder.join("haproxy.cfg");
     let text = match place.job {
         Job::Queue => config(place, &QUEUE),
-        Job::Relay | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) | Job::Datagrams => {
-            config(place, &relay(mode))
-        }
+        Job::Relay
+        | Job::Socks5
+        | Job::Connect
+        | Job::Forward
+        | Job::Chain(_)
+        | Job::Datagrams
+        | Job::Tunnel => config(place, &relay(mode)),
     };
     fs::write(&file, text)?;
     let mut command = program::command("haproxy");

@@ -17,6 +17,8 @@ pub(crate) enum Job {
     Chain(usize),
     /// Pass datagrams on, one upstream socket for each client.
     Datagrams,
+    /// Pass connections on through two ends with one link between them.
+    Tunnel,
 }
 
 impl Job {
@@ -29,6 +31,7 @@ impl Job {
             | Self::Connect
             | Self::Forward
             | Self::Datagrams => 1,
+            Self::Tunnel => 2,
             Self::Chain(count) => count,
         }
     }
@@ -42,6 +45,7 @@ impl Job {
             Self::Connect | Self::Forward => "HTTP proxy",
             Self::Chain(_) => "Chain",
             Self::Datagrams => "UDP relay",
+            Self::Tunnel => "Tunnel",
         }
     }
 }

@@ -39,9 +39,13 @@ fn config(place: &Place<'_>, buffer_size: &str) -> String {
     let (listen, upstream) = (place.listen, place.upstream);
     let kind = match place.job {
         Job::Datagrams => "udp",
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => {
-            "backlog=4096"
-        }
+        Job::Relay
+        | Job::Queue
+        | Job::Socks5
+        | Job::Connect
+        | Job::Forward
+        | Job::Chain(_)
+        | Job::Tunnel => "backlog=4096",
     };
     let pid_file = place.folder.join("nginx.pid");
     let pid_file = pid_file.display();

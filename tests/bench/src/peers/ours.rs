@@ -13,7 +13,7 @@ use crate::peers::{Job, Launch, Place, program};
 use crate::process::Process;
 use crate::wait;
 
-/// The paths of our programs; one that is not measured may be missing.
+/// The paths of our programs; one that is not measured may be missing. `queue` is stage5-mux, which is the tunnel, too.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs {
     pub(crate) relay: Option<PathBuf>,
@@ -77,6 +77,7 @@ fn arguments(job: Job) -> &'static [&'static str] {
         Job::Connect | Job::Forward => &["--ingress", "http"],
         Job::Chain(_) => &["--ingress", "hop"],
         Job::Datagrams => &["--udp"],
+        Job::Tunnel => &["client"],
     }
 }
 
@@ -99,7 +100,7 @@ impl Package {
 /// Returns the package that does a job.
 pub(crate) fn package(job: Job) -> Package {
     match job {
-        Job::Queue => Package::Mux,
+        Job::Queue | Job::Tunnel => Package::Mux,
         Job::Relay | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) | Job::Datagrams => {
             Package::Proxy
         }

@@ -20,7 +20,13 @@ fn addresses(place: &Place<'_>) -> [String; 2] {
             format!("UDP4-LISTEN:{port},bind={ip},fork,reuseaddr"),
             format!("UDP4:{upstream}"),
         ],
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => [
+        Job::Relay
+        | Job::Queue
+        | Job::Socks5
+        | Job::Connect
+        | Job::Forward
+        | Job::Chain(_)
+        | Job::Tunnel => [
             format!("TCP-LISTEN:{port},bind={ip},fork,reuseaddr,nodelay,backlog=4096"),
             format!("TCP:{upstream},nodelay"),
         ],

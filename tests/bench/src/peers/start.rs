@@ -95,19 +95,30 @@ fn any_port() -> SocketAddr {
 fn free_port(job: Job) -> io::Result<SocketAddr> {
     match job {
         Job::Datagrams => UdpSocket::bind(any_port())?.local_addr(),
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) => {
-            TcpListener::bind(any_port())?.local_addr()
-        }
+        Job::Relay
+        | Job::Queue
+        | Job::Socks5
+        | Job::Connect
+        | Job::Forward
+        | Job::Chain(_)
+        | Job::Tunnel => TcpListener::bind(any_port())?.local_addr(),
     }
 }
 
 /// Waits until the proxy accepts, for those that do not announce it; a socket for datagrams shows nothing.
 fn wait_for_connect(job: Job, process: &mut Process, address: SocketAddr) -> io::Result<()> {
+    if job == Job::Datagrams {
+        return process.check_alive();
+    }
+    wait_for_listener(process, address)
+}
+
+/// Waits until a process accepts at an address.
+pub(super) fn wait_for_listener(process: &mut Process, address: SocketAddr) -> io::Result<()> {
     const LIMIT: Duration = Duration::from_secs(10);
     const ATTEMPT: Duration = Duration::from_secs(1);
     wait::until("the proxy to accept", LIMIT, || {
         process.check_alive()?;
-        let accepts = || TcpStream::connect_timeout(&address, ATTEMPT).is_ok();
-        Ok(job == Job::Datagrams || accepts())
+        Ok(TcpStream::connect_timeout(&address, ATTEMPT).is_ok())
     })
 }

@@ -77,6 +77,7 @@ impl Bench<'_> {
             | Job::Connect
             | Job::Chain(_)
             | Job::Datagrams => self.arrange(job, Service::Echo),
+            Job::Tunnel => self.arrange_tunnel_on_loopback(),
         }
     }
 }
@@ -89,9 +90,13 @@ fn whole(job: Job, arrangement: &Arrangement) -> Dial {
             let request = absolute_request(arrangement.upstream().address());
             dial.then(&request, Answer::HttpMessage)
         }
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Chain(_) | Job::Datagrams => {
-            dial.then(b"?", Answer::Byte)
-        }
+        Job::Relay
+        | Job::Queue
+        | Job::Socks5
+        | Job::Connect
+        | Job::Chain(_)
+        | Job::Datagrams
+        | Job::Tunnel => dial.then(b"?", Answer::Byte),
     }
 }
 
@@ -99,9 +104,13 @@ fn whole(job: Job, arrangement: &Arrangement) -> Dial {
 fn wait_for_ends(job: Job, arrangement: &Arrangement) -> io::Result<()> {
     match job {
         Job::Forward => Ok(()),
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Chain(_) | Job::Datagrams => {
-            arrangement.wait_for_ends()
-        }
+        Job::Relay
+        | Job::Queue
+        | Job::Socks5
+        | Job::Connect
+        | Job::Chain(_)
+        | Job::Datagrams
+        | Job::Tunnel => arrangement.wait_for_ends(),
     }
 }
 

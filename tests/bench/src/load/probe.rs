@@ -1,0 +1,47 @@
+//! 64 bytes there and back, again and again, on one connection.
+
+use std::io::{self, Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+
+use crate::load::dial::Dial;
+use crate::load::latencies::Latencies;
+use crate::stop;
+
+/// The length of a request and of its answer.
+const MESSAGE: [u8; 64] = [b'?'; 64];
+
+/// A client with one small request in flight.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    socket: Socket,
+}
+
+impl Probe {
+    /// Connects; the upstream must be one that echoes.
+    pub(crate) fn connect(dial: &Dial) -> io::Result<Self> {
+        Ok(Self {
+            socket: dial.open()?,
+        })
+    }
+
+    /// Sends requests for a while, each as soon as the answer to the last one is there; returns how long they took.
+    pub(crate) fn run_for(&self, time: Duration) -> io::Result<Latencies> {
+        let mut latencies = Latencies::default();
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            stop::check()?;
+            latencies.add(self.ask()?);
+        }
+        Ok(latencies.take())
+    }
+
+    fn ask(&self) -> io::Result<Duration> {
+        let mut answer = [0; MESSAGE.len()];
+        let begin = Instant::now();
+        (&self.socket).write_all(&MESSAGE)?;
+        (&self.socket).read_exact(&mut answer)?;
+        Ok(begin.elapsed())
+    }
+}

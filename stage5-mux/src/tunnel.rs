@@ -19,17 +19,18 @@
 //! 5. [`scheduler`]: which stream sends next; [`key`] names it.
 //! 6. [`event`]: what a session and its caller tell each other; [`stream`]: the states of a stream.
 //! 7. [`session`]: the machine; `session/input.rs` is what arrives, `session/output.rs` what goes out.
-//! 8. `batch`: the next write; `control`: what is owed; `rate`: how fast the link is; `keepalive`: whether
+//! 8. [`secret`]: the proof that both ends know one secret, before the session begins.
+//! 9. `batch`: the next write; `control`: what is owed; `rate`: how fast the link is; `keepalive`: whether
 //!    the peer is there; `streams`: the table.
 //!
 //! With sockets, three borders:
 //!
-//! 9. `bridge`: TCP to stream; `local` is one connection, `locals` the table, `dial` a connect to several addresses.
-//! 10. `session` again: the mux layer.
-//! 11. `link`: the link that comes and goes; `worker/linking.rs` reads, fills and loses it; [`transport`] names what
+//! 10. `bridge`: TCP to stream; `local` is one connection, `locals` the table, `dial` a connect to several addresses.
+//! 11. `session` again: the mux layer.
+//! 12. `link`: the link that comes and goes; `worker/linking.rs` reads, fills and loses it; [`transport`] names what
 //!     carries it.
-//! 12. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
-//! 13. `hops`: the names under which each step of the data flow is logged.
+//! 13. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
+//! 14. `hops`: the names under which each step of the data flow is logged.
 //!
 //! # Invariants
 //!
@@ -60,6 +61,7 @@ mod rate;
 pub mod reader;
 pub mod role;
 pub mod scheduler;
+pub mod secret;
 pub mod service;
 pub mod session;
 pub mod stream;

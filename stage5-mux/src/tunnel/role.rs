@@ -11,6 +11,17 @@ pub enum Role {
     Server,
 }
 
+impl Role {
+    /// Returns the role of the other end.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// The end of the link that has opened a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Opener {

@@ -54,6 +54,10 @@ mod tunnel;
 mod tunnel_ends;
 #[path = "stage5/tunnel_hops.rs"]
 mod tunnel_hops;
+#[path = "stage5/tunnel_life.rs"]
+mod tunnel_life;
+#[path = "stage5/tunnel_secret.rs"]
+mod tunnel_secret;
 #[path = "stage5/turns.rs"]
 mod turns;
 #[path = "stage5/unmapped.rs"]

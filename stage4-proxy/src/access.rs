@@ -54,7 +54,7 @@ pub use per_client::{PerClient, Place};
 pub use policy::{Policy, PolicyError};
 pub use rule::{Rule, RuleError};
 pub use scope::Scope;
-pub use users::{FileError, Flaw, User, UserFlags, Users, UsersError, Wrong};
+pub use users::{FileError, Flaw, User, UserFlags, Users, UsersError, Wrong, read_private_file};
 
 use crate::access::rule::Dialled;
 

@@ -21,7 +21,8 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
-use socket2::Socket;
+use socket2::{Socket, TcpKeepalive};
+use stage1_server::Keepalive;
 use stage4_proxy::address::PeerAddr;
 use stage4_proxy::inspect::EndpointView;
 use stage4_proxy::send_queue;
@@ -194,6 +195,22 @@ impl Endpoint {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         // Without it, small frames wait longer behind large ones.
         let _ = self.socket.set_tcp_notsent_lowat(bytes);
+    }
+
+    /// Makes the kernel ask for signs of life, and end the connection with `ETIMEDOUT` after about this time without one
+    /// (`tcp(7)`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_USER_TIMEOUT`); at least a second.
+    ///
+    /// Three probes fall into the time. Bytes that are not acknowledged count as well, and so does a peer whose window stays
+    /// closed for so long.
+    pub(crate) fn bound_silence(&self, time: Duration) {
+        let time = time.max(Duration::from_secs(1));
+        let interval = Duration::from_secs(time.as_secs().div_ceil(3)).min(Keepalive::LONGEST);
+        let probes = TcpKeepalive::new()
+            .with_time(interval)
+            .with_interval(interval);
+        // A Unix socket knows neither, and needs none: the end of its peer is always seen.
+        let _ = self.socket.set_tcp_keepalive(&probes);
+        let _ = self.socket.set_tcp_user_timeout(Some(time));
     }
 
     /// Draws the conclusions from a write that should have taken `all` bytes.

@@ -3,7 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use stage1_server::cli;
 use stage4_proxy::{Control, check_room_for_a_session};
 use stage5_mux::queue::Queue;
@@ -18,8 +19,16 @@ fn main() -> ExitCode {
     cli::start_logging();
     cli::finish(match options.command {
         Command::Queue(options) => run_queue(options),
-        Command::Client(options) => run_tunnel(&options.into_config()),
-        Command::Server(options) => run_tunnel(&options.into_config()),
+        Command::Client(options) => run_tunnel(&or_exit(options.into_config())),
+        Command::Server(options) => run_tunnel(&or_exit(options.into_config())),
+    })
+}
+
+/// Ends the program with status 2, as for any other argument that is wrong, if there is no configuration.
+fn or_exit(config: Result<Config, String>) -> Config {
+    config.unwrap_or_else(|error| {
+        let wrong = ErrorKind::ArgumentConflict;
+        Options::command().error(wrong, error).exit()
     })
 }
 

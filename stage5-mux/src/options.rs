@@ -1,17 +1,21 @@
 //! The command line of stage5-mux.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
-use stage4_proxy::flags::{OptionalKeepalive, parse_listen};
+use stage4_proxy::access::read_private_file;
+use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
 use stage4_proxy::resolve::Lookup;
 use stage5_mux::queue::{Config, FramingName, Limits};
 use stage5_mux::tunnel::limits::{SessionLimits, TunnelLimits};
+use stage5_mux::tunnel::secret::Secret;
 use stage5_mux::tunnel::service::{self, Ends, WireName};
 use stage5_mux::tunnel::transport::Transport;
 
@@ -147,8 +151,8 @@ impl QueueOptions {
 /// The options that both ends of a tunnel have.
 #[derive(Debug, Args)]
 pub(crate) struct TunnelOptions {
-    /// What carries the link: tcp:HOST:PORT connects, tcp-listen:ADDR:PORT waits (a server on a loopback
-    /// address only)
+    /// What carries the link: tcp:HOST:PORT connects, tcp-listen:ADDR:PORT waits (beyond loopback with
+    /// --secret-file only)
     #[arg(long, value_name = "TRANSPORT")]
     via: Transport,
 
@@ -156,9 +160,17 @@ pub(crate) struct TunnelOptions {
     #[arg(long, value_enum, default_value_t = WireName::Yamux)]
     wire: WireName,
 
-    /// How long the other end of a yamux link may be silent; it is asked for a sign of life after half of that
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time_limit)]
-    keepalive: Duration,
+    /// How long the other end may be silent, or off: it is asked for a sign of life before, and then the link and all of
+    /// its streams end. On a multiplex link only its kernel can be asked, and a connection that takes nothing for half
+    /// of the time while all others wait for it is reset
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    keepalive: OptionalTime,
+
+    /// A file with a secret, of one's own for each tunnel: each end proves that it knows the same one before the link
+    /// carries anything. Nothing is encrypted by it: that is the work of ssh or WireGuard. Only its owner may be able to
+    /// read it (chmod 600); the newline at its end does not count
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
 
     /// Which addresses of a name to try first
     #[arg(long, value_enum, default_value_t = Prefer::Ipv6)]
@@ -198,12 +210,20 @@ pub(crate) struct ServerOptions {
 
 impl TunnelOptions {
     /// Turns the command line into the configuration of one end.
-    fn into_config(self, ends: Ends) -> service::Config {
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence if the file of the secret cannot be used, or if strangers could use the tunnel.
+    fn into_config(self, ends: Ends) -> Result<service::Config, String> {
+        let secret = self.secret_file.as_deref().map(read_secret).transpose()?;
+        if self.via.is_exposed() && secret.is_none() {
+            return Err(EXPOSED.to_owned());
+        }
         let defaults = TunnelLimits::default();
         let files = raise_fd_limit().saturating_sub(TUNNEL_FDS).max(1);
         let limits = TunnelLimits {
             session: SessionLimits {
-                keepalive: Some(self.keepalive),
+                keepalive: self.keepalive.0,
                 ..SessionLimits::default()
             },
             max_connections: defaults
@@ -213,14 +233,26 @@ impl TunnelOptions {
             drain_timeout: self.drain_timeout,
             ..defaults
         };
-        service::Config {
+        Ok(service::Config {
             ends,
             via: self.via,
             wire: self.wire,
+            secret,
             lookup: Lookup::system(self.prefer),
             limits,
-        }
+        })
     }
+}
+
+/// Why a server does not wait for its link on every address.
+const EXPOSED: &str = "a link is not authenticated: listen on a loopback address, and reach it for example over \
+    ssh -L, or give both ends a --secret-file";
+
+fn read_secret(path: &Path) -> Result<Secret, String> {
+    let in_vain =
+        |error: &dyn Display| format!("cannot use the secret file {}: {error}", path.display());
+    let content = read_private_file(path).map_err(|error| in_vain(&error))?;
+    Secret::of_file(&content).map_err(|error| in_vain(&error))
 }
 
 /// Descriptors of a tunnel that are no local connections: standard streams, listener, poller, waker, the link, and
@@ -229,7 +261,11 @@ const TUNNEL_FDS: u64 = 22;
 
 impl ClientOptions {
     /// Turns the command line into the configuration of the client's end.
-    pub(crate) fn into_config(self) -> service::Config {
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence for the user if options contradict each other, or a file cannot be used.
+    pub(crate) fn into_config(self) -> Result<service::Config, String> {
         let listen = self.listen;
         self.tunnel.into_config(Ends::Client { listen })
     }
@@ -237,7 +273,11 @@ impl ClientOptions {
 
 impl ServerOptions {
     /// Turns the command line into the configuration of the server's end.
-    pub(crate) fn into_config(self) -> service::Config {
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence for the user if options contradict each other, or a file cannot be used.
+    pub(crate) fn into_config(self) -> Result<service::Config, String> {
         let upstream = self.upstream;
         self.tunnel.into_config(Ends::Server { upstream })
     }

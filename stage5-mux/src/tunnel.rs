@@ -27,7 +27,7 @@
 //!
 //! 10. `bridge`: TCP to stream; `local` is one connection, `locals` the table, `dial` a connect to several addresses.
 //! 11. `session` again: the mux layer.
-//! 12. `link`: the link that comes and goes; `worker/linking.rs` reads, fills and loses it; [`transport`] names what
+//! 12. `link`: the link that comes and goes; `proving` is the [`secret`] over a connection; `worker/linking.rs` reads, fills and loses it; [`transport`] names what
 //!     carries it.
 //! 13. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
 //! 14. `hops`: the names under which each step of the data flow is logged.
@@ -57,6 +57,7 @@ mod local;
 mod locals;
 mod message;
 pub mod multiplex;
+mod proving;
 mod rate;
 pub mod reader;
 pub mod role;

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use harness::{Client, PATIENCE, Program, Rng, Server, eventually};
+use tempfile::NamedTempFile;
 
 use crate::support::program;
 
@@ -107,4 +108,13 @@ pub(crate) fn echoes(client: &Client) {
     let nonce = Rng::for_test().nonce(24);
     client.send(&nonce);
     client.expect(&nonce);
+}
+
+/// Writes a secret into a file that only its owner can read.
+#[track_caller]
+pub(crate) fn secret_file(content: &str) -> NamedTempFile {
+    // Created with the permissions 0600 (`tempfile`).
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(content.as_bytes()).expect("room in it");
+    file
 }

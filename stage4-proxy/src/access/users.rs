@@ -18,7 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::access::users::list::List;
 
-pub use file::FileError;
+pub use file::{FileError, read_private_file};
 pub use flags::UserFlags;
 pub use list::{Flaw, User, Wrong};
 
@@ -131,7 +131,7 @@ impl Source {
             return Ok(list);
         };
         let path = path.clone();
-        let text = match file::read(&path) {
+        let text = match read_private_file(&path) {
             Ok(text) => text,
             Err(error) => return Err(UsersError::File { path, error }),
         };

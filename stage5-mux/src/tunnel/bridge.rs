@@ -250,6 +250,19 @@ impl Bridge {
         }
     }
 
+    /// Resets a stream whose local side takes nothing while all others wait for it.
+    pub(super) fn end_stalled<W: Wire>(&mut self, key: StreamKey, session: &mut Session<W>) {
+        let Some(row) = self.locals.row_of(key) else {
+            return session.reset(key);
+        };
+        let port = self.locals.port(row);
+        tracing::warn!(
+            port,
+            "timed out: a connection that takes nothing has held up all others, and is reset"
+        );
+        self.give_up(row, Some(session));
+    }
+
     fn owe(&mut self, row: u32, delivery: Delivery) {
         if let Some(local) = self.locals.get_mut(row) {
             local.delivery = delivery;

@@ -80,6 +80,14 @@ impl Keepalive {
         }
     }
 
+    /// Returns the value of a new ping; the one before it is forgotten.
+    pub(super) fn ask(&mut self, now: Instant) -> u32 {
+        let value = self.pings;
+        self.pings = value.wrapping_add(1);
+        self.ping = Some((value, now));
+        value
+    }
+
     /// Returns what is due.
     pub(super) fn check(&mut self, now: Instant) -> Due {
         if self.deadline().is_none_or(|deadline| now < deadline) {
@@ -87,12 +95,9 @@ impl Keepalive {
         }
         match self.state {
             State::Quiet => {
-                let value = self.pings;
-                self.pings = value.wrapping_add(1);
-                self.ping = Some((value, now));
                 self.state = State::Probing;
                 self.since = now;
-                Due::Ping(value)
+                Due::Ping(self.ask(now))
             }
             State::Probing => Due::Death,
         }

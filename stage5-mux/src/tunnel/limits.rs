@@ -5,6 +5,8 @@ use std::time::Duration;
 use stage1_server::Keepalive;
 use stage4_proxy::resolve::ResolverLimits;
 
+use crate::tunnel::wire::Wire;
+
 /// The bounds that keep a peer, or the streams of a link, from exhausting the machine.
 #[derive(Clone, Debug)]
 pub struct SessionLimits {
@@ -53,6 +55,15 @@ pub struct TunnelLimits {
     pub accepts_per_turn: usize,
     /// Events taken from the kernel in one turn of the loop.
     pub events_per_turn: usize,
+}
+
+impl TunnelLimits {
+    /// Returns how long one stream may hold up all others: half of the time in which a silent link ends, because the
+    /// peer's kernel takes a link that is not read for a dead one. On a wire with windows no stream can.
+    pub(super) fn stall_limit<W: Wire>(&self) -> Option<Duration> {
+        let time = self.session.keepalive.filter(|_| !W::HAS_WINDOWS)?;
+        Some(time / 2)
+    }
 }
 
 impl Default for TunnelLimits {

@@ -2,15 +2,30 @@
 //!
 //! ```text
 //!                 the pause is over         an address            connected
-//!   connecting:  Down ───────────▶ Resolving ─────────▶ Connecting ────────▶ Up
-//!                 ▲                    │                    │                 │
-//!                 └────────────────────┴────────────────────┴─────────────────┘
+//!   connecting:  Down ───────────▶ Resolving ─────────▶ Connecting ────────▶ Proving ──────▶ Up
+//!                 ▲                    │                    │                   │            │
+//!                 └────────────────────┴────────────────────┴───────────────────┴────────────┘
 //!                   failed, or lost: a pause, twice as long each time until a link was of use
 //!
-//!   listening:   Down ─────────────────── accepted ────────────────────────▶ Up
-//!                 ▲                                                           │
-//!                 └──────────────────────── lost ─────────────────────────────┘
+//!   listening:   Down ─────────────────── accepted ────────────────────────▶ Proving ──────▶ Up
+//!                 ▲                                                             │            │
+//!                 └──────────────────────── lost ───────────────────────────────┴────────────┘
 //! ```
+//!
+//! Without a secret, nothing has to be proved, and the link is up at once.
+//!
+//! # A new link while there is an old one
+//!
+//! There is one link at a time. But a peer whose cable was cut comes back over a new connection while this end takes the
+//! old one for alive, because no FIN has come. So the [`Newcomer`] waits while the old link has to give a sign of life,
+//! for [`PROBE`] at most:
+//!
+//! - on a wire with pings, the old peer gets one. Any byte of it refuses the newcomer; if none comes, the old link is
+//!   given up and the newcomer takes its place;
+//! - on another wire, the kernel is told to look for the peer (keepalive probes of TCP). If it finds that the old link
+//!   is broken, the newcomer takes its place; otherwise it is refused.
+//!
+//! Only one waits, the newest: an older one would be of a peer that has tried again since.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -21,12 +36,18 @@ use stage4_proxy::token::Token;
 
 use crate::endpoint::Endpoint;
 use crate::tunnel::dial::Dial;
+use crate::tunnel::key::StreamKey;
+use crate::tunnel::proving::{Prover, Proving};
 use crate::tunnel::session::Session;
 use crate::tunnel::transport::Carrier;
+use crate::tunnel::wire::Wire;
 
 /// The pause after the first failure, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a link may be silent while another one waits for its place.
+pub(super) const PROBE: Duration = Duration::from_secs(3);
 
 /// The state of the link.
 #[derive(Debug)]
@@ -37,6 +58,8 @@ pub(super) enum State<W> {
     Resolving { _ticket: Ticket },
     /// A connect(2) is in progress.
     Connecting { dial: Dial, endpoint: Endpoint },
+    /// Both ends prove that they know the secret.
+    Proving(Proving),
     /// It carries streams.
     Up(Box<Up<W>>),
 }
@@ -50,6 +73,29 @@ pub(super) struct Up<W> {
     pub(super) carry: Vec<u8>,
     /// What the kernel was told to keep unsent at most.
     pub(super) unsent_bound: usize,
+    /// Whether the peer has sent anything.
+    pub(super) was_heard: bool,
+    /// The stream that holds up all others, and since when it has taken nothing.
+    pub(super) stall: Option<(StreamKey, Instant)>,
+}
+
+impl<W: Wire> Up<W> {
+    /// Notes whether a stream holds up the link, after input was taken as far as possible.
+    pub(super) fn note_stall(&mut self, now: Instant) {
+        let stalled_by = self.session.stalled_by();
+        self.stall = stalled_by.map(|key| match self.stall {
+            Some((known, since)) if known == key => (key, since),
+            Some(_) | None => (key, now),
+        });
+    }
+}
+
+/// A connection that waits until the old link has proved to be dead, or alive.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) endpoint: Endpoint,
+    /// When the old link was silent for too long.
+    pub(super) until: Instant,
 }
 
 /// The link.
@@ -58,16 +104,29 @@ pub(super) struct Link<W> {
     pub(super) state: State<W>,
     /// The token of the newest socket, or of the question for the name.
     pub(super) token: Token,
+    /// A connection that may take the place of the link.
+    pub(super) newcomer: Option<Newcomer>,
+    /// Proves that this end knows the secret, if there is one.
+    pub(super) prover: Option<Prover>,
+    /// How long a stream may hold up all others, on a wire without windows.
+    pub(super) stall_limit: Option<Duration>,
     generation: u32,
     pause: Duration,
 }
 
-impl<W> Link<W> {
+impl<W: Wire> Link<W> {
     /// Creates a link that is down, and is tried at `retry_at`.
-    pub(super) fn new(retry_at: Option<Instant>) -> Self {
+    pub(super) fn new(
+        retry_at: Option<Instant>,
+        prover: Option<Prover>,
+        stall_limit: Option<Duration>,
+    ) -> Self {
         Self {
             state: State::Down { retry_at },
             token: Token::link(0),
+            newcomer: None,
+            prover,
+            stall_limit,
             generation: 0,
             pause: FIRST_PAUSE,
         }
@@ -84,14 +143,20 @@ impl<W> Link<W> {
     pub(super) fn up(&mut self) -> Option<&mut Up<W>> {
         match &mut self.state {
             State::Up(up) => Some(up),
-            State::Down { .. } | State::Resolving { .. } | State::Connecting { .. } => None,
+            State::Down { .. }
+            | State::Resolving { .. }
+            | State::Connecting { .. }
+            | State::Proving(_) => None,
         }
     }
 
-    /// Returns whether the link is on its way: it is up soon, or down again.
+    /// Returns whether the first link is on its way, so that clients should wait until it is up, or has failed. After
+    /// that they fail at once, because an attempt may take as long as a connect(2) into a network that answers nothing.
     pub(super) fn is_in_the_making(&self) -> bool {
         match &self.state {
-            State::Resolving { .. } | State::Connecting { .. } => true,
+            State::Resolving { .. } | State::Connecting { .. } | State::Proving(_) => {
+                self.pause == FIRST_PAUSE
+            }
             State::Down { .. } | State::Up(_) => false,
         }
     }
@@ -101,26 +166,44 @@ impl<W> Link<W> {
         match &mut self.state {
             State::Up(up) => up.carrier.note(event),
             State::Connecting { endpoint, .. } => endpoint.note(event),
+            State::Proving(proving) => proving.carrier.note(event),
             State::Down { .. } | State::Resolving { .. } => {}
         }
     }
 
     /// Returns when there is something to do without an event.
-    pub(super) fn deadline(&self) -> Option<Instant>
-    where
-        W: crate::tunnel::wire::Wire,
-    {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Down { retry_at } => *retry_at,
             State::Resolving { .. } => None,
             State::Connecting { dial, .. } => Some(dial.until()),
-            State::Up(up) => up.session.poll_timeout(),
+            State::Proving(proving) => Some(proving.until),
+            State::Up(up) => {
+                let newcomer = self.newcomer.as_ref().map(|newcomer| newcomer.until);
+                let deadlines = [up.session.poll_timeout(), newcomer, self.stall_deadline(up)];
+                deadlines.into_iter().flatten().min()
+            }
         }
     }
 
-    /// Notes that a link was of use, so that the next pause is short.
-    pub(super) fn was_of_use(&mut self) {
+    fn stall_deadline(&self, up: &Up<W>) -> Option<Instant> {
+        let (_, since) = up.stall?;
+        Some(since + self.stall_limit?)
+    }
+
+    /// Takes the stream that has held up all others for too long.
+    pub(super) fn take_stall(&mut self, now: Instant) -> Option<StreamKey> {
+        let limit = self.stall_limit?;
+        let stall = &mut self.up()?.stall;
+        let (key, _) = stall.take_if(|(_, since)| now >= *since + limit)?;
+        Some(key)
+    }
+
+    /// Notes that the peer has sent something: the next pause is short, and no newcomer is needed. Returns a newcomer
+    /// that has waited.
+    pub(super) fn was_of_use(&mut self) -> Option<Newcomer> {
         self.pause = FIRST_PAUSE;
+        self.newcomer.take()
     }
 
     /// Returns how long to wait before the next attempt: twice as long each time, and by chance up to a half less, so

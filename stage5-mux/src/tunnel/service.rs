@@ -20,7 +20,9 @@ use crate::tunnel::bridge::{Front, Route};
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::message::Message;
 use crate::tunnel::multiplex::Multiplex;
+use crate::tunnel::proving::Prover;
 use crate::tunnel::role::Role;
+use crate::tunnel::secret::Secret;
 use crate::tunnel::transport::Transport;
 use crate::tunnel::wire::Wire;
 use crate::tunnel::worker::{Via, Worker};
@@ -59,10 +61,27 @@ pub struct Config {
     pub via: Transport,
     /// What is spoken on it.
     pub wire: WireName,
+    /// What both ends of the link have to know, if there is such a thing.
+    pub secret: Option<Secret>,
     /// The way from names to addresses.
     pub lookup: Lookup,
     /// The bounds.
     pub limits: TunnelLimits,
+}
+
+impl Config {
+    /// Returns which end of the link this is.
+    fn role(&self) -> Role {
+        match self.ends {
+            Ends::Client { .. } => Role::Client,
+            Ends::Server { .. } => Role::Server,
+        }
+    }
+
+    fn prover(&self) -> Option<Prover> {
+        let secret = self.secret.clone()?;
+        Some(Prover::new(secret, self.role()))
+    }
 }
 
 /// A running end of a tunnel.
@@ -82,9 +101,10 @@ impl Tunnel {
     /// Fails if an address is already in use or cannot be bound for another reason, or if the machine has no
     /// descriptor, thread or memory left for the worker.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let (role, clients) = match &config.ends {
-            Ends::Client { listen } => (Role::Client, Some(bind(*listen, config)?)),
-            Ends::Server { .. } => (Role::Server, None),
+        let role = config.role();
+        let clients = match &config.ends {
+            Ends::Client { listen } => Some(bind(*listen, config)?),
+            Ends::Server { .. } => None,
         };
         let link = match &config.via {
             Transport::TcpListen(address) => Some(bind(*address, config)?),
@@ -170,7 +190,8 @@ fn spawn<W: Wire + Copy + Send + 'static>(
             resolver: Resolver::start(&config.limits.resolver, &config.lookup)?,
         })
     };
-    let (worker, mailbox) = Worker::new(wire, config.limits.clone(), |poll| {
+    let prover = config.prover();
+    let (worker, mailbox) = Worker::new(wire, config.limits.clone(), prover, |poll| {
         let watch = |socket: Option<Socket>, token| {
             let listener = socket.map(|socket| Listener::new(socket, token, poll.registry()));
             listener

@@ -232,6 +232,14 @@ impl<W: Wire> Session<W> {
         self.remove_if_over(key);
     }
 
+    /// Asks the peer for a sign of life now, if the wire has a word for it.
+    pub fn ping(&mut self, now: Instant) {
+        if W::HAS_PINGS && matches!(self.state, State::Open | State::Leaving) {
+            let value = self.keepalive.ask(now);
+            self.outbox.control.owe_ping(value);
+        }
+    }
+
     /// Announces that this end opens and takes no streams any more. Those that are open go on.
     pub fn go_away(&mut self) {
         if self.state == State::Open {

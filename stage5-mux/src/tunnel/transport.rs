@@ -17,7 +17,9 @@
 //!    change from "nothing" to "something" (edge-triggered: a caller that stops early comes back by itself).
 //! 4. *Backpressure.* A write takes the bytes that fit, and few: a small frame cannot overtake bytes that wait inside of
 //!    the carrier. So a socket is told the bound of its unsent bytes, and a pipe is kept short.
-//! 5. *A description* of the peer for the log.
+//! 5. *A sign of life*, if its kernel can ask for one: a carrier whose peer has vanished should break within the time of
+//!    `bound_silence`. On a wire without pings nothing else notices it.
+//! 6. *A description* of the peer for the log.
 //!
 //! A transport over datagrams fits if it brings what the kernel does for TCP: numbered datagrams, acknowledgements, a
 //! window, and a copy of each datagram until it is acknowledged. Its `read` returns the bytes that are in order; its
@@ -29,6 +31,7 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use mio::Registry;
 use mio::event::Event;
@@ -74,6 +77,9 @@ pub(super) trait Carrier: Debug + Send {
     /// Bounds the bytes that wait unsent in the kernel; a carrier that is short by itself ignores it.
     fn bound_unsent(&mut self, bytes: usize);
 
+    /// Ends the link if its peer answers nothing for about this time, as far as the kernel can find that out by itself.
+    fn bound_silence(&mut self, _time: Duration) {}
+
     /// Describes the peer for the log.
     fn peer(&self) -> String;
 }
@@ -107,6 +113,10 @@ impl Carrier for Endpoint {
         Self::bound_unsent(self, bytes);
     }
 
+    fn bound_silence(&mut self, time: Duration) {
+        Self::bound_silence(self, time);
+    }
+
     fn peer(&self) -> String {
         self.peer_addr().to_string()
     }
@@ -130,18 +140,21 @@ impl FromStr for Transport {
                 let target = target.parse::<Target>();
                 target.map(Self::Tcp).map_err(|error| error.to_string())
             }
-            Some(("tcp-listen", address)) => parse_listen(address).and_then(listen_on),
+            Some(("tcp-listen", address)) => parse_listen(address).map(Self::TcpListen),
             Some(_) | None => Err("expected tcp:HOST:PORT or tcp-listen:ADDR:PORT".to_owned()),
         }
     }
 }
 
-/// Waits for a link on a loopback address only: every program that reaches the socket could use the tunnel.
-fn listen_on(address: SocketAddr) -> Result<Transport, String> {
-    if address.ip().is_loopback() {
-        return Ok(Transport::TcpListen(address));
+impl Transport {
+    /// Returns whether it waits where other machines may come: each program that reaches the socket could use the tunnel.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::TcpListen(address) => !address.ip().is_loopback(),
+        }
     }
-    Err("a link is not authenticated: listen on a loopback address, and reach it for example over ssh -L".to_owned())
 }
 
 #[cfg(test)]
@@ -157,15 +170,16 @@ mod tests {
             "tcp-listen:127.0.0.1:0".parse(),
             Ok(Transport::TcpListen(address))
         );
-        for text in [
-            "",
-            "tcp",
-            "tcp:",
-            "udp:x:1",
-            "tcp-listen:0.0.0.0:1",
-            "127.0.0.1:80",
-        ] {
+        for text in ["", "tcp", "tcp:", "udp:x:1", "127.0.0.1:80"] {
             assert!(text.parse::<Transport>().is_err(), "{text}");
+        }
+        for (text, is_exposed) in [
+            ("tcp:far.example:1", false),
+            ("tcp-listen:[::1]:1", false),
+            ("tcp-listen:0.0.0.0:1", true),
+        ] {
+            let transport: Transport = text.parse().unwrap();
+            assert_eq!(transport.is_exposed(), is_exposed, "{text}");
         }
     }
 }

@@ -14,7 +14,9 @@
 //! | `bridge.rs` | TCP to stream: accepts, dials, delivers, closes |
 //! | `session.rs` | the mux layer, which knows no socket |
 //! | `worker/linking.rs` | link to transport: connects, reads, writes, loses the link |
+//! | `worker/admitting.rs` | whether a connection becomes the link: the secret, and an old link's sign of life |
 
+mod admitting;
 mod linking;
 
 use std::io;
@@ -34,6 +36,7 @@ use crate::tunnel::bridge::{Bridge, Front, Route};
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::link::Link;
 use crate::tunnel::message::Message;
+use crate::tunnel::proving::Prover;
 use crate::tunnel::wire::Wire;
 
 /// Bytes of one read from the link: many frames at once.
@@ -73,6 +76,7 @@ impl<W: Wire + Copy> Worker<W> {
     pub(super) fn new(
         wire: W,
         limits: TunnelLimits,
+        prover: Option<Prover>,
         ends: impl FnOnce(&Poll) -> io::Result<(Via, Front)>,
     ) -> io::Result<(Self, Mailbox<Message>)> {
         let poll = Poll::new().map_err(cannot("create the poller"))?;
@@ -92,7 +96,7 @@ impl<W: Wire + Copy> Worker<W> {
             poll,
             via,
             bridge: Bridge::new(front, limits.clone(), registry, mailbox.clone()),
-            link: Link::new(retry_at),
+            link: Link::new(retry_at, prover, limits.stall_limit::<W>()),
             scratch: vec![0; SCRATCH],
             mailbox: mailbox.clone(),
             inbox,

@@ -31,12 +31,12 @@ pub enum FileError {
     TooLarge,
 }
 
-/// Reads a file that only its owner may open.
+/// Reads a file that only its owner may open: it has passwords, or another secret.
 ///
 /// # Errors
 ///
 /// Fails if it cannot be read, is no regular file, is open to others, or is larger than 1 MiB.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+pub fn read_private_file(path: &Path) -> Result<Vec<u8>, FileError> {
     // Non-blocking, because the open(2) of a FIFO would wait for a writer, perhaps forever (`fifo(7)`).
     let options = OpenOptions::new()
         .read(true)

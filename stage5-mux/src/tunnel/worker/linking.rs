@@ -16,6 +16,7 @@ use crate::tunnel::hops::Device;
 use crate::tunnel::link::{State, Up};
 use crate::tunnel::locals::Locals;
 use crate::tunnel::message::Message;
+use crate::tunnel::secret;
 use crate::tunnel::session::{Session, State as SessionState};
 use crate::tunnel::transport::Carrier;
 use crate::tunnel::wire::Wire;
@@ -25,6 +26,10 @@ use crate::tunnel::worker::{Via, Worker};
 const READS_PER_TURN: usize = 8;
 /// Writes to the link in one turn of the loop.
 const WRITES_PER_TURN: usize = 16;
+
+/// Why a link is of no use if the other end has a secret.
+const DEMANDED: &str =
+    "permission denied: the peer wants to see that this end knows a secret: give it --secret-file";
 
 /// Pieces of one writev(2); the kernel takes 1024 (`IOV_MAX`).
 const MAX_SLICES: usize = 256;
@@ -47,16 +52,7 @@ impl<W: Wire + Copy> Worker<W> {
             return;
         };
         match listener.accept() {
-            Accepted::Client(socket, peer) => {
-                let endpoint = Endpoint::new(socket, peer);
-                if self.ends_at.is_some() || self.link.up().is_some() {
-                    // One link at a time: the transport is a singleton.
-                    tracing::warn!(%peer, "refused: there is a link already");
-                    endpoint.reset_on_close();
-                } else {
-                    self.start_link(endpoint, now);
-                }
-            }
+            Accepted::Client(socket, peer) => self.meet(Endpoint::new(socket, peer), now),
             Accepted::Gone | Accepted::Empty => {}
             Accepted::Starved(error) => {
                 tracing::warn!(%error, "cannot accept a link");
@@ -80,11 +76,11 @@ impl<W: Wire + Copy> Worker<W> {
                 dial.failed(ConnectError::TimedOut);
                 self.next_address(now);
             }
-            State::Up(up) => {
-                if let Err(error) = up.session.handle_timeout(now) {
-                    self.lose_link(&error, now);
-                }
-            }
+            State::Proving(_) => self.prove_link(now),
+            State::Up(up) => match up.session.handle_timeout(now) {
+                Ok(()) => self.expire_up(now),
+                Err(error) => self.lose_link(&error, now),
+            },
         }
     }
 
@@ -133,7 +129,7 @@ impl<W: Wire + Copy> Worker<W> {
         }
     }
 
-    fn register_link<C: Carrier>(&mut self, mut carrier: C) -> io::Result<C> {
+    pub(super) fn register_link<C: Carrier>(&mut self, mut carrier: C) -> io::Result<C> {
         let token = tokens::pack(self.link.mint());
         carrier.register(self.poll.registry(), token)?;
         Ok(carrier)
@@ -153,31 +149,39 @@ impl<W: Wire + Copy> Worker<W> {
         }
         let state = std::mem::replace(&mut self.link.state, State::Down { retry_at: None });
         if let State::Connecting { endpoint, .. } = state {
-            self.carry_streams(Box::new(endpoint), now);
+            self.begin(Box::new(endpoint), now);
         }
     }
 
-    /// Starts a link over a connection that is made.
-    fn start_link(&mut self, carrier: impl Carrier + 'static, now: Instant) {
-        match self.register_link(carrier) {
-            Ok(carrier) => self.carry_streams(Box::new(carrier), now),
-            Err(error) => tracing::warn!(%error, "cannot watch the link"),
-        }
-    }
-
-    fn carry_streams(&mut self, carrier: Box<dyn Carrier>, now: Instant) {
+    /// Carries streams; `carry` has arrived already.
+    pub(super) fn carry_streams(
+        &mut self,
+        carrier: Box<dyn Carrier>,
+        carry: Vec<u8>,
+        now: Instant,
+    ) {
         tracing::info!(peer = %carrier.peer(), wire = W::NAME, "the link is up");
         let session = Session::new(self.wire, self.limits.session.clone(), now);
         self.link.state = State::Up(Box::new(Up {
             carrier,
             session,
-            carry: Vec::new(),
+            carry,
             unsent_bound: 0,
+            was_heard: false,
+            stall: None,
         }));
     }
 
     /// Reads the link and acts on what has arrived, within bounds.
     pub(super) fn receive(&mut self, now: Instant) {
+        self.prove_link(now);
+        self.read_link(now);
+        if let Some(up) = self.link.up() {
+            up.note_stall(now);
+        }
+    }
+
+    fn read_link(&mut self, now: Instant) {
         for _ in 0..READS_PER_TURN {
             let Some(up) = self.link.up() else {
                 return;
@@ -185,6 +189,7 @@ impl<W: Wire + Copy> Worker<W> {
             if up.session.stalled_by().is_some() {
                 return;
             }
+            up.stall = None;
             if !up.carry.is_empty() {
                 let carry = std::mem::take(&mut up.carry);
                 if let Err(error) = self.take_input(&carry, now) {
@@ -196,7 +201,14 @@ impl<W: Wire + Copy> Worker<W> {
                 Ok(None) => return,
                 Ok(Some(0)) => return self.lose_link(&"the peer has closed it", now),
                 Ok(Some(count)) => {
-                    self.link.was_of_use();
+                    if !std::mem::replace(&mut up.was_heard, true)
+                        && secret::is_hello(&self.scratch[..count])
+                    {
+                        return self.lose_link(&DEMANDED, now);
+                    }
+                    if let Some(newcomer) = self.link.was_of_use() {
+                        self.keep_link(&newcomer);
+                    }
                     if Device::is_logged() {
                         self.bridge.locals.device().log_received(count);
                     }
@@ -267,6 +279,9 @@ impl<W: Wire + Copy> Worker<W> {
             }
             let fates = up.session.handle_lost_link();
             self.bridge.end_streams(&fates);
+        }
+        if let Some(newcomer) = self.link.newcomer.take() {
+            self.start_link(newcomer.endpoint, now);
         }
     }
 }

@@ -108,6 +108,10 @@ mod udp;
 mod udp_associate;
 #[path = "stage4/udp_chain.rs"]
 mod udp_chain;
+#[path = "stage4/udp_ending.rs"]
+mod udp_ending;
+#[path = "stage4/udp_runs.rs"]
+mod udp_runs;
 #[path = "stage4/unix_sockets.rs"]
 mod unix_sockets;
 #[path = "stage4/user_file.rs"]

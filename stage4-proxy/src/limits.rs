@@ -20,7 +20,7 @@ pub struct Limits {
     /// Concurrent sessions, over all workers; further clients wait in the backlog.
     pub max_connections: u32,
     /// Concurrent sessions of one client address, over all workers, or of one /64 of IPv6; `None` for no bound. A further
-    /// client of the address is closed at once.
+    /// client of the address is closed at once. Its flows of datagrams have the same bound, apart from its sessions.
     pub max_per_client: Option<NonZeroU32>,
     /// Time for each address of a target, and for resolving its name.
     pub connect_timeout: Duration,
@@ -108,7 +108,7 @@ impl Default for Limits {
 impl Limits {
     /// Lowers the bounds so that `workers` workers need at most `fds` descriptors: two for each
     /// session, two for each pipe, one for each extra attempt, one for each flow of
-    /// datagrams, and for each worker's socket that clients send datagrams to.
+    /// datagrams, two for each worker's socket that clients send datagrams to.
     #[must_use]
     pub fn within_fds(mut self, fds: u64, workers: usize) -> Self {
         let workers = workers.max(1) as u64;
@@ -118,8 +118,7 @@ impl Limits {
         let extra = share.min(self.extra_attempts as u64);
         let datagrams = self.udp.sockets(workers).min(usable / 4);
         let sessions = ((usable - (2 * pipes + extra) * workers - datagrams) / 2).max(1);
-        let flows = datagrams.saturating_sub(workers);
-        self.udp.max_flows = u32::try_from(flows).unwrap_or(self.udp.max_flows);
+        self.udp.bound_sockets(datagrams, workers);
         self.pipes = usize::try_from(pipes).unwrap_or(self.pipes);
         self.extra_attempts = usize::try_from(extra).unwrap_or(self.extra_attempts);
         self.max_connections = u32::try_from(sessions)

@@ -65,7 +65,8 @@ pub(crate) struct Options {
     /// [default: no limit]
     ///
     /// All addresses of an IPv6 /64 count as one client, because one machine may have them all, and so do all programs at a
-    /// Unix socket, as 127.0.0.1. There is no default,
+    /// Unix socket, as 127.0.0.1. A client's flows of datagrams are counted apart from its sessions, with the same bound:
+    /// the datagrams that would begin a further one are dropped. There is no default,
     /// because behind one address there may be one machine, or a whole office with its router.
     #[arg(long, value_name = "N")]
     max_per_client: Option<NonZeroU32>,
@@ -91,7 +92,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "60s")]
     keepalive: OptionalKeepalive,
 
-    /// Time that open sessions get to end after SIGTERM, SIGINT or SIGHUP; 0s resets them at once
+    /// Time that open sessions, and flows of datagrams, get to end after SIGTERM, SIGINT or SIGHUP; 0s resets them at once.
+    /// A flow ends sooner, when nothing has passed for 2s
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
 

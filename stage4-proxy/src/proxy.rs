@@ -106,7 +106,9 @@ impl Proxy {
         );
         let reception = reception(config);
         let slots = Slots::shared_by(listeners.len(), config.limits.max_connections);
-        let share = Share::of(&config.limits.udp, listeners.len());
+        let datagrams = listeners.iter().filter_map(|it| it.datagrams.as_ref());
+        let share = Share::of(&config.limits, listeners.len(), datagrams);
+        let share = share.map_err(cannot("share the sockets for datagrams among the workers"))?;
         for (number, (sockets, slots)) in listeners.into_iter().zip(slots).enumerate() {
             let limits = config.limits.clone();
             let reception = reception.clone();

@@ -21,24 +21,27 @@
 //! a hop keeps nothing that a later datagram needs but its flow, which any datagram can begin anew.
 //!
 //! Read `flow_table` first, then `batch` and `socket` (system calls), `flow`, `waiting` and `filter`, then
-//! `upward` and `downward` (what happens to a datagram), and `counts` with `section` last.
+//! `upward` and `downward` (what happens to a datagram), `ending`, and `counts` with `section` last.
 //!
 //! # Bounds
 //!
-//! 1. A worker reads at most 64 datagrams of one socket in a turn, so that TCP has its turn as well.
+//! 1. A worker reads at most 64 messages of one socket in a turn, so that TCP has its turn as well. A message is a
+//!    datagram, or a run of up to 64 KiB: then it reads at most 32.
 //! 2. [`UdpLimits::max_flows`] bounds the sockets. A flow owns no buffer: all share one scratch.
 //! 3. What cannot be passed on at once is dropped and counted (`Dropped`): the sender of a datagram expects that.
 //!    Only datagrams whose target's name is being resolved wait, four for each flow.
 //! 4. One bad datagram costs itself. No error of a socket ends a worker.
 //!
 //! With several workers, the kernel chooses one by a hash of the client's address and ours (`SO_REUSEPORT`,
-//! `socket(7)`): all datagrams of one client meet the same flow table.
+//! `socket(7)`): all datagrams of one client meet the same flow table. The choice depends on the number of sockets, so
+//! that all of them stay open until the last worker has ended.
 
 mod association;
 mod associations;
 mod batch;
 mod counts;
 mod downward;
+mod ending;
 mod filter;
 mod flow;
 pub mod flow_table;
@@ -46,12 +49,13 @@ pub(crate) mod key;
 mod limits;
 mod packet;
 mod section;
+mod share;
 mod socket;
 mod upward;
 mod waiting;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
@@ -66,8 +70,8 @@ use crate::quota::Quota;
 use crate::resolve::Answer;
 use crate::token::{DatagramSocket, Token};
 use crate::udp::association::Association;
-use crate::udp::batch::{BATCH, Lane};
-use crate::udp::counts::{Counted, Counts};
+use crate::udp::batch::BATCH;
+use crate::udp::counts::Counted;
 use crate::udp::flow::Flow;
 use crate::udp::flow_table::{FlowId, FlowTable};
 use crate::udp::key::{AssociationId, Key};
@@ -78,6 +82,7 @@ pub(crate) use batch::Batches;
 pub use counts::Dropped;
 pub use filter::Filter;
 pub use limits::UdpLimits;
+pub(crate) use share::Share;
 pub(crate) use socket::listen;
 
 /// The calls of recvmmsg(2) for one socket in a turn.
@@ -86,7 +91,7 @@ const RECEIVES_PER_TURN: usize = 2;
 /// The datagrams of one worker.
 #[derive(Debug)]
 pub(crate) struct Udp {
-    /// `None` without `--udp`, and once the worker drains.
+    /// `None` without `--udp`.
     listener: Option<Listener>,
     flows: FlowTable<Key, Flow>,
     /// The associations by the rows of their TCP connections.
@@ -98,7 +103,9 @@ pub(crate) struct Udp {
     last_generation: u32,
     waiting: Waiting<Key>,
     limits: UdpLimits,
-    counts: Arc<Counts>,
+    /// No client's flow begins any more.
+    is_draining: bool,
+    share: Share,
     warnings: Quota,
 }
 
@@ -106,28 +113,10 @@ pub(crate) struct Udp {
 #[derive(Debug)]
 struct Listener {
     socket: Socket,
-    lane: Lane,
+    /// Its address; the IP address may be none in particular.
+    address: SocketAddr,
     clients: Clients,
     form: Datagrams,
-}
-
-/// What one of several workers gets.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Share {
-    /// Flows that it may have.
-    flows: usize,
-    /// Where all of them count.
-    counts: Arc<Counts>,
-}
-
-impl Share {
-    /// Creates the share of each of `workers` workers.
-    pub(crate) fn of(limits: &UdpLimits, workers: usize) -> Self {
-        Self {
-            flows: limits.max_flows as usize / workers.max(1),
-            counts: Arc::default(),
-        }
-    }
 }
 
 /// What a worker lends for one step.
@@ -154,10 +143,11 @@ impl Udp {
             associations: HashMap::new(),
             association_sockets: 0,
             most_sockets: share.flows,
+            is_draining: false,
             last_generation: 0,
             waiting: Waiting::new(),
             limits: limits.clone(),
-            counts: share.counts,
+            share,
             warnings: Quota::for_events(),
         }
     }
@@ -174,15 +164,10 @@ impl Udp {
         form: Datagrams,
         poll: &Poll,
     ) -> std::io::Result<()> {
-        let address = stage1_server::local_addr(&socket)?;
         let token = Token::datagram(DatagramSocket::Listener, 0, 0);
-        poll.register(
-            &socket,
-            stage3_epoll::Token(token.pack()),
-            Interest::READABLE,
-        )?;
+        self.watch(&socket, token, poll)?;
         self.listener = Some(Listener {
-            lane: Lane::of(address, address.ip().is_unspecified()),
+            address: stage1_server::local_addr(&socket)?,
             socket,
             clients,
             form,
@@ -190,9 +175,13 @@ impl Udp {
         Ok(())
     }
 
-    /// Stops receiving from clients; the flows end with the worker.
-    pub(crate) fn drain(&mut self) {
-        self.listener = None;
+    /// Registers a socket, and asks the kernel for runs; one that has none gives each datagram by itself.
+    fn watch(&self, socket: &Socket, token: Token, poll: &Poll) -> std::io::Result<()> {
+        if !socket::ask_for_runs(socket) {
+            self.share.counts.refuse_runs(1);
+        }
+        let token = stage3_epoll::Token(token.pack());
+        poll.register(socket, token, Interest::READABLE)
     }
 
     /// Does what the event of a datagram socket announces; returns whether there is such a socket.
@@ -223,8 +212,13 @@ impl Udp {
                 }
             };
             match received {
-                Some(BATCH) => {}
-                Some(_) => return true,
+                Some(count) => {
+                    self.share.counts.join_received(batches.incoming.runs());
+                    // More of them in one turn are a run's own, which cost less than so many messages.
+                    if count < BATCH || batches.incoming.len() > BATCH {
+                        return true;
+                    }
+                }
                 None => return false,
             }
         }
@@ -262,27 +256,9 @@ impl Udp {
         self.name_resolved(key, answer, &mut batches.outgoing, lent)
     }
 
-    /// Ends the flows whose time is over.
-    pub(crate) fn expire(&mut self, now: Instant) {
-        // Most proxies have none, and this is asked in every turn.
-        if self.flows.is_empty() {
-            return;
-        }
-        while let Some((key, _)) = self.flows.expire(now) {
-            let unsent = self.waiting.take(&key).len();
-            self.counts.lose(Dropped::Unresolved, unsent);
-            self.counts.end(1);
-        }
-    }
-
-    /// Returns when [`Udp::expire`] is due.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.flows.next_deadline()
-    }
-
     /// Returns the inspector's section on datagrams; `None` without any.
     pub(crate) fn section(&self) -> Option<Section> {
-        let counted = self.counts.now();
+        let counted = self.share.counts.now();
         let is_used = self.listener.is_some() || counted != Counted::default();
         is_used.then(|| section::section(&counted))
     }

@@ -150,8 +150,8 @@ impl Worker {
     }
 
     fn has_ended(&self, now: Instant) -> bool {
-        self.ends_at
-            .is_some_and(|end| self.table.is_empty() || end <= now)
+        let is_idle = self.table.is_empty() && self.udp.flow_count() == 0;
+        self.ends_at.is_some_and(|end| is_idle || end <= now)
     }
 
     /// Returns how long the poller may wait: not at all while there is unfinished work, forever if
@@ -380,7 +380,7 @@ impl Worker {
         // reset them.
         self.accept_backlog(now);
         self.listener = None;
-        self.udp.drain();
+        self.udp.drain(now);
         // A client between two requests has all of its responses, and may stay so for long.
         let idle = self
             .table
@@ -391,7 +391,8 @@ impl Worker {
             self.close(row, &Reason::Finished, now);
         }
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
-        tracing::info!(sessions = self.table.len(), "draining");
+        let (sessions, flows) = (self.table.len(), self.udp.flow_count());
+        tracing::info!(sessions, flows, "draining");
     }
 
     fn close_all(&mut self, now: Instant) {

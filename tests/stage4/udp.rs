@@ -199,6 +199,58 @@ fn udp_flows_end_in_time_and_give_their_sockets_back() {
 }
 
 #[test]
+fn udp_memory_returns_after_ten_thousand_sources_several_times() {
+    let _test = Test::begin(
+        "What a flow has, it gives back: memory grows with the flows at one time, not with all.",
+    );
+    let echo = UdpEcho::start();
+    let proxy = proxy(
+        echo.addr(),
+        &["--max-flows", "1000", "--flow-timeout", "1s"],
+    );
+    let first = proc::private_kib(proxy.pid());
+    let mut after = Vec::new();
+    for round in 1..=4 {
+        for _ in 0..100 {
+            for _ in 0..100 {
+                Datagrams::at("127.0.0.79").send(proxy.addr(), &[7; 100]);
+            }
+            // Its answer says that the proxy has kept up.
+            Datagrams::new().echoes(proxy.addr(), b"?");
+        }
+        let flows = proxy.metrics()["proxy_udp_flows_total"];
+        assert!(flows > 9000.0 * f64::from(round), "{flows} flows");
+        proxy.wait_for_metric("proxy_udp_flows_open", 0.0);
+        after.push(proc::private_kib(proxy.pid()));
+    }
+    // The table keeps the rows of 1,000 flows, a few hundred bytes each, and the batch some pages.
+    assert!(after[0] < first + 4096, "{first} KiB, then {after:?}");
+    assert!(after[3] < after[0] + 512, "{first} KiB, then {after:?}");
+}
+
+#[test]
+fn udp_has_no_proxy_protocol() {
+    let _test = Test::begin(
+        "--accept-proxy and --send-proxy are about connections: a datagram is passed as it is.",
+    );
+    let echo = UdpEcho::start();
+    let words = [
+        "--accept-proxy",
+        "127.0.0.0/8",
+        "--send-proxy",
+        "v2",
+        "--clients",
+        "127.0.0.7",
+    ];
+    let proxy = proxy(echo.addr(), &words);
+    let header = b"PROXY TCP4 127.0.0.7 127.0.0.1 1 2\r\nhello";
+    Datagrams::at("127.0.0.7").echoes(proxy.addr(), header);
+    // Its peer may speak for clients of connections, and is no client itself.
+    Datagrams::at("127.0.0.8").send(proxy.addr(), header);
+    wait_for_dropped(&proxy, "client", 1.0);
+}
+
+#[test]
 fn udp_a_name_is_resolved_while_datagrams_wait() {
     let _test = Test::begin("The loop never blocks: four datagrams wait for the address.");
     let echo = UdpEcho::start();

@@ -32,7 +32,7 @@ fn access_server(hops: &[SocketAddr], target: SocketAddr) -> Proxy {
 }
 
 /// A request header with an IPv4 address.
-fn header(next: SocketAddr) -> Vec<u8> {
+pub(crate) fn header(next: SocketAddr) -> Vec<u8> {
     let SocketAddr::V4(next) = next else {
         harness::fail("the tests use IPv4 here");
     };

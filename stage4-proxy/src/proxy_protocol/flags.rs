@@ -13,12 +13,12 @@ use crate::proxy_protocol::version::Version;
 pub struct ProxyProtocolFlags {
     /// Peers that begin each connection with a PROXY protocol header, version 1 or 2: the client's address is the
     /// one in it, for --clients, the log and the inspector. Without a valid header they are reset; the header of any other
-    /// peer is payload. The same words as for --clients
+    /// peer is payload. The same words as for --clients. A datagram has no header, so that its sender is its client
     #[arg(long, value_name = "CIDR,...", value_delimiter = ',')]
     accept_proxy: Vec<ClientScope>,
 
     /// Begin each connection to a target with a PROXY protocol header that says who the client is; with
-    /// --chain it is the target that gets it, through the hops
+    /// --chain it is the target that gets it, through the hops. Datagrams (--udp) get none
     #[arg(long, value_enum, value_name = "VERSION")]
     send_proxy: Option<Version>,
 }

@@ -15,7 +15,6 @@ use socket2::Socket;
 use stage2_client::Target;
 
 use crate::resolve::Ticket;
-use crate::udp::batch::Lane;
 use crate::udp::filter::Filter;
 use crate::udp::flow_table::FlowTable;
 
@@ -43,7 +42,8 @@ pub(super) struct Association {
     pub(super) generation: u32,
     /// The socket that the client sends to.
     pub(super) client: Socket,
-    pub(super) lane: Lane,
+    /// Its address, where answers come from.
+    pub(super) own: SocketAddr,
     /// The only address that the client may send from.
     peer: IpAddr,
     /// The only port, if the client has named one.
@@ -82,8 +82,8 @@ pub(super) enum Known {
 }
 
 impl Association {
-    /// Creates the association of a client that will send to the socket `client`.
-    pub(super) fn new(generation: u32, client: Socket, asker: &Asker) -> Self {
+    /// Creates the association of a client that will send to the socket `client` at the address `own`.
+    pub(super) fn new(generation: u32, client: Socket, own: SocketAddr, asker: &Asker) -> Self {
         let peer = asker.peer;
         // An address that is not the client's own is no hint: some clients put their target there, or zeros.
         let hint = asker
@@ -91,8 +91,8 @@ impl Association {
             .filter(|hint| hint.ip() == peer && hint.port() != 0);
         Self {
             generation,
-            lane: Lane::of(asker.local, false),
             client,
+            own,
             peer,
             port: hint.map(|hint| hint.port()),
             address: None,
@@ -101,6 +101,11 @@ impl Association {
             contacts: FlowTable::new(CONTACTS),
             names: FlowTable::new(NAMES),
         }
+    }
+
+    /// Returns the client's IP address.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// Returns whether the client may be at this address.

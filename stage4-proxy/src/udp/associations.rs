@@ -8,13 +8,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use stage2_client::{Host, Target};
-use stage3_epoll::Interest;
 
 use crate::mailbox::Message;
 use crate::resolve::{Answer, Resolution};
 use crate::token::{DatagramSocket, Token};
 use crate::udp::association::{Asker, Association, Known};
-use crate::udp::batch::{Aimed, Batches, Head, Incoming, Lane, Outbound, Outgoing, Piece};
+use crate::udp::batch::{Aimed, Batches, Head, Incoming, Outbound, Outgoing, Piece};
 use crate::udp::counts::Dropped;
 use crate::udp::key::{AssociationId, Key, Origin};
 use crate::udp::packet::{self, Header};
@@ -42,9 +41,8 @@ impl Udp {
         let address = local_addr(&client).ok_or_else(|| io::Error::other("no local address"))?;
         self.last_generation = self.last_generation.wrapping_add(1);
         let token = Token::datagram(DatagramSocket::Client, row, self.last_generation);
-        let token = stage3_epoll::Token(token.pack());
-        lent.poll.register(&client, token, Interest::READABLE)?;
-        let association = Association::new(self.last_generation, client, asker);
+        self.watch(&client, token, lent.poll)?;
+        let association = Association::new(self.last_generation, client, address, asker);
         self.associations.insert(row, association);
         Ok(address)
     }
@@ -66,7 +64,7 @@ impl Udp {
             self.end(flow);
         }
         let unsent = self.waiting.take_all(|key| key.origin == origin);
-        self.counts.lose(Dropped::Limit, unsent);
+        self.share.counts.lose(Dropped::Limit, unsent);
     }
 
     /// Receives datagrams of an association's client and passes them on; returns their number, or `None` if it
@@ -80,7 +78,7 @@ impl Udp {
         let association = self.association(id)?;
         let incoming = &mut batches.incoming;
         // An error is about an earlier answer: the client's port was closed.
-        let received = incoming.receive(&association.client, association.lane);
+        let received = incoming.receive(&association.client);
         let count = received.unwrap_or(0);
         if lent.egress.hops().is_empty() {
             self.aim_all(id, batches, lent);
@@ -103,7 +101,7 @@ impl Udp {
             match self.aim(id, head, datagram, lent) {
                 Ok(Some((to, start))) => aimed.push(Aimed { to, number, start }),
                 Ok(None) => {}
-                Err(why) => self.counts.lose(why, 1),
+                Err(why) => self.share.counts.lose(why, 1),
             }
         }
         // Stable, so that the datagrams to one target stay in their order.
@@ -112,7 +110,7 @@ impl Udp {
             let to = family[0].to;
             match self.open_upstream(id, to, lent) {
                 Ok(()) => self.send_from(id, to, outbound(family, incoming), outgoing),
-                Err(why) => self.counts.lose(why, family.len()),
+                Err(why) => self.share.counts.lose(why, family.len()),
             }
         }
     }
@@ -236,7 +234,7 @@ impl Udp {
                 if let Some(association) = self.association(id) {
                     association.forget(target);
                 }
-                self.counts.lose(why, waiting.len());
+                self.share.counts.lose(why, waiting.len());
             }
         }
         true
@@ -253,10 +251,10 @@ impl Udp {
         let association = self.association(id);
         let socket = association.and_then(|it| it.upstreams[usize::from(to.is_ipv6())].as_ref());
         let Some(socket) = socket else {
-            return self.counts.lose(Dropped::Limit, datagrams.count());
+            return self.share.counts.lose(Dropped::Limit, datagrams.count());
         };
         let sent = outgoing.send(socket, None, datagrams);
-        self.counts.pass_up(sent.count);
+        self.share.counts.pass_up(sent.count);
         self.count_unsent(&sent);
     }
 
@@ -279,11 +277,10 @@ impl Udp {
             SocketAddr::V6(_) => DatagramSocket::Upstream6,
         };
         let token = Token::datagram(kind, id.row, id.generation);
-        let token = stage3_epoll::Token(token.pack());
-        let registered = lent.poll.register(&socket, token, Interest::READABLE);
-        if !has_room || registered.is_err() {
+        if !has_room || self.watch(&socket, token, lent.poll).is_err() {
             return Err(Dropped::Limit);
         }
+        let association = self.association(id).ok_or(Dropped::Client)?;
         association.upstreams[family] = Some(socket);
         self.association_sockets += 1;
         Ok(())
@@ -307,9 +304,8 @@ impl Udp {
         let filter = self.limits.filter;
         let association = self.associations.get_mut(&id.row)?;
         let association = Some(association).filter(|it| it.generation == id.generation)?;
-        let lane = [Lane::Plain4, Lane::Plain6][family];
         let socket = association.upstreams[family].as_ref()?;
-        let count = incoming.receive(socket, lane).unwrap_or(0);
+        let count = incoming.receive(socket).unwrap_or(0);
         headers.clear();
         headers.extend(incoming.iter().map(|(head, _)| Header::of(head.from)));
         let (mut strangers, to) = (0, association.receiver());
@@ -317,7 +313,8 @@ impl Udp {
             .iter()
             .zip(&*headers)
             .filter_map(|((head, payload), header)| {
-                if !association.may_answer(head.from, filter, now) {
+                // Our own answer comes back if the kernel has given the client's port to one of our sockets.
+                if head.from == association.own || !association.may_answer(head.from, filter, now) {
                     strangers += 1;
                     return None;
                 }
@@ -326,8 +323,8 @@ impl Udp {
             });
         let answers: Vec<_> = answers.collect();
         let sent = outgoing.send(&association.client, None, answers);
-        self.counts.lose(Dropped::Stranger, strangers);
-        self.counts.pass_down(sent.count);
+        self.share.counts.lose(Dropped::Stranger, strangers);
+        self.share.counts.pass_down(sent.count);
         self.count_unsent(&sent);
         Some(count)
     }
@@ -353,7 +350,7 @@ impl Udp {
             });
             match flow {
                 Ok(piece) => pieces.extend(piece),
-                Err(why) => self.counts.lose(why, 1),
+                Err(why) => self.share.counts.lose(why, 1),
             }
         }
         self.send_pieces(pieces, incoming, outgoing, lent);

@@ -21,6 +21,10 @@ pub enum Dropped {
     Unresolved,
     /// Too many wait for the address of a target, or no descriptor is left for a flow.
     Limit,
+    /// Its client has as many flows as it may have (`--max-per-client`).
+    PerClient,
+    /// It would begin a flow, and the proxy is about to end.
+    Draining,
     /// An answer of a sender that may not answer (`--udp-filter`).
     Stranger,
     /// The kernel has no room, because datagrams come faster than they leave.
@@ -35,7 +39,7 @@ pub enum Dropped {
 
 impl Dropped {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Client,
         Self::Malformed,
         Self::Fragment,
@@ -43,6 +47,8 @@ impl Dropped {
         Self::Denied,
         Self::Unresolved,
         Self::Limit,
+        Self::PerClient,
+        Self::Draining,
         Self::Stranger,
         Self::Full,
         Self::Unreachable,
@@ -61,6 +67,8 @@ impl Dropped {
             Self::Denied => "denied",
             Self::Unresolved => "unresolved",
             Self::Limit => "limit",
+            Self::PerClient => "per_client",
+            Self::Draining => "draining",
             Self::Stranger => "stranger",
             Self::Full => "full",
             Self::Unreachable => "unreachable",
@@ -77,7 +85,7 @@ impl Dropped {
             Self::Malformed => Some(Status::Malformed),
             Self::Denied => Some(Status::NotAllowed),
             Self::Unresolved => Some(Status::Resolve),
-            Self::Limit => Some(Status::LimitReached),
+            Self::Limit | Self::PerClient | Self::Draining => Some(Status::LimitReached),
             Self::Unreachable => Some(Status::Unreachable),
             Self::Refused => Some(Status::Refused),
             Self::Client
@@ -101,6 +109,9 @@ pub(crate) struct Counts {
     evictions: AtomicU64,
     up: AtomicU64,
     down: AtomicU64,
+    runs_received: AtomicU64,
+    runs_sent: AtomicU64,
+    runs_refused: AtomicU64,
     dropped: [AtomicU64; Dropped::ALL.len()],
 }
 
@@ -117,6 +128,12 @@ pub(crate) struct Counted {
     pub(crate) up: u64,
     /// Datagrams passed on from upstreams to clients.
     pub(crate) down: u64,
+    /// Runs received: datagrams that the kernel has joined.
+    pub(crate) runs_received: u64,
+    /// Runs sent: datagrams that the kernel cuts apart.
+    pub(crate) runs_sent: u64,
+    /// Runs that the kernel has not cut, and sockets for which it joins none.
+    pub(crate) runs_refused: u64,
     /// Datagrams and errors that went no further, by reason.
     pub(crate) dropped: [u64; Dropped::ALL.len()],
 }
@@ -148,6 +165,21 @@ impl Counts {
         add(&self.down, count);
     }
 
+    /// Counts runs that were received.
+    pub(super) fn join_received(&self, count: usize) {
+        add(&self.runs_received, count);
+    }
+
+    /// Counts runs that were sent.
+    pub(super) fn join_sent(&self, count: usize) {
+        add(&self.runs_sent, count);
+    }
+
+    /// Counts refusals of runs by the kernel.
+    pub(super) fn refuse_runs(&self, count: usize) {
+        add(&self.runs_refused, count);
+    }
+
     /// Counts datagrams that go no further.
     pub(super) fn lose(&self, reason: Dropped, count: usize) {
         add(&self.dropped[reason as usize], count);
@@ -162,6 +194,9 @@ impl Counts {
             evictions: read(&self.evictions),
             up: read(&self.up),
             down: read(&self.down),
+            runs_received: read(&self.runs_received),
+            runs_sent: read(&self.runs_sent),
+            runs_refused: read(&self.runs_refused),
             dropped: self.dropped.each_ref().map(read),
         }
     }

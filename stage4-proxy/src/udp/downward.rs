@@ -1,11 +1,10 @@
 //! The way of an answer from an upstream to the client.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::chain::{Fault, HopFailure, Outcome, Responses};
 use crate::connect_error::ConnectError;
-use crate::udp::association::Association;
 use crate::udp::batch::{Batches, Outbound, Outgoing};
 use crate::udp::counts::Dropped;
 use crate::udp::filter::Filter;
@@ -13,7 +12,7 @@ use crate::udp::flow::{Flow, State, Upstream};
 use crate::udp::flow_table::FlowId;
 use crate::udp::key::Origin;
 use crate::udp::socket::drain_errors;
-use crate::udp::{Lent, Udp};
+use crate::udp::{Lent, Listener, Udp};
 
 impl Udp {
     /// Receives answers for one flow and passes them on; returns their number, or `None` if the flow has
@@ -28,12 +27,17 @@ impl Udp {
             incoming, outgoing, ..
         } = batches;
         let upstream = self.flows.get(id)?.1.upstream()?;
-        match incoming.receive(&upstream.socket, upstream.lane) {
-            Ok(0) => return Some(0),
-            Ok(_) => self.send_down(id, batches, lent),
-            Err(error) => self.note_error(id, error, outgoing, lent),
+        match incoming.receive(&upstream.socket) {
+            Ok(0) => Some(0),
+            Ok(count) => {
+                self.send_down(id, batches, lent);
+                Some(count)
+            }
+            Err(error) => {
+                self.note_error(id, error, outgoing, lent);
+                Some(0)
+            }
         }
-        Some(batches.incoming.len())
     }
 
     /// Sends the answers that were received to the client of their flow.
@@ -45,23 +49,28 @@ impl Udp {
             return;
         };
         let origin = key.origin;
-        let (socket, to, from) = match origin {
+        let back = match origin {
             Origin::Client { address, local } => {
                 let listener = self.listener.as_ref();
-                (listener.map(|it| &it.socket), Some(address), local)
+                listener.map(|it| (&it.socket, Some(address), local, it.seen_at(local)))
             }
             Origin::Association(id) => {
                 let association = self.associations.get(&id.row);
-                let to = association.and_then(Association::receiver);
-                (association.map(|it| &it.client), to, None)
+                association.map(|it| (&it.client, it.receiver(), None, it.own))
             }
         };
-        let Some(socket) = socket else {
+        let Some((socket, to, from, own)) = back else {
             return;
         };
         let (filter, hops) = (self.limits.filter, lent.egress.hops().len());
         let mut failure = None;
         let answers = incoming.iter().filter_map(|(head, datagram)| {
+            // Our own answer, which has come back because the client is gone and the kernel has given its port to
+            // a flow. Passed on, it would come back forever.
+            if head.from == own {
+                self.share.counts.lose(Dropped::Stranger, 1);
+                return None;
+            }
             let (why, hop) = match flow.read_answer(head.from, datagram, filter, hops) {
                 Answer::Payload(payload) => {
                     let parts = [&flow.header, payload];
@@ -70,12 +79,12 @@ impl Udp {
                 Answer::Stranger => (Dropped::Stranger, None),
                 Answer::Failure(failure) => (Dropped::Hop, Some(failure)),
             };
-            self.counts.lose(why, 1);
+            self.share.counts.lose(why, 1);
             failure = hop.or(failure);
             None
         });
         let sent = outgoing.send(socket, from, answers);
-        self.counts.pass_down(sent.count);
+        self.share.counts.pass_down(sent.count);
         if sent.count > 0 {
             flow.down += sent.count as u64;
             flow.is_answered = true;
@@ -125,7 +134,7 @@ impl Udp {
         };
         let origin = key.origin;
         if self.try_next_address(id, lent) {
-            self.counts.lose(why, 1);
+            self.share.counts.lose(why, 1);
         } else {
             self.refuse(origin, why, outgoing);
         }
@@ -143,6 +152,13 @@ impl Udp {
         let target = std::sync::Arc::clone(&flow.target);
         let next = Upstream::open(&others, &target, lent.egress, self.limits.filter);
         next.is_ok_and(|upstream| self.settle(id, upstream, lent).is_ok())
+    }
+}
+
+impl Listener {
+    /// Returns the address that a client sees which has sent to `local`.
+    fn seen_at(&self, local: Option<IpAddr>) -> SocketAddr {
+        (local.unwrap_or(self.address.ip()), self.address.port()).into()
     }
 }
 

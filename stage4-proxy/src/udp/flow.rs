@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use stage2_client::Target;
 
+use crate::access::Place;
 use crate::chain::headers;
 use crate::connect_error::ConnectError;
 use crate::egress::Egress;
 use crate::resolve::Ticket;
-use crate::udp::batch::Lane;
 use crate::udp::counts::Dropped;
 use crate::udp::filter::Filter;
 use crate::udp::socket::{check_route, connected, local_addr, unconnected};
@@ -30,6 +30,8 @@ pub(super) struct Flow {
     pub(super) prefix: Box<[u8]>,
     /// What goes in front of each answer on the way down: what the client's ingress has there.
     pub(super) header: Box<[u8]>,
+    /// Its place among the flows of its client, if these are bounded.
+    pub(super) place: Option<Place>,
     /// Whether an answer has come.
     pub(super) is_answered: bool,
     pub(super) opened: Instant,
@@ -60,7 +62,6 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) socket: Socket,
-    pub(super) lane: Lane,
     /// Where datagrams go.
     pub(super) peer: SocketAddr,
     /// Whether the kernel knows `peer`: then it drops the datagrams of every other sender.
@@ -83,6 +84,7 @@ impl Flow {
             header: header.into(),
             target,
             state,
+            place: None,
             is_answered: false,
             opened: now,
             up: 0,
@@ -146,7 +148,6 @@ impl Upstream {
         };
         Ok(Self {
             socket,
-            lane: Lane::of(peer, false),
             peer,
             is_connected,
             others: Vec::new(),

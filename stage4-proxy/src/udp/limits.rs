@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::udp::filter::Filter;
 
+/// Descriptors of the socket that clients send to, for each worker: its own, and a copy.
+const LISTENER_FDS: u64 = 2;
+
 /// The bounds of the flows of datagrams, and which answers reach a client.
 #[derive(Clone, Debug)]
 pub struct UdpLimits {
@@ -17,12 +20,19 @@ pub struct UdpLimits {
 }
 
 impl UdpLimits {
-    /// Returns how many descriptors the flows need, and the sockets of `workers` workers that clients send to.
+    /// Returns how many descriptors the flows need, and the sockets of `workers` workers that clients send to, each with
+    /// its copy.
     pub(crate) fn sockets(&self, workers: u64) -> u64 {
         match self.max_flows {
             0 => 0,
-            flows => u64::from(flows) + workers,
+            flows => u64::from(flows) + LISTENER_FDS * workers,
         }
+    }
+
+    /// Lowers the flows so that they need so many descriptors, together with the sockets of `workers` workers.
+    pub(crate) fn bound_sockets(&mut self, sockets: u64, workers: u64) {
+        let flows = sockets.saturating_sub(LISTENER_FDS * workers);
+        self.max_flows = u32::try_from(flows).unwrap_or(self.max_flows);
     }
 }
 

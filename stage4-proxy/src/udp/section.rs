@@ -33,6 +33,7 @@ pub(super) fn section(counted: &Counted) -> Section {
         "evictions": counted.evictions,
         "up": counted.up,
         "down": counted.down,
+        "runs": { "received": counted.runs_received, "sent": counted.runs_sent, "refused": counted.runs_refused },
         "dropped": dropped,
     });
     Section {
@@ -83,6 +84,13 @@ fn metrics(counted: &Counted) -> Metrics {
     let help = "Datagrams passed on, by direction.";
     let passed = [("up", counted.up), ("down", counted.down)];
     metrics.counters("proxy_udp_datagrams_total", help, "direction", &passed);
+    let help = "Runs: datagrams of one length that passed through the kernel as one piece.";
+    let runs = [
+        ("received", counted.runs_received),
+        ("sent", counted.runs_sent),
+        ("refused", counted.runs_refused),
+    ];
+    metrics.counters("proxy_udp_runs_total", help, "event", &runs);
     let help = "Datagrams that went no further, by reason.";
     let dropped: Vec<_> = counted.by_reason().collect();
     metrics.counters("proxy_udp_dropped_total", help, "reason", &dropped);

@@ -4,7 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv4RecvErr, Ipv6RecvErr, Ipv6RecvPacketInfo};
+use nix::sys::socket::sockopt::{
+    Ipv4PacketInfo, Ipv4RecvErr, Ipv6RecvErr, Ipv6RecvPacketInfo, UdpGroSegment,
+};
 use nix::sys::socket::{MsgFlags, recvmsg, setsockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
@@ -105,6 +107,11 @@ pub(super) fn bound(address: SocketAddr) -> io::Result<Socket> {
 /// Fails if there is none, or no descriptor.
 pub(super) fn check_route(peer: SocketAddr) -> io::Result<()> {
     UdpSocket::bind(unspecified(peer))?.connect(peer)
+}
+
+/// Lets the kernel join equally long datagrams of one sender into runs (`udp(7)`, `UDP_GRO`); returns whether it can.
+pub(super) fn ask_for_runs(socket: &Socket) -> bool {
+    setsockopt(socket, UdpGroSegment, &true).is_ok()
 }
 
 /// Reads the queue of errors until it is empty, because it keeps the poller awake.

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use stage2_client::Target;
-use stage3_epoll::Interest;
 
+use crate::access::Place;
 use crate::chain::{Request, Response, Status};
 use crate::connect_error::ConnectError;
 use crate::ingress::Datagrams;
 use crate::mailbox::Message;
 use crate::resolve::{Answer, Resolution};
 use crate::token::{DatagramSocket, Token};
+use crate::udp::association::Association;
 use crate::udp::batch::{Batches, Head, Incoming, Outbound, Outgoing, Piece, Sent};
 use crate::udp::counts::Dropped;
 use crate::udp::flow::{Flow, State, Upstream};
@@ -35,9 +36,7 @@ impl Udp {
             ..
         } = batches;
         // An error is about an earlier answer to a client, which is not there any more.
-        let count = incoming
-            .receive(&listener.socket, listener.lane)
-            .unwrap_or(0);
+        let count = incoming.receive(&listener.socket).unwrap_or(0);
         pieces.clear();
         for (number, (head, datagram)) in incoming.iter().enumerate() {
             match self.admit(head, datagram, lent) {
@@ -122,6 +121,7 @@ impl Udp {
 
     /// Begins a flow: its socket is open, or its target is being resolved.
     fn begin(&mut self, key: &Key, lent: Lent<'_>) -> Result<FlowId, Dropped> {
+        let place = self.enter(key.origin)?;
         let target = match (&key.target, self.listener.as_ref().map(|it| &it.form)) {
             (Some(target), _) => Arc::new(target.clone()),
             (None, Some(Datagrams::To(target))) => Arc::clone(target),
@@ -139,8 +139,22 @@ impl Udp {
             (Origin::Client { .. }, Some(Datagrams::To(_)) | None) => Vec::new(),
             (Origin::Association(_), _) => packet::encode(&target),
         };
-        let flow = Flow::new(target, state, header, lent.egress, lent.now);
+        let mut flow = Flow::new(target, state, header, lent.egress, lent.now);
+        flow.place = place;
         self.insert(key, flow, lent)
+    }
+
+    /// Takes a place for a new flow among those of its client.
+    fn enter(&self, origin: Origin) -> Result<Option<Place>, Dropped> {
+        let client = match origin {
+            Origin::Client { .. } if self.is_draining => return Err(Dropped::Draining),
+            Origin::Client { address, .. } => Some(address.ip()),
+            Origin::Association(id) => self.associations.get(&id.row).map(Association::peer),
+        };
+        match (&self.share.per_client, client) {
+            (Some(bound), Some(client)) => bound.enter(client).map(Some).ok_or(Dropped::PerClient),
+            (None, _) | (_, None) => Ok(None),
+        }
     }
 
     /// Opens the socket of a flow that is about to begin.
@@ -157,42 +171,27 @@ impl Udp {
     /// Puts a flow into the table, and its socket into the poller.
     fn insert(&mut self, key: &Key, flow: Flow, lent: Lent<'_>) -> Result<FlowId, Dropped> {
         // Only now, so that a datagram that leads nowhere costs no flow its place.
-        if let Some((evicted, _)) = self.flows.evict() {
-            self.counts.evict();
-            self.counts.end(1);
-            let unsent = self.waiting.take(&evicted).len();
-            self.counts.lose(Dropped::Limit, unsent);
-        }
+        self.make_room();
         let lifetime = match &flow.state {
             State::Resolving(_) => lent.resolve_timeout,
             State::Open(_) => self.limits.flow_timeout,
         };
         let id = self.flows.insert(key.clone(), flow, lent.now + lifetime);
-        self.counts.begin();
-        if !self.watch(id, lent) {
+        self.share.counts.begin();
+        if !self.watch_flow(id, lent) {
             self.end(id);
             return Err(Dropped::Limit);
         }
         Ok(id)
     }
 
-    /// Ends a flow.
-    pub(super) fn end(&mut self, id: FlowId) {
-        let ended = self.flows.remove(id);
-        self.counts.end(usize::from(ended.is_some()));
-    }
-
     /// Registers the socket of a flow, if there is one; returns whether that worked.
-    pub(super) fn watch(&self, id: FlowId, lent: Lent<'_>) -> bool {
+    fn watch_flow(&self, id: FlowId, lent: Lent<'_>) -> bool {
         let Some(upstream) = self.flows.get(id).and_then(|(_, flow)| flow.upstream()) else {
             return true;
         };
         let token = Token::datagram(DatagramSocket::Flow, id.row, id.generation);
-        let token = stage3_epoll::Token(token.pack());
-        let registered = lent
-            .poll
-            .register(&upstream.socket, token, Interest::READABLE);
-        registered.is_ok()
+        self.watch(&upstream.socket, token, lent.poll).is_ok()
     }
 
     /// Sends payloads of one flow to its upstream.
@@ -205,7 +204,7 @@ impl Udp {
     ) {
         // Evicted by a later datagram of the same batch, if it is gone.
         let Some((_, flow)) = self.flows.get_mut(id) else {
-            return self.counts.lose(Dropped::Limit, payloads.count());
+            return self.share.counts.lose(Dropped::Limit, payloads.count());
         };
         let State::Open(upstream) = &flow.state else {
             return;
@@ -217,7 +216,7 @@ impl Udp {
         });
         let sent = outgoing.send(&upstream.socket, None, datagrams);
         flow.up += sent.count as u64;
-        self.counts.pass_up(sent.count);
+        self.share.counts.pass_up(sent.count);
         let lifetime = flow.lifetime(self.limits.flow_timeout);
         self.flows.touch(id, lent.now + lifetime);
         self.count_unsent(&sent);
@@ -226,11 +225,13 @@ impl Udp {
         }
     }
 
-    /// Counts the datagrams that the kernel has not taken.
+    /// Counts the datagrams that the kernel has not taken, and the runs.
     pub(super) fn count_unsent(&mut self, sent: &Sent) {
-        self.counts.lose(Dropped::Full, sent.full);
-        self.counts.lose(Dropped::TooLong, sent.too_long);
-        self.counts.lose(Dropped::Unreachable, sent.failed);
+        self.share.counts.join_sent(sent.runs);
+        self.share.counts.refuse_runs(sent.refused_runs);
+        self.share.counts.lose(Dropped::Full, sent.full);
+        self.share.counts.lose(Dropped::TooLong, sent.too_long);
+        self.share.counts.lose(Dropped::Unreachable, sent.failed);
     }
 
     /// Opens the socket of a flow whose target was being resolved, and sends the datagrams that wait; without an
@@ -276,7 +277,9 @@ impl Udp {
         if let Some((_, flow)) = self.flows.get_mut(id) {
             flow.state = State::Open(upstream);
         }
-        self.watch(id, lent).then_some(()).ok_or(Dropped::Limit)
+        self.watch_flow(id, lent)
+            .then_some(())
+            .ok_or(Dropped::Limit)
     }
 
     /// Logs why a target is not reached, and returns it as a reason.
@@ -296,7 +299,7 @@ impl Udp {
 
     /// Counts a datagram that goes no further, and says so to a client that can understand it.
     pub(super) fn refuse(&mut self, origin: Origin, why: Dropped, outgoing: &mut Outgoing) {
-        self.counts.lose(why, 1);
+        self.share.counts.lose(why, 1);
         if let Some(status) = why.status() {
             self.tell(origin, status, outgoing);
         }

@@ -1,7 +1,7 @@
 //! An association is asked without a client.
 
 use super::*;
-use crate::udp::socket::bound;
+use crate::udp::socket::{bound, local_addr};
 
 fn association(hint: Option<&str>) -> Association {
     let asker = Asker {
@@ -9,7 +9,9 @@ fn association(hint: Option<&str>) -> Association {
         local: "127.0.0.1:1080".parse().unwrap(),
         hint: hint.map(|hint| hint.parse().unwrap()),
     };
-    Association::new(1, bound("127.0.0.1:0".parse().unwrap()).unwrap(), &asker)
+    let client = bound("127.0.0.1:0".parse().unwrap()).unwrap();
+    let own = local_addr(&client).unwrap();
+    Association::new(1, client, own, &asker)
 }
 
 #[test]

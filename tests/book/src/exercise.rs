@@ -23,18 +23,23 @@ pub(crate) fn box_of(
 ) -> Result<String> {
     let (stage, exercise) = manifest.find_exactly(id)?;
     let tests = tests_of_exercise(root, stage, exercise)?;
+    let (place, all) = place(stage, exercise);
     let mut text = format!(
         "<section class=\"exercise\" aria-label=\"Exercise {id}\">\n\n\
          ### Exercise {id}: {} {{#{}}}\n\n\
-         <p class=\"exercise-facts\"><span>{}</span> <span>about {}</span> <span>{}</span></p>\n\n",
+         <p class=\"exercise-facts\"><span>{place} of {all} in stage {}</span> <span>{}</span> <span>about {}</span> <span>{}</span></p>\n\n",
         exercise.title,
         anchor(id),
+        stage.number(),
         count(exercise.points, "point"),
         time(exercise.minutes),
         count(u32::try_from(tests.len())?, "test"),
     );
     let _ = writeln!(text, "- **Write** {}", to_write(exercise, places)?);
     let _ = writeln!(text, "- **Needs** {}", needs(manifest, places, exercise)?);
+    if let Some(next) = next(manifest, exercise) {
+        let _ = writeln!(text, "- **Next** {}", link(next, &next.name(), places));
+    }
     if let Some(table) = &places.table {
         let _ = writeln!(
             text,
@@ -47,6 +52,19 @@ pub(crate) fn box_of(
         "\n```console\n$ cargo course test {id}\n$ cargo course hint {id}\n```\n\n</section>\n"
     );
     Ok(text)
+}
+
+/// Returns the place of an exercise in its stage, from 1, and how many there are.
+fn place(stage: &Stage, exercise: &Exercise) -> (usize, usize) {
+    let mut all = stage.exercises.iter();
+    let before = all.position(|one| one.id() == exercise.id());
+    (before.map_or(0, |before| before + 1), stage.exercises.len())
+}
+
+/// Returns the exercise behind this one, in the next stage if need be.
+fn next<'a>(manifest: &'a Manifest, exercise: &Exercise) -> Option<&'a Exercise> {
+    let all = manifest.exercises().map(|(_, one)| one);
+    all.skip_while(|one| one.id() != exercise.id()).nth(1)
 }
 
 /// Returns the table of all exercises as Markdown, one for each stage.

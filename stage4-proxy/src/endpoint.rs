@@ -13,6 +13,7 @@ use stage3_epoll::{Event, Interest};
 use crate::address::PeerAddr;
 use crate::pipe::Pipe;
 use crate::send_queue;
+use crate::vanished::{Acks, Silence};
 
 /// A socket and the memory of its readiness.
 ///
@@ -35,6 +36,8 @@ pub(crate) struct Endpoint<S = Socket> {
     rearm: bool,
     /// The kernel does not probe yet whether the peer is still there.
     unprobed: bool,
+    /// For how long the peer has acknowledged nothing.
+    silence: Silence,
 }
 
 impl<S> Endpoint<S> {
@@ -51,6 +54,7 @@ impl<S> Endpoint<S> {
             rearm: false,
             // It has inherited the keepalive of its listener.
             unprobed: false,
+            silence: Silence::default(),
         }
     }
 
@@ -189,6 +193,12 @@ impl Endpoint {
             tracing::debug!(%error, "no keepalive for an upstream");
         }
         unprobed
+    }
+
+    /// Looks whether the peer acknowledges what is on its way to it, so long after the last look; returns whether it
+    /// has vanished.
+    pub(crate) fn has_vanished(&mut self, since_last_look: Duration) -> bool {
+        Acks::of(&self.socket).is_some_and(|acks| self.silence.note_look(acks, since_last_look))
     }
 
     /// Returns whether the kernel has announced an end or an error; only a system call can tell

@@ -25,7 +25,7 @@
 //! 5. [`ingress`], [`http`], [`proxy_protocol`], `session`: the phases from accept(2) to close(2): handshake, resolving,
 //!    connecting, chaining, relay or forward, lingering or aborting.
 //! 6. `egress`, [`chain`], [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
-//! 7. [`timers`], [`send_queue`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
+//! 7. [`timers`], [`send_queue`], [`vanished`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
 //!    the command line.
 //! 8. [`udp`]: datagrams, with a table of flows in the place of the route table.
 //! 9. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
@@ -93,6 +93,7 @@ pub mod timers;
 pub mod token;
 pub mod udp;
 mod unix;
+pub mod vanished;
 mod wire_address;
 mod worker;
 

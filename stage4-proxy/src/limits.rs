@@ -40,7 +40,7 @@ pub struct Limits {
     /// Time that open sessions get to end after a request to stop; zero ends them at once, and no byte
     /// puts it off.
     pub drain_timeout: Duration,
-    /// When the kernel ends a connection whose peer has vanished; `None` for never.
+    /// When a peer has vanished, so that its session ends; `None` for never.
     pub keepalive: Option<Keepalive>,
     /// Bytes that a client may send before its target is known.
     pub max_handshake: usize,

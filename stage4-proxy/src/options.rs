@@ -87,8 +87,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
     half_close_timeout: Duration,
 
-    /// Interval of keepalive probes to clients and upstreams, or off: a peer that answers nothing
-    /// for five times as long, or reads nothing, has vanished
+    /// Silence after which a client or an upstream is probed, or off: one that acknowledges nothing for twice as long
+    /// has vanished, also while bytes for it are unsent; a reader that only pauses stays
     #[arg(long, value_name = "TIME", default_value = "60s")]
     keepalive: OptionalKeepalive,
 

@@ -62,6 +62,7 @@ mod delivery;
 pub(crate) mod facts;
 mod forwarding;
 mod relaying;
+pub(crate) mod vanishing;
 
 /// How far a session has come.
 #[derive(Debug)]

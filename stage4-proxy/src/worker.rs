@@ -31,6 +31,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use stage1_server::Keepalive;
 use stage1_server::cli::cannot;
 use stage3_epoll::{Event, Events, Poll};
 
@@ -50,6 +51,7 @@ use crate::token::{Kind, Side, Token};
 use crate::udp::{Asker, Batches, Lent, Udp};
 use crate::worker::dialler::Dialler;
 use crate::worker::prober::Prober;
+use crate::worker::vanished::VanishedPeers;
 
 pub(crate) use reception::Reception;
 
@@ -58,6 +60,7 @@ mod dialler;
 mod lifecycle;
 mod prober;
 mod reception;
+mod vanished;
 
 /// One event loop with everything that it owns.
 #[derive(Debug)]
@@ -70,6 +73,7 @@ pub(crate) struct Worker {
     table: RouteTable<Session>,
     timers: Timers,
     prober: Prober,
+    vanished_peers: VanishedPeers,
     /// Sessions whose turn was over before their work was.
     unfinished: VecDeque<Token>,
     scratch: Scratch,
@@ -105,7 +109,8 @@ impl Worker {
             poll,
             table: RouteTable::new(limits.max_connections),
             timers: Timers::new(),
-            prober: Prober::new(limits.keepalive),
+            prober: Prober::new(limits.keepalive.map(Keepalive::sparing_pauses)),
+            vanished_peers: VanishedPeers::new(limits.keepalive, Instant::now()),
             unfinished: VecDeque::new(),
             scratch: Scratch::new(&limits),
             inbox,
@@ -166,6 +171,7 @@ impl Worker {
             self.udp.deadline(),
             listener,
             self.prober.due(),
+            self.vanished_peers.due(),
             self.ends_at,
         ];
         let next = next.into_iter().flatten().min()?;

@@ -105,8 +105,8 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     max_connections: Option<u32>,
 
-    /// Interval of keepalive probes to clients and the upstream, or off: a peer that answers nothing
-    /// for five times as long, or reads nothing, has vanished
+    /// Silence after which a client or the upstream is probed, or off: one that answers nothing for twice as long, or
+    /// reads nothing, has vanished
     #[arg(long, value_name = "TIME", default_value = "60s")]
     keepalive: OptionalKeepalive,
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use socket2::Socket;
 use stage1_server::cli::cannot;
-use stage1_server::{ListenOptions, listen, local_addr};
+use stage1_server::{Keepalive, ListenOptions, listen, local_addr};
 
 use crate::address::ListenAddress;
 use crate::proxy::Config;
@@ -118,7 +118,8 @@ fn listen_all(config: &Config, address: SocketAddr) -> io::Result<Vec<Socket>> {
         nonblocking: true,
         nodelay: true,
         reuse_port: count > 1,
-        keepalive: config.limits.keepalive,
+        // The workers look at bytes that are not acknowledged.
+        keepalive: config.limits.keepalive.map(Keepalive::sparing_pauses),
         ..ListenOptions::default()
     };
     if count > 1 && address.port() != 0 {

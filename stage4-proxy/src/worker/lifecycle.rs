@@ -69,6 +69,7 @@ impl Worker {
             return;
         };
         self.reporter.session_begins();
+        self.vanished_peers.session_begins(now);
         let next = match (self.watch(row, Side::Client), next) {
             (Err(reason), _) => Next::Close(reason),
             (Ok(()), Some(next)) => next,
@@ -77,8 +78,11 @@ impl Worker {
         self.follow(row, next, now);
     }
 
-    /// Ends or moves on the sessions whose deadline has passed.
+    /// Ends or moves on the sessions whose deadline has passed, or of which a peer has vanished.
     pub(super) fn expire(&mut self, now: Instant) {
+        for (row, next) in self.vanished_peers.look(&mut self.table, now) {
+            self.follow(row, next, now);
+        }
         while let Some(row) = self.timers.expire(now) {
             let Some(session) = self.table.row_mut(row) else {
                 continue;

@@ -1,7 +1,7 @@
 //! The keepalive of upstream sockets: set for all new ones of a worker together, now and then.
 //!
 //! A client's socket has inherited its keepalive from the listener, but a socket that connects inherits
-//! nothing. Its four system calls would be 4 % of a session that lasts a millisecond, and a timer for
+//! nothing. Its five system calls would be 4 % of a session that lasts a millisecond, and a timer for
 //! each session would need memory. So the worker looks through its table some seconds after a connect,
 //! when the short sessions have gone already.
 

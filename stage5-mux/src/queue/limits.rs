@@ -33,7 +33,8 @@ pub struct Limits {
     /// Time that a drain takes at most; then the remaining clients are reset. Zero resets all at
     /// once.
     pub drain_timeout: Duration,
-    /// When the kernel ends a connection whose peer has vanished; `None` for never.
+    /// When the kernel ends a connection whose peer has vanished; `None` for never. It ends one whose peer only pauses as
+    /// well, but `client_timeout` ends that much earlier.
     pub keepalive: Option<Keepalive>,
     /// Time for a lingering close: the client reads its last reply and closes.
     pub linger: Duration,

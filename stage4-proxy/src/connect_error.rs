@@ -30,6 +30,14 @@ pub enum ConnectError {
     /// A hop of the chain leads no further.
     #[error(transparent)]
     Hop(HopFailure),
+    /// The far end of a tunnel, which connects for this one, has given the reason, or there is no way to it.
+    #[error("{sentence}")]
+    FarEnd {
+        /// What the replies of the ingresses say.
+        status: Status,
+        /// The reason in words, without an address, fit for a client's eyes.
+        sentence: String,
+    },
     /// Anything else that the kernel reports; its own words follow, such as "Permission denied".
     #[error("connection failed")]
     Other(#[source] io::Error),
@@ -48,7 +56,8 @@ impl ConnectError {
             | Self::Refused
             | Self::TimedOut
             | Self::Unreachable
-            | Self::Hop(_) => false,
+            | Self::Hop(_)
+            | Self::FarEnd { .. } => false,
         }
     }
 
@@ -56,6 +65,7 @@ impl ConnectError {
     pub(crate) fn is_of_the_dialled(&self) -> bool {
         match self {
             Self::Hop(failure) => failure.hop == 0,
+            Self::FarEnd { .. } => false,
             Self::Resolve(_)
             | Self::Denied(_)
             | Self::Refused
@@ -93,6 +103,7 @@ impl From<&ConnectError> for Status {
             ConnectError::TimedOut => Self::TimedOut,
             ConnectError::Unreachable => Self::Unreachable,
             ConnectError::Hop(failure) => failure.status(),
+            ConnectError::FarEnd { status, .. } => *status,
             ConnectError::Other(_) => Self::Other,
         }
     }

@@ -12,8 +12,8 @@
 //!
 //! | egress | resolves | dials | between `connected` and the relay |
 //! |---|---|---|---|
-//! | [`Direct`] | the target, if it is a name | its addresses: the next one after 250 ms or a failure | nothing |
-//! | [`Chain`] | the first hop, whatever the target is | the addresses of the first hop | request headers out, responses in |
+//! | `Direct` | the target, if it is a name | its addresses: the next one after 250 ms or a failure | nothing |
+//! | `Chain` | the first hop, whatever the target is | the addresses of the first hop | request headers out, responses in |
 //! | a stream of a link (stage 5) | nothing: the far end does | nothing: it opens a stream | nothing: the SYN goes out at once |
 //!
 //! **A chain** has a phase between `Connecting` and `Relay`: when the first hop is connected, the session
@@ -27,7 +27,7 @@
 //! opens a stream where this worker calls `resolve`. It shares the ingress side, with
 //! [`Conversation`](crate::ingress::conversation::Conversation) and
 //! [`Failure`](crate::ingress::Failure). The far end resolves and dials itself, under the same rules:
-//! [`Access`](crate::access::Access) and the [`Resolver`](crate::resolve::Resolver) are public for it, and the resolver answers a closure.
+//! [`check_dialled`], [`Access`](crate::access::Access) and the [`Resolver`](crate::resolve::Resolver) are public for it, and the resolver answers a closure.
 
 pub(crate) mod attempts;
 pub(crate) mod chain;
@@ -45,10 +45,12 @@ use crate::chain::Passage;
 use crate::connect_error::ConnectError;
 use crate::egress::chain::Chain;
 use crate::egress::direct::Direct;
-use crate::egress::permits::Permit;
 use crate::endpoint::Endpoint;
 use crate::inspect::Section;
 use crate::resolve::{Answer, Resolution};
+
+pub use direct::check_dialled;
+pub use permits::{Permit, Permits};
 
 /// A way out.
 #[derive(Debug)]

@@ -64,7 +64,7 @@ mod bulk;
 pub mod chain;
 pub mod connect_error;
 pub mod control;
-mod egress;
+pub mod egress;
 mod endpoint;
 pub mod flags;
 pub mod half;

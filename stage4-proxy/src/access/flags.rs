@@ -67,6 +67,12 @@ impl AccessFlags {
         Ok(Policy::for_chain(&self.scopes()))
     }
 
+    /// Returns whether the operator has said which clients may come.
+    #[must_use]
+    pub fn name_clients(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
     fn scopes(&self) -> Vec<Scope> {
         self.clients.iter().map(|client| client.0).collect()
     }

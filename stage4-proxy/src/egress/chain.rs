@@ -47,7 +47,7 @@ impl Chain {
     /// A rule that forbids the first hop is this proxy's own, and stays what it is.
     pub(super) fn explain(&self, error: ConnectError) -> ConnectError {
         match error {
-            ConnectError::Hop(_) | ConnectError::Denied(_) => error,
+            ConnectError::Hop(_) | ConnectError::FarEnd { .. } | ConnectError::Denied(_) => error,
             ConnectError::Resolve(_)
             | ConnectError::Refused
             | ConnectError::TimedOut

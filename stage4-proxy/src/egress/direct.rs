@@ -147,13 +147,27 @@ impl Direct {
     }
 
     fn check(&self, address: SocketAddr, name: Option<&str>) -> Result<(), Denial> {
-        self.access.check(address, name)?;
-        // Asked only where it can matter, because it costs three system calls.
-        if self.access.is_own_if_here(address) && is_here(address) {
-            return Err(Denial::OwnListener);
-        }
-        Ok(())
+        check(&self.access, address, name)
     }
+}
+
+/// Checks an address that is about to be dialled for `target`: by the rules, and whether it leads back to the proxy
+/// itself.
+///
+/// # Errors
+///
+/// Fails with the rule that forbids it.
+pub fn check_dialled(access: &Access, address: SocketAddr, target: &Target) -> Result<(), Denial> {
+    check(access, address, name_of(target))
+}
+
+fn check(access: &Access, address: SocketAddr, name: Option<&str>) -> Result<(), Denial> {
+    access.check(address, name)?;
+    // Asked only where it can matter, because it costs three system calls.
+    if access.is_own_if_here(address) && is_here(address) {
+        return Err(Denial::OwnListener);
+    }
+    Ok(())
 }
 
 /// Returns whether an address is one of this machine's: the kernel would reach it from itself.

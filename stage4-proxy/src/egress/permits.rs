@@ -7,20 +7,21 @@ use std::sync::Arc;
 /// Each permit is a clone of one `Arc`, and the clones are counted. So a permit is given back by
 /// dropping it, together with its socket, whatever ends the session.
 #[derive(Debug)]
-pub(crate) struct Permits {
+pub struct Permits {
     issued: Arc<()>,
     most: usize,
 }
 
 /// The right to one further descriptor.
 #[derive(Debug)]
-pub(crate) struct Permit {
+pub struct Permit {
     _issued: Arc<()>,
 }
 
 impl Permits {
     /// Creates `most` permits.
-    pub(crate) fn new(most: usize) -> Self {
+    #[must_use]
+    pub fn new(most: usize) -> Self {
         Self {
             issued: Arc::new(()),
             most,
@@ -28,7 +29,8 @@ impl Permits {
     }
 
     /// Takes a permit, or returns `None` if all of them are in use.
-    pub(crate) fn take(&self) -> Option<Permit> {
+    #[must_use]
+    pub fn take(&self) -> Option<Permit> {
         // One of the clones is our own.
         let is_left = Arc::strong_count(&self.issued) <= self.most;
         is_left.then(|| Permit {

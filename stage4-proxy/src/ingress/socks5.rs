@@ -52,13 +52,26 @@ const HTTP_400: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r
 #[derive(Clone, Debug, Default)]
 pub struct Socks5 {
     users: Option<Users>,
+    refuses_datagrams: bool,
 }
 
 impl Socks5 {
     /// Creates the ingress for `users`, or for all clients without them.
     #[must_use]
     pub fn new(users: Option<Users>) -> Self {
-        Self { users }
+        Self {
+            users,
+            refuses_datagrams: false,
+        }
+    }
+
+    /// Refuses UDP ASSOCIATE with reply 07, because the way to the targets carries connections only.
+    #[must_use]
+    pub fn without_datagrams(self) -> Self {
+        Self {
+            refuses_datagrams: true,
+            ..self
+        }
     }
 }
 
@@ -68,7 +81,10 @@ impl Ingress for Socks5 {
     }
 
     fn open(&self, _: &Client<'_>) -> Opening {
-        Opening::Handshake(Box::new(Socks5Handshake::new(self.users.clone())))
+        Opening::Handshake(Box::new(Socks5Handshake {
+            refuses_datagrams: self.refuses_datagrams,
+            ..Socks5Handshake::new(self.users.clone())
+        }))
     }
 
     /// Says that no method fits, which is all that can be said so early.
@@ -107,6 +123,7 @@ struct Socks5Handshake {
     users: Option<Users>,
     /// The one that has come.
     user: Option<Arc<User>>,
+    refuses_datagrams: bool,
 }
 
 impl Socks5Handshake {
@@ -116,6 +133,7 @@ impl Socks5Handshake {
             state: State::Greeting,
             users,
             user: None,
+            refuses_datagrams: false,
         }
     }
 
@@ -242,8 +260,8 @@ impl Handshake for Socks5Handshake {
             State::Greeting => self.greet(input),
             State::Credentials => self.authenticate(input),
             State::Request => match Associate::parse(input) {
-                Some(request) => self.associate(input, request),
-                None => self.read_request(input),
+                Some(request) if !self.refuses_datagrams => self.associate(input, request),
+                Some(_) | None => self.read_request(input),
             },
             State::Decided => Step::more(),
         }

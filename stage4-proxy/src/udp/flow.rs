@@ -180,7 +180,7 @@ impl From<&ConnectError> for Dropped {
             ConnectError::Unreachable | ConnectError::TimedOut | ConnectError::Other(_) => {
                 Self::Unreachable
             }
-            ConnectError::Hop(_) => Self::Hop,
+            ConnectError::Hop(_) | ConnectError::FarEnd { .. } => Self::Hop,
         }
     }
 }

@@ -58,6 +58,10 @@ mod tunnel_hops;
 mod tunnel_life;
 #[path = "stage5/tunnel_secret.rs"]
 mod tunnel_secret;
+#[path = "stage5/tunnel_ways.rs"]
+mod tunnel_ways;
+#[path = "stage5/tunnel_ways_http.rs"]
+mod tunnel_ways_http;
 #[path = "stage5/turns.rs"]
 mod turns;
 #[path = "stage5/unmapped.rs"]
@@ -72,3 +76,5 @@ mod vanishing;
 mod visitors;
 #[path = "stage5/waiting.rs"]
 mod waiting;
+#[path = "stage5/ways.rs"]
+mod ways;

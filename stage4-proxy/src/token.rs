@@ -151,23 +151,6 @@ impl Token {
         }
     }
 
-    /// Names a listening socket by its place among several; [`Token::LISTENER`] is the first.
-    ///
-    /// # Panics
-    ///
-    /// Panics if `place` is not below [`Token::MAX_ROWS`].
-    #[must_use]
-    pub fn listener(place: u32) -> Self {
-        assert!(
-            place < Self::MAX_ROWS,
-            "place {place} does not fit into a token"
-        );
-        Self {
-            row: place,
-            ..Self::LISTENER
-        }
-    }
-
     /// Names the socket of `generation` of a link, which has no row in a route table.
     #[must_use]
     pub fn link(generation: u32) -> Self {

@@ -1,5 +1,7 @@
 //! The command line of stage5-mux.
 
+mod ways;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
-use stage4_proxy::access::read_private_file;
+use stage4_proxy::access::{Users, read_private_file};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
 use stage4_proxy::inspect::parse_address;
 use stage4_proxy::raise_fd_limit;
@@ -18,6 +20,9 @@ use stage5_mux::tunnel::limits::{SessionLimits, TunnelLimits};
 use stage5_mux::tunnel::secret::Secret;
 use stage5_mux::tunnel::service::{self, Ends, WireName};
 use stage5_mux::tunnel::transport::Transport;
+
+pub(crate) use ways::OptionsError;
+use ways::{TargetFlags, WayFlags};
 
 /// Many clients over one connection: a queue of requests, or a tunnel with streams.
 #[derive(Debug, Parser)]
@@ -38,11 +43,11 @@ pub(crate) enum Command {
     Queue(QueueOptions),
     /// Carry connections of clients over one link to a `server`, each in a stream of its own
     ///
-    /// Prints `listening on ADDR:PORT` once it accepts. The link is made at once, and made anew whenever it is
-    /// lost; meanwhile clients are reset. After the first SIGTERM, SIGINT or SIGHUP it stops accepting and
+    /// Prints a line `listening on ADDR:PORT` for each --listen once it accepts. The link is made at once, and made anew
+    /// whenever it is lost; meanwhile clients are refused in the words of their protocol, or reset. After the first SIGTERM, SIGINT or SIGHUP it stops accepting and
     /// lets open connections end (see --drain-timeout); the second one closes everything at once.
     Client(ClientOptions),
-    /// Connect each stream of a `client`'s link to the upstream
+    /// Connect each stream of a `client`'s link to the upstream, or to the target that it names
     ///
     /// Prints `listening on ADDR:PORT` once it waits for a link; there is one at a time. Signals act as on a
     /// client.
@@ -152,7 +157,7 @@ impl QueueOptions {
 #[derive(Debug, Args)]
 pub(crate) struct TunnelOptions {
     /// What carries the link: tcp:HOST:PORT connects, tcp-listen:ADDR:PORT waits (beyond loopback with
-    /// --secret-file only)
+    /// --secret-file or --clients only)
     #[arg(long, value_name = "TRANSPORT")]
     via: Transport,
 
@@ -180,6 +185,14 @@ pub(crate) struct TunnelOptions {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
     connect_timeout: Duration,
 
+    /// Time for a client's handshake and for the next request on a kept connection, and for a stream's request header
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time_limit)]
+    handshake_timeout: Duration,
+
+    /// Time for the server to say whether a client's target is connected
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time_limit)]
+    answer_timeout: Duration,
+
     /// Time that connections get to end after SIGTERM, SIGINT or SIGHUP; 0s resets them at once
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
@@ -188,10 +201,8 @@ pub(crate) struct TunnelOptions {
 /// The options of `stage5-mux client`.
 #[derive(Debug, Args)]
 pub(crate) struct ClientOptions {
-    /// Address to accept clients on, or a name; :PORT is every IPv4 address of this machine, [::]:PORT
-    /// every IPv6 address, and port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
-    listen: SocketAddr,
+    #[command(flatten)]
+    ways: WayFlags,
 
     #[command(flatten)]
     tunnel: TunnelOptions,
@@ -200,25 +211,35 @@ pub(crate) struct ClientOptions {
 /// The options of `stage5-mux server`.
 #[derive(Debug, Args)]
 pub(crate) struct ServerOptions {
-    /// Where the streams lead: NAME:PORT, IPV4:PORT, [IPV6]:PORT or [IPV6%ZONE]:PORT
-    #[arg(long, value_name = "TARGET", default_value = "localhost:3000")]
-    upstream: Target,
+    #[command(flatten)]
+    targets: TargetFlags,
 
     #[command(flatten)]
     tunnel: TunnelOptions,
 }
 
 impl TunnelOptions {
+    /// Returns where this end waits for the link, if other machines may be able to reach it there.
+    fn link(&self) -> Option<SocketAddr> {
+        match &self.via {
+            Transport::TcpListen(address) => Some(*address),
+            Transport::Tcp(_) => None,
+        }
+    }
+
+    /// Returns whether the link proves who has made it.
+    fn is_authenticated(&self) -> bool {
+        self.secret_file.is_some()
+    }
+
     /// Turns the command line into the configuration of one end.
     ///
     /// # Errors
     ///
-    /// Fails with a sentence if the file of the secret cannot be used, or if strangers could use the tunnel.
-    fn into_config(self, ends: Ends) -> Result<service::Config, String> {
-        let secret = self.secret_file.as_deref().map(read_secret).transpose()?;
-        if self.via.is_exposed() && secret.is_none() {
-            return Err(EXPOSED.to_owned());
-        }
+    /// Fails if the file of the secret cannot be used.
+    fn into_config(self, ends: Ends) -> Result<service::Config, OptionsError> {
+        let secret = self.secret_file.as_deref().map(read_secret);
+        let secret = secret.transpose().map_err(OptionsError::Secret)?;
         let defaults = TunnelLimits::default();
         let files = raise_fd_limit().saturating_sub(TUNNEL_FDS).max(1);
         let limits = TunnelLimits {
@@ -230,6 +251,8 @@ impl TunnelOptions {
                 .max_connections
                 .min(u32::try_from(files).unwrap_or(u32::MAX)),
             connect_timeout: self.connect_timeout,
+            handshake_timeout: self.handshake_timeout,
+            answer_timeout: self.answer_timeout,
             drain_timeout: self.drain_timeout,
             ..defaults
         };
@@ -244,10 +267,6 @@ impl TunnelOptions {
     }
 }
 
-/// Why a server does not wait for its link on every address.
-const EXPOSED: &str = "a link is not authenticated: listen on a loopback address, and reach it for example over \
-    ssh -L, or give both ends a --secret-file";
-
 fn read_secret(path: &Path) -> Result<Secret, String> {
     let in_vain =
         |error: &dyn Display| format!("cannot use the secret file {}: {error}", path.display());
@@ -260,14 +279,15 @@ fn read_secret(path: &Path) -> Result<Secret, String> {
 const TUNNEL_FDS: u64 = 22;
 
 impl ClientOptions {
-    /// Turns the command line into the configuration of the client's end.
+    /// Turns the command line into the configuration of the client's end, and its users, if it has any.
     ///
     /// # Errors
     ///
-    /// Fails with a sentence for the user if options contradict each other, or a file cannot be used.
-    pub(crate) fn into_config(self) -> Result<service::Config, String> {
-        let listen = self.listen;
-        self.tunnel.into_config(Ends::Client { listen })
+    /// Fails if options contradict each other, or if a file cannot be used.
+    pub(crate) fn into_config(self) -> Result<(service::Config, Option<Users>), OptionsError> {
+        let (link, is_authenticated) = (self.tunnel.link(), self.tunnel.is_authenticated());
+        let (ends, users) = self.ways.into_ends(link, is_authenticated)?;
+        Ok((self.tunnel.into_config(ends)?, users))
     }
 }
 
@@ -276,10 +296,11 @@ impl ServerOptions {
     ///
     /// # Errors
     ///
-    /// Fails with a sentence for the user if options contradict each other, or a file cannot be used.
-    pub(crate) fn into_config(self) -> Result<service::Config, String> {
-        let upstream = self.upstream;
-        self.tunnel.into_config(Ends::Server { upstream })
+    /// Fails if options contradict each other, or if a file cannot be used.
+    pub(crate) fn into_config(self) -> Result<service::Config, OptionsError> {
+        let (link, is_authenticated) = (self.tunnel.link(), self.tunnel.is_authenticated());
+        let ends = self.targets.into_ends(link, is_authenticated)?;
+        self.tunnel.into_config(ends)
     }
 }
 

@@ -25,12 +25,25 @@
 //!
 //! With sockets, three borders:
 //!
-//! 10. `bridge`: TCP to stream; `local` is one connection, `locals` the table, `dial` a connect to several addresses.
+//! 10. `bridge`: TCP to stream; `local` is one connection, `locals` the table; `reception`: where clients come in, with
+//!     the ingresses of stage 4; `racing`: which targets the server dials, and how; `dial`: a connect for the link.
 //! 11. `session` again: the mux layer.
 //! 12. `link`: the link that comes and goes; `proving` is the [`secret`] over a connection; `worker/linking.rs` reads, fills and loses it; [`transport`] names what
 //!     carries it.
 //! 13. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
 //! 14. `hops`: the names under which each step of the data flow is logged.
+//!
+//! # How a target travels
+//!
+//! ```text
+//!   client's end                          on the stream                    server's end
+//!   handshake (SOCKS5, HTTP) ── request header of the chain: target ──▶ resolve, judge, dial
+//!   reply in its own words ◀── response header: status, a sentence ──── connected, or why not
+//!                          ◀──────────── bytes of both ends ───────────▶
+//! ```
+//!
+//! The two headers are those of [`chain`](stage4_proxy::chain), so the server is a hop. A client without an ingress that
+//! names targets sends no header, and then the server has its own `--upstream`.
 //!
 //! # Invariants
 //!
@@ -40,7 +53,8 @@
 //! 4. A local side is read only when the link has room for its bytes: there is no send buffer for a stream.
 //! 5. Of the planned frames, only the one whose first byte is out is fixed.
 //! 6. A number of a stream is used once by us; a handle names one stream, whatever the peer does with numbers.
-//! 7. A failure of a stream ends this stream; a failure of the link ends all of them, each with its own fate.
+//! 7. The server dials no address that its access rules have not judged, and no client chooses one of them otherwise.
+//! 8. A failure of a stream ends this stream; a failure of the link ends all of them, each with its own fate.
 
 mod batch;
 mod bridge;
@@ -58,8 +72,10 @@ mod locals;
 mod message;
 pub mod multiplex;
 mod proving;
+mod racing;
 mod rate;
 pub mod reader;
+mod reception;
 pub mod role;
 pub mod scheduler;
 pub mod secret;

@@ -223,7 +223,7 @@ fn tunnel_the_command_line_is_complete_and_checked() {
     ];
     for (command, own) in [
         ("client", ("--listen", "127.0.0.1:8080")),
-        ("server", ("--upstream", "localhost:3000")),
+        ("server", ("--upstream", "TARGET")),
     ] {
         let program = Program::new(program()).arg(command);
         command_line::help_of_flags(&program, &[&flags[..], &[own]].concat());

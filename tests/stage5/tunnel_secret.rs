@@ -182,7 +182,13 @@ fn tunnel_secret_the_file_is_checked() {
         assert!(text.contains("Nothing is encrypted"), "{text}");
     }
     // An address of no machine: with a secret, only the kernel refuses it.
-    let exposed = Program::new(program()).args(["server", "--via", "tcp-listen:192.0.2.1:1"]);
+    let exposed = Program::new(program()).args([
+        "server",
+        "--via",
+        "tcp-listen:192.0.2.1:1",
+        "--upstream",
+        "localhost:1",
+    ]);
     command_line::refuses(&exposed, &[(&[], "not authenticated")]);
     command_line::cannot_start(&exposed, &with(&good), &["address not available"]);
 }

@@ -1,13 +1,23 @@
 //! The border between TCP and streams: clients get streams, streams get upstreams, and bytes are delivered.
 //!
 //! ```text
-//!   client's end:   Listener ── a client ──▶ Session::open        bytes of the link ──▶ Local ──▶ socket
-//!   server's end:   Event::Opened ─▶ resolve ─▶ connect ─▶ Session::accept       (rest: held)
+//!   client's end:   Reception ── a client ──▶ handshake ──▶ Session::open      bytes of the link ──▶ Local ──▶ socket
+//!   server's end:   Event::Opened ─▶ request ─▶ resolve ─▶ connect ─▶ Session::accept    (rest: held)
 //! ```
+//!
+//! | file | part |
+//! |---|---|
+//! | `bridge/clients.rs` | the client's end: handshakes, and streams for those that are complete |
+//! | `bridge/refusing.rs` | the client's end: failures, in the words of the client's protocol |
+//! | `bridge/dialling.rs` | the server's end: request headers, names, connects, response headers |
+//! | `bridge/ending.rs` | how local sides end, with their streams or without |
 //!
 //! The session is lent for each call; without one, the link is down.
 
+mod clients;
 mod dialling;
+mod ending;
+mod refusing;
 
 use std::io;
 use std::sync::Arc;
@@ -18,10 +28,7 @@ use stage2_client::Target;
 use stage4_proxy::resolve::Resolver;
 use stage4_proxy::token::Side;
 
-use crate::endpoint::Endpoint;
-use crate::listener::{Accepted, Listener};
 use crate::mailbox::Mailbox;
-use crate::tokens;
 use crate::tunnel::event::{Event, Pulled};
 use crate::tunnel::hops::Device;
 use crate::tunnel::key::StreamKey;
@@ -29,8 +36,9 @@ use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::local::{Delivery, Next, Phase};
 use crate::tunnel::locals::Locals;
 use crate::tunnel::message::Message;
+use crate::tunnel::racing::Egress;
+use crate::tunnel::reception::Reception;
 use crate::tunnel::session::Session;
-use crate::tunnel::stream::Fate;
 use crate::tunnel::wire::Wire;
 
 /// A name, and the threads that look it up.
@@ -43,17 +51,17 @@ pub(super) struct Route {
 /// Where the local sides come from.
 #[derive(Debug)]
 pub(super) enum Front {
-    /// Clients are accepted, and each gets a stream; `None` in a drain.
-    Clients(Option<Listener>),
-    /// The peer opens streams, and each gets a connection to the upstream.
-    Upstream(Route),
+    /// Clients are accepted, and each gets a stream.
+    Clients(Reception),
+    /// The peer opens streams, and each gets a connection.
+    Upstream(Egress),
 }
 
 impl Front {
-    /// Returns the listener for clients, if there is one.
-    pub(super) fn listener_mut(&mut self) -> Option<&mut Listener> {
+    /// Returns the reception of clients, if there is one.
+    pub(super) fn reception_mut(&mut self) -> Option<&mut Reception> {
         match self {
-            Self::Clients(listener) => listener.as_mut(),
+            Self::Clients(reception) => Some(reception),
             Self::Upstream(_) => None,
         }
     }
@@ -68,9 +76,6 @@ pub(super) struct Bridge {
     mailbox: Mailbox<Message>,
     limits: TunnelLimits,
 }
-
-/// The phase of a local side whose socket is somewhere else for a moment.
-const WAITING: Phase = Phase::Resolving { _ticket: None };
 
 impl Bridge {
     /// Creates a bridge without local sides.
@@ -93,63 +98,6 @@ impl Bridge {
         }
     }
 
-    /// Accepts one client, if there is room for it.
-    pub(super) fn accept_client<W: Wire>(
-        &mut self,
-        session: Option<&mut Session<W>>,
-        now: Instant,
-    ) {
-        let is_full = self.locals.is_full();
-        let Some(listener) = self.front.listener_mut() else {
-            return;
-        };
-        if is_full {
-            return listener.pause_full();
-        }
-        match listener.accept() {
-            Accepted::Client(socket, peer) => {
-                self.admit(Endpoint::new(socket, peer), session);
-            }
-            Accepted::Gone | Accepted::Empty => {}
-            Accepted::Starved(error) => {
-                tracing::warn!(%error, "cannot accept a client");
-                listener.pause_starved(now);
-            }
-        }
-    }
-
-    /// Opens a stream for a new client; without a link, the client is reset at once.
-    fn admit<W: Wire>(&mut self, mut endpoint: Endpoint, session: Option<&mut Session<W>>) {
-        let peer = endpoint.peer_addr();
-        let Some(session) = session else {
-            tracing::debug!(%peer, "refused: there is no link");
-            return endpoint.reset_on_close();
-        };
-        let key = match session.open() {
-            Ok(key) => key,
-            Err(error) => {
-                tracing::debug!(%peer, %error, "refused");
-                return endpoint.reset_on_close();
-            }
-        };
-        // The table has room: the caller has checked.
-        let Some(row) = self.locals.insert(key, WAITING) else {
-            return session.reset(key);
-        };
-        match self.register(row, &mut endpoint) {
-            Ok(()) => self.set_phase(row, Phase::Open(endpoint)),
-            Err(error) => {
-                tracing::warn!(%peer, %error, "cannot watch a client");
-                self.give_up(row, Some(session));
-            }
-        }
-    }
-
-    fn register(&mut self, row: u32, endpoint: &mut Endpoint) -> io::Result<()> {
-        let token = tokens::pack(self.locals.mint(row));
-        endpoint.register(&self.registry, token)
-    }
-
     fn set_phase(&mut self, row: u32, phase: Phase) {
         if let Some(local) = self.locals.get_mut(row) {
             local.phase = phase;
@@ -164,19 +112,10 @@ impl Bridge {
         now: Instant,
     ) {
         match event {
-            Event::Opened(key) => self.find_upstream(key, session, now),
+            Event::Opened(key) => self.open_local(key, session, now),
             Event::Payload { stream, bytes } => self.deliver(stream, bytes, session, now),
-            Event::Ended(key) => {
-                if let Some(row) = self.locals.row_of(key) {
-                    self.owe(row, Delivery::FinOwed);
-                    self.drive(row, Some(session), now);
-                }
-            }
-            Event::Reset(key) => {
-                if let Some(row) = self.locals.row_of(key) {
-                    self.abort(row);
-                }
-            }
+            Event::Ended(key) => self.end_of_stream(key, session, now),
+            Event::Reset(key) => self.reset_of_stream(key, now),
             Event::Leaves => tracing::info!("the peer takes no new streams"),
         }
     }
@@ -188,29 +127,50 @@ impl Bridge {
         mut session: Option<&mut Session<W>>,
         now: Instant,
     ) {
-        self.conclude(row, session.as_deref_mut(), now);
+        loop {
+            let Some(local) = self.locals.get_mut(row) else {
+                return;
+            };
+            match &local.phase {
+                Phase::Handshake => self.converse(row, session.as_deref_mut(), now),
+                Phase::Connecting(_) => self.conclude(row, session.as_deref_mut(), now),
+                Phase::Lingering { .. } => self.linger(row, now),
+                Phase::Delayed
+                | Phase::Request
+                | Phase::Resolving { .. }
+                | Phase::Open
+                | Phase::Forward(_)
+                | Phase::Parting => {}
+            }
+            self.relay(row, session.as_deref_mut(), now);
+            if !self.settle(row, session.as_deref_mut(), now) {
+                return;
+            }
+        }
+    }
+
+    /// Moves bytes between a local side and its stream.
+    fn relay<W: Wire>(&mut self, row: u32, mut session: Option<&mut Session<W>>, now: Instant) {
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
-        let Phase::Open(endpoint) = &local.phase else {
+        let Some(endpoint) = local.socket.as_ref().filter(|_| local.is_relaying()) else {
             return;
         };
-        let is_readable = endpoint.is_readable();
+        let is_readable = endpoint.is_readable() || !local.lead.is_empty();
         // A read would find that, too, but none is made while the window is empty, or without a stream.
         let is_broken = endpoint.is_broken() || local.key.is_none() && endpoint.ending();
         let (key, flushed) = (local.key, local.flush());
+        let credit = flushed.as_ref().map_or(0, |&taken| local.credit(taken));
         self.log_taken(row, &flushed);
         if let (Some(session), Some(key)) = (session.as_deref_mut(), key) {
-            if let Ok(taken @ 1..) = flushed {
-                session.consumed(key, u32::try_from(taken).unwrap_or(u32::MAX), now);
-            }
+            give_credit(session, key, credit, now);
             if is_readable {
                 session.readable(key);
             }
         }
-        match flushed {
-            Ok(_) if !is_broken => self.settle(row),
-            Ok(_) | Err(_) => self.give_up(row, session),
+        if is_broken || flushed.is_err() {
+            self.give_up(row, session);
         }
     }
 
@@ -228,15 +188,29 @@ impl Bridge {
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
+        let was_awaiting = local.awaited.is_some();
         let delivered = local.deliver(bytes);
+        let is_answered = was_awaiting && local.awaited.is_none();
+        let is_request = matches!(local.phase, Phase::Request);
         if Device::is_logged() {
             let (device, port) = (self.locals.device(), self.locals.port(row));
             device.log_delivered(port, bytes.len());
-            self.log_taken(row, &delivered);
+            if let Ok(taken) = &delivered {
+                self.log_taken(row, &Ok(*taken));
+            }
         }
         match delivered {
-            Ok(taken) => session.consumed(key, u32::try_from(taken).unwrap_or(u32::MAX), now),
-            Err(_) => self.give_up(row, Some(session)),
+            Ok(credit) => give_credit(session, key, credit, now),
+            Err(fault) => return self.fail(row, &fault, Some(session), now),
+        }
+        if is_answered {
+            self.locals.timers.set(row, None);
+        }
+        if is_request {
+            self.read_request(row, session, now);
+        }
+        if self.settle(row, Some(session), now) {
+            self.drive(row, Some(session), now);
         }
     }
 
@@ -263,81 +237,85 @@ impl Bridge {
         self.give_up(row, Some(session));
     }
 
+    /// Acts on local sides whose end, or error, was read while the link was filled.
+    pub(super) fn settle_changed<W: Wire>(&mut self, session: &mut Session<W>, now: Instant) {
+        while let Some((row, pulled)) = self.locals.take_changed() {
+            match pulled {
+                // The session has reset the stream already.
+                Pulled::Failed => self.local_failed(row, now),
+                Pulled::End | Pulled::Bytes(_) | Pulled::Last(_) | Pulled::Blocked => {
+                    if self.settle(row, Some(session), now) {
+                        self.drive(row, Some(session), now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Closes a local side that is complete; returns whether it goes on with something else.
+    fn settle<W: Wire>(
+        &mut self,
+        row: u32,
+        session: Option<&mut Session<W>>,
+        now: Instant,
+    ) -> bool {
+        match self.locals.get_mut(row).map(|local| local.next()) {
+            Some(Next::Close) => self.remove(row),
+            Some(Next::Abort) => self.abort(row),
+            Some(Next::Answered) => {
+                self.end_exchange(row, session, now);
+                return true;
+            }
+            Some(Next::Wait) | None => {}
+        }
+        false
+    }
+
+    /// Does what is due for a local side whose time is over.
+    pub(super) fn expire<W: Wire>(
+        &mut self,
+        row: u32,
+        session: Option<&mut Session<W>>,
+        now: Instant,
+    ) {
+        let Some(local) = self.locals.get_mut(row) else {
+            return;
+        };
+        match &local.phase {
+            Phase::Handshake | Phase::Delayed => self.end_handshake(row, session, now),
+            Phase::Request | Phase::Resolving { .. } | Phase::Connecting(_) => {
+                self.expire_dial(row, session, now);
+            }
+            Phase::Open | Phase::Forward(_) if local.awaited.is_some() => {
+                self.no_answer(row, session, now);
+            }
+            Phase::Open | Phase::Forward(_) => {}
+            // Its unwanted bytes did not end in one turn.
+            &Phase::Lingering { until } if now < until => {
+                self.locals.timers.set(row, Some(until));
+                self.drive(row, session, now);
+            }
+            Phase::Lingering { .. } => self.remove(row),
+            Phase::Parting => self.give_up(row, session),
+        }
+    }
+
     fn owe(&mut self, row: u32, delivery: Delivery) {
         if let Some(local) = self.locals.get_mut(row) {
             local.delivery = delivery;
         }
     }
 
-    /// Acts on local sides whose end, or error, was read while the link was filled.
-    pub(super) fn settle_changed(&mut self) {
-        while let Some((row, pulled)) = self.locals.take_changed() {
-            match pulled {
-                // The session has reset the stream already.
-                Pulled::Failed => self.abort(row),
-                Pulled::End | Pulled::Bytes(_) | Pulled::Last(_) | Pulled::Blocked => {
-                    self.settle(row);
-                }
-            }
-        }
-    }
-
-    /// Closes a local side that is complete.
-    fn settle(&mut self, row: u32) {
-        let next = self.locals.get_mut(row).map(|local| local.next());
-        match next {
-            Some(Next::Close) => self.remove(row),
-            Some(Next::Abort) => self.abort(row),
-            Some(Next::Wait) | None => {}
-        }
-    }
-
-    /// Gives a stream up because its local side is broken, or was never there.
-    fn give_up<W: Wire>(&mut self, row: u32, session: Option<&mut Session<W>>) {
-        let key = self.locals.get_mut(row).and_then(|local| local.key);
-        if let (Some(session), Some(key)) = (session, key) {
-            session.reset(key);
-        }
-        self.abort(row);
-    }
-
-    /// Resets a local side, so that its program does not take the end for a regular one.
-    fn abort(&mut self, row: u32) {
-        let local = self.locals.get_mut(row);
-        if let Some(endpoint) = local.and_then(|local| local.endpoint_mut()) {
-            endpoint.reset_on_close();
-        }
-        self.remove(row);
-    }
-
     fn remove(&mut self, row: u32) {
         self.locals.remove(row);
-        if let Some(listener) = self.front.listener_mut() {
-            listener.resume();
+        if let Some(reception) = self.front.reception_mut() {
+            reception.resume();
         }
     }
+}
 
-    /// Tells every local side what the loss of the link means for it.
-    pub(super) fn end_streams(&mut self, fates: &[(StreamKey, Fate)]) {
-        let row_of = |&(key, fate): &(StreamKey, Fate)| Some((self.locals.row_of(key)?, fate));
-        let fates: Vec<_> = fates.iter().filter_map(row_of).collect();
-        self.locals.detach_all();
-        for (row, fate) in fates {
-            match fate {
-                Fate::Complete => {}
-                Fate::Truncated => self.abort(row),
-                Fate::Unsent => {
-                    self.owe(row, Delivery::AbortOwed);
-                    self.settle(row);
-                }
-            }
-        }
-    }
-
-    /// Resets all local sides, because the worker ends.
-    pub(super) fn abort_all(&mut self) {
-        for row in self.locals.detach_all() {
-            self.abort(row);
-        }
+fn give_credit<W: Wire>(session: &mut Session<W>, key: StreamKey, credit: usize, now: Instant) {
+    if credit > 0 {
+        session.consumed(key, u32::try_from(credit).unwrap_or(u32::MAX), now);
     }
 }

@@ -45,6 +45,18 @@ pub struct TunnelLimits {
     pub max_connections: u32,
     /// Time for each address that is dialled, for the link and for each stream.
     pub connect_timeout: Duration,
+    /// Time for a client's handshake, for its next request on a kept connection, and for a stream's request header.
+    pub handshake_timeout: Duration,
+    /// Time for the server to say whether a client's target is connected.
+    pub answer_timeout: Duration,
+    /// Time for which the refusal of a wrong password is held back, so that guessing costs time.
+    pub wrong_password_delay: Duration,
+    /// Time in which a refused client, or the peer of a refused stream, may still read its last bytes.
+    pub linger_timeout: Duration,
+    /// Bytes that a client may send before its target is known.
+    pub max_handshake: usize,
+    /// Sockets that all streams together may have beyond one for each, while they try several addresses.
+    pub extra_attempts: usize,
     /// Time that a drain takes at most; then the remaining connections are reset.
     pub drain_timeout: Duration,
     /// When the kernel ends a connection whose peer has vanished; `None` for never.
@@ -72,6 +84,12 @@ impl Default for TunnelLimits {
             session: SessionLimits::default(),
             max_connections: 16_384,
             connect_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+            wrong_password_delay: Duration::from_secs(1),
+            linger_timeout: Duration::from_secs(10),
+            max_handshake: 64 * 1024,
+            extra_attempts: 256,
             drain_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             // There is one name, and so one lookup at a time.

@@ -1,40 +1,67 @@
-//! The local side of a stream: one TCP connection, and what it has not taken yet.
+//! The local side of a stream: one TCP connection, and the bytes that either of the two has not taken yet.
 //!
 //! ```text
-//!   of a client:                  Open
-//!   of an upstream:  Resolving ─▶ Connecting ─▶ Open
+//!   of a client:    Handshake ── its target is known ──▶ Open, or Forward for one HTTP request ── answered ──▶ Handshake
+//!                       │                                  │
+//!                       └─▶ (Delayed) ─▶ Lingering ◀───────┘ refused in the words of its protocol
+//!
+//!   of an upstream: Request ─▶ Resolving ─▶ Connecting ─▶ Open
+//!                       └──────────┴─────────────┴──▶ Parting: the refusal goes out on the stream
 //!
 //!   to the local side:  Flowing ── the peer has ended ──▶ FinOwed ── all was taken ──▶ FinSent
 //!                          └────── the link is lost ────▶ AbortOwed ── all was taken ──▶ reset
 //! ```
+//!
+//! A client without a handshake begins in `Open`, and an upstream that the operator has named in `Resolving`.
+//! Everything here is free of clocks; the [`Bridge`](super::bridge) keeps the time.
+
+mod answer;
+mod conversing;
+mod message;
 
 use std::io;
+use std::sync::Arc;
+use std::time::Instant;
 
+use stage2_client::Target;
 use stage4_proxy::buffer::Buffer;
+use stage4_proxy::http::Invalid;
+use stage4_proxy::http::exchange::Exchange;
+use stage4_proxy::ingress::conversation::Conversation;
 use stage4_proxy::resolve::Ticket;
 
 use crate::endpoint::Endpoint;
-use crate::tunnel::dial::Dial;
 use crate::tunnel::event::Pulled;
 use crate::tunnel::key::StreamKey;
+use crate::tunnel::racing::Racing;
 
-/// How far the local connection is.
+pub(super) use answer::{Fault, far_end};
+pub(super) use conversing::Talk;
+
+/// How far the local side is.
 #[derive(Debug)]
 pub(super) enum Phase {
+    /// The client has not said yet where it wants to go; it has no stream.
+    Handshake,
+    /// The refusal of a wrong password is held back, so that guessing costs time.
+    Delayed,
+    /// The peer has not sent all of its request header.
+    Request,
     /// A thread looks the target's name up; without the ticket, its answer is not delivered.
     Resolving {
-        /// Keeps the place among those that wait.
-        _ticket: Option<Ticket>,
+        target: Arc<Target>,
+        _ticket: Ticket,
     },
-    /// A connect(2) is in progress.
-    Connecting {
-        /// The further addresses.
-        dial: Dial,
-        /// The socket.
-        endpoint: Endpoint,
-    },
-    /// It is connected.
-    Open(Endpoint),
+    /// Addresses of the target are tried beside each other.
+    Connecting(Box<Racing>),
+    /// Bytes are relayed, both ways.
+    Open,
+    /// One HTTP request goes up, and its response comes down.
+    Forward(Box<Exchange>),
+    /// The client gets its last bytes and a FIN, and is read until it closes, because a reset would overtake them.
+    Lingering { until: Instant },
+    /// There is no socket any more: the stream gets its last bytes and its end, and what it brings is dropped.
+    Parting,
 }
 
 /// The direction from the link to the local side.
@@ -53,14 +80,26 @@ pub(super) enum Delivery {
 /// The local side of a stream.
 #[derive(Debug)]
 pub(super) struct Local {
-    /// Its stream; `None` once the link is lost.
+    /// Its stream; `None` before a client has one, and once the link is lost.
     pub(super) key: Option<StreamKey>,
     pub(super) phase: Phase,
+    /// The connection; `None` before an upstream is connected, and while only the stream is left.
+    pub(super) socket: Option<Endpoint>,
     pub(super) delivery: Delivery,
+    /// Bytes that the stream gets before those of the socket. In a handshake, bytes that it has not consumed.
+    pub(super) lead: Buffer,
     /// Bytes that the socket has not taken; the window of the stream bounds them.
     pub(super) held: Buffer,
+    /// Payload of the stream for which the peer has no credit yet.
+    pub(super) uncredited: usize,
     /// Whether the end of the local side was read.
     pub(super) has_ended: bool,
+    /// The client's protocol, for its handshake and for each refusal.
+    pub(super) conversation: Option<Box<Conversation>>,
+    /// The part that has come of the response header that the client waits for.
+    pub(super) awaited: Option<Vec<u8>>,
+    /// Why the client's bytes are no valid request.
+    pub(super) invalid: Option<Invalid>,
 }
 
 /// What is to be done with a local side.
@@ -72,39 +111,86 @@ pub(super) enum Next {
     Close,
     /// Its socket has to be reset.
     Abort,
+    /// The client has its whole response.
+    Answered,
 }
 
 impl Local {
-    /// Creates the local side of a stream.
-    pub(super) fn new(key: StreamKey, phase: Phase) -> Self {
+    /// Creates a local side without a stream.
+    pub(super) fn new(phase: Phase, socket: Option<Endpoint>) -> Self {
         Self {
-            key: Some(key),
+            key: None,
             phase,
+            socket,
             delivery: Delivery::Flowing,
+            lead: Buffer::new(),
             held: Buffer::new(),
+            uncredited: 0,
             has_ended: false,
+            conversation: None,
+            awaited: None,
+            invalid: None,
         }
     }
 
-    /// Returns the socket, connected or not.
-    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
-        match &self.phase {
-            Phase::Resolving { .. } => None,
-            Phase::Connecting { endpoint, .. } | Phase::Open(endpoint) => Some(endpoint),
-        }
+    /// Returns the socket, or the newest one that may become it.
+    pub(super) fn newest_socket(&self) -> Option<&Endpoint> {
+        let racer = match &self.phase {
+            Phase::Connecting(racing) => racing.race.newest(),
+            Phase::Handshake
+            | Phase::Delayed
+            | Phase::Request
+            | Phase::Resolving { .. }
+            | Phase::Open
+            | Phase::Forward(_)
+            | Phase::Lingering { .. }
+            | Phase::Parting => None,
+        };
+        let racer = racer.map(|racer| &racer.endpoint);
+        racer.or(self.socket.as_ref())
     }
 
-    /// Returns the socket, connected or not.
-    pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
-        match &mut self.phase {
-            Phase::Resolving { .. } => None,
-            Phase::Connecting { endpoint, .. } | Phase::Open(endpoint) => Some(endpoint),
-        }
+    /// Returns whether the client was served a request, and has not begun with the next one.
+    pub(super) fn waits_for_next(&self) -> bool {
+        let conversation = self.conversation.as_ref();
+        conversation.is_some_and(|conversation| conversation.waits_for_next())
+    }
+
+    /// Returns whether bytes go from one side to the other.
+    pub(super) fn is_relaying(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Forward(_))
     }
 
     /// Reads bytes for the link.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Pulled {
-        let Phase::Open(endpoint) = &mut self.phase else {
+        if !self.lead.is_empty() {
+            return self.read_lead(buffer);
+        }
+        match &mut self.phase {
+            Phase::Open => self.read_socket(buffer),
+            Phase::Forward(_) => self.read_request(buffer),
+            Phase::Parting => {
+                self.has_ended = true;
+                Pulled::End
+            }
+            Phase::Handshake
+            | Phase::Delayed
+            | Phase::Request
+            | Phase::Resolving { .. }
+            | Phase::Connecting(_)
+            | Phase::Lingering { .. } => Pulled::Blocked,
+        }
+    }
+
+    fn read_lead(&mut self, buffer: &mut [u8]) -> Pulled {
+        let count = self.lead.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.lead.pending()[..count]);
+        self.lead.consume(count);
+        Pulled::Bytes(count)
+    }
+
+    fn read_socket(&mut self, buffer: &mut [u8]) -> Pulled {
+        let Some(endpoint) = &mut self.socket else {
             return Pulled::Blocked;
         };
         match endpoint.read_some(buffer) {
@@ -119,20 +205,54 @@ impl Local {
         }
     }
 
-    /// Takes bytes of the link and returns how many of them the socket has taken; the others are held.
+    /// Takes bytes of the link and returns for how many the peer gets credit; the others are held.
     ///
     /// # Errors
     ///
-    /// Fails if the connection is broken.
-    pub(super) fn deliver(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = match &mut self.phase {
-            Phase::Open(endpoint) if self.held.is_empty() => endpoint.write_some(bytes, &[])?,
-            Phase::Open(_) | Phase::Resolving { .. } | Phase::Connecting { .. } => 0,
+    /// Fails if the connection is broken, or if the bytes are not those that have to come now.
+    pub(super) fn deliver(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        self.uncredited += bytes.len();
+        let taken = match &self.phase {
+            Phase::Open | Phase::Forward(_) if self.awaited.is_some() => self.read_answer(bytes)?,
+            Phase::Open => self.pass(bytes, &[])?,
+            Phase::Forward(_) => self.pass_response(bytes)?,
+            Phase::Request | Phase::Resolving { .. } | Phase::Connecting(_) => {
+                self.held.append(bytes);
+                0
+            }
+            // Nothing of the stream is wanted any more.
+            Phase::Handshake | Phase::Delayed | Phase::Lingering { .. } | Phase::Parting => {
+                return Ok(std::mem::take(&mut self.uncredited));
+            }
         };
-        if taken < bytes.len() {
-            self.held.append(&bytes[taken..]);
+        Ok(self.credit(taken))
+    }
+
+    /// Passes bytes to the socket, behind those that are held, and returns how many it has taken now.
+    fn pass(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let taken = match &mut self.socket {
+            Some(endpoint) if self.held.is_empty() => endpoint.write_some(first, second)?,
+            Some(_) | None => 0,
+        };
+        for (bytes, taken) in [(first, taken), (second, taken.saturating_sub(first.len()))] {
+            if taken < bytes.len() {
+                self.held.append(&bytes[taken..]);
+            }
         }
         Ok(taken)
+    }
+
+    /// Returns for how many bytes of the stream the peer gets credit, now that the socket has taken some.
+    ///
+    /// A response that is rewritten on its way has another length; so the last held byte settles the account.
+    pub(super) fn credit(&mut self, taken: usize) -> usize {
+        let credit = if self.held.is_empty() {
+            self.uncredited
+        } else {
+            taken.min(self.uncredited)
+        };
+        self.uncredited -= credit;
+        credit
     }
 
     /// Writes held bytes, then the FIN if it is owed, and returns how many bytes the socket has taken.
@@ -141,7 +261,7 @@ impl Local {
     ///
     /// Fails if the connection is broken.
     pub(super) fn flush(&mut self) -> io::Result<usize> {
-        let Phase::Open(endpoint) = &mut self.phase else {
+        let Some(endpoint) = &mut self.socket else {
             return Ok(0);
         };
         let mut all = 0;
@@ -150,8 +270,12 @@ impl Local {
             self.held.consume(taken);
             all += taken;
         }
-        if self.held.is_empty() && self.delivery == Delivery::FinOwed {
-            endpoint.send_fin()?;
+        // The end of a response is known from its framing: the client may send a further request.
+        let is_answered = matches!(self.next(), Next::Answered);
+        if self.held.is_empty() && self.delivery == Delivery::FinOwed && !is_answered {
+            if let Some(endpoint) = &self.socket {
+                endpoint.send_fin()?;
+            }
             self.delivery = Delivery::FinSent;
         }
         Ok(all)
@@ -159,12 +283,50 @@ impl Local {
 
     /// Returns what is to be done.
     pub(super) fn next(&self) -> Next {
-        match self.delivery {
-            Delivery::AbortOwed if self.held.is_empty() => Next::Abort,
-            Delivery::FinSent if self.has_ended => Next::Close,
-            Delivery::AbortOwed | Delivery::FinSent | Delivery::Flowing | Delivery::FinOwed => {
-                Next::Wait
+        match (&self.phase, self.delivery) {
+            (Phase::Forward(exchange), _) if self.has_answer(exchange) => Next::Answered,
+            (_, Delivery::AbortOwed) if self.held.is_empty() => Next::Abort,
+            (Phase::Open | Phase::Lingering { .. }, Delivery::FinSent) if self.has_ended => {
+                Next::Close
             }
+            (Phase::Parting, Delivery::FinOwed) if self.has_ended => Next::Close,
+            (
+                Phase::Handshake
+                | Phase::Delayed
+                | Phase::Request
+                | Phase::Resolving { .. }
+                | Phase::Connecting(_)
+                | Phase::Open
+                | Phase::Forward(_)
+                | Phase::Lingering { .. }
+                | Phase::Parting,
+                Delivery::Flowing | Delivery::FinOwed | Delivery::FinSent | Delivery::AbortOwed,
+            ) => Next::Wait,
         }
     }
+
+    /// Reads and drops the bytes of a client that has got its last ones; returns whether it has more than these.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is broken.
+    pub(super) fn drop_input(&mut self, scratch: &mut [u8]) -> io::Result<bool> {
+        let Some(endpoint) = &mut self.socket else {
+            return Ok(false);
+        };
+        for _ in 0..DROPS_PER_TURN {
+            match endpoint.read_some(scratch)? {
+                None => return Ok(false),
+                Some(0) => {
+                    self.has_ended = true;
+                    return Ok(false);
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(true)
+    }
 }
+
+/// Reads of unwanted bytes in one turn, because a client that sends without end must not keep the others waiting.
+const DROPS_PER_TURN: usize = 32;

@@ -9,6 +9,7 @@ use crate::tunnel::event::{Pulled, Source};
 use crate::tunnel::hops::Device;
 use crate::tunnel::key::StreamKey;
 use crate::tunnel::local::{Local, Phase};
+use crate::tunnel::racing::Racing;
 
 /// A table of local sides.
 #[derive(Debug)]
@@ -43,19 +44,70 @@ impl Locals {
         self.table.is_empty()
     }
 
-    /// Adds the local side of a stream and returns its row, unless the table is full.
-    pub(super) fn insert(&mut self, key: StreamKey, phase: Phase) -> Option<u32> {
-        let row = self.table.insert(Local::new(key, phase)).ok()?;
+    /// Adds a local side and returns its row, unless the table is full.
+    pub(super) fn insert(&mut self, local: Local) -> Option<u32> {
+        self.table.insert(local).ok()
+    }
+
+    /// Gives a stream to a local side.
+    pub(super) fn attach(&mut self, row: u32, key: StreamKey) {
+        if let Some(local) = self.table.row_mut(row) {
+            local.key = Some(key);
+        }
         if self.rows.len() <= key.slot() {
             self.rows.resize(key.slot() + 1, None);
         }
         self.rows[key.slot()] = Some((key, row));
-        Some(row)
+    }
+
+    /// Takes the stream from a local side.
+    pub(super) fn detach(&mut self, row: u32) -> Option<StreamKey> {
+        let local = self.table.row_mut(row)?;
+        local.uncredited = 0;
+        let key = local.key.take()?;
+        if self.row_of(key) == Some(row) {
+            self.rows[key.slot()] = None;
+        }
+        Some(key)
     }
 
     /// Mints the token for the next socket of a row.
     pub(super) fn mint(&mut self, row: u32) -> Token {
         self.table.mint(row, self.side)
+    }
+
+    /// Mints the token for one of several sockets of a row: it is in no cell of the table until its socket has won.
+    pub(super) fn mint_racer(&mut self, row: u32) -> Token {
+        let token = self.mint(row);
+        self.table.vacate(row, self.side);
+        token
+    }
+
+    /// Puts the token of the socket that has won into its cell.
+    pub(super) fn adopt(&mut self, token: Token) {
+        self.table.adopt(token);
+    }
+
+    /// Returns the attempts to connect a row.
+    pub(super) fn racing_mut(&mut self, row: u32) -> Option<&mut Racing> {
+        match &mut self.table.row_mut(row)?.phase {
+            Phase::Connecting(racing) => Some(racing),
+            Phase::Handshake
+            | Phase::Delayed
+            | Phase::Request
+            | Phase::Resolving { .. }
+            | Phase::Open
+            | Phase::Forward(_)
+            | Phase::Lingering { .. }
+            | Phase::Parting => None,
+        }
+    }
+
+    /// Returns the rows of clients that are between two requests.
+    pub(super) fn idle_rows(&self) -> Vec<u32> {
+        let rows = self.table.iter();
+        let idle = rows.filter(|(_, local)| local.waits_for_next());
+        idle.map(|(row, _)| row).collect()
     }
 
     /// Returns the row of a stream.
@@ -71,9 +123,15 @@ impl Locals {
 
     /// Gives an event to the socket that its token names, and returns the row.
     pub(super) fn note(&mut self, token: Token, event: &Event) -> Option<u32> {
-        let local = self.table.get_mut(token)?;
-        local.endpoint_mut()?.note(event);
-        Some(token.row())
+        let row = token.row();
+        let endpoint = if self.table.token(row, self.side) == Some(token) {
+            self.table.row_mut(row)?.socket.as_mut()?
+        } else {
+            let mut racers = self.racing_mut(row)?.race.sockets_mut();
+            &mut racers.find(|racer| racer.token == token)?.endpoint
+        };
+        endpoint.note(event);
+        Some(row)
     }
 
     pub(super) fn get_mut(&mut self, row: u32) -> Option<&mut Local> {
@@ -83,13 +141,8 @@ impl Locals {
     /// Removes a local side; with it, its socket is closed.
     pub(super) fn remove(&mut self, row: u32) -> Option<Local> {
         self.timers.set(row, None);
-        let local = self.table.remove(row)?;
-        if let Some(key) = local.key
-            && self.row_of(key) == Some(row)
-        {
-            self.rows[key.slot()] = None;
-        }
-        Some(local)
+        self.detach(row);
+        self.table.remove(row)
     }
 
     /// Returns the device whose end of the tunnel these are.
@@ -102,7 +155,7 @@ impl Locals {
 
     /// Returns the port that tells this connection from the others: a client's, or our own at the server's end.
     pub(super) fn port(&self, row: u32) -> Option<u16> {
-        let endpoint = self.table.row(row)?.endpoint()?;
+        let endpoint = self.table.row(row)?.newest_socket()?;
         let address = match self.side {
             Side::Client => endpoint.peer_addr().socket_addr(),
             Side::Upstream => endpoint.view().local,

@@ -9,8 +9,10 @@ use socket2::Socket;
 use stage1_server::cli::cannot;
 use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
+use stage4_proxy::access::{Access, Clients, Policy};
 use stage4_proxy::control::Control;
-use stage4_proxy::resolve::{Lookup, Resolver};
+use stage4_proxy::ingress::Ingress;
+use stage4_proxy::resolve::{Lookup, Resolver, ResolverLimits};
 use stage4_proxy::token::Token;
 
 use crate::listener::Listener;
@@ -21,6 +23,8 @@ use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::message::Message;
 use crate::tunnel::multiplex::Multiplex;
 use crate::tunnel::proving::Prover;
+use crate::tunnel::racing::Egress;
+use crate::tunnel::reception::{Reception, Way};
 use crate::tunnel::role::Role;
 use crate::tunnel::secret::Secret;
 use crate::tunnel::transport::Transport;
@@ -42,14 +46,29 @@ pub enum WireName {
 pub enum Ends {
     /// Clients connect here, and each gets a stream.
     Client {
-        /// The address to listen on; port 0 asks the kernel for a free port.
-        listen: SocketAddr,
+        /// The ways in; there is at least one.
+        ways: Vec<WayIn>,
+        /// The clients that may come.
+        clients: Clients,
     },
     /// Each stream gets a connection from here.
     Server {
-        /// Where it leads.
-        upstream: Target,
+        /// Where all streams lead; `None` if each one names its target in a request header of the
+        /// [`chain`](stage4_proxy::chain).
+        upstream: Option<Target>,
+        /// Which targets may be dialled, and which peers may bring the link.
+        access: Policy,
     },
+}
+
+/// One way in at the client's end.
+#[derive(Clone, Debug)]
+pub struct WayIn {
+    /// The address to listen on; port 0 asks the kernel for a free port.
+    pub listen: SocketAddr,
+    /// How a client names its target, which goes to the server in a request header of the
+    /// [`chain`](stage4_proxy::chain); `None` if the server knows it, and the streams have no header.
+    pub ingress: Option<Arc<dyn Ingress>>,
 }
 
 /// The configuration of one end of a tunnel.
@@ -87,7 +106,7 @@ impl Config {
 /// A running end of a tunnel.
 #[derive(Debug)]
 pub struct Tunnel {
-    address: Option<SocketAddr>,
+    addresses: Vec<SocketAddr>,
     link_address: Option<SocketAddr>,
     control: Control,
     worker: JoinHandle<io::Result<()>>,
@@ -103,19 +122,19 @@ impl Tunnel {
     pub fn start(config: &Config) -> io::Result<Self> {
         let role = config.role();
         let clients = match &config.ends {
-            Ends::Client { listen } => Some(bind(*listen, config)?),
-            Ends::Server { .. } => None,
+            Ends::Client { ways, .. } => bind_all(ways, config)?,
+            Ends::Server { .. } => Vec::new(),
         };
         let link = match &config.via {
             Transport::TcpListen(address) => Some(bind(*address, config)?),
             Transport::Tcp(_) => None,
         };
         let link_address = link.as_ref().map(local_addr).transpose()?;
-        let listeners = Listeners { clients, link };
-        let address = match &listeners.clients {
-            Some(clients) => Some(local_addr(clients)?),
-            None => link_address,
+        let addresses = match &clients[..] {
+            [] => link_address.into_iter().collect(),
+            clients => clients.iter().map(local_addr).collect::<io::Result<_>>()?,
         };
+        let listeners = Listeners { clients, link };
         let (worker, mailbox) = match config.wire {
             WireName::Yamux => spawn(Yamux::new(role), listeners, config)?,
             WireName::Multiplex => spawn(Multiplex, listeners, config)?,
@@ -123,17 +142,18 @@ impl Tunnel {
         let mut control = Control::default();
         control.add(mailbox);
         Ok(Self {
-            address,
+            addresses,
             link_address,
             control,
             worker,
         })
     }
 
-    /// Returns the address that it listens on, for clients or else for the link, with the real port.
+    /// Returns the addresses that it listens on, for clients in the order of their ways or else for the link, with the
+    /// real ports.
     #[must_use]
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.address
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Returns the address at which it waits for the link, if it waits.
@@ -170,10 +190,15 @@ fn bind(address: SocketAddr, config: &Config) -> io::Result<Socket> {
     listen(address, &options)
 }
 
+fn bind_all(ways: &[WayIn], config: &Config) -> io::Result<Vec<Socket>> {
+    let sockets = ways.iter().map(|way| bind(way.listen, config));
+    sockets.collect()
+}
+
 /// The sockets that listen.
 #[derive(Debug)]
 struct Listeners {
-    clients: Option<Socket>,
+    clients: Vec<Socket>,
     link: Option<Socket>,
 }
 
@@ -192,17 +217,28 @@ fn spawn<W: Wire + Copy + Send + 'static>(
     };
     let prover = config.prover();
     let (worker, mailbox) = Worker::new(wire, config.limits.clone(), prover, |poll| {
-        let watch = |socket: Option<Socket>, token| {
-            let listener = socket.map(|socket| Listener::new(socket, token, poll.registry()));
-            listener
-                .transpose()
+        let watch = |socket: Socket, token| {
+            Listener::new(socket, token, poll.registry())
                 .map_err(cannot("watch a listening socket"))
         };
+        let own = listeners.link.as_ref().map(local_addr).transpose()?;
         let front = match &config.ends {
-            Ends::Client { .. } => Front::Clients(watch(listeners.clients, Token::LISTENER)?),
-            Ends::Server { upstream } => Front::Upstream(route(upstream)?),
+            Ends::Client { ways, clients } => {
+                let watched = (0..).zip(ways).zip(listeners.clients);
+                let watched = watched.map(|((place, way), socket)| {
+                    let listener = watch(socket, Token::listener(place))?;
+                    Ok(Way::new(listener, way.ingress.clone()))
+                });
+                let ways = watched.collect::<io::Result<_>>()?;
+                Front::Clients(Reception::new(ways, clients.clone()))
+            }
+            Ends::Server { upstream, access } => {
+                let access = Access::new(access.clone(), own.into_iter().collect());
+                Front::Upstream(egress(upstream.clone(), access, config)?)
+            }
         };
-        let via = match (&config.via, watch(listeners.link, LINK_LISTENER)?) {
+        let link = listeners.link.map(|socket| watch(socket, LINK_LISTENER));
+        let via = match (&config.via, link.transpose()?) {
             (Transport::Tcp(target), _) => Via::Connect(route(target)?),
             (Transport::TcpListen(_), Some(listener)) => Via::Listen(listener),
             (Transport::TcpListen(_), None) => {
@@ -211,9 +247,32 @@ fn spawn<W: Wire + Copy + Send + 'static>(
         };
         Ok((via, front))
     })?;
+    let worker = worker.with_link_peers(config.ends.link_peers());
     let thread = thread::Builder::new()
         .name("worker".to_owned())
         .spawn(move || worker.run())
         .map_err(cannot("start the thread of the worker"))?;
     Ok((thread, mailbox))
+}
+
+/// Creates the server's way out. Streams that name their targets have many names, so these get more threads.
+fn egress(upstream: Option<Target>, access: Access, config: &Config) -> io::Result<Egress> {
+    let for_many = ResolverLimits::default();
+    let limits = match &upstream {
+        Some(_) => &config.limits.resolver,
+        None => &for_many,
+    };
+    let resolver = Resolver::start(limits, &config.lookup)?;
+    let extra_attempts = config.limits.extra_attempts;
+    Ok(Egress::new(upstream, resolver, access, extra_attempts))
+}
+
+impl Ends {
+    /// Returns the peers that may bring a link to this end.
+    fn link_peers(&self) -> Clients {
+        match self {
+            Self::Client { clients, .. } => clients.clone(),
+            Self::Server { access, .. } => access.clients().clone(),
+        }
+    }
 }

@@ -146,17 +146,6 @@ impl FromStr for Transport {
     }
 }
 
-impl Transport {
-    /// Returns whether it waits where other machines may come: each program that reaches the socket could use the tunnel.
-    #[must_use]
-    pub fn is_exposed(&self) -> bool {
-        match self {
-            Self::Tcp(_) => false,
-            Self::TcpListen(address) => !address.ip().is_loopback(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,14 +161,6 @@ mod tests {
         );
         for text in ["", "tcp", "tcp:", "udp:x:1", "127.0.0.1:80"] {
             assert!(text.parse::<Transport>().is_err(), "{text}");
-        }
-        for (text, is_exposed) in [
-            ("tcp:far.example:1", false),
-            ("tcp-listen:[::1]:1", false),
-            ("tcp-listen:0.0.0.0:1", true),
-        ] {
-            let transport: Transport = text.parse().unwrap();
-            assert_eq!(transport.is_exposed(), is_exposed, "{text}");
         }
     }
 }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll};
 use stage1_server::cli::cannot;
-use stage4_proxy::connect_error::ConnectError;
+use stage4_proxy::access::Clients;
 use stage4_proxy::control::Command;
 use stage4_proxy::token::Kind;
 
@@ -58,6 +58,8 @@ pub(super) struct Worker<W: Wire> {
     limits: TunnelLimits,
     poll: Poll,
     via: Via,
+    /// The peers that may bring the link, if this end waits for it.
+    link_peers: Clients,
     bridge: Bridge,
     link: Link<W>,
     scratch: Vec<u8>,
@@ -95,6 +97,7 @@ impl<W: Wire + Copy> Worker<W> {
             wire,
             poll,
             via,
+            link_peers: Clients::any(),
             bridge: Bridge::new(front, limits.clone(), registry, mailbox.clone()),
             link: Link::new(retry_at, prover, limits.stall_limit::<W>()),
             scratch: vec![0; SCRATCH],
@@ -104,6 +107,12 @@ impl<W: Wire + Copy> Worker<W> {
             limits,
         };
         Ok((worker, mailbox))
+    }
+
+    /// Sets the peers that may bring the link; others are reset.
+    pub(super) fn with_link_peers(mut self, link_peers: Clients) -> Self {
+        self.link_peers = link_peers;
+        self
     }
 
     /// Serves until a message asks it to end.
@@ -152,10 +161,10 @@ impl<W: Wire + Copy> Worker<W> {
         let for_link = self
             .link_listener()
             .and_then(|listener| listener.deadline());
-        let for_clients = self.bridge.front.listener_mut();
+        let for_clients = self.bridge.front.reception_mut();
         let deadlines = [
             for_link,
-            for_clients.and_then(|listener| listener.deadline()),
+            for_clients.and_then(|reception| reception.deadline()),
             self.link.deadline(),
             self.bridge.locals.timers.next(),
             self.ends_at,
@@ -181,15 +190,11 @@ impl<W: Wire + Copy> Worker<W> {
                     self.conclude_link(now);
                 }
             }
-            Kind::Listener => {
-                let listener = match &mut self.via {
-                    Via::Listen(listener) if token == LINK_LISTENER => Some(listener),
-                    Via::Listen(_) | Via::Connect(_) => self.bridge.front.listener_mut(),
-                };
-                if let Some(listener) = listener {
-                    listener.note();
-                }
-            }
+            Kind::Listener => match (&mut self.via, self.bridge.front.reception_mut()) {
+                (Via::Listen(listener), _) if token == LINK_LISTENER => listener.note(),
+                (_, Some(reception)) => reception.note(token),
+                (_, None) => {}
+            },
             Kind::Waker => self.read_mail(now),
             Kind::Datagram(_) => {}
         }
@@ -220,9 +225,10 @@ impl<W: Wire + Copy> Worker<W> {
     /// Starts a graceful shutdown: no new clients, links or streams; those that are open go on for a while.
     fn drain(&mut self, now: Instant) {
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
-        if let Front::Clients(listener) = &mut self.bridge.front {
-            *listener = None;
+        if let Some(reception) = self.bridge.front.reception_mut() {
+            reception.close();
         }
+        self.bridge.dismiss_idle();
         if let Some(up) = self.link.up() {
             up.session.go_away();
         }
@@ -245,8 +251,8 @@ impl<W: Wire + Copy> Worker<W> {
 
     /// Returns whether clients may be accepted now. They wait while the link is being made.
     fn has_client_backlog(&mut self) -> bool {
-        let listener = self.bridge.front.listener_mut();
-        listener.is_some_and(|listener| listener.is_ready()) && !self.link.is_in_the_making()
+        let reception = self.bridge.front.reception_mut();
+        reception.is_some_and(|reception| reception.is_ready()) && !self.link.is_in_the_making()
     }
 
     /// Accepts the link, then clients, up to `accepts_per_turn`.
@@ -254,8 +260,8 @@ impl<W: Wire + Copy> Worker<W> {
         if let Some(listener) = self.link_listener() {
             listener.tick(now);
         }
-        if let Some(listener) = self.bridge.front.listener_mut() {
-            listener.tick(now);
+        if let Some(reception) = self.bridge.front.reception_mut() {
+            reception.tick(now);
         }
         for _ in 0..self.limits.accepts_per_turn {
             if self.has_link_backlog() {
@@ -272,8 +278,7 @@ impl<W: Wire + Copy> Worker<W> {
     fn expire(&mut self, now: Instant) {
         while let Some(row) = self.bridge.locals.timers.expire(now) {
             let session = self.link.up().map(|up| &mut up.session);
-            self.bridge
-                .try_further(row, ConnectError::TimedOut, session, now);
+            self.bridge.expire(row, session, now);
         }
         self.expire_link(now);
     }

@@ -1,47 +1,147 @@
-//! The server's end of the bridge: each stream of the peer gets a connection to the upstream.
+//! The server's end of the bridge: each stream of the peer gets a connection to the upstream, or to the target that its
+//! request header names.
+//!
+//! ```text
+//!   Request ── a header ──▶ Resolving ── addresses ──▶ Connecting ── the first that answers ──▶ Open
+//!      │                        │                          │
+//!      └──── not valid ─────────┴────────── failed ────────┴──▶ Parting: the response header says why
+//! ```
+//!
+//! Without headers, a failure resets the stream. Either way the link lives, and no other stream waits.
 
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use stage2_client::Target;
+use stage4_proxy::chain::{Request, Response, Status};
 use stage4_proxy::connect_error::ConnectError;
+use stage4_proxy::race::{Attempt, Step};
 use stage4_proxy::resolve::{Answer, Resolution};
 
-use crate::tunnel::bridge::{Bridge, Front, WAITING};
-use crate::tunnel::dial::Dial;
+use crate::tokens;
+use crate::tunnel::bridge::{Bridge, Front, give_credit};
 use crate::tunnel::key::StreamKey;
-use crate::tunnel::local::Phase;
+use crate::tunnel::local::{Delivery, Local, Phase};
 use crate::tunnel::message::Message;
+use crate::tunnel::racing::{Egress, Racer};
 use crate::tunnel::session::Session;
 use crate::tunnel::wire::Wire;
 
 impl Bridge {
-    /// Looks up the upstream for a new stream of the peer.
-    pub(super) fn find_upstream<W: Wire>(
+    fn egress(&self) -> Option<&Egress> {
+        match &self.front {
+            Front::Upstream(egress) => Some(egress),
+            Front::Clients(_) => None,
+        }
+    }
+
+    /// Returns whether the streams have no headers, because the operator has named their target.
+    fn is_raw(&self) -> bool {
+        let egress = self.egress();
+        egress.is_some_and(|egress| egress.upstream.is_some())
+    }
+
+    /// Begins the local side of a new stream of the peer.
+    pub(super) fn open_local<W: Wire>(
         &mut self,
         key: StreamKey,
         session: &mut Session<W>,
         now: Instant,
     ) {
-        let Front::Upstream(route) = &self.front else {
+        let Front::Upstream(egress) = &self.front else {
             // Only the client opens streams.
             return session.reset(key);
         };
-        let Some(row) = self.locals.insert(key, WAITING) else {
+        let upstream = egress.upstream.clone();
+        let Some(row) = self.locals.insert(Local::new(Phase::Request, None)) else {
+            tracing::warn!("a stream is refused: there are as many connections as allowed");
             return session.reset(key);
         };
-        let token = self.locals.mint(row);
-        let mailbox = self.mailbox.clone();
-        let deliver = move |answer| mailbox.send(Message::Resolved(token, answer));
-        match route.resolver.resolve(&route.target, now, deliver) {
-            Ok(Resolution::Known(addresses)) => self.dial(row, Ok(addresses), Some(session), now),
-            Ok(Resolution::Asked(ticket)) => {
-                let _ticket = Some(ticket);
-                self.set_phase(row, Phase::Resolving { _ticket });
+        self.locals.attach(row, key);
+        match upstream {
+            Some(target) => self.reach(row, &target, Some(session), now),
+            None => {
+                let until = now + self.limits.handshake_timeout;
+                self.locals.timers.set(row, Some(until));
             }
-            Err(error) => self.dial_failed(row, &error, Some(session)),
         }
     }
 
-    /// Takes the addresses of the upstream and begins to connect.
+    /// Reads the request header of a stream, as far as it has come.
+    pub(super) fn read_request<W: Wire>(
+        &mut self,
+        row: u32,
+        session: &mut Session<W>,
+        now: Instant,
+    ) {
+        let Some(local) = self.locals.get_mut(row) else {
+            return;
+        };
+        match Request::parse(local.held.pending()) {
+            // At most as long as the longest header, so that it needs no bound of its own.
+            Request::Incomplete => {}
+            Request::Malformed(why) => {
+                self.refuse_stream(row, &malformed(why), Some(session), now);
+            }
+            Request::Connect { next, length } => {
+                local.held.consume(length);
+                let (key, credit) = (local.key, local.credit(length));
+                if let Some(key) = key {
+                    give_credit(session, key, credit, now);
+                }
+                self.reach(row, &Arc::new(next), Some(session), now);
+            }
+        }
+    }
+
+    /// The peer has ended a stream within its request header.
+    pub(super) fn incomplete_request<W: Wire>(
+        &mut self,
+        row: u32,
+        session: &mut Session<W>,
+        now: Instant,
+    ) {
+        self.owe(row, Delivery::FinOwed);
+        let refusal = malformed("the request header is not complete");
+        self.refuse_stream(row, &refusal, Some(session), now);
+    }
+
+    /// Looks a target up.
+    fn reach<W: Wire>(
+        &mut self,
+        row: u32,
+        target: &Arc<Target>,
+        session: Option<&mut Session<W>>,
+        now: Instant,
+    ) {
+        let token = self.locals.mint(row);
+        let mailbox = self.mailbox.clone();
+        let deliver = move |answer| mailbox.send(Message::Resolved(token, answer));
+        let Some(egress) = self.egress() else {
+            return;
+        };
+        match egress.resolver.resolve(target, now, deliver) {
+            Ok(Resolution::Known(addresses)) => {
+                self.race(row, target, &addresses, now);
+                self.go_on(row, no_address(), session, now);
+            }
+            Ok(Resolution::Asked(ticket)) => {
+                let (target, _ticket) = (Arc::clone(target), ticket);
+                self.set_phase(row, Phase::Resolving { target, _ticket });
+                let until = now + self.limits.connect_timeout;
+                self.locals.timers.set(row, Some(until));
+            }
+            Err(error) => {
+                let refusal = self.unreached(target, &error);
+                self.refuse_stream(row, &refusal, session, now);
+            }
+        }
+    }
+
+    /// Takes the addresses of a target and begins to connect.
     pub(in crate::tunnel) fn dial<W: Wire>(
         &mut self,
         row: u32,
@@ -49,91 +149,256 @@ impl Bridge {
         session: Option<&mut Session<W>>,
         now: Instant,
     ) {
-        match answer {
-            Ok(addresses) => {
-                let dial = Dial::new(addresses, self.limits.connect_timeout, now);
-                self.dial_next(row, dial, session, now);
-            }
-            Err(error) => self.dial_failed(row, &error, session),
-        }
-    }
-
-    fn dial_next<W: Wire>(
-        &mut self,
-        row: u32,
-        mut dial: Dial,
-        session: Option<&mut Session<W>>,
-        now: Instant,
-    ) {
-        let begun = dial.next(self.limits.keepalive, now);
-        let begun = begun.and_then(|mut endpoint| {
-            self.register(row, &mut endpoint)?;
-            Ok(endpoint)
-        });
-        match begun {
-            Ok(endpoint) => {
-                self.locals.timers.set(row, Some(dial.until()));
-                self.set_phase(row, Phase::Connecting { dial, endpoint });
-            }
-            Err(error) => self.dial_failed(row, &error, session),
-        }
-    }
-
-    fn dial_failed<W: Wire>(
-        &mut self,
-        row: u32,
-        error: &ConnectError,
-        session: Option<&mut Session<W>>,
-    ) {
-        tracing::warn!(%error, "the upstream is not reached: the stream is reset");
-        self.give_up(row, session);
-    }
-
-    /// Ends an attempt that has failed or taken too long, and tries the next address.
-    pub(in crate::tunnel) fn try_further<W: Wire>(
-        &mut self,
-        row: u32,
-        error: ConnectError,
-        session: Option<&mut Session<W>>,
-        now: Instant,
-    ) {
-        let Some(local) = self.locals.get_mut(row) else {
+        let Some(Phase::Resolving { target, .. }) =
+            self.locals.get_mut(row).map(|local| &local.phase)
+        else {
             return;
         };
-        match std::mem::replace(&mut local.phase, WAITING) {
-            Phase::Connecting { mut dial, .. } => {
-                dial.failed(error);
-                self.dial_next(row, dial, session, now);
+        let target = Arc::clone(target);
+        match answer {
+            Ok(addresses) => {
+                self.race(row, &target, &addresses, now);
+                self.go_on(row, no_address(), session, now);
             }
-            phase @ (Phase::Resolving { .. } | Phase::Open(_)) => local.phase = phase,
+            Err(error) => {
+                let refusal = self.unreached(&target, &error);
+                self.refuse_stream(row, &refusal, session, now);
+            }
         }
     }
 
-    /// Asks the kernel how a connect(2) has ended, if an event hints that it has.
+    fn race(&mut self, row: u32, target: &Arc<Target>, addresses: &[SocketAddr], now: Instant) {
+        let limit = self.limits.connect_timeout;
+        let racing = self
+            .egress()
+            .map(|egress| egress.race(Arc::clone(target), addresses, limit, now));
+        if let Some(racing) = racing {
+            self.set_phase(row, Phase::Connecting(Box::new(racing)));
+        }
+    }
+
+    /// Goes on with a race: begins the attempts that are due, or gives up for `error` if none is left.
+    fn go_on<W: Wire>(
+        &mut self,
+        row: u32,
+        mut error: ConnectError,
+        session: Option<&mut Session<W>>,
+        now: Instant,
+    ) {
+        while let Some(Phase::Connecting(racing)) =
+            self.locals.get_mut(row).map(|local| &mut local.phase)
+        {
+            match racing.race.step(now) {
+                Step::Wait => {
+                    let until = racing.race.deadline();
+                    return self.locals.timers.set(row, until);
+                }
+                Step::Over => {
+                    let target = Arc::clone(&racing.target);
+                    if let Some(egress) = self.egress() {
+                        egress.resolver.distrust(&target, now);
+                    }
+                    let refusal = self.unreached(&target, &error);
+                    return self.refuse_stream(row, &refusal, session, now);
+                }
+                Step::Dial(address) => {
+                    let target = Arc::clone(&racing.target);
+                    if let Err(failure) = self.add_racer(row, address, &target, now) {
+                        error = failure;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins one more attempt of a race, or puts it off if it has no descriptor.
+    fn add_racer(
+        &mut self,
+        row: u32,
+        address: SocketAddr,
+        target: &Target,
+        now: Instant,
+    ) -> Result<(), ConnectError> {
+        let racing = self.locals.racing_mut(row);
+        let is_extra = racing.is_some_and(|racing| racing.race.is_running());
+        let permit = self.egress().filter(|_| is_extra).and_then(Egress::permit);
+        if is_extra && permit.is_none() {
+            if let Some(racing) = self.locals.racing_mut(row) {
+                racing.race.put_off(now);
+            }
+            return Ok(());
+        }
+        let begun = self.begin(row, address, target);
+        let begun = begun.map(|racer| Racer {
+            _permit: permit,
+            ..racer
+        });
+        let racing = self.locals.racing_mut(row);
+        racing.map_or(Ok(()), |racing| racing.race.dialled_or_put_off(begun, now))
+    }
+
+    fn begin(
+        &mut self,
+        row: u32,
+        address: SocketAddr,
+        target: &Target,
+    ) -> Result<Racer, ConnectError> {
+        let no_egress = || ConnectError::Other(io::Error::other("this end dials no targets"));
+        let egress = self.egress().ok_or_else(no_egress)?;
+        let endpoint = egress.dial(address, target, self.limits.keepalive)?;
+        let token = self.locals.mint_racer(row);
+        endpoint
+            .register(&self.registry, tokens::pack(token))
+            .map_err(ConnectError::Other)?;
+        Ok(Racer {
+            token,
+            endpoint,
+            _permit: None,
+        })
+    }
+
+    /// Asks the kernel how attempts have ended of which an event hints that they have.
     pub(super) fn conclude<W: Wire>(
         &mut self,
         row: u32,
+        mut session: Option<&mut Session<W>>,
+        now: Instant,
+    ) {
+        while let Some(racing) = self.locals.racing_mut(row) {
+            let has_ended = |attempt: &Attempt<Racer>| attempt.socket.endpoint.is_writable();
+            let Some(ended) = racing.race.end(has_ended, now) else {
+                return;
+            };
+            match ended.socket.endpoint.take_error() {
+                Ok(()) => return self.reached(row, ended.socket, session, now),
+                Err(error) => self.go_on(row, error.into(), session.as_deref_mut(), now),
+            }
+        }
+    }
+
+    /// Makes the winner of a race the local side of its stream; the losers are closed.
+    fn reached<W: Wire>(
+        &mut self,
+        row: u32,
+        winner: Racer,
         session: Option<&mut Session<W>>,
         now: Instant,
     ) {
+        self.locals.adopt(winner.token);
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
-        let Phase::Connecting { endpoint, .. } = &local.phase else {
-            return;
-        };
-        if !endpoint.is_writable() {
-            return;
-        }
-        if let Err(error) = endpoint.take_error() {
-            return self.try_further(row, error.into(), session, now);
-        }
-        if let Phase::Connecting { endpoint, .. } = std::mem::replace(&mut local.phase, WAITING) {
-            local.phase = Phase::Open(endpoint);
-        }
-        if let (Some(session), Some(key)) = (session, local.key) {
-            session.accept(key);
+        let address = winner.endpoint.peer_addr().socket_addr();
+        let phase = std::mem::replace(&mut local.phase, Phase::Open);
+        local.socket = Some(winner.endpoint);
+        let key = local.key;
+        if let Front::Upstream(egress) = &mut self.front {
+            if let (Phase::Connecting(racing), Some(address)) = (phase, address) {
+                egress.remember(&racing.target, address, now);
+            }
+            if egress.upstream.is_none() {
+                local.lead.append(&connected().encode());
+            }
         }
         self.locals.timers.set(row, None);
+        if let (Some(session), Some(key)) = (session, key) {
+            session.accept(key);
+        }
     }
+
+    /// Logs why a target is not reached, and returns what the peer is told.
+    fn unreached(&self, target: &Target, error: &ConnectError) -> Response {
+        let outcome = match self.is_raw() {
+            true => "the stream is reset",
+            false => "the stream says so and ends",
+        };
+        tracing::warn!("{target} is not reached: {}: {outcome}", sentence(error));
+        Response {
+            status: error.into(),
+            text: error.to_string(),
+        }
+    }
+
+    /// Says on a stream why it is not connected, and ends it; a stream without headers is reset.
+    fn refuse_stream<W: Wire>(
+        &mut self,
+        row: u32,
+        refusal: &Response,
+        session: Option<&mut Session<W>>,
+        now: Instant,
+    ) {
+        if self.is_raw() {
+            return self.give_up(row, session);
+        }
+        let key = self.locals.get_mut(row).and_then(|local| local.key);
+        let (Some(session), Some(key)) = (session, key) else {
+            return self.abort(row);
+        };
+        if refusal.status == Status::Malformed {
+            tracing::warn!("a stream is refused: {}", refusal.text);
+        }
+        if let Some(local) = self.locals.get_mut(row) {
+            local.lead.append(&refusal.encode());
+            local.phase = Phase::Parting;
+            local.held.clear();
+            give_credit(session, key, local.credit(0), now);
+        }
+        let until = now + self.limits.linger_timeout;
+        self.locals.timers.set(row, Some(until));
+        session.accept(key);
+        session.readable(key);
+    }
+
+    /// Acts on a request, a lookup or a race whose time is over.
+    pub(super) fn expire_dial<W: Wire>(
+        &mut self,
+        row: u32,
+        session: Option<&mut Session<W>>,
+        now: Instant,
+    ) {
+        match self.locals.get_mut(row).map(|local| &local.phase) {
+            Some(Phase::Connecting(_)) => self.go_on(row, ConnectError::TimedOut, session, now),
+            Some(Phase::Resolving { target, .. }) => {
+                let (target, error) = (Arc::clone(target), ConnectError::TimedOut);
+                let refusal = self.unreached(&target, &error);
+                self.refuse_stream(row, &refusal, session, now);
+            }
+            Some(
+                Phase::Handshake
+                | Phase::Delayed
+                | Phase::Request
+                | Phase::Open
+                | Phase::Forward(_)
+                | Phase::Lingering { .. }
+                | Phase::Parting,
+            )
+            | None => {
+                let refusal = malformed("the request header was not complete in time");
+                self.refuse_stream(row, &refusal, session, now);
+            }
+        }
+    }
+}
+
+/// Writes an error with everything that it comes from, for the log.
+fn sentence(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", sentence(source)),
+        None => error.to_string(),
+    }
+}
+
+/// Returns why a race without addresses has no winner.
+fn no_address() -> ConnectError {
+    ConnectError::Resolve(io::Error::other("the name has no address"))
+}
+
+fn connected() -> Response {
+    let (status, text) = (Status::Ok, String::new());
+    Response { status, text }
+}
+
+fn malformed(why: &str) -> Response {
+    let (status, text) = (Status::Malformed, why.to_owned());
+    Response { status, text }
 }

@@ -16,6 +16,7 @@ use crate::tunnel::hops::Device;
 use crate::tunnel::link::{State, Up};
 use crate::tunnel::locals::Locals;
 use crate::tunnel::message::Message;
+use crate::tunnel::reception::may_come;
 use crate::tunnel::secret;
 use crate::tunnel::session::{Session, State as SessionState};
 use crate::tunnel::transport::Carrier;
@@ -52,7 +53,15 @@ impl<W: Wire + Copy> Worker<W> {
             return;
         };
         match listener.accept() {
-            Accepted::Client(socket, peer) => self.meet(Endpoint::new(socket, peer), now),
+            Accepted::Client(socket, peer) => {
+                let endpoint = Endpoint::new(socket, peer);
+                if may_come(&self.link_peers, peer) {
+                    self.meet(endpoint, now);
+                } else {
+                    tracing::warn!(%peer, "refused: --clients does not admit it");
+                    endpoint.reset_on_close();
+                }
+            }
             Accepted::Gone | Accepted::Empty => {}
             Accepted::Starved(error) => {
                 tracing::warn!(%error, "cannot accept a link");
@@ -248,7 +257,7 @@ impl<W: Wire + Copy> Worker<W> {
                 break;
             }
             let written = write_once(up, &mut self.bridge.locals, now);
-            self.bridge.settle_changed();
+            self.bridge.settle_changed(&mut up.session, now);
             if let Err(error) = written {
                 return self.lose_link(&error, now);
             }
@@ -278,7 +287,7 @@ impl<W: Wire + Copy> Worker<W> {
                 let _ = write_once(&mut up, &mut self.bridge.locals, now);
             }
             let fates = up.session.handle_lost_link();
-            self.bridge.end_streams(&fates);
+            self.bridge.end_streams(&fates, now);
         }
         if let Some(newcomer) = self.link.newcomer.take() {
             self.start_link(newcomer.endpoint, now);

@@ -180,6 +180,4 @@ fn folder(root: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod interactive;
-#[cfg(test)]
 mod tests;

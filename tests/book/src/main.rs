@@ -18,6 +18,8 @@ mod directive;
 mod docs;
 mod exercise;
 mod figures;
+#[cfg(test)]
+mod interactive;
 mod links;
 mod log;
 mod mutations;

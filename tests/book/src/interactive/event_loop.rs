@@ -1,17 +1,17 @@
-//! The interactive page: a browser steps through it, and the code of stage 3 repeats its every turn.
+//! Turns of the event loop: a browser steps through the page, and the code of stage 3 repeats its every turn.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, Read, Write};
-use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use serde::Deserialize;
 use stage3_epoll::{Client, ClientTable, Event, Interest, Readiness, State, Token};
 
-/// Presses "Next" to the end, then some keys, and writes everything that it has seen into an element of its own.
-const VISITOR: &str = r#"<script>
+use crate::interactive::visit;
+
+/// Presses "Next" to the end, then some keys, and tells everything that it has seen.
+const VISITOR: &str = r#"
 const seen = [], where = () => get("count").textContent;
 const look = () => seen.push({ title: get("title").textContent, rows: [...get("rows").children].map((row) =>
   [...row.children].map((cell) => cell.textContent).join(" ")) });
@@ -21,11 +21,8 @@ const keys = ["ArrowLeft", "ArrowLeft", "ArrowRight", "Home", "ArrowLeft", "End"
   document.dispatchEvent(new KeyboardEvent("keydown", { key }));
   return where();
 });
-const pre = document.createElement("pre");
-pre.id = "visit";
-pre.textContent = JSON.stringify({ seen, keys, turns: loop.record });
-document.body.append(pre);
-</script></body>"#;
+tell({ seen, keys, turns: loop.record });
+"#;
 
 #[derive(Debug, Deserialize)]
 struct Visit {
@@ -116,59 +113,11 @@ impl Write for Scripted {
     }
 }
 
-/// Returns a browser's name, if one is installed.
-fn browser() -> Option<&'static str> {
-    let runs = |name: &&str| {
-        let mut command = Command::new(name);
-        let quiet = command.arg("--version").stdout(Stdio::null());
-        quiet.stderr(Stdio::null()).status().is_ok()
-    };
-    ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(runs)
-}
-
-/// Runs the visitor's script on the page.
-fn visit(browser: &str) -> Visit {
-    let root = course::workspace::root().unwrap();
-    let page = fs::read_to_string(root.join("book/src/interactive/event-loop.html")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("page.html");
-    fs::write(&copy, page.replace("</body>", VISITOR)).unwrap();
-    let profile = format!("--user-data-dir={}", folder.path().display());
-    // coreutils' timeout: a browser that hangs must not hang the test.
-    let output = Command::new("timeout")
-        .args([
-            "120",
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-        ])
-        .args([&profile, "--dump-dom"])
-        .arg(format!("file://{}", copy.display()))
-        .output()
-        .unwrap();
-    let document = String::from_utf8_lossy(&output.stdout);
-    let start = document
-        .find("<pre id=\"visit\">")
-        .expect("the visitor came to no end");
-    let json = &document[start + "<pre id=\"visit\">".len()..];
-    let json = &json[..json.find("</pre>").unwrap()];
-    let json = json
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&amp;", "&");
-    serde_json::from_str(&json).unwrap()
-}
-
 #[test]
 fn the_interactive_page_does_what_the_code_does() {
-    let Some(browser) = browser() else {
-        eprintln!("skipped: no Chromium is installed to go through the page with");
+    let Some(visit) = visit::<Visit>("event-loop", VISITOR) else {
         return;
     };
-    let visit = visit(browser);
     check_steps(&visit);
     let mut clients = ClientTable::new();
     for turn in &visit.turns {

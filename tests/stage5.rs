@@ -58,6 +58,10 @@ mod tunnel_hops;
 mod tunnel_life;
 #[path = "stage5/tunnel_secret.rs"]
 mod tunnel_secret;
+#[path = "stage5/tunnel_ssh.rs"]
+mod tunnel_ssh;
+#[path = "stage5/tunnel_transport.rs"]
+mod tunnel_transport;
 #[path = "stage5/tunnel_ways.rs"]
 mod tunnel_ways;
 #[path = "stage5/tunnel_ways_http.rs"]

@@ -92,7 +92,7 @@ mod slots;
 pub mod timers;
 pub mod token;
 pub mod udp;
-mod unix;
+pub mod unix;
 pub mod vanished;
 mod wire_address;
 mod worker;

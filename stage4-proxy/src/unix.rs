@@ -27,7 +27,7 @@ const BACKLOG: i32 = 4096;
 
 /// The file of a socket that listens; removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     identity: Option<Identity>,
 }
@@ -56,7 +56,7 @@ impl Drop for SocketFile {
 ///
 /// Fails with one sentence that names the path and the reason: address already in use, permission denied, or the
 /// kernel's own.
-pub(crate) fn listen(path: &Path) -> io::Result<(Socket, SocketFile)> {
+pub fn listen(path: &Path) -> io::Result<(Socket, SocketFile)> {
     try_listen(path).map_err(|error| explain(path, &error))
 }
 
@@ -106,7 +106,7 @@ fn identity(path: &Path) -> Option<Identity> {
 ///
 /// Fails as connect(2) does: with `ECONNREFUSED` if no program listens, `ENOENT` without a file, `EACCES`
 /// without permission, and with a sentence if the backlog is full.
-pub(crate) fn connect(path: &Path) -> io::Result<Socket> {
+pub fn connect(path: &Path) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Ok(()) => Ok(socket),

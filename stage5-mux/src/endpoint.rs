@@ -27,6 +27,10 @@ use stage4_proxy::address::PeerAddr;
 use stage4_proxy::inspect::EndpointView;
 use stage4_proxy::send_queue;
 
+/// Bytes that may wait in a Unix socket for their reader; the kernel doubles that for its own needs (`socket(7)`,
+/// `SO_SNDBUF`).
+const UNIX_BUFFER: usize = 64 * 1024;
+
 /// A socket and the memory of its readiness.
 ///
 /// It is a stream of any family: the system calls are the same for TCP and Unix sockets, and an option that a family
@@ -190,11 +194,14 @@ impl Endpoint {
     }
 
     /// Sets how many bytes may wait unsent in the kernel before the socket counts as full (`tcp(7)`,
-    /// `TCP_NOTSENT_LOWAT`).
+    /// `TCP_NOTSENT_LOWAT`). A Unix socket has no such option; there, the buffer is made short.
     pub(crate) fn bound_unsent(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         // Without it, small frames wait longer behind large ones.
-        let _ = self.socket.set_tcp_notsent_lowat(bytes);
+        let _ = match self.peer {
+            PeerAddr::Internet(_) => self.socket.set_tcp_notsent_lowat(bytes),
+            PeerAddr::Unix => self.socket.set_send_buffer_size(UNIX_BUFFER),
+        };
     }
 
     /// Makes the kernel ask for signs of life, and end the connection with `ETIMEDOUT` after about this time without one

@@ -44,7 +44,8 @@
 //! | a framing, for example Redis | `queue/NAME.rs` with the traits of `queue/framing.rs`; a variant of `FramingName` and an arm in `queue/service.rs` |
 //! | the tunnel | [`tunnel`] has its map; `endpoint`, `listener`, `mailbox`, `tokens` and `pace` serve it, too |
 //! | a wire of the tunnel | `tunnel/NAME.rs` with the trait of `tunnel/wire.rs` |
-//! | a transport, for example TLS | `endpoint.rs` (bytes), `listener.rs` and `queue/link.rs` (sockets): no other file calls a connected socket |
+//! | a transport of the tunnel | the trait `Carrier` of [`tunnel::transport`], whose page says what one must provide |
+//! | TLS for the queue | `endpoint.rs` (bytes), `listener.rs` and `queue/link.rs` (sockets): no other file calls a connected socket |
 //!
 //! # Invariants of the queue
 //!

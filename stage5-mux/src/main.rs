@@ -1,6 +1,7 @@
 //! The stage5-mux program: parses options, starts the queue or an end of the tunnel, handles signals.
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -10,6 +11,7 @@ use stage4_proxy::access::Users;
 use stage4_proxy::{Control, check_room_for_a_session};
 use stage5_mux::queue::Queue;
 use stage5_mux::tunnel::service::{Config, Ends, Tunnel};
+use stage5_mux::tunnel::transport::Transport;
 
 mod options;
 
@@ -54,12 +56,29 @@ fn run_tunnel(config: &Config, users: Option<Users>) -> io::Result<()> {
         }
         None => stop_on_signals(tunnel.control())?,
     }
-    tunnel.local_addrs().iter().for_each(cli::announce);
+    for address in tunnel.local_addrs() {
+        announce(address, &config.via);
+    }
     if let (Ends::Client { .. }, Some(address)) = (&config.ends, tunnel.link_addr()) {
         // Standard output has one line, and that is for the clients.
-        eprintln!("waiting for the link on {address}");
+        tell(&format!("waiting for the link on {address}\n"));
     }
     tunnel.wait()
+}
+
+/// Tells where clients, or the link, are accepted. On standard output that would be a frame of a link over it.
+fn announce(address: &impl Display, via: &Transport) {
+    if *via == Transport::Stdio {
+        tell(&format!("listening on {address}\n"));
+    } else {
+        cli::announce(address);
+    }
+}
+
+/// Writes a line to standard error in one piece, so that a reader never sees a part of it.
+fn tell(line: &str) {
+    // A reader that has gone away does not stop the tunnel.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Drains on the first signal and stops on the second.

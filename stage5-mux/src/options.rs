@@ -20,6 +20,7 @@ use stage5_mux::tunnel::limits::{SessionLimits, TunnelLimits};
 use stage5_mux::tunnel::secret::Secret;
 use stage5_mux::tunnel::service::{self, Ends, WireName};
 use stage5_mux::tunnel::transport::Transport;
+use stage5_mux::tunnel::transport::peers::{Link, Peers};
 
 pub(crate) use ways::OptionsError;
 use ways::{TargetFlags, WayFlags};
@@ -156,10 +157,26 @@ impl QueueOptions {
 /// The options that both ends of a tunnel have.
 #[derive(Debug, Args)]
 pub(crate) struct TunnelOptions {
-    /// What carries the link: tcp:HOST:PORT connects, tcp-listen:ADDR:PORT waits (beyond loopback with
-    /// --secret-file or --clients only)
+    /// What carries the link, one of:
+    ///
+    /// - tcp:HOST:PORT, unix:PATH, sctp:HOST:PORT: this end connects, again and again.
+    /// - tcp-listen:ADDR:PORT, unix-listen:PATH, sctp-listen:ADDR:PORT: this end waits, beyond loopback with --secret-file or
+    ///   --clients only, and takes one link at a time. A client says on standard error where it waits.
+    /// - exec:COMMAND: the standard input and output of a command, for example exec:ssh host stage5-mux server --via
+    ///   stdio; it is started again when it ends. No shell reads it: blanks separate words, '...' and "..." keep them
+    ///   together, and a backslash takes the next character as it is. A command that needs a shell names it: exec:sh -c
+    ///   'a | b'. It cannot ask for a password.
+    /// - stdio: standard input and output. Nothing else is written there, the log is on standard error, and the program
+    ///   ends with its link. A terminal is in raw mode meanwhile.
+    /// - peer:ID: the transport of this peer in the file of --peers.
+    ///
+    /// Of two ends, one has to connect and the other one to wait; which of them is the client does not matter.
     #[arg(long, value_name = "TRANSPORT")]
-    via: Transport,
+    via: Link,
+
+    /// File with the transports of peers, a line for each: ID = TRANSPORT; # begins a comment
+    #[arg(long, value_name = "FILE", value_parser = read_peers)]
+    peers: Option<Peers>,
 
     /// What is spoken on the link; both ends have to name the same
     #[arg(long, value_enum, default_value_t = WireName::Yamux)]
@@ -219,12 +236,10 @@ pub(crate) struct ServerOptions {
 }
 
 impl TunnelOptions {
-    /// Returns where this end waits for the link, if other machines may be able to reach it there.
-    fn link(&self) -> Option<SocketAddr> {
-        match &self.via {
-            Transport::TcpListen(address) => Some(*address),
-            Transport::Tcp(_) => None,
-        }
+    /// Returns the transport, for a peer that of the peers' file.
+    fn transport(&self) -> Result<Transport, OptionsError> {
+        let transport = self.via.clone().transport(self.peers.as_ref());
+        transport.map_err(OptionsError::Peer)
     }
 
     /// Returns whether the link proves who has made it.
@@ -237,7 +252,7 @@ impl TunnelOptions {
     /// # Errors
     ///
     /// Fails if the file of the secret cannot be used.
-    fn into_config(self, ends: Ends) -> Result<service::Config, OptionsError> {
+    fn into_config(self, via: Transport, ends: Ends) -> Result<service::Config, OptionsError> {
         let secret = self.secret_file.as_deref().map(read_secret);
         let secret = secret.transpose().map_err(OptionsError::Secret)?;
         let defaults = TunnelLimits::default();
@@ -258,13 +273,17 @@ impl TunnelOptions {
         };
         Ok(service::Config {
             ends,
-            via: self.via,
+            via,
             wire: self.wire,
             secret,
             lookup: Lookup::system(self.prefer),
             limits,
         })
     }
+}
+
+fn read_peers(path: &str) -> Result<Peers, String> {
+    Peers::read(path)
 }
 
 fn read_secret(path: &Path) -> Result<Secret, String> {
@@ -276,7 +295,7 @@ fn read_secret(path: &Path) -> Result<Secret, String> {
 
 /// Descriptors of a tunnel that are no local connections: standard streams, listener, poller, waker, the link, and
 /// the files that resolving a name opens.
-const TUNNEL_FDS: u64 = 22;
+const TUNNEL_FDS: u64 = 24;
 
 impl ClientOptions {
     /// Turns the command line into the configuration of the client's end, and its users, if it has any.
@@ -285,9 +304,10 @@ impl ClientOptions {
     ///
     /// Fails if options contradict each other, or if a file cannot be used.
     pub(crate) fn into_config(self) -> Result<(service::Config, Option<Users>), OptionsError> {
-        let (link, is_authenticated) = (self.tunnel.link(), self.tunnel.is_authenticated());
+        let via = self.tunnel.transport()?;
+        let (link, is_authenticated) = (via.waits_at(), self.tunnel.is_authenticated());
         let (ends, users) = self.ways.into_ends(link, is_authenticated)?;
-        Ok((self.tunnel.into_config(ends)?, users))
+        Ok((self.tunnel.into_config(via, ends)?, users))
     }
 }
 
@@ -298,9 +318,10 @@ impl ServerOptions {
     ///
     /// Fails if options contradict each other, or if a file cannot be used.
     pub(crate) fn into_config(self) -> Result<service::Config, OptionsError> {
-        let (link, is_authenticated) = (self.tunnel.link(), self.tunnel.is_authenticated());
+        let via = self.tunnel.transport()?;
+        let (link, is_authenticated) = (via.waits_at(), self.tunnel.is_authenticated());
         let ends = self.targets.into_ends(link, is_authenticated)?;
-        self.tunnel.into_config(ends)
+        self.tunnel.into_config(via, ends)
     }
 }
 

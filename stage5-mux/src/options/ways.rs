@@ -94,6 +94,9 @@ pub(crate) enum OptionsError {
     /// The access rules do not fit.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The peer has no transport, as the sentence says.
+    #[error("{0}")]
+    Peer(String),
     /// The file of the link's secret cannot be used, as the sentence says.
     #[error("{0}")]
     Secret(String),

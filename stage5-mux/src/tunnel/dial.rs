@@ -4,11 +4,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use socket2::Socket;
 use stage1_server::Keepalive;
 use stage2_client::start_connect;
 use stage4_proxy::connect_error::ConnectError;
 
 use crate::endpoint::Endpoint;
+use crate::tunnel::transport::sctp;
+
+/// What is spoken to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// TCP.
+    Tcp,
+    /// SCTP.
+    Sctp,
+}
 
 /// The addresses of a target that are left to try, and the time for each.
 #[derive(Debug)]
@@ -17,6 +28,7 @@ pub(super) struct Dial {
     limit: Duration,
     until: Instant,
     failure: Option<ConnectError>,
+    protocol: Protocol,
 }
 
 impl Dial {
@@ -27,7 +39,14 @@ impl Dial {
             limit,
             until: now,
             failure: None,
+            protocol: Protocol::Tcp,
         }
+    }
+
+    /// Speaks another protocol than TCP.
+    pub(super) fn over(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
     }
 
     /// Returns when the attempt in progress has taken too long.
@@ -52,7 +71,7 @@ impl Dial {
     ) -> Result<Endpoint, ConnectError> {
         while let Some(address) = self.left.next() {
             self.until = now + self.limit;
-            match begin(address, keepalive) {
+            match self.protocol.begin(address, keepalive) {
                 Ok(endpoint) => return Ok(endpoint),
                 Err(error) => self.failed(error.into()),
             }
@@ -62,11 +81,22 @@ impl Dial {
     }
 }
 
-fn begin(address: SocketAddr, keepalive: Option<Keepalive>) -> io::Result<Endpoint> {
+impl Protocol {
+    fn begin(self, address: SocketAddr, keepalive: Option<Keepalive>) -> io::Result<Endpoint> {
+        let socket = match self {
+            Self::Tcp => begin_tcp(address, keepalive)?,
+            // It looks for a silent peer by itself (RFC 9260 section 8.3).
+            Self::Sctp => sctp::start_connect(address)?,
+        };
+        Ok(Endpoint::new(socket, address))
+    }
+}
+
+fn begin_tcp(address: SocketAddr, keepalive: Option<Keepalive>) -> io::Result<Socket> {
     let socket = start_connect(address)?;
     socket.set_tcp_nodelay(true)?;
     if let Some(keepalive) = keepalive {
         keepalive.set_on(&socket)?;
     }
-    Ok(Endpoint::new(socket, address))
+    Ok(socket)
 }

@@ -10,15 +10,18 @@ use stage1_server::cli::cannot;
 use stage1_server::{ListenOptions, listen, local_addr};
 use stage2_client::Target;
 use stage4_proxy::access::{Access, Clients, Policy};
+use stage4_proxy::address::ListenAddress;
 use stage4_proxy::control::Control;
 use stage4_proxy::ingress::Ingress;
 use stage4_proxy::resolve::{Lookup, Resolver, ResolverLimits};
 use stage4_proxy::token::Token;
+use stage4_proxy::unix::SocketFile;
 
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::tokens::LINK_LISTENER;
 use crate::tunnel::bridge::{Front, Route};
+use crate::tunnel::dial::Protocol;
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::message::Message;
 use crate::tunnel::multiplex::Multiplex;
@@ -27,7 +30,9 @@ use crate::tunnel::racing::Egress;
 use crate::tunnel::reception::{Reception, Way};
 use crate::tunnel::role::Role;
 use crate::tunnel::secret::Secret;
-use crate::tunnel::transport::Transport;
+use crate::tunnel::transport::listening::listen_for_link;
+use crate::tunnel::transport::opener::Opener;
+use crate::tunnel::transport::{Transport, sctp};
 use crate::tunnel::wire::Wire;
 use crate::tunnel::worker::{Via, Worker};
 use crate::tunnel::yamux::Yamux;
@@ -106,8 +111,10 @@ impl Config {
 /// A running end of a tunnel.
 #[derive(Debug)]
 pub struct Tunnel {
-    addresses: Vec<SocketAddr>,
-    link_address: Option<SocketAddr>,
+    addresses: Vec<ListenAddress>,
+    link_address: Option<ListenAddress>,
+    /// Removed at the end.
+    _link_file: Option<SocketFile>,
     control: Control,
     worker: JoinHandle<io::Result<()>>,
 }
@@ -125,14 +132,17 @@ impl Tunnel {
             Ends::Client { ways, .. } => bind_all(ways, config)?,
             Ends::Server { .. } => Vec::new(),
         };
-        let link = match &config.via {
-            Transport::TcpListen(address) => Some(bind(*address, config)?),
-            Transport::Tcp(_) => None,
+        let waiting = listen_for_link(&config.via, config.limits.keepalive)?;
+        let (link, link_address, link_file) = match waiting {
+            Some(waiting) => (Some(waiting.socket), Some(waiting.address), waiting.file),
+            None => (None, None, None),
         };
-        let link_address = link.as_ref().map(local_addr).transpose()?;
         let addresses = match &clients[..] {
-            [] => link_address.into_iter().collect(),
-            clients => clients.iter().map(local_addr).collect::<io::Result<_>>()?,
+            [] => link_address.iter().cloned().collect(),
+            clients => {
+                let addresses = clients.iter().map(|client| Ok(local_addr(client)?.into()));
+                addresses.collect::<io::Result<_>>()?
+            }
         };
         let listeners = Listeners { clients, link };
         let (worker, mailbox) = match config.wire {
@@ -144,6 +154,7 @@ impl Tunnel {
         Ok(Self {
             addresses,
             link_address,
+            _link_file: link_file,
             control,
             worker,
         })
@@ -152,14 +163,14 @@ impl Tunnel {
     /// Returns the addresses that it listens on, for clients in the order of their ways or else for the link, with the
     /// real ports.
     #[must_use]
-    pub fn local_addrs(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> &[ListenAddress] {
         &self.addresses
     }
 
     /// Returns the address at which it waits for the link, if it waits.
     #[must_use]
-    pub fn link_addr(&self) -> Option<SocketAddr> {
-        self.link_address
+    pub fn link_addr(&self) -> Option<&ListenAddress> {
+        self.link_address.as_ref()
     }
 
     /// Returns a handle to the worker that other threads can keep.
@@ -221,7 +232,10 @@ fn spawn<W: Wire + Copy + Send + 'static>(
             Listener::new(socket, token, poll.registry())
                 .map_err(cannot("watch a listening socket"))
         };
-        let own = listeners.link.as_ref().map(local_addr).transpose()?;
+        let own = listeners
+            .link
+            .as_ref()
+            .and_then(|link| local_addr(link).ok());
         let front = match &config.ends {
             Ends::Client { ways, clients } => {
                 let watched = (0..).zip(ways).zip(listeners.clients);
@@ -238,21 +252,44 @@ fn spawn<W: Wire + Copy + Send + 'static>(
             }
         };
         let link = listeners.link.map(|socket| watch(socket, LINK_LISTENER));
-        let via = match (&config.via, link.transpose()?) {
-            (Transport::Tcp(target), _) => Via::Connect(route(target)?),
-            (Transport::TcpListen(_), Some(listener)) => Via::Listen(listener),
-            (Transport::TcpListen(_), None) => {
-                return Err(io::Error::other("the link has no listening socket"));
-            }
+        let via = match link.transpose()? {
+            Some(listener) => Via::Listen(listener),
+            None => connecting(&config.via, route)?,
         };
         Ok((via, front))
     })?;
     let worker = worker.with_link_peers(config.ends.link_peers());
+    let worker = if config.via == Transport::Stdio {
+        worker.with_one_link()
+    } else {
+        worker
+    };
     let thread = thread::Builder::new()
         .name("worker".to_owned())
         .spawn(move || worker.run())
         .map_err(cannot("start the thread of the worker"))?;
     Ok((thread, mailbox))
+}
+
+/// Prepares the way to the other end, for a transport that does not wait.
+fn connecting(
+    transport: &Transport,
+    route: impl FnOnce(&Target) -> io::Result<Route>,
+) -> io::Result<Via> {
+    match transport {
+        Transport::Tcp(target) => Ok(Via::Connect(route(target)?, Protocol::Tcp)),
+        Transport::Sctp(target) => {
+            // No attempt would ever succeed.
+            sctp::check()?;
+            Ok(Via::Connect(route(target)?, Protocol::Sctp))
+        }
+        Transport::Unix(path) => Ok(Via::Open(Opener::unix(path.clone()))),
+        Transport::Exec(words) => Ok(Via::Open(Opener::exec(words.clone()))),
+        Transport::Stdio => Ok(Via::Open(Opener::stdio()?)),
+        Transport::TcpListen(_) | Transport::UnixListen(_) | Transport::SctpListen(_) => {
+            Err(io::Error::other("the link has no listening socket"))
+        }
+    }
 }
 
 /// Creates the server's way out. Streams that name their targets have many names, so these get more threads.

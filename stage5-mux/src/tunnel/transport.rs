@@ -30,15 +30,32 @@
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use mio::Registry;
 use mio::event::Event;
-use stage2_client::Target;
+use stage2_client::{Target, TargetError};
+use stage4_proxy::address::parse_unix;
 use stage4_proxy::flags::parse_listen;
 
 use crate::endpoint::Endpoint;
+use crate::tunnel::transport::words::Words;
+
+mod exec;
+mod keeper;
+pub(super) mod listening;
+pub(super) mod opener;
+pub mod peers;
+mod pipes;
+pub(super) mod sctp;
+mod stdio;
+pub mod words;
+
+/// The transports there are, for people who have mistyped one.
+const FORMS: &str = "expected tcp:HOST:PORT, tcp-listen:ADDR:PORT, unix:PATH, unix-listen:PATH, sctp:HOST:PORT, \
+    sctp-listen:ADDR:PORT, stdio, exec:COMMAND or, with --peers, peer:ID";
 
 /// A connection that carries a link.
 ///
@@ -129,6 +146,18 @@ pub enum Transport {
     Tcp(Target),
     /// This end waits, and takes one link at a time (`tcp-listen:ADDR:PORT`).
     TcpListen(SocketAddr),
+    /// This end connects to a Unix socket (`unix:PATH`).
+    Unix(PathBuf),
+    /// This end waits at a Unix socket (`unix-listen:PATH`).
+    UnixListen(PathBuf),
+    /// This end connects over SCTP (`sctp:HOST:PORT`).
+    Sctp(Target),
+    /// This end waits for SCTP (`sctp-listen:ADDR:PORT`).
+    SctpListen(SocketAddr),
+    /// Standard input and output are the link (`stdio`); there is one, and the tunnel ends with it.
+    Stdio,
+    /// The standard input and output of a command are the link (`exec:COMMAND`).
+    Exec(Words),
 }
 
 impl FromStr for Transport {
@@ -136,14 +165,42 @@ impl FromStr for Transport {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
-            Some(("tcp", target)) => {
-                let target = target.parse::<Target>();
-                target.map(Self::Tcp).map_err(|error| error.to_string())
-            }
+            Some(("tcp", target)) => parse_target(target).map(Self::Tcp),
             Some(("tcp-listen", address)) => parse_listen(address).map(Self::TcpListen),
-            Some(_) | None => Err("expected tcp:HOST:PORT or tcp-listen:ADDR:PORT".to_owned()),
+            Some(("sctp", target)) => parse_target(target).map(Self::Sctp),
+            Some(("sctp-listen", address)) => parse_listen(address).map(Self::SctpListen),
+            Some(("unix", path)) => parse_path(path).map(Self::Unix),
+            Some(("unix-listen", path)) => parse_path(path).map(Self::UnixListen),
+            Some(("exec", command)) => command.parse().map(Self::Exec),
+            None if text == "stdio" => Ok(Self::Stdio),
+            Some(_) | None => Err(FORMS.to_owned()),
         }
     }
+}
+
+impl Transport {
+    /// Returns the address at which it waits, if other machines may reach that.
+    #[must_use]
+    pub fn waits_at(&self) -> Option<SocketAddr> {
+        match self {
+            Self::TcpListen(address) | Self::SctpListen(address) => Some(*address),
+            Self::Tcp(_)
+            | Self::Unix(_)
+            | Self::UnixListen(_)
+            | Self::Sctp(_)
+            | Self::Stdio
+            | Self::Exec(_) => None,
+        }
+    }
+}
+
+fn parse_target(text: &str) -> Result<Target, String> {
+    text.parse().map_err(|error: TargetError| error.to_string())
+}
+
+fn parse_path(path: &str) -> Result<PathBuf, String> {
+    let path = parse_unix(&format!("unix:{path}"));
+    path.unwrap_or_else(|| Err(FORMS.to_owned()))
 }
 
 #[cfg(test)]
@@ -159,7 +216,25 @@ mod tests {
             "tcp-listen:127.0.0.1:0".parse(),
             Ok(Transport::TcpListen(address))
         );
-        for text in ["", "tcp", "tcp:", "udp:x:1", "127.0.0.1:80"] {
+        assert_eq!("unix:a:b".parse(), Ok(Transport::Unix("a:b".into())));
+        let waiting = Transport::UnixListen("/run/x".into());
+        assert_eq!("unix-listen:/run/x".parse(), Ok(waiting));
+        assert_eq!("stdio".parse(), Ok(Transport::Stdio));
+        let words = "ssh host 'a b'".parse().unwrap();
+        assert_eq!("exec:ssh host 'a b'".parse(), Ok(Transport::Exec(words)));
+        for text in [
+            "",
+            "tcp",
+            "tcp:",
+            "udp:x:1",
+            "unix:",
+            "unix-listen:",
+            "exec:",
+            "stdio:",
+            "peer:x",
+            "sctp:x",
+            "127.0.0.1:80",
+        ] {
             assert!(text.parse::<Transport>().is_err(), "{text}");
         }
     }

@@ -33,10 +33,12 @@ use crate::listener::Listener;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::tokens::{self, LINK_LISTENER};
 use crate::tunnel::bridge::{Bridge, Front, Route};
+use crate::tunnel::dial::Protocol;
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::link::Link;
 use crate::tunnel::message::Message;
 use crate::tunnel::proving::Prover;
+use crate::tunnel::transport::opener::Opener;
 use crate::tunnel::wire::Wire;
 
 /// Bytes of one read from the link: many frames at once.
@@ -45,10 +47,21 @@ const SCRATCH: usize = 256 * 1024;
 /// How the link comes about.
 #[derive(Debug)]
 pub(super) enum Via {
-    /// This end connects.
-    Connect(Route),
+    /// This end looks a name up and connects.
+    Connect(Route, Protocol),
+    /// This end opens it at once.
+    Open(Opener),
     /// This end waits for the other.
     Listen(Listener),
+}
+
+/// How many links a tunnel has, one after the other.
+#[derive(Debug)]
+pub(super) enum Lifetime {
+    /// A lost link is made anew.
+    ManyLinks,
+    /// The tunnel ends with its link, perhaps for this reason, which is no orderly end.
+    OneLink(Option<String>),
 }
 
 /// One event loop with everything it owns.
@@ -57,11 +70,14 @@ pub(super) struct Worker<W: Wire> {
     wire: W,
     limits: TunnelLimits,
     poll: Poll,
+    // Before what has opened it, which waits for the end of a command.
+    link: Link<W>,
     via: Via,
     /// The peers that may bring the link, if this end waits for it.
     link_peers: Clients,
+    /// Whether the tunnel ends with its first link.
+    lifetime: Lifetime,
     bridge: Bridge,
-    link: Link<W>,
     scratch: Vec<u8>,
     mailbox: Mailbox<Message>,
     inbox: Inbox<Message>,
@@ -90,7 +106,7 @@ impl<W: Wire + Copy> Worker<W> {
             .try_clone()
             .map_err(cannot("share the poller"))?;
         let retry_at = match via {
-            Via::Connect(_) => Some(Instant::now()),
+            Via::Connect(..) | Via::Open(_) => Some(Instant::now()),
             Via::Listen(_) => None,
         };
         let worker = Self {
@@ -98,6 +114,7 @@ impl<W: Wire + Copy> Worker<W> {
             poll,
             via,
             link_peers: Clients::any(),
+            lifetime: Lifetime::ManyLinks,
             bridge: Bridge::new(front, limits.clone(), registry, mailbox.clone()),
             link: Link::new(retry_at, prover, limits.stall_limit::<W>()),
             scratch: vec![0; SCRATCH],
@@ -115,11 +132,17 @@ impl<W: Wire + Copy> Worker<W> {
         self
     }
 
+    /// Lets the tunnel end with its first link.
+    pub(super) fn with_one_link(mut self) -> Self {
+        self.lifetime = Lifetime::OneLink(None);
+        self
+    }
+
     /// Serves until a message asks it to end.
     ///
     /// # Errors
     ///
-    /// Fails only if the poller itself is broken.
+    /// Fails if the poller itself is broken, or if the only link was lost.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(self.limits.events_per_turn);
         while !self.has_ended() {
@@ -138,7 +161,10 @@ impl<W: Wire + Copy> Worker<W> {
             self.accept(now);
         }
         self.bridge.abort_all();
-        Ok(())
+        match self.lifetime {
+            Lifetime::OneLink(Some(reason)) => Err(io::Error::other(reason)),
+            Lifetime::OneLink(None) | Lifetime::ManyLinks => Ok(()),
+        }
     }
 
     fn has_ended(&mut self) -> bool {
@@ -223,7 +249,7 @@ impl<W: Wire + Copy> Worker<W> {
     }
 
     /// Starts a graceful shutdown: no new clients, links or streams; those that are open go on for a while.
-    fn drain(&mut self, now: Instant) {
+    pub(super) fn drain(&mut self, now: Instant) {
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
         if let Some(reception) = self.bridge.front.reception_mut() {
             reception.close();
@@ -239,7 +265,7 @@ impl<W: Wire + Copy> Worker<W> {
     fn link_listener(&mut self) -> Option<&mut Listener> {
         match &mut self.via {
             Via::Listen(listener) => Some(listener),
-            Via::Connect(_) => None,
+            Via::Connect(..) | Via::Open(_) => None,
         }
     }
 

@@ -76,7 +76,7 @@ impl<W: Wire + Copy> Worker<W> {
             Ok(proving) => self.link.state = State::Proving(proving),
             Err(error) => {
                 tracing::error!(%error, "cannot prove that this end knows the secret");
-                if let Via::Connect(_) = self.via {
+                if let Via::Connect(..) | Via::Open(_) = self.via {
                     let retry_at = Some(now + self.link.next_pause());
                     self.link.state = State::Down { retry_at };
                 }

@@ -21,7 +21,7 @@ use crate::tunnel::secret;
 use crate::tunnel::session::{Session, State as SessionState};
 use crate::tunnel::transport::Carrier;
 use crate::tunnel::wire::Wire;
-use crate::tunnel::worker::{Via, Worker};
+use crate::tunnel::worker::{Lifetime, Via, Worker};
 
 /// Reads from the link in one turn of the loop.
 const READS_PER_TURN: usize = 8;
@@ -94,8 +94,13 @@ impl<W: Wire + Copy> Worker<W> {
     }
 
     fn find_peer(&mut self, now: Instant) {
-        let Via::Connect(route) = &self.via else {
-            return;
+        let route = match &mut self.via {
+            Via::Connect(route, _) => route,
+            Via::Open(opener) => {
+                let opened = opener.open();
+                return self.take_opened(opened, now);
+            }
+            Via::Listen(_) => return,
         };
         let token = self.link.mint();
         let mailbox = self.mailbox.clone();
@@ -109,11 +114,28 @@ impl<W: Wire + Copy> Worker<W> {
         }
     }
 
+    fn take_opened(&mut self, opened: io::Result<Box<dyn Carrier>>, now: Instant) {
+        let token = tokens::pack(self.link.mint());
+        let registered = opened.and_then(|mut carrier| {
+            carrier.register(self.poll.registry(), token)?;
+            Ok(carrier)
+        });
+        match registered {
+            Ok(carrier) => self.begin(carrier, now),
+            Err(error) => self.lose_link(&error, now),
+        }
+    }
+
     /// Takes the addresses of the peer and begins to connect.
     pub(super) fn dial_link(&mut self, answer: Answer, now: Instant) {
         match answer {
             Ok(addresses) => {
-                let mut dial = Dial::new(addresses, self.limits.connect_timeout, now);
+                let protocol = match &self.via {
+                    Via::Connect(_, protocol) => *protocol,
+                    Via::Open(_) | Via::Listen(_) => return,
+                };
+                let dial = Dial::new(addresses, self.limits.connect_timeout, now);
+                let mut dial = dial.over(protocol);
                 let begun = dial.next(self.limits.keepalive, now);
                 self.begin_link(dial, begun, now);
             }
@@ -208,7 +230,7 @@ impl<W: Wire + Copy> Worker<W> {
             }
             match up.carrier.read(&mut self.scratch) {
                 Ok(None) => return,
-                Ok(Some(0)) => return self.lose_link(&"the peer has closed it", now),
+                Ok(Some(0)) => return self.end_link("the peer has closed it", now),
                 Ok(Some(count)) => {
                     if !std::mem::replace(&mut up.was_heard, true)
                         && secret::is_hello(&self.scratch[..count])
@@ -267,16 +289,47 @@ impl<W: Wire + Copy> Worker<W> {
             && up.session.is_over()
             && self.ends_at.is_none()
         {
-            self.lose_link(&"the peer leaves", now);
+            self.end_link("the peer leaves", now);
         }
     }
 
-    /// Gives the link up, tells every stream, and plans the next attempt.
+    /// Returns whether a lost link is made anew.
+    fn makes_links(&self) -> bool {
+        matches!(self.lifetime, Lifetime::ManyLinks) && self.ends_at.is_none()
+    }
+
+    /// Acts on the orderly end of the link.
+    fn end_link(&mut self, reason: &str, now: Instant) {
+        self.close_link(&reason, now);
+        self.end_with_link(now);
+    }
+
+    /// Gives the link up because it is broken, or was never made.
     pub(super) fn lose_link(&mut self, reason: &dyn Display, now: Instant) {
+        let is_draining = self.ends_at.is_some();
+        self.close_link(reason, now);
+        if let Lifetime::OneLink(fault) = &mut self.lifetime
+            && !is_draining
+        {
+            fault.get_or_insert_with(|| format!("the link is lost: {reason}"));
+        }
+        self.end_with_link(now);
+    }
+
+    /// Ends the tunnel if there is no other link; local sides still get the bytes that have arrived for them.
+    fn end_with_link(&mut self, now: Instant) {
+        match self.lifetime {
+            Lifetime::OneLink(_) if self.ends_at.is_none() => self.drain(now),
+            Lifetime::OneLink(_) | Lifetime::ManyLinks => {}
+        }
+    }
+
+    /// Closes the link, tells every stream, and plans the next attempt.
+    fn close_link(&mut self, reason: &dyn Display, now: Instant) {
         let pause = self.link.next_pause();
         let retry_at = match self.via {
-            Via::Connect(_) if self.ends_at.is_none() => Some(now + pause),
-            Via::Connect(_) | Via::Listen(_) => None,
+            Via::Connect(..) | Via::Open(_) if self.makes_links() => Some(now + pause),
+            Via::Connect(..) | Via::Open(_) | Via::Listen(_) => None,
         };
         let state = std::mem::replace(&mut self.link.state, State::Down { retry_at });
         self.link.mint();

@@ -54,6 +54,8 @@ mod tunnel;
 mod tunnel_ends;
 #[path = "stage5/tunnel_hops.rs"]
 mod tunnel_hops;
+#[path = "stage5/tunnel_inspect.rs"]
+mod tunnel_inspect;
 #[path = "stage5/tunnel_life.rs"]
 mod tunnel_life;
 #[path = "stage5/tunnel_secret.rs"]

@@ -51,4 +51,4 @@ pub use section::Section;
 pub use server::Inspector;
 pub use snapshot::Snapshot;
 pub use totals::{Failures, RefusalReason, Refusals, Timeouts, Totals};
-pub use view::{Described, EndpointView, FlowView, HopView, Protocol, SessionView, UnixView};
+pub use view::{Described, EndpointView, FlowView, HopView, Protocol, Row, SessionView, UnixView};

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use stage2_client::{Prefer, Target, parse_time, parse_time_limit};
 use stage4_proxy::access::{Users, read_private_file};
 use stage4_proxy::flags::{OptionalKeepalive, OptionalTime, parse_listen};
-use stage4_proxy::inspect::parse_address;
+use stage4_proxy::inspect::{capacity, parse_address};
 use stage4_proxy::raise_fd_limit;
 use stage4_proxy::resolve::Lookup;
 use stage5_mux::queue::{Config, FramingName, Limits};
@@ -210,9 +210,21 @@ pub(crate) struct TunnelOptions {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time_limit)]
     answer_timeout: Duration,
 
+    /// Time without a byte, both ways, after which a connection is reset, or off
+    #[arg(long, value_name = "TIME", default_value = "off")]
+    idle_timeout: OptionalTime,
+
+    /// The same after one side has sent FIN, because the other may never answer
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_limit)]
+    half_close_timeout: Duration,
+
     /// Time that connections get to end after SIGTERM, SIGINT or SIGHUP; 0s resets them at once
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
+
+    /// Serve a live page of the link and its streams, /routes.json and /metrics here; a port alone means 127.0.0.1
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
+    inspect: Option<SocketAddr>,
 }
 
 /// The options of `stage5-mux client`.
@@ -256,7 +268,9 @@ impl TunnelOptions {
         let secret = self.secret_file.as_deref().map(read_secret);
         let secret = secret.transpose().map_err(OptionsError::Secret)?;
         let defaults = TunnelLimits::default();
-        let files = raise_fd_limit().saturating_sub(TUNNEL_FDS).max(1);
+        let fds = raise_fd_limit();
+        let reserved = TUNNEL_FDS + capacity(fds);
+        let files = fds.saturating_sub(reserved).max(1);
         let limits = TunnelLimits {
             session: SessionLimits {
                 keepalive: self.keepalive.0,
@@ -269,6 +283,8 @@ impl TunnelOptions {
             handshake_timeout: self.handshake_timeout,
             answer_timeout: self.answer_timeout,
             drain_timeout: self.drain_timeout,
+            idle_timeout: self.idle_timeout.0,
+            half_close_timeout: self.half_close_timeout,
             ..defaults
         };
         Ok(service::Config {
@@ -278,6 +294,7 @@ impl TunnelOptions {
             secret,
             lookup: Lookup::system(self.prefer),
             limits,
+            inspect: self.inspect,
         })
     }
 }

@@ -32,7 +32,7 @@
 //!     [`transport`] is the border to the connection that carries it: `transport/opener.rs` and `transport/listening.rs` make one,
 //!     `endpoint` is a socket, `transport/pipes.rs` two descriptors, `transport/exec.rs` a command.
 //! 13. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
-//! 14. `hops`: the names under which each step of the data flow is logged.
+//! 14. `hops`: the names under which each step of the data flow is logged; `report`, `section`: what the inspector shows.
 //!
 //! # How a target travels
 //!
@@ -77,13 +77,16 @@ mod racing;
 mod rate;
 pub mod reader;
 mod reception;
+mod report;
 pub mod role;
 pub mod scheduler;
 pub mod secret;
+mod section;
 pub mod service;
 pub mod session;
 pub mod stream;
 mod streams;
+mod tally;
 pub mod transport;
 pub mod window;
 pub mod wire;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use crate::inspect::snapshot::Snapshot;
-use crate::inspect::view::SessionView;
+use crate::inspect::view::Row;
 use crate::route_table::RouteTable;
 
 /// How much of a route table a snapshot holds.
@@ -82,7 +82,7 @@ struct Collection {
     replies: Vec<Sender<Arc<Snapshot>>>,
     /// The first row that was not visited yet.
     row: u32,
-    sessions: Vec<SessionView>,
+    rows: Vec<Row>,
     /// What the visited sessions had carried.
     visited: Carried,
     /// What the sessions had carried that have ended since in visited rows. The worker's totals contain it
@@ -117,11 +117,11 @@ impl Collector {
     ///
     /// `carried` and `view` look at one session. `rest` returns the totals, with the bytes of the sessions
     /// that have ended, and the sections; it is called for the answer only.
-    pub fn advance<T>(
+    pub fn advance<T, R: Into<Row>>(
         &mut self,
         table: &RouteTable<T>,
         carried: impl Fn(&T) -> Carried,
-        view: impl Fn(u32, &T) -> SessionView,
+        view: impl Fn(u32, &T) -> R,
         rest: impl FnOnce() -> Snapshot,
     ) {
         let Some(mut current) = self.current.take().or_else(|| self.next.take()) else {
@@ -131,7 +131,7 @@ impl Collector {
         for (row, session) in table.part(current.row..end) {
             current.visited += carried(session);
             if current.scope == Scope::Sessions {
-                current.sessions.push(view(row, session));
+                current.rows.push(view(row, session).into());
             }
         }
         current.row = end;
@@ -149,7 +149,7 @@ impl Collection {
             scope: Scope::Totals,
             replies: Vec::new(),
             row: 0,
-            sessions: Vec::new(),
+            rows: Vec::new(),
             visited: Carried::default(),
             ended: Carried::default(),
         }
@@ -160,11 +160,11 @@ impl Collection {
         let totals = &mut snapshot.totals;
         totals.sessions_open = match self.scope {
             Scope::Totals => open as u64,
-            Scope::Sessions => self.sessions.len() as u64,
+            Scope::Sessions => self.rows.len() as u64,
         };
         totals.bytes_up = totals.bytes_up + self.visited.up - self.ended.up;
         totals.bytes_down = totals.bytes_down + self.visited.down - self.ended.down;
-        snapshot.sessions = self.sessions;
+        snapshot.take_rows(self.rows);
         let snapshot = Arc::new(snapshot);
         let last = self.replies.pop();
         for reply in self.replies {

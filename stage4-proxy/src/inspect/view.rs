@@ -34,6 +34,22 @@ pub struct SessionView {
     pub age_ms: u64,
 }
 
+/// One row of a route table: a session, and the stream of a link that carries it, in a tunnel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The session.
+    pub session: SessionView,
+    /// The stream; its crate decides what it shows.
+    pub stream: Option<serde_json::Value>,
+}
+
+impl From<SessionView> for Row {
+    fn from(session: SessionView) -> Self {
+        let stream = None;
+        Self { session, stream }
+    }
+}
+
 /// Shows one hop of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct HopView {

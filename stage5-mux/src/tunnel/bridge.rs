@@ -11,6 +11,7 @@
 //! | `bridge/refusing.rs` | the client's end: failures, in the words of the client's protocol |
 //! | `bridge/dialling.rs` | the server's end: request headers, names, connects, response headers |
 //! | `bridge/ending.rs` | how local sides end, with their streams or without |
+//! | `bridge/silence.rs` | local sides that are quiet for too long, or hold up all others |
 //!
 //! The session is lent for each call; without one, the link is down.
 
@@ -18,8 +19,8 @@ mod clients;
 mod dialling;
 mod ending;
 mod refusing;
+mod silence;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,6 +39,7 @@ use crate::tunnel::locals::Locals;
 use crate::tunnel::message::Message;
 use crate::tunnel::racing::Egress;
 use crate::tunnel::reception::Reception;
+use crate::tunnel::report::Report;
 use crate::tunnel::session::Session;
 use crate::tunnel::wire::Wire;
 
@@ -72,6 +74,7 @@ impl Front {
 pub(super) struct Bridge {
     pub(super) locals: Locals,
     pub(super) front: Front,
+    pub(super) report: Report,
     registry: Registry,
     mailbox: Mailbox<Message>,
     limits: TunnelLimits,
@@ -92,6 +95,7 @@ impl Bridge {
         Self {
             locals: Locals::new(limits.max_connections, side),
             front,
+            report: Report::default(),
             registry,
             mailbox,
             limits,
@@ -162,14 +166,16 @@ impl Bridge {
         let is_broken = endpoint.is_broken() || local.key.is_none() && endpoint.ending();
         let (key, flushed) = (local.key, local.flush());
         let credit = flushed.as_ref().map_or(0, |&taken| local.credit(taken));
-        self.log_taken(row, &flushed);
+        let taken = flushed.as_ref().map_or(0, |&taken| taken);
+        let has_failed = flushed.is_err();
+        self.note_taken(row, taken);
         if let (Some(session), Some(key)) = (session.as_deref_mut(), key) {
             give_credit(session, key, credit, now);
             if is_readable {
                 session.readable(key);
             }
         }
-        if is_broken || flushed.is_err() {
+        if is_broken || has_failed {
             self.give_up(row, session);
         }
     }
@@ -195,12 +201,12 @@ impl Bridge {
         if Device::is_logged() {
             let (device, port) = (self.locals.device(), self.locals.port(row));
             device.log_delivered(port, bytes.len());
-            if let Ok(taken) = &delivered {
-                self.log_taken(row, &Ok(*taken));
-            }
         }
         match delivered {
-            Ok(credit) => give_credit(session, key, credit, now),
+            Ok(credit) => {
+                self.note_taken(row, credit);
+                give_credit(session, key, credit, now);
+            }
             Err(fault) => return self.fail(row, &fault, Some(session), now),
         }
         if is_answered {
@@ -214,27 +220,15 @@ impl Bridge {
         }
     }
 
-    /// Logs the last step of bytes that a local side has taken.
-    fn log_taken(&self, row: u32, taken: &io::Result<usize>) {
-        if let Ok(taken @ 1..) = *taken
-            && Device::is_logged()
-        {
+    /// Counts bytes that a local side has taken, and logs their last step.
+    fn note_taken(&mut self, row: u32, taken: usize) {
+        if let Some(local) = self.locals.get_mut(row) {
+            local.tally.to_local += taken as u64;
+        }
+        if taken > 0 && Device::is_logged() {
             let port = self.locals.port(row);
             self.locals.device().log_taken(port, taken);
         }
-    }
-
-    /// Resets a stream whose local side takes nothing while all others wait for it.
-    pub(super) fn end_stalled<W: Wire>(&mut self, key: StreamKey, session: &mut Session<W>) {
-        let Some(row) = self.locals.row_of(key) else {
-            return session.reset(key);
-        };
-        let port = self.locals.port(row);
-        tracing::warn!(
-            port,
-            "timed out: a connection that takes nothing has held up all others, and is reset"
-        );
-        self.give_up(row, Some(session));
     }
 
     /// Acts on local sides whose end, or error, was read while the link was filled.
@@ -266,7 +260,8 @@ impl Bridge {
                 self.end_exchange(row, session, now);
                 return true;
             }
-            Some(Next::Wait) | None => {}
+            Some(Next::Wait) => self.watch_silence(row, now),
+            None => {}
         }
         false
     }
@@ -289,7 +284,7 @@ impl Bridge {
             Phase::Open | Phase::Forward(_) if local.awaited.is_some() => {
                 self.no_answer(row, session, now);
             }
-            Phase::Open | Phase::Forward(_) => {}
+            Phase::Open | Phase::Forward(_) => self.look_for_silence(row, session, now),
             // Its unwanted bytes did not end in one turn.
             &Phase::Lingering { until } if now < until => {
                 self.locals.timers.set(row, Some(until));
@@ -307,7 +302,10 @@ impl Bridge {
     }
 
     fn remove(&mut self, row: u32) {
-        self.locals.remove(row);
+        let side = self.locals.side();
+        if let Some(local) = self.locals.remove(row) {
+            self.report.ended(row, local.carried(side));
+        }
         if let Some(reception) = self.front.reception_mut() {
             reception.resume();
         }

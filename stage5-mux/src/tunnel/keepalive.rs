@@ -10,6 +10,7 @@
 //! The second half begins with the ping, and not with the silence: a process that was stopped for an hour must not
 //! take its own sleep for the peer's.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +30,33 @@ pub(super) enum Due {
     Death,
 }
 
+/// The answers to pings of the last [`WINDOW`], of which the shortest says most about the link: the others have waited
+/// behind payload.
+#[derive(Clone, Debug, Default)]
+struct RoundTrip {
+    answers: VecDeque<(Instant, Duration)>,
+}
+
+/// How long an answer counts, and how many do at most.
+const WINDOW: Duration = Duration::from_secs(10);
+const MAX_ANSWERS: usize = 32;
+
+impl RoundTrip {
+    fn add(&mut self, time: Duration, now: Instant) {
+        let is_old = |&(at, _): &(Instant, Duration)| now.saturating_duration_since(at) > WINDOW;
+        while self.answers.front().is_some_and(is_old) || self.answers.len() >= MAX_ANSWERS {
+            self.answers.pop_front();
+        }
+        self.answers.push_back((now, time));
+    }
+
+    fn shortest(&self) -> Option<Duration> {
+        self.answers.iter().map(|&(_, time)| time).min()
+    }
+}
+
 /// The silence of a peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Keepalive {
     /// How long the peer may be silent; `None` for any time.
     time: Option<Duration>,
@@ -41,7 +67,9 @@ pub(super) struct Keepalive {
     ping: Option<(u32, Instant)>,
     /// The number of pings, which is the value of the next one.
     pings: u32,
-    round_trip: Option<Duration>,
+    /// When the last one was due.
+    asked_at: Option<Instant>,
+    round_trip: RoundTrip,
 }
 
 impl Keepalive {
@@ -53,7 +81,8 @@ impl Keepalive {
             since: now,
             ping: None,
             pings: 0,
-            round_trip: None,
+            asked_at: None,
+            round_trip: RoundTrip::default(),
         }
     }
 
@@ -62,9 +91,9 @@ impl Keepalive {
         self.time.map(|time| self.since + time / 2)
     }
 
-    /// Returns how long the last ping has taken.
+    /// Returns how long a ping has taken, at least (see [`RoundTrip`]).
     pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
+        self.round_trip.shortest()
     }
 
     /// Notes that the peer has sent something.
@@ -76,8 +105,14 @@ impl Keepalive {
     /// Notes that the peer has answered a ping. An answer to another one says only that it is there.
     pub(super) fn answered(&mut self, value: u32, now: Instant) {
         if let Some((_, begin)) = self.ping.take_if(|(last, _)| *last == value) {
-            self.round_trip = Some(now.saturating_duration_since(begin));
+            self.round_trip
+                .add(now.saturating_duration_since(begin), now);
         }
+    }
+
+    /// Returns when the last ping was due, if there was any.
+    pub(super) fn asked_at(&self) -> Option<Instant> {
+        self.asked_at
     }
 
     /// Returns the value of a new ping; the one before it is forgotten.
@@ -85,6 +120,7 @@ impl Keepalive {
         let value = self.pings;
         self.pings = value.wrapping_add(1);
         self.ping = Some((value, now));
+        self.asked_at = Some(now);
         value
     }
 
@@ -146,6 +182,23 @@ mod tests {
         assert_eq!(keepalive.check(now + 100 * HALF), Due::Ping(0));
         assert_eq!(keepalive.check(now + 100 * HALF), Due::Nothing);
         assert_eq!(keepalive.deadline(), Some(now + 101 * HALF));
+    }
+
+    #[test]
+    fn the_shortest_answer_of_ten_seconds_counts() {
+        let now = Instant::now();
+        let mut round_trip = RoundTrip::default();
+        let (short, long) = (Duration::from_millis(3), Duration::from_millis(40));
+        round_trip.add(short, now);
+        round_trip.add(long, now + WINDOW);
+        assert_eq!(round_trip.shortest(), Some(short));
+        round_trip.add(2 * long, now + WINDOW + short);
+        assert_eq!(round_trip.shortest(), Some(long), "the first is too old");
+        for answer in 0..1000 {
+            round_trip.add(long * (answer + 2), now + WINDOW + short);
+        }
+        assert_eq!(round_trip.answers.len(), MAX_ANSWERS);
+        assert!(round_trip.shortest() > Some(long), "pushed out");
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub struct TunnelLimits {
     pub max_handshake: usize,
     /// Sockets that all streams together may have beyond one for each, while they try several addresses.
     pub extra_attempts: usize,
+    /// Time without a byte, both ways, after which a connection is reset; `None` for any time.
+    pub idle_timeout: Option<Duration>,
+    /// The same once one direction has ended, or the link is lost and bytes are left for the local side.
+    pub half_close_timeout: Duration,
     /// Time that a drain takes at most; then the remaining connections are reset.
     pub drain_timeout: Duration,
     /// When the kernel ends a connection whose peer has vanished; `None` for never.
@@ -90,6 +94,8 @@ impl Default for TunnelLimits {
             linger_timeout: Duration::from_secs(10),
             max_handshake: 64 * 1024,
             extra_attempts: 256,
+            idle_timeout: None,
+            half_close_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             // There is one name, and so one lookup at a time.

@@ -64,6 +64,19 @@ pub(super) enum State<W> {
     Up(Box<Up<W>>),
 }
 
+impl<W> State<W> {
+    /// Returns the name that people see.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Down { .. } => "down",
+            Self::Resolving { .. } => "resolving",
+            Self::Connecting { .. } => "connecting",
+            Self::Proving(_) => "proving",
+            Self::Up(_) => "up",
+        }
+    }
+}
+
 /// A link that carries streams.
 #[derive(Debug)]
 pub(super) struct Up<W> {
@@ -90,6 +103,41 @@ impl<W: Wire> Up<W> {
     }
 }
 
+/// What people want to know about the link.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    /// Since when it is up, or down.
+    pub(super) since: Instant,
+    /// How often it was made.
+    pub(super) made: u64,
+    /// Why it was lost, or not made.
+    pub(super) last_reason: Option<String>,
+}
+
+impl History {
+    fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            made: 0,
+            last_reason: None,
+        }
+    }
+
+    /// Notes that the link is up.
+    pub(super) fn made(&mut self, now: Instant) {
+        self.since = now;
+        self.made += 1;
+    }
+
+    /// Notes why the link is down.
+    pub(super) fn lost(&mut self, was_up: bool, reason: String, now: Instant) {
+        self.last_reason = Some(reason);
+        if was_up {
+            self.since = now;
+        }
+    }
+}
+
 /// A connection that waits until the old link has proved to be dead, or alive.
 #[derive(Debug)]
 pub(super) struct Newcomer {
@@ -102,6 +150,7 @@ pub(super) struct Newcomer {
 #[derive(Debug)]
 pub(super) struct Link<W> {
     pub(super) state: State<W>,
+    pub(super) history: History,
     /// The token of the newest socket, or of the question for the name.
     pub(super) token: Token,
     /// A connection that may take the place of the link.
@@ -123,12 +172,24 @@ impl<W: Wire> Link<W> {
     ) -> Self {
         Self {
             state: State::Down { retry_at },
+            history: History::new(Instant::now()),
             token: Token::link(0),
             newcomer: None,
             prover,
             stall_limit,
             generation: 0,
             pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Returns the link if it carries streams, to be shown.
+    pub(super) fn carrying(&self) -> Option<&Up<W>> {
+        match &self.state {
+            State::Up(up) => Some(up),
+            State::Down { .. }
+            | State::Resolving { .. }
+            | State::Connecting { .. }
+            | State::Proving(_) => None,
         }
     }
 

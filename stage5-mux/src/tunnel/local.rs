@@ -21,19 +21,23 @@ mod message;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stage2_client::Target;
 use stage4_proxy::buffer::Buffer;
 use stage4_proxy::http::Invalid;
 use stage4_proxy::http::exchange::Exchange;
 use stage4_proxy::ingress::conversation::Conversation;
+use stage4_proxy::inspect::Carried;
 use stage4_proxy::resolve::Ticket;
+use stage4_proxy::token::Side;
 
 use crate::endpoint::Endpoint;
 use crate::tunnel::event::Pulled;
 use crate::tunnel::key::StreamKey;
+use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::racing::Racing;
+use crate::tunnel::tally::Tally;
 
 pub(super) use answer::{Fault, far_end};
 pub(super) use conversing::Talk;
@@ -62,6 +66,22 @@ pub(super) enum Phase {
     Lingering { until: Instant },
     /// There is no socket any more: the stream gets its last bytes and its end, and what it brings is dropped.
     Parting,
+}
+
+impl Phase {
+    /// Returns the name that people see.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Delayed => "delayed",
+            Self::Request => "request",
+            Self::Resolving { .. } => "resolving",
+            Self::Connecting(_) => "connecting",
+            Self::Open | Self::Forward(_) => "relay",
+            Self::Lingering { .. } => "lingering",
+            Self::Parting => "parting",
+        }
+    }
 }
 
 /// The direction from the link to the local side.
@@ -100,6 +120,8 @@ pub(super) struct Local {
     pub(super) awaited: Option<Vec<u8>>,
     /// Why the client's bytes are no valid request.
     pub(super) invalid: Option<Invalid>,
+    /// What it has carried.
+    pub(super) tally: Tally,
 }
 
 /// What is to be done with a local side.
@@ -130,6 +152,49 @@ impl Local {
             conversation: None,
             awaited: None,
             invalid: None,
+            tally: Tally::new(Instant::now()),
+        }
+    }
+
+    /// Returns the bytes that it has carried, from the client to the upstream and back.
+    pub(super) fn carried(&self, side: Side) -> Carried {
+        let Tally {
+            to_link, to_local, ..
+        } = self.tally;
+        let (up, down) = match side {
+            Side::Client => (to_link, to_local),
+            Side::Upstream => (to_local, to_link),
+        };
+        Carried { up, down }
+    }
+
+    /// Returns the target that is being reached, as it was named.
+    pub(super) fn target_name(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Resolving { target, .. } => Some(target.to_string()),
+            Phase::Connecting(racing) => Some(racing.target.to_string()),
+            Phase::Handshake
+            | Phase::Delayed
+            | Phase::Request
+            | Phase::Open
+            | Phase::Forward(_)
+            | Phase::Lingering { .. }
+            | Phase::Parting => None,
+        }
+    }
+
+    /// Returns how long it may be quiet: less once one direction has ended, or the link is lost, because the other may
+    /// wait forever. A client that waits for its connection has a deadline of its own.
+    pub(super) fn quiet_limit(&self, limits: &TunnelLimits) -> Option<Duration> {
+        if !self.is_relaying() || self.awaited.is_some() {
+            return None;
+        }
+        match self.delivery {
+            Delivery::FinSent | Delivery::AbortOwed => Some(limits.half_close_timeout),
+            Delivery::Flowing | Delivery::FinOwed if self.has_ended => {
+                Some(limits.half_close_timeout)
+            }
+            Delivery::Flowing | Delivery::FinOwed => limits.idle_timeout,
         }
     }
 

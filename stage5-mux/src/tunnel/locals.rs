@@ -22,6 +22,7 @@ pub(super) struct Locals {
     pub(super) timers: Timers,
     /// Rows whose end or error was read; the worker looks at them.
     changed: Vec<(u32, Pulled)>,
+    created: u64,
 }
 
 impl Locals {
@@ -33,6 +34,7 @@ impl Locals {
             rows: Vec::new(),
             timers: Timers::new(),
             changed: Vec::new(),
+            created: 0,
         }
     }
 
@@ -46,7 +48,25 @@ impl Locals {
 
     /// Adds a local side and returns its row, unless the table is full.
     pub(super) fn insert(&mut self, local: Local) -> Option<u32> {
-        self.table.insert(local).ok()
+        let is_session = !matches!(local.phase, Phase::Parting);
+        let row = self.table.insert(local).ok()?;
+        self.created += u64::from(is_session);
+        Some(row)
+    }
+
+    /// Returns the table, to be shown.
+    pub(super) fn table(&self) -> &RouteTable<Local> {
+        &self.table
+    }
+
+    /// Returns the side of the tunnel on which these are.
+    pub(super) fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Returns how many there ever were; the rest of a stream, behind its request, is none.
+    pub(super) fn created(&self) -> u64 {
+        self.created
     }
 
     /// Gives a stream to a local side.
@@ -193,10 +213,11 @@ impl Source for Locals {
         if matches!(pulled, Pulled::End | Pulled::Failed) {
             self.changed.push((row, pulled));
         }
-        if let Pulled::Bytes(bytes) | Pulled::Last(bytes) = pulled
-            && Device::is_logged()
-        {
-            self.device().log_pulled(self.port(row), bytes);
+        if let Pulled::Bytes(bytes) | Pulled::Last(bytes) = pulled {
+            local.tally.to_link += bytes as u64;
+            if Device::is_logged() {
+                self.device().log_pulled(self.port(row), bytes);
+            }
         }
         pulled
     }

@@ -13,6 +13,7 @@ use stage4_proxy::access::{Access, Clients, Policy};
 use stage4_proxy::address::ListenAddress;
 use stage4_proxy::control::Control;
 use stage4_proxy::ingress::Ingress;
+use stage4_proxy::inspect::Inspector;
 use stage4_proxy::resolve::{Lookup, Resolver, ResolverLimits};
 use stage4_proxy::token::Token;
 use stage4_proxy::unix::SocketFile;
@@ -91,6 +92,8 @@ pub struct Config {
     pub lookup: Lookup,
     /// The bounds.
     pub limits: TunnelLimits,
+    /// The address of the inspector, if it is wanted.
+    pub inspect: Option<SocketAddr>,
 }
 
 impl Config {
@@ -117,6 +120,7 @@ pub struct Tunnel {
     _link_file: Option<SocketFile>,
     control: Control,
     worker: JoinHandle<io::Result<()>>,
+    inspector: Option<Inspector>,
 }
 
 impl Tunnel {
@@ -151,12 +155,14 @@ impl Tunnel {
         };
         let mut control = Control::default();
         control.add(mailbox);
+        let inspector = control.start_inspector(config.inspect)?;
         Ok(Self {
             addresses,
             link_address,
             _link_file: link_file,
             control,
             worker,
+            inspector,
         })
     }
 
@@ -171,6 +177,12 @@ impl Tunnel {
     #[must_use]
     pub fn link_addr(&self) -> Option<&ListenAddress> {
         self.link_address.as_ref()
+    }
+
+    /// Returns the address of the inspector, with the real port, if there is one.
+    #[must_use]
+    pub fn inspector_addr(&self) -> Option<SocketAddr> {
+        self.inspector.as_ref().map(Inspector::local_addr)
     }
 
     /// Returns a handle to the worker that other threads can keep.

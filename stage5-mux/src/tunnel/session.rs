@@ -50,13 +50,16 @@ use crate::tunnel::limits::SessionLimits;
 use crate::tunnel::rate::LinkRate;
 use crate::tunnel::scheduler::Scheduler;
 use crate::tunnel::session::input::Inbox;
-use crate::tunnel::stream::{Beginning, Fate, Stream};
+use crate::tunnel::stream::{Beginning, Fate, Stream, StreamFacts};
 use crate::tunnel::streams::Streams;
 use crate::tunnel::window::Budget;
 use crate::tunnel::wire::Wire;
 
 /// How often the windows of idle streams are looked at, if any has grown.
 const REST_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often the round trip is measured at most while people look at it.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The state of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +153,14 @@ impl<W: Wire> Session<W> {
         self.streams.len()
     }
 
-    /// Returns how long the last ping has taken, for people to look at; nothing depends on it.
+    /// Returns what is seen of a stream from outside, unless it has ended.
+    #[must_use]
+    pub fn facts(&self, key: StreamKey) -> Option<StreamFacts> {
+        self.streams.get(key).map(Stream::facts)
+    }
+
+    /// Returns the shortest time that a ping has taken in the last ten seconds, or the last one if there was none since,
+    /// for people to look at; nothing depends on it.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.keepalive.round_trip()
@@ -237,6 +247,14 @@ impl<W: Wire> Session<W> {
         if W::HAS_PINGS && matches!(self.state, State::Open | State::Leaving) {
             let value = self.keepalive.ask(now);
             self.outbox.control.owe_ping(value);
+        }
+    }
+
+    /// Measures the round trip, if the last ping was a second ago or more, because people look at it now.
+    pub fn ask_round_trip(&mut self, now: Instant) {
+        let last = self.keepalive.asked_at();
+        if last.is_none_or(|at| now >= at + ASK_INTERVAL) {
+            self.ping(now);
         }
     }
 

@@ -35,6 +35,23 @@ pub enum Outbound {
     Finished,
 }
 
+/// What is seen of a stream from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamFacts {
+    /// Its number on the link.
+    pub id: StreamId,
+    /// The direction from the peer.
+    pub inbound: Inbound,
+    /// The direction to the peer.
+    pub outbound: Outbound,
+    /// Whether the local side may have bytes, or its end.
+    pub is_readable: bool,
+    /// Bytes that may be sent before the peer gives more credit.
+    pub send_window: u32,
+    /// Bytes that the peer may send.
+    pub receive_window: u32,
+}
+
 /// What a lost link means for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -136,6 +153,18 @@ impl Stream {
     /// Returns whether the stream is over.
     pub(super) fn is_over(&self) -> bool {
         self.is_off_the_link() && self.receive.held() == 0
+    }
+
+    /// Returns what is seen of it from outside.
+    pub(super) fn facts(&self) -> StreamFacts {
+        StreamFacts {
+            id: self.id,
+            inbound: self.inbound,
+            outbound: self.outbound,
+            is_readable: self.is_readable,
+            send_window: self.send.left(),
+            receive_window: self.receive.open(),
+        }
     }
 
     /// Returns what a lost link means for the stream.

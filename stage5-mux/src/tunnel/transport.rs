@@ -39,6 +39,7 @@ use mio::event::Event;
 use stage2_client::{Target, TargetError};
 use stage4_proxy::address::parse_unix;
 use stage4_proxy::flags::parse_listen;
+use stage4_proxy::inspect::EndpointView;
 
 use crate::endpoint::Endpoint;
 use crate::tunnel::transport::words::Words;
@@ -97,6 +98,11 @@ pub(super) trait Carrier: Debug + Send {
     /// Ends the link if its peer answers nothing for about this time, as far as the kernel can find that out by itself.
     fn bound_silence(&mut self, _time: Duration) {}
 
+    /// Copies out what the inspector shows of it, if it is a socket.
+    fn view(&self) -> Option<EndpointView> {
+        None
+    }
+
     /// Describes the peer for the log.
     fn peer(&self) -> String;
 }
@@ -132,6 +138,10 @@ impl Carrier for Endpoint {
 
     fn bound_silence(&mut self, time: Duration) {
         Self::bound_silence(self, time);
+    }
+
+    fn view(&self) -> Option<EndpointView> {
+        Some(Self::view(self))
     }
 
     fn peer(&self) -> String {

@@ -7,7 +7,8 @@
 //! 3. take the input of the link, before any deadline is judged: it is the sign of life;
 //! 4. act on the deadlines that have passed;
 //! 5. fill the link, once for all events, so that the scheduler can choose among all streams;
-//! 6. accept last.
+//! 6. accept;
+//! 7. copy some rows for the inspector, if it has asked.
 //!
 //! | file | border |
 //! |---|---|
@@ -159,6 +160,8 @@ impl<W: Wire + Copy> Worker<W> {
             self.expire(now);
             self.transmit(now);
             self.accept(now);
+            let bridge = &mut self.bridge;
+            bridge.report.advance(&bridge.locals, &self.link, now);
         }
         self.bridge.abort_all();
         match self.lifetime {
@@ -181,7 +184,9 @@ impl<W: Wire + Copy> Worker<W> {
     /// Returns how long the poller may wait: not at all if work is left, forever if there is no deadline.
     fn poll_timeout(&mut self) -> Option<Duration> {
         // Edge-triggered: no event will announce again what was left undone.
-        if self.has_link_work() || self.has_link_backlog() || self.has_client_backlog() {
+        let is_asked = self.bridge.report.collector.has_work();
+        if is_asked || self.has_link_work() || self.has_link_backlog() || self.has_client_backlog()
+        {
             return Some(Duration::ZERO);
         }
         let for_link = self
@@ -242,8 +247,12 @@ impl<W: Wire + Copy> Worker<W> {
                 }
                 Message::Command(Command::Drain) => self.drain(now),
                 Message::Command(Command::Stop) => self.ends_at = Some(now),
-                // Without an inspector, no such question is sent.
-                Message::Command(Command::Inspect(_)) => {}
+                Message::Command(Command::Inspect(question)) => {
+                    self.bridge.report.collector.ask(question);
+                    if let Some(up) = self.link.up() {
+                        up.session.ask_round_trip(now);
+                    }
+                }
             }
         }
     }

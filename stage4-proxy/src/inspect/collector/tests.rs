@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::*;
 use crate::inspect::totals::Totals;
-use crate::inspect::view::{EndpointView, Protocol};
+use crate::inspect::view::{EndpointView, Protocol, SessionView};
 
 /// A worker with sessions that only know what they have carried.
 struct Worker {

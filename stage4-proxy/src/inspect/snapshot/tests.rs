@@ -33,6 +33,30 @@ fn session(fd: i32) -> SessionView {
     }
 }
 
+#[test]
+fn a_tunnel_shows_its_link_and_its_streams() {
+    let row = |fd, stream: Option<Value>| Row {
+        session: session(fd),
+        stream,
+    };
+    let mut snapshot = Snapshot {
+        link: Some(json!({"state": "up"})),
+        ..Snapshot::default()
+    };
+    snapshot.take_rows(vec![row(1, Some(json!({"id": "1"}))), row(2, None)]);
+    snapshot.merge(Snapshot {
+        link: Some(json!({"state": "down"})),
+        streams: vec![json!({"id": "3"})],
+        ..Snapshot::default()
+    });
+    let shown = serde_json::to_value(&snapshot).unwrap();
+    assert_eq!(shown["link"], json!({"state": "up"}));
+    assert_eq!(shown["streams"], json!([{"id": "1"}, {"id": "3"}]));
+    assert_eq!(shown["sessions"].as_array().unwrap().len(), 2);
+    let without = serde_json::to_value(Snapshot::default()).unwrap();
+    assert!(without.get("link").is_none() && without.get("streams").is_none());
+}
+
 /// Every counter has its own value, so that a swapped or forgotten field shows.
 fn totals(first: u64) -> Totals {
     let mut connect_latency = Histogram::default();

@@ -90,6 +90,7 @@ impl Bridge {
             }
             Err(sentence) => {
                 tracing::debug!("a client is refused: {sentence}");
+                self.report.refused += 1;
                 self.abort(row);
             }
         }
@@ -106,6 +107,7 @@ impl Bridge {
         let key = match open(session) {
             Ok(key) => key,
             Err(sentence) => {
+                self.report.refused += 1;
                 let fault = Fault::Unreached(far_end(Status::Other, sentence));
                 return self.refuse_or_abort(row, &fault, now);
             }

@@ -307,12 +307,13 @@ impl Bridge {
     }
 
     /// Logs why a target is not reached, and returns what the peer is told.
-    fn unreached(&self, target: &Target, error: &ConnectError) -> Response {
+    fn unreached(&mut self, target: &Target, error: &ConnectError) -> Response {
         let outcome = match self.is_raw() {
             true => "the stream is reset",
             false => "the stream says so and ends",
         };
         tracing::warn!("{target} is not reached: {}: {outcome}", sentence(error));
+        self.report.totals.fail(error);
         Response {
             status: error.into(),
             text: error.to_string(),

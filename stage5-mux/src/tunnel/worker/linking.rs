@@ -192,6 +192,7 @@ impl<W: Wire + Copy> Worker<W> {
         now: Instant,
     ) {
         tracing::info!(peer = %carrier.peer(), wire = W::NAME, "the link is up");
+        self.link.history.made(now);
         let session = Session::new(self.wire, self.limits.session.clone(), now);
         self.link.state = State::Up(Box::new(Up {
             carrier,
@@ -332,6 +333,8 @@ impl<W: Wire + Copy> Worker<W> {
             Via::Connect(..) | Via::Open(_) | Via::Listen(_) => None,
         };
         let state = std::mem::replace(&mut self.link.state, State::Down { retry_at });
+        let was_up = matches!(state, State::Up(_));
+        self.link.history.lost(was_up, reason.to_string(), now);
         self.link.mint();
         tracing::warn!(%reason, retry_in = ?retry_at.map(|_| pause), "the link is down");
         if let State::Up(mut up) = state {

@@ -11,6 +11,7 @@ use nix::sys::socket::{
 
 use crate::datagrams::{LARGEST, UdpEcho, wait_for_dropped};
 use crate::support::{Proxy, program};
+use crate::udp_associate::{Association, packet};
 use crate::udp_chain::header;
 
 /// Sends `bytes` as one run of datagrams of `segment` bytes; the last one may be shorter.
@@ -71,9 +72,8 @@ fn runs_come_back(through: SocketAddr) {
 
 #[track_caller]
 fn wait_for_runs(proxy: &Proxy, event: &str) {
-    let name = format!("proxy_udp_runs_total{{event=\"{event}\"}}");
-    let what = format!("{name} is counted");
-    eventually(&what, PATIENCE, || proxy.metrics()[&name] > 0.0);
+    let what = format!("a run is counted as {event}");
+    eventually(&what, PATIENCE, || runs(proxy, event) > 0.0);
 }
 
 #[track_caller]
@@ -198,4 +198,111 @@ fn udp_where_the_kernel_refuses_runs_datagrams_go_one_by_one() {
     let metrics = proxy.metrics();
     assert_eq!(metrics["proxy_udp_runs_total{event=\"refused\"}"], 1.0);
     assert_eq!(metrics["proxy_udp_runs_total{event=\"sent\"}"], 0.0);
+}
+
+#[test]
+fn udp_where_a_way_is_too_narrow_for_a_run_shorter_ones_still_leave() {
+    let _test = Test::begin(
+        "A segment that is longer than the packets of its way is refused (EMSGSIZE, EINVAL): that says nothing about shorter \
+         ones.",
+    );
+    let echo = UdpEcho::start();
+    for error in ["EMSGSIZE", "EINVAL"] {
+        let fault = format!("error={error}:when=1");
+        let Some(program) = strace::inject(&Program::new(program()), "sendmmsg", &fault) else {
+            return;
+        };
+        let proxy = Proxy::start(&program.args(["--udp"]), echo.addr());
+        let (client, bytes) = (roomy(), Rng::for_test().bytes(1000));
+        for segment in [100, 200] {
+            send_run(&client, proxy.addr(), &bytes, segment);
+            expect_all(&client, &bytes.chunks(segment.into()).collect::<Vec<_>>());
+        }
+        assert_eq!(
+            runs(&proxy, "sent"),
+            0.0,
+            "as long as the refused one, and longer"
+        );
+        send_run(&client, proxy.addr(), &bytes, 99);
+        expect_all(&client, &bytes.chunks(99).collect::<Vec<_>>());
+        wait_for_runs(&proxy, "sent");
+        assert_eq!(runs(&proxy, "refused"), 1.0);
+    }
+}
+
+/// Starts a proxy of datagrams, from a program that may be behind strace.
+#[track_caller]
+fn start(program: &Program, ingress: &str, echo: &UdpEcho) -> Proxy {
+    let udp = ["--udp"].iter().filter(|_| ingress == "fixed");
+    let program = program.clone().args(udp).args(["--ingress", ingress]);
+    // Without it, the thread that listens sets few options, and a number means one call of one thread.
+    let program = program.args(["--keepalive", "off"]);
+    Proxy::start(&program, echo.addr())
+}
+
+/// Sends a run through a proxy of either kind to the echo, and checks what comes back.
+#[track_caller]
+fn a_run_comes_back(proxy: &Proxy, ingress: &str, echo: &UdpEcho) {
+    let (client, bytes) = (roomy(), Rng::for_test().bytes(900));
+    if ingress == "fixed" {
+        send_run(&client, proxy.addr(), &bytes, 90);
+        return expect_all(&client, &bytes.chunks(90).collect::<Vec<_>>());
+    }
+    // Several, so that the first send is later in its thread than all calls of the thread that listens.
+    let associations: Vec<_> = (0..5).map(|_| Association::new(proxy)).collect();
+    let packets: Vec<_> = bytes.chunks(90).map(|it| packet(echo.addr(), it)).collect();
+    send_run(&client, associations[0].socket, &packets.concat(), 100);
+    expect_all(
+        &client,
+        &packets.iter().map(|it| &it[..]).collect::<Vec<_>>(),
+    );
+}
+
+/// Returns the number of the call of setsockopt(2) that sets an option, among those of its thread.
+#[track_caller]
+fn place_of(option: &str, ingress: &str, echo: &UdpEcho) -> Option<usize> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace");
+    let program = strace::record(&Program::new(program()), "setsockopt", &file)?;
+    let proxy = start(&program, ingress, echo);
+    a_run_comes_back(&proxy, ingress, echo);
+    let mut place = None;
+    eventually("the option is in the trace", PATIENCE, || {
+        let trace = std::fs::read_to_string(&file).unwrap_or_default();
+        let lines: Vec<_> = trace.lines().collect();
+        let thread = |line: &str| line.split(' ').next().map(str::to_owned);
+        let found = lines.iter().position(|line| line.contains(option));
+        place = found.map(|found| {
+            let same = |line: &&&str| thread(line) == thread(lines[found]);
+            lines[..=found].iter().filter(same).count()
+        });
+        place.is_some()
+    });
+    place
+}
+
+#[test]
+fn udp_a_kernel_that_knows_no_runs_is_no_obstacle() {
+    let _test = Test::begin(
+        "An older kernel has neither UDP_SEGMENT nor UDP_GRO (ENOPROTOOPT): it gets datagrams.",
+    );
+    let echo = UdpEcho::start();
+    for (option, ingress, without) in [
+        ("UDP_GRO", "fixed", "received"),
+        ("UDP_SEGMENT", "socks5", "sent"),
+    ] {
+        let Some(place) = place_of(option, ingress, &echo) else {
+            return;
+        };
+        let fault = format!("error=ENOPROTOOPT:when={place}");
+        let program = strace::inject(&Program::new(program()), "setsockopt", &fault);
+        let proxy = start(&program.expect("strace"), ingress, &echo);
+        a_run_comes_back(&proxy, ingress, &echo);
+        assert_eq!(runs(&proxy, "refused"), 1.0, "{option}");
+        assert_eq!(runs(&proxy, without), 0.0, "{option}");
+    }
+}
+
+fn runs(proxy: &Proxy, event: &str) -> f64 {
+    proxy.metrics()[&format!("proxy_udp_runs_total{{event=\"{event}\"}}")]
 }

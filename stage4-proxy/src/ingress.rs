@@ -133,8 +133,14 @@ pub trait Handshake: Debug + Send {
     /// Reads all bytes that the client has sent and that were not consumed yet.
     fn advance(&mut self, input: &[u8]) -> Step;
 
+    /// Returns whether [`Handshake::connected`] needs the local address of a connection: each costs a system call
+    /// (`getsockname(2)`).
+    fn tells_local_addr(&self) -> bool {
+        false
+    }
+
     /// Encodes the reply to a client whose target is connected; `local` is the address of the
-    /// proxy's end of that connection.
+    /// proxy's end of that connection, if the handshake [tells it](Handshake::tells_local_addr).
     fn connected(&mut self, local: Option<SocketAddr>) -> Vec<u8>;
 
     /// Encodes the reply to a client that gets no connection. If it is empty, the client is reset.
@@ -163,6 +169,9 @@ pub enum Failure<'a> {
     /// The handshake has more bytes than it may have.
     #[error("the handshake is too long")]
     TooLong,
+    /// The target is connected, has its request, and sends nothing.
+    #[error("the target has not answered in time")]
+    Silent,
     /// The rest of the request is not valid; it is refused although its head was good.
     #[error("{0}")]
     BadRequest(Invalid),

@@ -60,7 +60,7 @@ mod conversing;
 mod deadline;
 mod delivery;
 pub(crate) mod facts;
-mod forwarding;
+pub(crate) mod forwarding;
 mod relaying;
 pub(crate) mod vanishing;
 
@@ -189,6 +189,8 @@ impl Reason {
             Self::BadRequest(invalid) => Some(Failure::BadRequest(*invalid)),
             Self::BadResponse(invalid) => Some(Failure::BadResponse(*invalid)),
             Self::TimedOut(Timeout::Handshake) => Some(Failure::TooSlow),
+            // Only a session that forwards a request is refused for these: see `after_silence`.
+            Self::TimedOut(Timeout::Idle | Timeout::HalfClose) => Some(Failure::Silent),
             // A refusal is the handshake's own, and its reply is there already.
             Self::Refused(_)
             | Self::OverLimit
@@ -198,12 +200,7 @@ impl Reason {
             | Self::Reset(..)
             | Self::Gone
             | Self::TimedOut(
-                Timeout::WrongPassword
-                | Timeout::NextRequest
-                | Timeout::Connect
-                | Timeout::Idle
-                | Timeout::HalfClose
-                | Timeout::Linger,
+                Timeout::WrongPassword | Timeout::NextRequest | Timeout::Connect | Timeout::Linger,
             )
             | Self::Stopped => None,
         }
@@ -375,7 +372,9 @@ impl Session {
         self.facts.connected(now - self.opened);
         if let Some(mut handshake) = self.handshake.take() {
             self.up.half.put_before(handshake.preface());
-            let local = self.upstream.as_ref().and_then(Endpoint::local_addr);
+            let upstream = self.upstream.as_ref();
+            let upstream = upstream.filter(|_| handshake.tells_local_addr());
+            let local = upstream.and_then(Endpoint::local_addr);
             self.down.half.keep(&handshake.connected(local));
             if let Some(exchange) = handshake.take_exchange() {
                 self.phase = Phase::Forward(exchange);

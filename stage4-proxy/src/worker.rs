@@ -387,6 +387,7 @@ impl Worker {
         self.accept_backlog(now);
         self.listener = None;
         self.udp.drain(now);
+        self.scratch.is_draining = true;
         // A client between two requests has all of its responses, and may stay so for long.
         let idle = self
             .table

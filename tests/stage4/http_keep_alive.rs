@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{BlackHole, Client, ClosedPort, Hand, Peer, Test};
+use harness::{BlackHole, Client, ClosedPort, Hand, Peer, Signal, Test};
 
 use crate::http_ingress::{ESTABLISHED, ask, connect_to, get};
 use crate::support::{Proxy, echoes};
@@ -241,4 +241,65 @@ fn http_a_drain_does_not_wait_for_a_client_between_two_requests() {
     is_kept(&client, &target);
     assert!(proxy.terminate().success());
     client.expect_eof();
+}
+
+#[test]
+fn http_a_response_during_a_drain_says_that_it_is_the_last() {
+    let _test = Test::begin("A client that is told \"close\" asks its next request elsewhere.");
+    let proxy = Proxy::choosing("http", &["--drain-timeout", "10m"]);
+    let target = Hand::start();
+    let client = ask(&proxy, get(format!("http://{}/a", target.addr())));
+    let upstream = next_request(&target, "/a");
+    proxy.signal(Signal::SIGTERM);
+    proxy.wait_for_stderr("draining");
+    upstream.send(ok("the last").as_bytes());
+    let closing = format!("{VIA}Connection: close\r\n");
+    client.expect(response(&closing, "the last").as_bytes());
+    client.expect_eof();
+    drop(client);
+    assert!(proxy.wait().success());
+}
+
+#[test]
+fn http_a_target_that_is_silent_is_a_504() {
+    let _test = Test::begin("The client can be told, because no part of a response went to it.");
+    let proxy = Proxy::choosing("http", &["--idle-timeout", "300ms"]);
+    let target = Hand::start();
+    let client = ask(&proxy, get(format!("http://{}/a", target.addr())));
+    let upstream = next_request(&target, "/a");
+    let reply = String::from_utf8_lossy(&client.read_to_end()).into_owned();
+    assert!(
+        reply.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"),
+        "{reply}"
+    );
+    assert!(reply.contains("\r\nConnection: close\r\n"), "{reply}");
+    let body = "\r\n\r\n504 Gateway Timeout: the target has not answered in time\n";
+    assert!(reply.ends_with(body), "{reply}");
+    upstream.expect_reset();
+}
+
+#[test]
+fn http_silence_in_a_response_or_a_request_is_a_reset() {
+    let _test = Test::begin("A 504 would be read as a part of the body, or blame the wrong side.");
+    let proxy = Proxy::choosing("http", &["--idle-timeout", "300ms"]);
+    let target = Hand::start();
+    let client = ask(&proxy, get(format!("http://{}/a", target.addr())));
+    let half = ok("half of it").replace("10", "20");
+    let upstream = next_request(&target, "/a");
+    upstream.send(half.as_bytes());
+    client.expect(
+        half.replace("\r\n\r\n", &format!("\r\n{VIA}\r\n"))
+            .as_bytes(),
+    );
+    client.expect_reset();
+    upstream.expect_reset();
+
+    let address = target.addr();
+    let post =
+        format!("POST http://{address}/ HTTP/1.1\r\nHost: {address}\r\nContent-Length: 9\r\n\r\n");
+    let client = ask(&proxy, post);
+    let upstream = target.next();
+    client.expect_reset();
+    let _ = upstream.read_until(b"\r\n\r\n");
+    upstream.expect_reset();
 }

@@ -1,9 +1,11 @@
 //! The redirect ingress: clients that the kernel has redirected, in a network that the test makes for itself.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 
+use harness::inner_addresses::spellings;
 use harness::{Connect, Hand, Program, Scripted, Server, Test, fail};
 
 use crate::support::{Proxy, in_path, program, talk};
@@ -217,6 +219,76 @@ fn redirect_the_access_rules_hold() {
             assert_eq!(hand.accepts(), 0);
         }
     });
+}
+
+/// More inner addresses than the spellings have: of metadata services, of loopback, and one that the kernel takes for
+/// loopback.
+const MORE: [&str; 9] = [
+    "127.0.0.2",
+    "127.255.255.254",
+    "0.0.0.0",
+    "100.100.100.200",
+    "169.254.169.254",
+    "169.254.170.2",
+    "fd00:ec2::254",
+    "::1",
+    "64:ff9b::a9fe:a9fe",
+];
+
+/// The inner addresses of a family. A mapped one is none of IPv6: the kernel connects it with IPv4.
+fn inner(family: usize) -> BTreeSet<IpAddr> {
+    let hosts = spellings().map(|spelling| spelling.host).chain(MORE);
+    let addresses = hosts.filter_map(|host| host.parse::<IpAddr>().ok());
+    let is_of = |address: &IpAddr| match address {
+        IpAddr::V4(_) => family == 0,
+        IpAddr::V6(address) => family == 1 && address.to_ipv4_mapped().is_none(),
+    };
+    addresses.filter(is_of).collect()
+}
+
+#[test]
+fn redirect_no_inner_address_is_reached() {
+    let _test = Test::begin("Who sets the destination of a packet chooses: judge it by the rules.");
+    in_an_own_network("redirect::redirect_no_inner_address_is_reached", || {
+        for family in [0, 1] {
+            // Every address is one of this machine, so that the target would get whatever is dialled.
+            let add = ["-4", "-6"][family];
+            let words = [add, "route", "add", "local", "default", "dev", "lo"];
+            let routed = Command::new("ip").args(words).status();
+            harness::ensure(routed.is_ok_and(|status| status.success()), "a route");
+            let any = Scripted::options("target").address(at(["0.0.0.0", "::"][family]));
+            let hand = Hand::with(any);
+            let port = hand.addr().port();
+            let allowed = format!("public,{}", TARGET[family]);
+            let proxy = proxy(family, &["--allow", &allowed]);
+            redirect(["ip", "ip6"][family], &of_clients(family), proxy.addr());
+            let mut asked = 0;
+            for address in inner(family) {
+                asked += usize::from(is_refused(family, (address, port).into()));
+            }
+            assert!(asked >= [12, 8][family], "{asked} addresses");
+            is_reset(&client(family), proxy.addr());
+            proxy.wait_for_stderr("not allowed");
+            assert_eq!(hand.accepts(), 0, "none is dialled");
+            let target: IpAddr = TARGET[family].parse().expect("an address");
+            let client = client(family).to((target, port).into());
+            talk(&client, &hand.next());
+        }
+    });
+}
+
+/// Checks that a client is reset; returns whether the kernel has a way to the address at all.
+#[track_caller]
+fn is_refused(family: usize, address: SocketAddr) -> bool {
+    let unroutable = [ErrorKind::NetworkUnreachable, ErrorKind::InvalidInput];
+    match client(family).try_to(address) {
+        Err(error) if unroutable.contains(&error.kind()) => false,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => false,
+        _ => {
+            is_reset(&client(family), address);
+            true
+        }
+    }
 }
 
 #[test]

@@ -67,6 +67,11 @@ impl Response {
         self.keeps_client
     }
 
+    /// Has the response say that the client's connection is closed after it, unless its head is on its way already.
+    pub fn close_client(&mut self) {
+        self.asked.persistent = false;
+    }
+
     /// Reads complete heads at the front of `bytes`, up to the final one; returns the state behind them, and how
     /// many bytes they have.
     fn heads(

@@ -105,6 +105,11 @@ impl Conversation {
         self.handshake.user()
     }
 
+    /// Returns whether the reply needs a local address; see [`Handshake::tells_local_addr`].
+    pub fn tells_local_addr(&self) -> bool {
+        self.handshake.tells_local_addr()
+    }
+
     /// Encodes the reply to a client whose target is connected; see [`Handshake::connected`].
     pub fn connected(&mut self, local: Option<SocketAddr>) -> Vec<u8> {
         self.handshake.connected(local)

@@ -68,7 +68,7 @@ impl Handshake for HopHandshake {
         let status = match failure {
             Failure::Unreached(error) => Status::from(*error),
             Failure::TooSlow | Failure::TooLong | Failure::BadRequest(_) => Status::Malformed,
-            Failure::BadResponse(_) => Status::Other,
+            Failure::Silent | Failure::BadResponse(_) => Status::Other,
         };
         let text = failure.to_string();
         Response { status, text }.encode()

@@ -32,7 +32,11 @@
 //! If there are users, a request needs the name and the password of one in `Proxy-Authorization: Basic` (RFC 7617);
 //! otherwise it gets 407 (RFC 9110 section 15.5.8). The field goes no further.
 //!
-//! What does not work is told in HTTP, with a sentence in the body.
+//! What does not work is told in HTTP, with a sentence in the body: also that a target has the request and is silent for
+//! `--idle-timeout` (504), as long as no part of its response has gone to the client. Such a reply closes the connection.
+//! It could be kept if the rest of the request were read and dropped first; but that rest may be large, or never come, and
+//! to a client that has just failed a new connection costs little. While the proxy drains, each response says that it is the
+//! last.
 
 mod credentials;
 mod reply;

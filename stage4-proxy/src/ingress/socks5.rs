@@ -267,6 +267,10 @@ impl Handshake for Socks5Handshake {
         }
     }
 
+    fn tells_local_addr(&self) -> bool {
+        true
+    }
+
     fn connected(&mut self, local: Option<SocketAddr>) -> Vec<u8> {
         Reply::Succeeded.encode(local)
     }

@@ -6,7 +6,7 @@
 //!                                 response complete, but              │  │  │
 //!   Lingering ◀───────────────────────────────────────────────────────┘  │  │
 //!                                 not valid, no part of it was sent      │  │
-//!   refused with 400 or 502 ◀────────────────────────────────────────────┘  │
+//!   refused with 400 or 502, or 504 for a target that is silent ◀────────┘  │
 //!                                 not valid, a part of it was sent          │
 //!   Aborting ◀──────────────────────────────────────────────────────────────┘
 //! ```
@@ -25,7 +25,7 @@ use crate::http::{Invalid, Message};
 use crate::relay::{MessageFault, Progress};
 use crate::scratch::Scratch;
 use crate::session::conversing::check_client;
-use crate::session::{Next, Phase, Reason, Session};
+use crate::session::{Next, Phase, Reason, Session, Timeout};
 use crate::token::Side;
 
 impl Session {
@@ -38,6 +38,9 @@ impl Session {
         let before = (self.up.half.progress(), self.down.half.progress());
         let client = &mut self.client;
         let Exchange { upload, response } = &mut **exchange;
+        if scratch.is_draining {
+            response.close_client();
+        }
         let up = self.up.pump_message(upload, client, upstream, scratch);
         let down = self.down.pump_message(response, upstream, client, scratch);
         let has_begun = response.has_begun();
@@ -55,22 +58,26 @@ impl Session {
         let down = self.outcome_of(down, Side::Upstream, Side::Client);
         match (up, down) {
             (Err((side, error)), _) | (_, Err((side, error))) => self.abort(side, error, now),
-            (Ok(_), Ok(_)) if is_answered(&self.phase, &self.down.half) => self.end_exchange(now),
+            (Ok(_), Ok(_)) if is_answered(&self.phase, &self.down.half) => {
+                self.end_exchange(scratch.is_draining, now)
+            }
             (Ok(Progress::Unfinished), _) | (_, Ok(Progress::Unfinished)) => Next::Again,
             (Ok(Progress::Idle), Ok(Progress::Idle)) => check_client(&self.client),
         }
     }
 
-    /// Ends an exchange: the client may send its next request, or has got its last response.
-    fn end_exchange(&mut self, now: Instant) -> Next {
+    /// Ends an exchange: the client may send its next request, or has got its last response. While the worker drains, only
+    /// a request that has come already is another one.
+    fn end_exchange(&mut self, is_draining: bool, now: Instant) -> Next {
         let Phase::Forward(exchange) = &mut self.phase else {
             return Next::Wait;
         };
         let up = &self.up.half;
         let is_open = up.state() == HalfState::Open;
         let has_left = exchange.upload.is_over() && !up.has_pending();
-        let is_kept = is_open && has_left && exchange.keeps_client();
         let surplus = exchange.upload.take_surplus();
+        let goes_on = !is_draining || !surplus.is_empty();
+        let is_kept = is_open && has_left && exchange.keeps_client() && goes_on;
         if let Some(upstream) = self.upstream.take() {
             self.facts.tried(upstream.peer_addr());
             if is_open && !has_left {
@@ -93,6 +100,34 @@ impl Session {
                 Next::Again
             }
         }
+    }
+}
+
+/// Ends a session in which no byte has moved for its time limit: a client that waits for the response is told so.
+///
+/// It is not told if it is the one that is silent, because the rest of its request is missing, or if a part of the response
+/// has gone to it: then only a reset says that the end is none.
+pub(crate) fn after_silence(session: &Session, timeout: Timeout) -> Next {
+    let waits = match &session.phase {
+        Phase::Forward(exchange) => {
+            let is_asked = exchange.upload.is_over() || session.up.half.has_pending();
+            is_asked && !exchange.response.has_begun()
+        }
+        Phase::Handshake
+        | Phase::Delayed(_)
+        | Phase::Resolving(_)
+        | Phase::Connecting(_)
+        | Phase::Chaining(_)
+        | Phase::Relay
+        | Phase::Associated
+        | Phase::Lingering
+        | Phase::Aborting(_) => false,
+    };
+    let reason = Reason::TimedOut(timeout);
+    if waits {
+        Next::Refuse(reason)
+    } else {
+        Next::Close(reason)
     }
 }
 

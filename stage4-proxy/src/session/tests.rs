@@ -36,6 +36,10 @@ impl Handshake for Lines {
         }
     }
 
+    fn tells_local_addr(&self) -> bool {
+        true
+    }
+
     fn connected(&mut self, local: Option<SocketAddr>) -> Vec<u8> {
         assert!(local.is_some(), "the upstream's local address is known");
         b"ok\n".to_vec()

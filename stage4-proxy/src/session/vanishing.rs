@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 use crate::endpoint::Endpoint;
+use crate::relay::{Fault, MessageFault};
 use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
 
@@ -34,6 +35,12 @@ pub(crate) fn look_for_vanished(session: &mut Session, since_last_look: Duration
 /// Ends a session as if the kernel had given the peer at one side up.
 pub(crate) fn give_up(session: &mut Session, side: Side, now: Instant) -> Next {
     let error = io::Error::from_raw_os_error(libc::ETIMEDOUT);
+    if let (Phase::Forward(exchange), Side::Upstream) = (&session.phase, side)
+        && !exchange.response.has_begun()
+    {
+        let why = MessageFault::Socket(Fault::Source(error)).as_invalid();
+        return Next::Refuse(Reason::BadResponse(why));
+    }
     match session.endpoint_mut(side) {
         Some(endpoint) => endpoint.reset_on_close(),
         None => return Next::Close(Reason::Reset(side, error)),

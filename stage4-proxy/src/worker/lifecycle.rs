@@ -6,6 +6,7 @@ use stage3_epoll::Poll;
 
 use crate::endpoint::Endpoint;
 use crate::listener::{Accepted, Listener};
+use crate::session::forwarding::after_silence;
 use crate::session::{Next, Phase, Reason, Session, Timeout};
 use crate::token::Side;
 use crate::worker::Worker;
@@ -105,9 +106,8 @@ impl Worker {
                 Timeout::Connect => self.give_up_waiting(row, now),
                 // The handshake can say so in its protocol's words.
                 Timeout::Handshake => Next::Refuse(Reason::TimedOut(timeout)),
-                Timeout::Idle | Timeout::HalfClose | Timeout::Linger => {
-                    Next::Close(Reason::TimedOut(timeout))
-                }
+                Timeout::Idle | Timeout::HalfClose => after_silence(session, timeout),
+                Timeout::Linger => Next::Close(Reason::TimedOut(timeout)),
             };
             self.follow(row, next, now);
         }

@@ -91,6 +91,7 @@ impl From<&Failure<'_>> for Status {
                 | chain::Status::Other => Self::BadGateway,
             },
             Failure::TooSlow => Self::RequestTimeout,
+            Failure::Silent => Self::GatewayTimeout,
             Failure::TooLong => Self::HeadTooLarge,
             Failure::BadRequest(_) => Self::BadRequest,
             Failure::BadResponse(_) => Self::BadGateway,

@@ -57,6 +57,7 @@ impl From<&Failure<'_>> for Reply {
         match failure {
             Failure::Unreached(error) => Self::from(Status::from(*error)),
             Failure::TooSlow
+            | Failure::Silent
             | Failure::TooLong
             | Failure::BadRequest(_)
             | Failure::BadResponse(_) => Self::Failure,

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use crate::cores::Cores;
@@ -91,17 +93,38 @@ fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// Returns a port that is free at this moment.
+/// The ports of proxies that cannot choose one themselves: below those that the kernel gives to connections
+/// (`ip_local_port_range`, from 32768), of which a row with many connections leaves none.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// Returns a port that is free at this moment, and another one each time.
 fn free_port(job: Job) -> io::Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Two runs at the same time begin at different ports.
+    let first = u16::try_from(std::process::id() % u32::from(count)).unwrap_or(0);
+    let mut error = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..count {
+        let place = (first + NEXT.fetch_add(1, Ordering::Relaxed) % count) % count;
+        match bind_once(job, (Ipv4Addr::LOCALHOST, PORTS.start + place).into()) {
+            Ok(address) => return Ok(address),
+            Err(why) => error = why,
+        }
+    }
+    Err(error)
+}
+
+/// Checks that an address can be bound.
+fn bind_once(job: Job, address: SocketAddr) -> io::Result<SocketAddr> {
     match job {
-        Job::Datagrams => UdpSocket::bind(any_port())?.local_addr(),
+        Job::Datagrams => UdpSocket::bind(address)?.local_addr(),
         Job::Relay
         | Job::Queue
         | Job::Socks5
         | Job::Connect
         | Job::Forward
         | Job::Chain(_)
-        | Job::Tunnel => TcpListener::bind(any_port())?.local_addr(),
+        | Job::Tunnel => TcpListener::bind(address)?.local_addr(),
     }
 }
 

@@ -215,8 +215,12 @@ fn udp_memory_returns_after_ten_thousand_sources_several_times() {
             for _ in 0..100 {
                 Datagrams::at("127.0.0.79").send(proxy.addr(), &[7; 100]);
             }
-            // Its answer says that the proxy has kept up.
-            Datagrams::new().echoes(proxy.addr(), b"?");
+            // Its answer says that the proxy has kept up; a flow may end before it comes on a busy machine.
+            let last = Datagrams::new();
+            harness::eventually("the proxy has kept up", harness::PATIENCE, || {
+                last.send(proxy.addr(), b"?");
+                last.receives_soon(b"?")
+            });
         }
         let flows = proxy.metrics()["proxy_udp_flows_total"];
         assert!(flows > 9000.0 * f64::from(round), "{flows} flows");

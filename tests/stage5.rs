@@ -66,8 +66,16 @@ mod tunnel_ssh;
 mod tunnel_transport;
 #[path = "stage5/tunnel_ways.rs"]
 mod tunnel_ways;
+#[path = "stage5/tunnel_ways_access.rs"]
+mod tunnel_ways_access;
+#[path = "stage5/tunnel_ways_failing.rs"]
+mod tunnel_ways_failing;
+#[path = "stage5/tunnel_ways_headers.rs"]
+mod tunnel_ways_headers;
 #[path = "stage5/tunnel_ways_http.rs"]
 mod tunnel_ways_http;
+#[path = "stage5/tunnel_ways_names.rs"]
+mod tunnel_ways_names;
 #[path = "stage5/turns.rs"]
 mod turns;
 #[path = "stage5/unmapped.rs"]

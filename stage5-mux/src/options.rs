@@ -267,25 +267,20 @@ impl TunnelOptions {
     fn into_config(self, via: Transport, ends: Ends) -> Result<service::Config, OptionsError> {
         let secret = self.secret_file.as_deref().map(read_secret);
         let secret = secret.transpose().map_err(OptionsError::Secret)?;
-        let defaults = TunnelLimits::default();
         let fds = raise_fd_limit();
-        let reserved = TUNNEL_FDS + capacity(fds);
-        let files = fds.saturating_sub(reserved).max(1);
+        let fds = fds.saturating_sub(capacity(fds));
         let limits = TunnelLimits {
             session: SessionLimits {
                 keepalive: self.keepalive.0,
                 ..SessionLimits::default()
             },
-            max_connections: defaults
-                .max_connections
-                .min(u32::try_from(files).unwrap_or(u32::MAX)),
             connect_timeout: self.connect_timeout,
             handshake_timeout: self.handshake_timeout,
             answer_timeout: self.answer_timeout,
             drain_timeout: self.drain_timeout,
             idle_timeout: self.idle_timeout.0,
             half_close_timeout: self.half_close_timeout,
-            ..defaults
+            ..TunnelLimits::default().within_fds(fds)
         };
         Ok(service::Config {
             ends,
@@ -309,10 +304,6 @@ fn read_secret(path: &Path) -> Result<Secret, String> {
     let content = read_private_file(path).map_err(|error| in_vain(&error))?;
     Secret::of_file(&content).map_err(|error| in_vain(&error))
 }
-
-/// Descriptors of a tunnel that are no local connections: standard streams, listener, poller, waker, the link, and
-/// the files that resolving a name opens.
-const TUNNEL_FDS: u64 = 24;
 
 impl ClientOptions {
     /// Turns the command line into the configuration of the client's end, and its users, if it has any.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use harness::{Client, PATIENCE, Program, Server, eventually, fail};
+use harness::{Client, PATIENCE, Program, Rng, Server, eventually, fail};
 
 use crate::support::program;
 
@@ -150,4 +150,12 @@ pub(crate) fn through(name: &str, ingress: SocketAddr, target: SocketAddr) -> Cl
         "http" => connect(ingress, target),
         _ => Client::connect(ingress),
     }
+}
+
+/// Checks that a client is served by an echo.
+#[track_caller]
+pub(crate) fn echoes(client: &Client) {
+    let nonce = Rng::for_test().nonce(24);
+    client.send(&nonce);
+    client.expect(&nonce);
 }

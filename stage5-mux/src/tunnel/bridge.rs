@@ -9,13 +9,15 @@
 //! |---|---|
 //! | `bridge/clients.rs` | the client's end: handshakes, and streams for those that are complete |
 //! | `bridge/refusing.rs` | the client's end: failures, in the words of the client's protocol |
-//! | `bridge/dialling.rs` | the server's end: request headers, names, connects, response headers |
+//! | `bridge/dialling.rs` | the server's end: request headers, names, response headers |
+//! | `bridge/connecting.rs` | the server's end: the race between the addresses of a target |
 //! | `bridge/ending.rs` | how local sides end, with their streams or without |
 //! | `bridge/silence.rs` | local sides that are quiet for too long, or hold up all others |
 //!
 //! The session is lent for each call; without one, the link is down.
 
 mod clients;
+mod connecting;
 mod dialling;
 mod ending;
 mod refusing;

@@ -109,3 +109,35 @@ impl Default for TunnelLimits {
         }
     }
 }
+
+/// Descriptors of a tunnel that are no local connections: standard streams, listeners, poller, waker, the link, and
+/// the files that resolving a name opens.
+const RESERVED_FDS: u64 = 24;
+
+impl TunnelLimits {
+    /// Lowers the bounds so that local connections and further attempts need at most `fds` descriptors with the rest.
+    #[must_use]
+    pub fn within_fds(mut self, fds: u64) -> Self {
+        let usable = fds.saturating_sub(RESERVED_FDS).max(1);
+        let extra = (usable / 32).min(self.extra_attempts as u64);
+        let connections = u32::try_from(usable - extra).unwrap_or(u32::MAX);
+        self.extra_attempts = usize::try_from(extra).unwrap_or(self.extra_attempts);
+        self.max_connections = self.max_connections.min(connections);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_fit_into_the_descriptors() {
+        for fds in [0, 1, 24, 25, 64, 1024, 65_536, u64::MAX] {
+            let limits = TunnelLimits::default().within_fds(fds);
+            let used = u64::from(limits.max_connections) + limits.extra_attempts as u64;
+            assert!(used + RESERVED_FDS <= fds.max(RESERVED_FDS + 1), "{fds}");
+            assert!(limits.max_connections >= 1, "{fds}");
+        }
+    }
+}

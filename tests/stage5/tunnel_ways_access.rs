@@ -1,0 +1,187 @@
+//! Who may come into a tunnel, and where its server lets them go.
+
+use std::net::SocketAddr;
+
+use harness::inner_addresses::spellings;
+use harness::{Client, Connect, Program, Scripted, Test, command_line};
+
+use crate::support::program;
+use crate::ways::{
+    ESTABLISHED, Ways, connect_to, echoes, refused, server_at, socks, socks_address, socks_name,
+    socks_reply,
+};
+
+#[test]
+fn tunnel_ways_no_spelling_of_an_inner_address_is_reached() {
+    let _test =
+        Test::begin("Judge the address that is about to be dialled, not the text that names it.");
+    let rules = [
+        "--allow",
+        "public,localhost,*.localhost",
+        "--connect-timeout",
+        "500ms",
+    ];
+    let ways = Ways::start(&["socks5", "http"], &[], &rules);
+    let echo = Scripted::echo();
+    let port = echo.addr().port();
+    let mut all: Vec<_> = spellings().collect();
+    // Last those for which a name server is asked, because this may take as long as it likes.
+    all.sort_by_key(|spelling| !spelling.is_numeric());
+    let mut asked = 0;
+    for spelling in all {
+        let by_address = spelling.host.parse().ok();
+        let by_address = by_address.map(|address| socks_address(SocketAddr::new(address, port)));
+        let requests = by_address
+            .into_iter()
+            .chain([socks_name(spelling.host, port)]);
+        let codes = requests.map(|request| u16::from(socks(ways.at(0), &request).1));
+        let mut codes: Vec<u16> = codes.collect();
+        let target = spelling.at(port);
+        let page = format!("GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\n\r\n");
+        for request in [connect_to(&target), page] {
+            codes.push(refused(ways.at(1), &request).0);
+        }
+        for code in codes {
+            let is_refused = matches!(code, 2 | 403);
+            let is_unknown = matches!(code, 4 | 502) && !spelling.is_numeric();
+            assert!(is_refused || is_unknown, "{}: {code}", spelling.host);
+            asked += 1;
+        }
+    }
+    assert!(asked >= 180, "{asked} questions");
+    assert_eq!(echo.accepts(), 0);
+}
+
+#[test]
+fn tunnel_ways_the_servers_rules_hold_and_the_clients_are_none_of_its_business() {
+    let _test = Test::begin("--deny at the server, whatever the client is.");
+    let (open, shut) = (Scripted::echo(), Scripted::echo());
+    let deny = format!("127.0.0.1:{}", shut.addr().port());
+    let ways = Ways::start(&["socks5"], &[], &["--deny", &deny]);
+    let (client, code) = socks(ways.at(0), &socks_address(open.addr()));
+    assert_eq!(code, 0);
+    echoes(&client);
+    assert_eq!(socks(ways.at(0), &socks_address(shut.addr())).1, 2);
+    assert_eq!(shut.accepts(), 0);
+}
+
+#[test]
+fn tunnel_ways_users_are_asked_for_their_passwords() {
+    let _test = Test::begin("--user is for the ingresses that have names and passwords.");
+    let echo = Scripted::echo();
+    let ways = Ways::start(&["socks5", "http"], &["--user", "ada:secret"], &[]);
+    let client = Client::connect(ways.at(0));
+    client.send(b"\x05\x01\x02\x01\x03ada\x06secret");
+    client.expect(&[5, 2, 1, 0]);
+    client.send(&socks_address(echo.addr()));
+    assert_eq!(socks_reply(&client), 0);
+    echoes(&client);
+    let client = Client::connect(ways.at(0));
+    client.send(b"\x05\x01\x02\x01\x03ada\x05wrong");
+    client.expect(&[5, 2, 1, 1]);
+    client.expect_eof();
+    let (code, _) = refused(ways.at(1), &connect_to(echo.addr()));
+    assert_eq!(code, 407);
+}
+
+#[test]
+fn tunnel_ways_a_user_file_is_read_again_at_sighup() {
+    let _test =
+        Test::begin("--user-file, as with stage4-proxy: SIGHUP reads it, and ends nothing.");
+    let file = tempfile::NamedTempFile::new().expect("a file of users");
+    std::fs::write(file.path(), "ada:secret\n").expect("it can be written");
+    let path = file.path().to_str().unwrap_or_default();
+    let ways = Ways::start(&["socks5"], &["--user-file", path], &[]);
+    let log_in = |credentials: &[u8], verdict: u8| {
+        let client = Client::connect(ways.at(0));
+        client.send(credentials);
+        client.expect(&[5, 2, 1, verdict]);
+    };
+    let (ada, bob) = (
+        b"\x05\x01\x02\x01\x03ada\x06secret",
+        b"\x05\x01\x02\x01\x03bob\x06secret",
+    );
+    log_in(ada, 0);
+    std::fs::write(file.path(), "bob:secret\n").expect("it can be written");
+    ways.client.signal(harness::Signal::SIGHUP);
+    ways.client
+        .wait_for_stderr("the user file was read again users=1");
+    log_in(bob, 0);
+    log_in(ada, 1);
+}
+
+#[test]
+fn tunnel_ways_clients_from_elsewhere_are_reset_and_so_are_their_links() {
+    let _test = Test::begin("--clients says who may come in, and who may bring the link.");
+    let server = server_at("127.0.0.1:0", &["--clients", "192.0.2.0/24"]);
+    match Connect::new().try_to(server.addr()) {
+        Ok(stranger) => stranger.expect_reset(),
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+    }
+    server.wait_for_stderr("--clients does not admit it");
+    let ways = Ways::start(&["http"], &["--clients", "127.0.0.2"], &[]);
+    match Connect::new().try_to(ways.at(0)) {
+        Ok(stranger) => stranger.expect_reset(),
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+    }
+    let echo = Scripted::echo();
+    let friend = Connect::new()
+        .from(([127, 0, 0, 2], 0).into())
+        .to(ways.at(0));
+    friend.send(connect_to(echo.addr()).as_bytes());
+    friend.expect(ESTABLISHED);
+    echoes(&friend);
+}
+
+#[test]
+fn tunnel_ways_the_flags_are_checked() {
+    let _test = Test::begin("An open relay does not start.");
+    let client = Program::new(program()).args(["client", "--via", "tcp:127.0.0.1:1"]);
+    command_line::refuses(
+        &client,
+        &[
+            (
+                &[
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--ingress",
+                    "http",
+                    "--ingress",
+                    "socks5",
+                ],
+                "in pairs",
+            ),
+            (
+                &["--ingress", "http", "--upstream", "x:1"],
+                "--ingress fixed",
+            ),
+            (
+                &["--listen", "0.0.0.0:0", "--ingress", "socks5"],
+                "--clients",
+            ),
+            (&["--user", "ada:secret"], "--user"),
+            (&["--ingress", "pigeon"], "--ingress"),
+        ],
+    );
+    let server = Program::new(program()).arg("server");
+    let wide = "tcp-listen:0.0.0.0:0";
+    command_line::refuses(
+        &server,
+        &[
+            (&["--via", wide], "not authenticated"),
+            (&["--via", wide, "--upstream", "x:1"], "not authenticated"),
+            (&["--via", wide, "--clients", "private"], "--allow"),
+            (
+                &[
+                    "--via",
+                    "tcp-listen:127.0.0.1:0",
+                    "--upstream",
+                    "x:1",
+                    "--allow",
+                    "any",
+                ],
+                "--upstream",
+            ),
+        ],
+    );
+}

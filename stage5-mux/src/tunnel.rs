@@ -33,6 +33,7 @@
 //!     `endpoint` is a socket, `transport/pipes.rs` two descriptors, `transport/exec.rs` a command.
 //! 13. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
 //! 14. `hops`: the names under which each step of the data flow is logged; `report`, `section`: what the inspector shows.
+//! 15. [`multiplexer`]: the tunnel as a library: an application opens a [`byte_stream`] to a peer.
 //!
 //! # How a target travels
 //!
@@ -59,6 +60,7 @@
 
 mod batch;
 mod bridge;
+pub mod byte_stream;
 mod control;
 mod dial;
 pub mod event;
@@ -72,6 +74,7 @@ mod local;
 mod locals;
 mod message;
 pub mod multiplex;
+pub mod multiplexer;
 mod proving;
 mod racing;
 mod rate;

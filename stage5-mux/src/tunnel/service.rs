@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 
 use socket2::Socket;
@@ -131,7 +132,6 @@ impl Tunnel {
     /// Fails if an address is already in use or cannot be bound for another reason, or if the machine has no
     /// descriptor, thread or memory left for the worker.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let role = config.role();
         let clients = match &config.ends {
             Ends::Client { ways, .. } => bind_all(ways, config)?,
             Ends::Server { .. } => Vec::new(),
@@ -149,10 +149,7 @@ impl Tunnel {
             }
         };
         let listeners = Listeners { clients, link };
-        let (worker, mailbox) = match config.wire {
-            WireName::Yamux => spawn(Yamux::new(role), listeners, config)?,
-            WireName::Multiplex => spawn(Multiplex, listeners, config)?,
-        };
+        let (worker, mailbox) = run(config, listeners, None)?;
         let mut control = Control::default();
         control.add(mailbox);
         let inspector = control.start_inspector(config.inspect)?;
@@ -220,17 +217,30 @@ fn bind_all(ways: &[WayIn], config: &Config) -> io::Result<Vec<Socket>> {
 
 /// The sockets that listen.
 #[derive(Debug)]
-struct Listeners {
-    clients: Vec<Socket>,
-    link: Option<Socket>,
+pub(super) struct Listeners {
+    pub(super) clients: Vec<Socket>,
+    pub(super) link: Option<Socket>,
 }
 
 type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
+
+/// Starts a worker. If a thread is `waiting` for the link, it is told when that is up, and there is one link only.
+pub(super) fn run(
+    config: &Config,
+    listeners: Listeners,
+    waiting: Option<Sender<()>>,
+) -> io::Result<Running> {
+    match config.wire {
+        WireName::Yamux => spawn(Yamux::new(config.role()), listeners, config, waiting),
+        WireName::Multiplex => spawn(Multiplex, listeners, config, waiting),
+    }
+}
 
 fn spawn<W: Wire + Copy + Send + 'static>(
     wire: W,
     listeners: Listeners,
     config: &Config,
+    waiting: Option<Sender<()>>,
 ) -> io::Result<Running> {
     let route = |target: &Target| -> io::Result<Route> {
         Ok(Route {
@@ -271,8 +281,8 @@ fn spawn<W: Wire + Copy + Send + 'static>(
         Ok((via, front))
     })?;
     let worker = worker.with_link_peers(config.ends.link_peers());
-    let worker = if config.via == Transport::Stdio {
-        worker.with_one_link()
+    let worker = if waiting.is_some() || config.via == Transport::Stdio {
+        worker.with_one_link(waiting)
     } else {
         worker
     };

@@ -21,6 +21,7 @@ mod admitting;
 mod linking;
 
 use std::io;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -61,8 +62,13 @@ pub(super) enum Via {
 pub(super) enum Lifetime {
     /// A lost link is made anew.
     ManyLinks,
-    /// The tunnel ends with its link, perhaps for this reason, which is no orderly end.
-    OneLink(Option<String>),
+    /// The tunnel ends with its link.
+    OneLink {
+        /// Why the link has ended, if that was not in order.
+        fault: Option<String>,
+        /// The thread that waits for the link.
+        waiting: Option<Sender<()>>,
+    },
 }
 
 /// One event loop with everything it owns.
@@ -133,9 +139,12 @@ impl<W: Wire + Copy> Worker<W> {
         self
     }
 
-    /// Lets the tunnel end with its first link.
-    pub(super) fn with_one_link(mut self) -> Self {
-        self.lifetime = Lifetime::OneLink(None);
+    /// Lets the tunnel end with its first link; a thread that waits is told when that is up.
+    pub(super) fn with_one_link(mut self, waiting: Option<Sender<()>>) -> Self {
+        self.lifetime = Lifetime::OneLink {
+            fault: None,
+            waiting,
+        };
         self
     }
 
@@ -165,8 +174,10 @@ impl<W: Wire + Copy> Worker<W> {
         }
         self.bridge.abort_all();
         match self.lifetime {
-            Lifetime::OneLink(Some(reason)) => Err(io::Error::other(reason)),
-            Lifetime::OneLink(None) | Lifetime::ManyLinks => Ok(()),
+            Lifetime::OneLink {
+                fault: Some(fault), ..
+            } => Err(io::Error::other(fault)),
+            Lifetime::OneLink { fault: None, .. } | Lifetime::ManyLinks => Ok(()),
         }
     }
 
@@ -244,6 +255,10 @@ impl<W: Wire + Copy> Worker<W> {
                         let session = self.link.up().map(|up| &mut up.session);
                         self.bridge.dial(row, answer, session, now);
                     }
+                }
+                Message::Open(endpoint, target) => {
+                    let session = self.link.up().map(|up| &mut up.session);
+                    self.bridge.take_application(endpoint, target, session, now);
                 }
                 Message::Command(Command::Drain) => self.drain(now),
                 Message::Command(Command::Stop) => self.ends_at = Some(now),

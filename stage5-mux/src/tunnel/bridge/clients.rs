@@ -1,6 +1,7 @@
 //! The client's end of the bridge: clients say where they want to go, and each gets a stream, or one for each request.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use stage2_client::Target;
@@ -9,6 +10,7 @@ use stage4_proxy::http::Message as _;
 use stage4_proxy::ingress::conversation::Conversation;
 use stage4_proxy::ingress::{Failure, Opening};
 
+use crate::endpoint::Endpoint;
 use crate::tokens;
 use crate::tunnel::bridge::Bridge;
 use crate::tunnel::key::StreamKey;
@@ -34,6 +36,21 @@ impl Bridge {
         if let Some(arrival) = reception.accept(now) {
             self.admit(arrival, session, now);
         }
+    }
+
+    /// Takes an application of this process for a client, if there is room for it.
+    pub(in crate::tunnel) fn take_application<W: Wire>(
+        &mut self,
+        endpoint: Endpoint,
+        target: Option<Target>,
+        session: Option<&mut Session<W>>,
+        now: Instant,
+    ) {
+        if self.locals.is_full() {
+            return tracing::warn!("an application is refused: there are too many streams");
+        }
+        let opening = target.map(|target| Opening::Target(Arc::new(target)));
+        self.admit(Arrival { endpoint, opening }, session, now);
     }
 
     /// Begins the session of a new client.

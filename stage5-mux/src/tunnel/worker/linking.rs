@@ -193,6 +193,14 @@ impl<W: Wire + Copy> Worker<W> {
     ) {
         tracing::info!(peer = %carrier.peer(), wire = W::NAME, "the link is up");
         self.link.history.made(now);
+        if let Lifetime::OneLink {
+            waiting: Some(waiting),
+            ..
+        } = &self.lifetime
+        {
+            // It fails if the thread has given up waiting.
+            let _ = waiting.send(());
+        }
         let session = Session::new(self.wire, self.limits.session.clone(), now);
         self.link.state = State::Up(Box::new(Up {
             carrier,
@@ -309,7 +317,7 @@ impl<W: Wire + Copy> Worker<W> {
     pub(super) fn lose_link(&mut self, reason: &dyn Display, now: Instant) {
         let is_draining = self.ends_at.is_some();
         self.close_link(reason, now);
-        if let Lifetime::OneLink(fault) = &mut self.lifetime
+        if let Lifetime::OneLink { fault, .. } = &mut self.lifetime
             && !is_draining
         {
             fault.get_or_insert_with(|| format!("the link is lost: {reason}"));
@@ -320,8 +328,8 @@ impl<W: Wire + Copy> Worker<W> {
     /// Ends the tunnel if there is no other link; local sides still get the bytes that have arrived for them.
     fn end_with_link(&mut self, now: Instant) {
         match self.lifetime {
-            Lifetime::OneLink(_) if self.ends_at.is_none() => self.drain(now),
-            Lifetime::OneLink(_) | Lifetime::ManyLinks => {}
+            Lifetime::OneLink { .. } if self.ends_at.is_none() => self.drain(now),
+            Lifetime::OneLink { .. } | Lifetime::ManyLinks => {}
         }
     }
 

@@ -21,9 +21,9 @@
 //!
 //! Read in this order: [`mod@test`] (how a test begins and ends), [`failure`] (how it fails), [`transcript`], [`deadline`], [`mod@eventually`],
 //! [`program`], [`process`], [`finished`], [`server`], [`cause`], [`peer`], [`connect`], [`send`], [`receive`], [`scripted`], [`hand`]
-//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`hangup`], [`inspector`], [`visitors`], [`rng`], [`digest`], [`diff`]. Three files hold what
+//! and [`ready`], [`gate`], [`watchdog`], [`proc`], [`sockets`], [`hangup`], [`inspector`], [`visitors`], [`rng`], [`digest`], [`diff`]. Four files hold what
 //! several tests share: [`lines`] the conversations of the line service, [`command_line`] the help and the refusals,
-//! [`inner_addresses`] the targets that a proxy must refuse.
+//! [`inner_addresses`] the targets that a proxy must refuse, [`wire`] the frames of a tunnel's link.
 //!
 //! Invariants:
 //! 1. Every wait has a deadline, and `COURSE_TIME_SCALE` stretches all deadlines.
@@ -76,6 +76,7 @@ pub mod upstream;
 mod verdict;
 pub mod visitors;
 pub mod watchdog;
+pub mod wire;
 
 pub use connect::Connect;
 pub use deadline::{Deadline, PATIENCE, option, scaled};

@@ -211,6 +211,23 @@ impl Peer {
         self.step(&format!("sees nothing for {quiet:?}, as expected"));
     }
 
+    /// Waits for the next bytes, however many a read brings; no step of the transcript, because there may be thousands.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the stream ends, or if nothing arrives in time.
+    #[must_use]
+    #[track_caller]
+    pub fn read_some(&self) -> Vec<u8> {
+        let mut seen = Vec::new();
+        let deadline = Deadline::after(self.patience);
+        if let Some(end) = self.read_some_by(&mut seen, CHUNK, deadline) {
+            let what = format!("wanted further bytes and {}", end.after(0));
+            self.fail(&what).symptom(end).raise();
+        }
+        seen
+    }
+
     /// Reads once, up to a total of `most` bytes in `seen`; returns the end of the stream if it has ended.
     fn read_some_by(&self, seen: &mut Vec<u8>, most: usize, deadline: Deadline) -> Option<End> {
         let start = seen.len();

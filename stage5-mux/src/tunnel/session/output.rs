@@ -115,6 +115,7 @@ impl<W: Wire> Session<W> {
 
     fn plan_payloads(&mut self, source: &mut impl Source) {
         while self.outbox.batch.has_room()
+            && self.outbox.scheduler.has_ready()
             && let Some(turn) = self.outbox.scheduler.turn()
         {
             self.plan_payload(turn, source);

@@ -10,6 +10,8 @@ mod command_line;
 mod cut;
 #[path = "stage5/few_descriptors.rs"]
 mod few_descriptors;
+#[path = "stage5/frames.rs"]
+mod frames;
 #[path = "stage5/gateway.rs"]
 mod gateway;
 #[path = "stage5/idle.rs"]
@@ -22,6 +24,8 @@ mod interim;
 mod line_machine;
 #[path = "stage5/lines.rs"]
 mod lines;
+#[path = "stage5/lost_links.rs"]
+mod lost_links;
 #[path = "stage5/messages.rs"]
 mod messages;
 #[path = "stage5/pieces.rs"]
@@ -34,6 +38,8 @@ mod reaching;
 mod real;
 #[path = "stage5/reuse.rs"]
 mod reuse;
+#[path = "stage5/schedule.rs"]
+mod schedule;
 #[path = "stage5/silence.rs"]
 mod silence;
 #[path = "stage5/site.rs"]
@@ -46,6 +52,8 @@ mod smuggling;
 mod states;
 #[path = "stage5/stopping.rs"]
 mod stopping;
+#[path = "stage5/stream_ids.rs"]
+mod stream_ids;
 #[path = "stage5/support.rs"]
 mod support;
 #[path = "stage5/tunnel.rs"]
@@ -92,3 +100,5 @@ mod visitors;
 mod waiting;
 #[path = "stage5/ways.rs"]
 mod ways;
+#[path = "stage5/windows.rs"]
+mod windows;

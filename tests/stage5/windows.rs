@@ -1,0 +1,269 @@
+//! Exercise 5.10: the arithmetic of windows, through the library and over a link.
+
+use std::time::{Duration, Instant};
+
+use harness::deadline::holds_by;
+use harness::wire::Incoming;
+use harness::wire::yamux::{ACK, FIN, Frame, Kind, SYN, WINDOW};
+use harness::{
+    BlackHole, Client, Connect, Deadline, Hand, Peer, Program, Rng, Scripted, Server, Test, sockets,
+};
+use stage5_mux::tunnel::frame::Violation;
+use stage5_mux::tunnel::window::{Budget, ReceiveWindow, SendWindow};
+
+use crate::support::{MIB, program};
+
+/// A window of 400 bytes that cannot grow.
+fn window() -> (ReceiveWindow, Budget, Instant) {
+    (ReceiveWindow::new(400), Budget::new(0, 400), Instant::now())
+}
+
+#[test]
+fn e5_10_credit_adds_up_and_is_never_more_than_32_bits_hold() {
+    let _test =
+        Test::begin("A peer that gives more has lost count: no receiver has that much room.");
+    let mut window = SendWindow::new(5);
+    assert_eq!(window.add(7), Ok(()));
+    assert_eq!(window.left(), 12);
+    window.take(12);
+    assert_eq!((window.left(), window.add(0)), (0, Ok(())));
+    assert_eq!(window.add(u32::MAX), Ok(()), "as much as there can be");
+    assert_eq!(window.left(), u32::MAX);
+    for credit in [1, 2, u32::MAX] {
+        assert_eq!(
+            window.add(credit),
+            Err(Violation::CreditOverflow),
+            "{credit} more"
+        );
+    }
+}
+
+#[test]
+fn e5_10_a_peer_may_send_its_window_and_no_byte_more() {
+    let _test =
+        Test::begin("The last byte of a window is allowed; the next one breaks the protocol.");
+    let (mut window, _, now) = window();
+    assert_eq!(window.receive(399, now), Ok(()));
+    assert_eq!((window.open(), window.held()), (1, 399));
+    assert_eq!(window.receive(0, now), Ok(()), "an empty frame");
+    let mut other = self::window().0;
+    assert_eq!(other.receive(401, now), Err(Violation::WindowOverrun));
+    assert_eq!(window.receive(1, now), Ok(()));
+    assert_eq!((window.open(), window.held()), (0, 400));
+    for bytes in [1, 256, u32::MAX] {
+        let overrun = window.receive(bytes, now);
+        assert_eq!(overrun, Err(Violation::WindowOverrun), "{bytes} more");
+    }
+}
+
+#[test]
+fn e5_10_credit_is_for_bytes_that_were_consumed() {
+    let _test = Test::begin("What waits for its reader takes the room that credit would promise.");
+    let (mut window, mut budget, now) = window();
+    window.receive(400, now).expect("the whole window");
+    let mut credit = 0;
+    for consumed in 1..=400 {
+        credit += window.consume(1, now, &mut budget);
+        assert!(
+            credit <= consumed,
+            "{credit} bytes of credit for {consumed}"
+        );
+        assert_eq!(window.open(), credit, "credit that was given is open");
+        assert_eq!(window.held(), 400 - consumed);
+        if consumed == 200 {
+            assert!(
+                credit > 0,
+                "half of the window is consumed, and the sender waits"
+            );
+        }
+    }
+    assert!(credit >= 200, "{credit} of 400");
+    assert_eq!(
+        window.consume(0, now, &mut budget),
+        0,
+        "nothing was consumed"
+    );
+}
+
+#[test]
+fn e5_10_credit_is_collected() {
+    let _test = Test::begin("A frame of twelve bytes for each byte that is read would be a flood.");
+    let (mut window, mut budget, now) = window();
+    window.receive(400, now).expect("the whole window");
+    let credits = (0..400).filter(|_| window.consume(1, now, &mut budget) > 0);
+    let count = credits.count();
+    assert!((1..=8).contains(&count), "{count} credits for one window");
+    let mut small = ReceiveWindow::new(3);
+    small.receive(3, now).expect("the whole window");
+    let credit = (0..3)
+        .map(|_| small.consume(1, now, &mut budget))
+        .sum::<u32>();
+    assert!(credit > 0, "a small window must not wait for ever");
+}
+
+#[test]
+fn e5_10_sender_and_receiver_agree_after_any_sequence_of_steps() {
+    let _test = Test::begin("The sender's left is the receiver's open, less what is on the way.");
+    let mut rng = Rng::for_test();
+    let (mut receiver, mut budget, now) = window();
+    let mut sender = SendWindow::new(400);
+    let mut below = |bound: u32| u32::try_from(rng.below(bound as usize + 1)).expect("small");
+    let (mut sent, mut consumed) = (0_u64, 0_u64);
+    for _ in 0..20_000 {
+        let bytes = below(sender.left());
+        sender.take(bytes);
+        receiver
+            .receive(bytes, now)
+            .expect("the sender keeps to its window");
+        sent += u64::from(bytes);
+        let taken = below(receiver.held());
+        consumed += u64::from(taken);
+        let credit = receiver.consume(taken, now, &mut budget);
+        sender.add(credit).expect("the window is small");
+        assert_eq!(sender.left(), receiver.open());
+        assert!(
+            receiver.open() + receiver.held() <= 400,
+            "more was promised than there is room for"
+        );
+        receiver.check_invariants();
+    }
+    assert_eq!(sent - consumed, u64::from(receiver.held()));
+    assert!(
+        sent > 400_000,
+        "the stream has come to a stop after {sent} bytes"
+    );
+}
+
+/// A server, and its link that the test speaks itself.
+#[track_caller]
+fn server(upstream: std::net::SocketAddr) -> (Server, Peer) {
+    let program = Program::new(program()).args(["server", "--via", "tcp-listen:127.0.0.1:0"]);
+    let server = program.args(["--upstream", &upstream.to_string()]).serve();
+    let link = Client::connect(server.addr());
+    (server, link)
+}
+
+#[test]
+fn e5_10_a_peer_that_overruns_its_window_is_told_so() {
+    let _test =
+        Test::begin("Nothing is consumed before the upstream is connected, so no credit is due.");
+    let nowhere = BlackHole::start();
+    let (_server, link) = server(nowhere.addr());
+    link.send(&Frame::open(1).bytes());
+    let payload = vec![7; WINDOW];
+    for part in payload.chunks(64 * 1024) {
+        link.send(&Frame::data(1, part).bytes());
+    }
+    link.send(&Frame::ping(1).bytes());
+    link.expect(&Frame::pong(1).bytes());
+    link.send(&Frame::data(1, b"x").bytes());
+    link.expect(&Frame::go_away(1).bytes());
+    link.expect_closed();
+}
+
+/// Sends `total` bytes on stream 1 as the credit allows; returns how many were sent, and the number of credits.
+pub(crate) fn pour(link: &Peer, total: usize, stop: impl Fn() -> bool) -> (usize, usize) {
+    let mut incoming = Incoming::on(link);
+    let (mut left, mut sent, mut credits) = (WINDOW, 0, 0);
+    let chunk = vec![7; 16 * 1024];
+    while sent < total {
+        while left > 0 && sent < total {
+            let bytes = left.min(chunk.len()).min(total - sent);
+            link.send(&Frame::data(1, &chunk[..bytes]).bytes());
+            left -= bytes;
+            sent += bytes;
+        }
+        if sent == total || stop() {
+            break;
+        }
+        let frame = incoming.yamux();
+        assert_eq!(
+            (frame.kind, frame.stream),
+            (Kind::WindowUpdate, 1),
+            "{frame:?}"
+        );
+        credits += usize::from(frame.length > 0);
+        left += frame.length as usize;
+    }
+    (sent, credits)
+}
+
+#[test]
+fn e5_10_a_stream_goes_on_for_many_windows() {
+    let _test = Test::begin("Each byte that is consumed comes back as credit, sooner or later.");
+    let upstream = Hand::start();
+    let (_server, link) = server(upstream.addr());
+    let total = 40 * WINDOW;
+    link.send(&Frame::open(1).bytes());
+    let peer = upstream.next();
+    let reading = std::thread::spawn(move || peer.read_to_end().len());
+    let (sent, credits) = pour(&link, total, || false);
+    link.send(&Frame::credit(1, FIN, 0).bytes());
+    let arrived = reading.join().expect("the upstream reads to the end");
+    assert_eq!((sent, arrived), (total, total));
+    assert!(credits <= 40 * 8, "{credits} credits for 40 windows");
+}
+
+#[test]
+fn e5_10_a_reader_that_does_not_read_stops_its_sender() {
+    let _test =
+        Test::begin("Credit is a promise of room, and a byte that was not consumed is in the way.");
+    let options = Scripted::options("a slow reader").receive_buffer(4096);
+    let upstream = Hand::with(options);
+    let (server, link) = server(upstream.addr());
+    link.send(&Frame::open(1).bytes());
+    let peer = upstream.next();
+    // The kernel between the program and its upstream takes a few MiB at most.
+    let (sent, _) = pour(&link, 32 * MIB, || is_stuck(&link));
+    assert!(
+        sent < 16 * MIB,
+        "{sent} bytes were taken for a reader that has read none"
+    );
+    drop((peer, server));
+}
+
+/// Returns whether no credit comes for a while.
+pub(crate) fn is_stuck(link: &Peer) -> bool {
+    let has_credit = || {
+        let row = sockets::find(link.local(), link.remote());
+        row.is_some_and(|row| row.unread > 0)
+    };
+    let quiet = Deadline::exactly(Duration::from_millis(500));
+    !holds_by(quiet, &mut { has_credit })
+}
+
+#[test]
+fn e5_10_no_byte_is_sent_without_credit() {
+    let _test =
+        Test::begin("A client with a mebibyte may send 256 KiB, and then as much as it is told.");
+    let far_end = Hand::start();
+    let program = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
+    let client = program
+        .args(["--via", &format!("tcp:{}", far_end.addr())])
+        .serve();
+    let link = far_end.next();
+    let local = Connect::new().to(client.addr());
+    let _sending = local.send_in_background(vec![7; MIB]);
+    let open = Frame::read(&link);
+    assert_eq!((open.stream, open.flags), (1, SYN), "{open:?}");
+    let mut allowed = WINDOW;
+    for credit in [0, 1000, 1, 70_000] {
+        allowed += credit as usize;
+        link.send(&Frame::credit(1, ACK, credit).bytes());
+        while allowed > 0 {
+            let frame = Frame::read(&link);
+            assert_eq!((frame.kind, frame.stream), (Kind::Data, 1), "{frame:?}");
+            let length = frame.payload.len();
+            assert!(
+                length <= allowed,
+                "{length} bytes, and {allowed} were allowed"
+            );
+            allowed -= length;
+        }
+        link.expect_silence(Duration::from_millis(100));
+    }
+    let too_much = Frame::credit(1, 0, u32::MAX).bytes();
+    link.send(&[&too_much[..], &too_much].concat());
+    link.expect(&Frame::go_away(1).bytes());
+    link.expect_closed();
+}

@@ -25,6 +25,15 @@ impl Source for Silent {
     }
 }
 
+/// A frame that opens a stream; it may as well be one with data, and has none.
+fn open(stream: u32) -> yamux::Frame {
+    let flags = yamux::SYN;
+    yamux::Frame {
+        flags,
+        ..yamux::Frame::data(stream, b"")
+    }
+}
+
 fn session<W: Wire>(wire: W) -> Session<W> {
     let limits = SessionLimits {
         max_streams: 3,
@@ -160,12 +169,12 @@ fn e58_a_stream_of_the_peer_has_a_number_of_the_peer_s_and_is_opened_once() {
     let _test = Test::begin("A peer that has lost count breaks the protocol.");
     for (role, theirs, ours) in [(Role::Server, 1, 2), (Role::Client, 2, 1)] {
         let wire = Yamux::new(role);
-        let wrong = receive(&mut session(wire), &[yamux::Frame::open(ours)]);
+        let wrong = receive(&mut session(wire), &[open(ours)]);
         assert_eq!(wrong.err(), VIOLATION(Violation::WrongParity), "{role:?}");
-        let open = yamux::Frame::open(theirs);
-        let opened = receive(&mut session(wire), std::slice::from_ref(&open));
+        let theirs = open(theirs);
+        let opened = receive(&mut session(wire), std::slice::from_ref(&theirs));
         assert_eq!(opened.map(|keys| keys.len()), Ok(1), "{role:?}");
-        let twice = receive(&mut session(wire), &[open.clone(), open]);
+        let twice = receive(&mut session(wire), &[theirs.clone(), theirs]);
         assert_eq!(twice.err(), VIOLATION(Violation::OpenedTwice), "{role:?}");
     }
 }
@@ -174,11 +183,7 @@ fn e58_a_stream_of_the_peer_has_a_number_of_the_peer_s_and_is_opened_once() {
 fn e58_a_peer_may_use_a_number_again_and_gets_another_stream() {
     let _test = Test::begin("We never use a number again; a peer may, when its stream has ended.");
     let mut session = session(Yamux::new(Role::Server));
-    let again = [
-        yamux::Frame::open(1),
-        yamux::Frame::credit(1, yamux::RST, 0),
-        yamux::Frame::open(1),
-    ];
+    let again = [open(1), yamux::Frame::credit(1, yamux::RST, 0), open(1)];
     let opened = receive(&mut session, &again).expect("no rule is broken");
     assert_eq!(opened.len(), 2, "two streams, one after the other");
     assert_ne!(
@@ -192,7 +197,7 @@ fn e58_a_peer_may_use_a_number_again_and_gets_another_stream() {
 fn e58_one_stream_too_many_is_refused_alone() {
     let _test = Test::begin("A full table is no broken protocol: the stream is reset.");
     let mut session = session(Yamux::new(Role::Server));
-    let opens: Vec<_> = [1, 3, 5, 7].map(yamux::Frame::open).into();
+    let opens: Vec<_> = [1, 3, 5, 7].map(open).into();
     let opened = receive(&mut session, &opens).expect("the link goes on");
     assert_eq!(opened.len(), 3, "the bound of this session");
     let refusal = yamux::Frame::credit(7, yamux::RST, 0);
@@ -200,7 +205,7 @@ fn e58_one_stream_too_many_is_refused_alone() {
     // A session that is about to stop takes none at all.
     let mut session = self::session(Yamux::new(Role::Server));
     session.go_away();
-    let opened = receive(&mut session, &[yamux::Frame::open(1)]);
+    let opened = receive(&mut session, &[open(1)]);
     assert_eq!(opened, Ok(Vec::new()));
     let refusal = yamux::Frame::credit(1, yamux::RST, 0);
     assert!(frames(&mut session).contains(&refusal), "it is refused");

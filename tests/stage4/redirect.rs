@@ -30,7 +30,7 @@ exec \"$@\"";
 /// Runs a test once more, in a network namespace of its own (`network_namespaces(7)`), and `body` there; a test that is
 /// inside already is left alone by the rules of the machine, and its rules leave the machine alone.
 #[track_caller]
-fn in_an_own_network(name: &str, body: impl FnOnce()) {
+pub(crate) fn in_an_own_network(name: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }

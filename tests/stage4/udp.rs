@@ -7,6 +7,7 @@ use harness::{Client, Program, Rng, Scripted, Test, proc};
 use crate::datagrams::{
     Datagrams, LARGEST, UdpEcho, closed_port, wait_for_dropped, wait_for_some_dropped,
 };
+use crate::redirect::in_an_own_network;
 use crate::support::{HALF_A_SECOND, Proxy, echoes, program};
 
 /// Starts a proxy with --udp to an upstream.
@@ -230,6 +231,39 @@ fn udp_memory_returns_after_ten_thousand_sources_several_times() {
     // The table keeps the rows of 1,000 flows, a few hundred bytes each, and the batch some pages.
     assert!(after[0] < first + 4096, "{first} KiB, then {after:?}");
     assert!(after[3] < after[0] + 512, "{first} KiB, then {after:?}");
+}
+
+/// Lets the kernel choose among these ports only.
+fn choose_ports(first: u16, last: u16) {
+    let file = "/proc/sys/net/ipv4/ip_local_port_range";
+    let written = std::fs::write(file, format!("{first} {last}"));
+    written.unwrap_or_else(|error| harness::fail(format!("{file}: {error}")));
+}
+
+#[test]
+fn udp_an_answer_that_comes_back_goes_no_further() {
+    in_an_own_network("udp::udp_an_answer_that_comes_back_goes_no_further", || {
+        let _test = Test::begin(
+            "A client is gone, and the kernel gives its port to the flow: the answer that is sent to the client reaches \
+             the flow, which must not send it to the client again.",
+        );
+        let target = Datagrams::new();
+        let proxy = proxy(target.addr(), &["--flow-timeout", "2s"]);
+        let client = Datagrams::at("127.0.0.79");
+        let port = client.addr().port();
+        proxy.stop();
+        client.send(proxy.addr(), b"question");
+        drop(client);
+        choose_ports(port, port);
+        proxy.cont();
+        let (_, flow) = target.receive();
+        choose_ports(32_768, 60_999);
+        assert_eq!(flow.port(), port, "the client's port is the flow's");
+        target.send(flow, b"answer");
+        wait_for_dropped(&proxy, "stranger", 1.0);
+        proxy.wait_for_metric("proxy_udp_datagrams_total{direction=\"down\"}", 1.0);
+        proxy.wait_for_metric("proxy_udp_flows_open", 0.0);
+    });
 }
 
 #[test]

@@ -194,6 +194,30 @@ fn tunnel_secret_the_file_is_checked() {
 }
 
 #[test]
+fn tunnel_secret_it_is_proved_over_a_unix_socket_as_well() {
+    let _test = Test::begin("The proof stands between any transport and the session.");
+    let upstream = Scripted::echo();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("link").display().to_string();
+    let (one, other) = (secret_file("one"), secret_file("other"));
+    let server = Program::new(program()).args(["server", "--upstream", &upstream.addr_text()]);
+    let server = server.args(["--via", &format!("unix-listen:{path}")]);
+    let server = server.args(with(&one)).env("RUST_LOG", "info").spawn();
+    eventually("the server waits for its link", PATIENCE, || {
+        std::path::Path::new(&path).exists()
+    });
+    let client = |secret| {
+        let client = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
+        let client = client.args(["--via", &format!("unix:{path}")]);
+        client.args(with(secret)).env("RUST_LOG", "info").serve()
+    };
+    let stranger = client(&other);
+    server.wait_for_stderr("the peer does not know the secret");
+    drop(stranger);
+    wait_until_it_carries(client(&one).addr());
+}
+
+#[test]
 fn tunnel_secret_a_lost_link_is_proved_anew() {
     let _test = Test::begin("A proof is for one connection: the next one has nonces of its own.");
     let upstream = Scripted::echo();

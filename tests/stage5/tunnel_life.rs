@@ -391,7 +391,7 @@ fn cut_cable(wire: &str, far: &str) {
         "--keepalive",
         "2s",
         "--connect-timeout",
-        "1s",
+        "3s",
     ];
     let proof = ["--secret-file", secret.path().to_str().unwrap_or_default()];
     let server = Program::new("/usr/bin/nsenter")

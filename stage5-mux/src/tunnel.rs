@@ -25,8 +25,9 @@
 //!
 //! With sockets, three borders:
 //!
-//! 10. `bridge`: TCP to stream; `local` is one connection, `locals` the table; `reception`: where clients come in, with
-//!     the ingresses of stage 4; `racing`: which targets the server dials, and how; `dial`: a connect for the link.
+//! 10. `bridge`: TCP to stream; `local` is one connection, `rare` its buffers, `locals` the table; `reception`: where
+//!     clients come in, with the ingresses of stage 4; `racing`: which targets the server dials, and how; `dial`: a
+//!     connect for the link.
 //! 11. `session` again: the mux layer.
 //! 12. `link`: the link that comes and goes; `proving` is the [`secret`] over a connection; `worker/linking.rs` reads, fills and loses it.
 //!     [`transport`] is the border to the connection that carries it: `transport/opener.rs` and `transport/listening.rs` make one,
@@ -77,6 +78,7 @@ pub mod multiplex;
 pub mod multiplexer;
 mod proving;
 mod racing;
+mod rare;
 mod rate;
 pub mod reader;
 mod reception;

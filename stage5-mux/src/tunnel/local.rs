@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stage2_client::Target;
-use stage4_proxy::buffer::Buffer;
 use stage4_proxy::http::Invalid;
 use stage4_proxy::http::exchange::Exchange;
 use stage4_proxy::ingress::conversation::Conversation;
@@ -37,6 +36,7 @@ use crate::tunnel::event::Pulled;
 use crate::tunnel::key::StreamKey;
 use crate::tunnel::limits::TunnelLimits;
 use crate::tunnel::racing::Racing;
+use crate::tunnel::rare::RareBuffer;
 use crate::tunnel::tally::Tally;
 
 pub(super) use answer::{Fault, far_end};
@@ -107,9 +107,9 @@ pub(super) struct Local {
     pub(super) socket: Option<Endpoint>,
     pub(super) delivery: Delivery,
     /// Bytes that the stream gets before those of the socket. In a handshake, bytes that it has not consumed.
-    pub(super) lead: Buffer,
+    pub(super) lead: RareBuffer,
     /// Bytes that the socket has not taken; the window of the stream bounds them.
-    pub(super) held: Buffer,
+    pub(super) held: RareBuffer,
     /// Payload of the stream for which the peer has no credit yet.
     pub(super) uncredited: usize,
     /// Whether the end of the local side was read.
@@ -145,8 +145,8 @@ impl Local {
             phase,
             socket,
             delivery: Delivery::Flowing,
-            lead: Buffer::new(),
-            held: Buffer::new(),
+            lead: RareBuffer::default(),
+            held: RareBuffer::default(),
             uncredited: 0,
             has_ended: false,
             conversation: None,

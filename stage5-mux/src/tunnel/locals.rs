@@ -11,13 +11,16 @@ use crate::tunnel::key::StreamKey;
 use crate::tunnel::local::{Local, Phase};
 use crate::tunnel::racing::Racing;
 
+/// In no table: rows are counted from 0 and bounded.
+const NO_ROW: u32 = u32::MAX;
+
 /// A table of local sides.
 #[derive(Debug)]
 pub(super) struct Locals {
     table: RouteTable<Local>,
     side: Side,
-    /// The row of the stream in each slot of the session.
-    rows: Vec<Option<(StreamKey, u32)>>,
+    /// The row of the stream in each slot of the session, if that row has this stream; otherwise anything.
+    rows: Vec<u32>,
     /// When a connect in progress has taken too long.
     pub(super) timers: Timers,
     /// Rows whose end or error was read; the worker looks at them.
@@ -75,20 +78,16 @@ impl Locals {
             local.key = Some(key);
         }
         if self.rows.len() <= key.slot() {
-            self.rows.resize(key.slot() + 1, None);
+            self.rows.resize(key.slot() + 1, NO_ROW);
         }
-        self.rows[key.slot()] = Some((key, row));
+        self.rows[key.slot()] = row;
     }
 
     /// Takes the stream from a local side.
     pub(super) fn detach(&mut self, row: u32) -> Option<StreamKey> {
         let local = self.table.row_mut(row)?;
         local.uncredited = 0;
-        let key = local.key.take()?;
-        if self.row_of(key) == Some(row) {
-            self.rows[key.slot()] = None;
-        }
-        Some(key)
+        local.key.take()
     }
 
     /// Mints the token for the next socket of a row.
@@ -132,8 +131,9 @@ impl Locals {
 
     /// Returns the row of a stream.
     pub(super) fn row_of(&self, key: StreamKey) -> Option<u32> {
-        let (found, row) = (*self.rows.get(key.slot())?)?;
-        (found == key).then_some(row)
+        let row = *self.rows.get(key.slot())?;
+        let local = self.table.row(row)?;
+        (local.key == Some(key)).then_some(row)
     }
 
     /// Returns the row that a token names.

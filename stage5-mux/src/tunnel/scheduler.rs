@@ -45,7 +45,7 @@ struct Entry {
     /// Whether it may have something to send.
     ready: bool,
     /// How many bytes it may send until its turn is over; below 0 if it has sent more.
-    deficit: i64,
+    deficit: i32,
     /// The round in which it became idle.
     round: u32,
 }
@@ -81,20 +81,22 @@ pub struct Scheduler {
     /// How many of them have not had it in this round.
     left_in_round: usize,
     /// The bytes that a stream may send in one turn.
-    quantum: i64,
+    quantum: i32,
 }
 
 impl Default for Scheduler {
     fn default() -> Self {
-        Self {
+        let mut scheduler = Self {
             entries: Vec::new(),
             fresh: VecDeque::new(),
             waiting: VecDeque::new(),
             ready: 0,
             round: 0,
             left_in_round: 0,
-            quantum: MIN_QUANTUM as i64,
-        }
+            quantum: 0,
+        };
+        scheduler.set_quantum(MIN_QUANTUM);
+        scheduler
     }
 }
 
@@ -102,7 +104,7 @@ impl Scheduler {
     /// Sets how many bytes a stream may send in one turn. A link that is fast should take long turns: each one costs
     /// two system calls at both ends.
     pub fn set_quantum(&mut self, bytes: usize) {
-        self.quantum = i64::try_from(bytes.max(MIN_QUANTUM)).unwrap_or(i64::MAX);
+        self.quantum = i32::try_from(bytes.max(MIN_QUANTUM)).unwrap_or(i32::MAX);
     }
 
     /// Returns whether two streams or more may have something to send.
@@ -196,7 +198,7 @@ impl Scheduler {
 
     /// Notes that a stream has sent so many bytes in its turn.
     pub fn charge(&mut self, key: StreamKey, bytes: usize) {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
         if let Some(entry) = self.entries.get_mut(key.slot()) {
             entry.deficit = entry.deficit.saturating_sub(bytes);
         }

@@ -91,7 +91,8 @@ impl Arrangement {
     pub(crate) fn prove_by_echo(&self) -> io::Result<()> {
         let socket = self.dial.open()?;
         (&socket).write_all(b"?")?;
-        (&socket).read_exact(&mut [0])?;
+        let sentence = |error| io::Error::other(format!("no echo through the tunnel: {error}"));
+        (&socket).read_exact(&mut [0]).map_err(sentence)?;
         drop(socket);
         self.wait_for_ends()
     }

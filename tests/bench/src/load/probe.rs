@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
+use crate::load::PATIENCE;
 use crate::load::dial::Dial;
 use crate::load::latencies::Latencies;
 use crate::stop;
@@ -41,7 +42,16 @@ impl Probe {
         let mut answer = [0; MESSAGE.len()];
         let begin = Instant::now();
         (&self.socket).write_all(&MESSAGE)?;
-        (&self.socket).read_exact(&mut answer)?;
+        (&self.socket).read_exact(&mut answer).map_err(no_answer)?;
         Ok(begin.elapsed())
     }
+}
+
+/// Says what the time limit of a blocking socket means: `SO_RCVTIMEO` in `socket(7)`.
+fn no_answer(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return error;
+    }
+    let sentence = format!("64 bytes were not back after {} s", PATIENCE.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, sentence)
 }

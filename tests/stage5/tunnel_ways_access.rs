@@ -66,6 +66,18 @@ fn tunnel_ways_the_servers_rules_hold_and_the_clients_are_none_of_its_business()
 }
 
 #[test]
+fn tunnel_ways_the_servers_inspector_is_dialled_for_no_client() {
+    let _test = Test::begin(
+        "The inspector shows all connections: clients from elsewhere must not get there.",
+    );
+    let ways = Ways::start(&["socks5"], &[], &["--inspect", "0"]);
+    let inspector = harness::Inspector::of(&ways.server).addr();
+    assert_eq!(socks(ways.at(0), &socks_address(inspector)).1, 2);
+    let name = socks_name("localhost", inspector.port());
+    assert_eq!(socks(ways.at(0), &name).1, 2);
+}
+
+#[test]
 fn tunnel_ways_users_are_asked_for_their_passwords() {
     let _test = Test::begin("--user is for the ingresses that have names and passwords.");
     let echo = Scripted::echo();

@@ -108,6 +108,7 @@ impl Multiplexer {
         let listeners = Listeners {
             clients: Vec::new(),
             link,
+            access: None,
         };
         let (up, is_up) = channel();
         let (worker, mailbox) = run(&config, listeners, Some(up))?;

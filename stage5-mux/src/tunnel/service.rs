@@ -148,11 +148,19 @@ impl Tunnel {
                 addresses.collect::<io::Result<_>>()?
             }
         };
-        let listeners = Listeners { clients, link };
+        let access = config.ends.access(link.as_ref());
+        let listeners = Listeners {
+            clients,
+            link,
+            access: access.clone(),
+        };
         let (worker, mailbox) = run(config, listeners, None)?;
         let mut control = Control::default();
         control.add(mailbox);
         let inspector = control.start_inspector(config.inspect)?;
+        if let (Some(access), Some(inspector)) = (access, &inspector) {
+            access.add_inspector(inspector.local_addr());
+        }
         Ok(Self {
             addresses,
             link_address,
@@ -220,6 +228,8 @@ fn bind_all(ways: &[WayIn], config: &Config) -> io::Result<Vec<Socket>> {
 pub(super) struct Listeners {
     pub(super) clients: Vec<Socket>,
     pub(super) link: Option<Socket>,
+    /// The server's rules, which know its own addresses; they may learn of the inspector later.
+    pub(super) access: Option<Access>,
 }
 
 type Running = (JoinHandle<io::Result<()>>, Mailbox<Message>);
@@ -254,10 +264,6 @@ fn spawn<W: Wire + Copy + Send + 'static>(
             Listener::new(socket, token, poll.registry())
                 .map_err(cannot("watch a listening socket"))
         };
-        let own = listeners
-            .link
-            .as_ref()
-            .and_then(|link| local_addr(link).ok());
         let front = match &config.ends {
             Ends::Client { ways, clients } => {
                 let watched = (0..).zip(ways).zip(listeners.clients);
@@ -269,7 +275,8 @@ fn spawn<W: Wire + Copy + Send + 'static>(
                 Front::Clients(Reception::new(ways, clients.clone()))
             }
             Ends::Server { upstream, access } => {
-                let access = Access::new(access.clone(), own.into_iter().collect());
+                let rules = listeners.access;
+                let access = rules.unwrap_or_else(|| Access::new(access.clone(), Vec::new()));
                 Front::Upstream(egress(upstream.clone(), access, config)?)
             }
         };
@@ -327,6 +334,17 @@ fn egress(upstream: Option<Target>, access: Access, config: &Config) -> io::Resu
 }
 
 impl Ends {
+    /// Returns the rules of a server that waits for its link on this socket, or on none.
+    fn access(&self, link: Option<&Socket>) -> Option<Access> {
+        match self {
+            Self::Client { .. } => None,
+            Self::Server { access, .. } => {
+                let own = link.and_then(|link| local_addr(link).ok());
+                Some(Access::new(access.clone(), own.into_iter().collect()))
+            }
+        }
+    }
+
     /// Returns the peers that may bring a link to this end.
     fn link_peers(&self) -> Clients {
         match self {

@@ -151,17 +151,19 @@ impl Bridge {
             match fate {
                 Fate::Complete => {}
                 Fate::Truncated => self.lose_stream(row, "the link of the tunnel is lost", now),
-                Fate::Unsent => self.abort_behind_held(row),
+                Fate::Unsent => self.abort_behind_held(row, now),
             }
         }
     }
 
-    fn abort_behind_held(&mut self, row: u32) {
+    fn abort_behind_held(&mut self, row: u32, now: Instant) {
         self.owe(row, Delivery::AbortOwed);
         let next = self.locals.get_mut(row).map(|local| local.next());
         if next == Some(Next::Abort) {
-            self.abort(row);
+            return self.abort(row);
         }
+        // A reader that takes nothing brings no event either.
+        self.watch_silence(row, now);
     }
 
     /// Resets all local sides, because the worker ends.

@@ -58,14 +58,20 @@ mod stream_ids;
 mod support;
 #[path = "stage5/tunnel.rs"]
 mod tunnel;
+#[path = "stage5/tunnel_bytes.rs"]
+mod tunnel_bytes;
 #[path = "stage5/tunnel_ends.rs"]
 mod tunnel_ends;
 #[path = "stage5/tunnel_hops.rs"]
 mod tunnel_hops;
 #[path = "stage5/tunnel_inspect.rs"]
 mod tunnel_inspect;
+#[path = "stage5/tunnel_interop.rs"]
+mod tunnel_interop;
 #[path = "stage5/tunnel_life.rs"]
 mod tunnel_life;
+#[path = "stage5/tunnel_pitfalls.rs"]
+mod tunnel_pitfalls;
 #[path = "stage5/tunnel_secret.rs"]
 mod tunnel_secret;
 #[path = "stage5/tunnel_ssh.rs"]

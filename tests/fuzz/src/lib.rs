@@ -24,6 +24,7 @@ mod input;
 mod ledger;
 mod locals;
 mod pair;
+mod parsers;
 mod plain;
 mod script;
 mod speak;
@@ -50,6 +51,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("multiplex-session", hostile::multiplex, 800),
     Target::new("yamux-pair", pair::yamux, 400),
     Target::new("multiplex-pair", pair::multiplex, 400),
+    Target::new("socks5", parsers::socks5, 600),
+    Target::new("http", parsers::http, 600),
+    Target::new("headers", parsers::headers, 300),
 ];
 
 impl Target {

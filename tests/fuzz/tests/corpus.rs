@@ -55,6 +55,9 @@ targets! {
     multiplex_session: "multiplex-session",
     yamux_pair: "yamux-pair",
     multiplex_pair: "multiplex-pair",
+    socks5: "socks5",
+    http: "http",
+    headers: "headers",
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl<W: Wire> Session<W> {
 
     /// Ends the session because of an error; a peer that has broken the protocol is told so.
     fn fail(&mut self, error: LinkError) -> LinkError {
-        self.inbox.events.clear();
+        self.forget_events();
         self.state = match error {
             LinkError::Violated(_) => {
                 self.outbox.control.owe_only_go_away(Reason::ProtocolError);
@@ -112,6 +112,16 @@ impl<W: Wire> Session<W> {
             LinkError::GivenUp(_) | LinkError::Silent(_) => State::Closed,
         };
         error
+    }
+
+    /// Drops the events that were not returned, and with them the stream that the last frame has opened: the caller has
+    /// never heard of it, so it must get no fate.
+    fn forget_events(&mut self) {
+        for event in std::mem::take(&mut self.inbox.events) {
+            if let Event::Opened(key) = event {
+                self.remove(key);
+            }
+        }
     }
 
     fn on_frame(&mut self, frame: Frame, now: Instant) -> Result<(), LinkError> {

@@ -144,6 +144,18 @@ fn what_breaks_the_protocol_is_answered_with_go_away() {
 }
 
 #[test]
+fn a_frame_that_opens_a_stream_and_breaks_the_protocol_leaves_no_stream() {
+    let mut session = server();
+    let bytes = header(DATA, SYN, 1, 256 * 1024 + 1);
+    check_violation(&mut session, &bytes, Violation::WindowOverrun);
+    assert_eq!(
+        session.handle_lost_link(),
+        [],
+        "the caller has heard of no stream"
+    );
+}
+
+#[test]
 fn a_frame_that_has_begun_is_finished_before_the_last_word() {
     let mut session = server();
     let key = session.open().unwrap();

@@ -30,6 +30,7 @@ const PACKAGES: &[&str] = &[
     "tests/book/src",
     "tests/course/src",
     "tests/demo/src",
+    "tests/fuzz/src",
 ];
 
 /// The types that wire the parts of a stage, and the most methods of each. They tend to grow, and with more methods a part

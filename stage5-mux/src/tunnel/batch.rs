@@ -20,7 +20,11 @@ use crate::tunnel::key::StreamKey;
 
 /// Frames in one batch; a write takes the slices of all.
 const MAX_FRAMES: usize = 256;
-/// The memory is moved together when it is longer than this many times the bound of a batch, so that it is rarely.
+/// Bytes beyond the bound of a batch up to which control frames are planned. A turn plans far less; only a link that takes
+/// a few bytes at a time, and a peer that asks for more with each of them, get so far.
+const CONTROL_BEYOND: usize = 96 * 1024;
+/// The memory is moved together when it is longer than this many times the bound of a batch, or than the bytes in it, so
+/// that it is rarely.
 const SLACK: usize = 4;
 
 /// What a planned frame is for.
@@ -90,11 +94,16 @@ impl Batch {
         self.pending < self.limit && self.frames.len() < MAX_FRAMES
     }
 
+    /// Returns whether another control frame may be planned; what is owed and not planned stays state.
+    pub(super) fn has_room_for_control(&self) -> bool {
+        self.pending < self.limit + CONTROL_BEYOND
+    }
+
     /// Begins a turn: what goes to the front from now on goes behind the frame that has begun, and behind the control
     /// frames of earlier turns, because one of them may open the stream that a later one is about.
     pub(super) fn begin_turn(&mut self) {
         self.front = self.index_behind_control();
-        if self.used > SLACK * self.limit {
+        if self.used > SLACK * self.limit.max(self.pending) {
             self.compact();
         }
     }

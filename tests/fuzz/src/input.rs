@@ -9,6 +9,9 @@ use stage5_mux::tunnel::reader::{Piece, Reader};
 use stage5_mux::tunnel::session::Session;
 use stage5_mux::tunnel::wire::Wire;
 
+/// A piece of payload is at least as long as this, if there is so much.
+const MIN_PAYLOAD: usize = 4000;
+
 /// An event with bytes of its own.
 #[derive(Debug)]
 pub(crate) enum Seen {
@@ -37,8 +40,9 @@ pub(crate) enum Step {
 pub(crate) struct Input<W> {
     wire: W,
     reader: Reader,
-    /// What has arrived and was not looked at.
+    /// What has arrived, and how much of it was looked at.
     bytes: Vec<u8>,
+    looked_at: usize,
     /// What was looked at, and not taken by the session.
     held: Vec<u8>,
     violation: Option<Violation>,
@@ -52,6 +56,7 @@ impl<W: Wire> Input<W> {
             wire,
             reader: Reader::default(),
             bytes: Vec::new(),
+            looked_at: 0,
             held: Vec::new(),
             violation: None,
             longest,
@@ -60,12 +65,14 @@ impl<W: Wire> Input<W> {
 
     /// Adds bytes of the link.
     pub(crate) fn arrive(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..std::mem::take(&mut self.looked_at));
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Forgets everything, because the session takes nothing any more.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
+        self.looked_at = 0;
         self.held.clear();
     }
 
@@ -115,11 +122,17 @@ impl<W: Wire> Input<W> {
 
     /// Moves a piece of the input to what is held; `None` if there is none.
     fn look(&mut self) -> Option<Option<Frame>> {
-        if self.bytes.is_empty() {
+        let bytes = &self.bytes[self.looked_at..];
+        if bytes.is_empty() {
             return None;
         }
-        let end = self.bytes.len().min(self.longest);
-        let mut rest = &self.bytes[..end];
+        // Cuts are of interest in headers; payload in single bytes would only take time.
+        let longest = match self.reader.payload_left() {
+            0 => self.longest,
+            _ => self.longest.max(MIN_PAYLOAD),
+        };
+        let end = bytes.len().min(longest);
+        let mut rest = &bytes[..end];
         let frame = match self.reader.take(&self.wire, &mut rest, usize::MAX) {
             Ok(Some(Piece::Frame(frame))) => Some(frame),
             Ok(Some(Piece::Payload(_)) | None) => None,
@@ -130,7 +143,8 @@ impl<W: Wire> Input<W> {
             }
         };
         let taken = end - rest.len();
-        self.held.extend(self.bytes.drain(..taken));
+        self.held.extend_from_slice(&bytes[..taken]);
+        self.looked_at += taken;
         Some(frame)
     }
 }

@@ -12,7 +12,6 @@
 mod result;
 mod side;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use stage5_mux::tunnel::event::LinkError;
@@ -52,7 +51,7 @@ struct End<W> {
     sides: Sides,
     input: Input<W>,
     /// What has been written to the link and has not arrived.
-    output: VecDeque<u8>,
+    output: Vec<u8>,
     opened: u32,
     has_left: bool,
     is_cut_off: bool,
@@ -101,7 +100,7 @@ impl<W: Speak> Pair<W> {
                 session: Session::new(wire, limits.clone(), now),
                 sides: Sides::default(),
                 input: Input::new(wire, longest),
-                output: VecDeque::new(),
+                output: Vec::new(),
                 opened: 0,
                 has_left: false,
                 is_cut_off: false,
@@ -229,9 +228,14 @@ impl<W: Speak> End<W> {
 
     fn transmit(&mut self, max: usize, now: Instant) {
         self.session.poll_transmit(&mut self.sides);
-        let bytes: Vec<u8> = self.session.slices().flatten().copied().take(max).collect();
-        self.session.handle_written(bytes.len(), now);
-        self.output.extend(bytes);
+        let before = self.output.len();
+        for slice in self.session.slices() {
+            let room = max - (self.output.len() - before);
+            let part = slice.len().min(room);
+            self.output.extend_from_slice(&slice[..part]);
+        }
+        let written = self.output.len() - before;
+        self.session.handle_written(written, now);
     }
 
     /// Lets the session take what has arrived.

@@ -87,8 +87,12 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Takes over from another outcome how much of a request's body has gone with its head: as much as had come.
+    /// Takes over from another outcome what depends on when bytes come: the reason of a refusal, and how much of a
+    /// request's body goes with its head.
     fn alike(mut self, other: &Self) -> Self {
+        if self.verdict == "Refuse" && other.verdict == "Refuse" {
+            self.reply.clone_from(&other.reply);
+        }
         if self.has_exchange && other.forward.starts_with(&self.forward) {
             self.forward.clone_from(&other.forward);
             self.used = other.used;
@@ -129,7 +133,7 @@ fn play<'a>(ingress: &impl Ingress, pieces: impl IntoIterator<Item = &'a [u8]>) 
             outcome.used = Some(consumed);
         }
         if !step.verdict.is_more() {
-            outcome.verdict = format!("{:?}", step.verdict);
+            outcome.verdict = describe(&step.verdict);
             outcome.has_exchange = conversation.take_exchange().is_some();
             break;
         }
@@ -144,5 +148,18 @@ fn begin(ingress: &impl Ingress) -> Box<dyn Handshake> {
     match ingress.open(&Client::new(address, socket.as_fd())) {
         Opening::Handshake(handshake) => handshake,
         other => panic!("{other:?} is no handshake"),
+    }
+}
+
+/// Describes a verdict, without the reason of a refusal: of several, the first that has come is told.
+fn describe(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Refuse(_) => "Refuse".to_owned(),
+        Verdict::More
+        | Verdict::Connect(_)
+        | Verdict::Associate(_)
+        | Verdict::Identified(_)
+        | Verdict::Unauthorized(_)
+        | Verdict::TooLong => format!("{verdict:?}"),
     }
 }

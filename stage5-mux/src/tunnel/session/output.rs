@@ -66,12 +66,16 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    /// Plans everything that is owed; it is bounded by the number of streams.
+    /// Plans everything that is owed; it is bounded by the number of streams, and by the room for it.
     fn plan_control(&mut self) {
-        while let Some(frame) = self.outbox.control.take_frame() {
+        while self.outbox.batch.has_room_for_control()
+            && let Some(frame) = self.outbox.control.take_frame()
+        {
             self.push(Kind::Control, frame, Place::Front);
         }
-        while let Some(slot) = self.outbox.control.take_owing() {
+        while self.outbox.batch.has_room_for_control()
+            && let Some(slot) = self.outbox.control.take_owing()
+        {
             if let Some(key) = self.streams.at(slot) {
                 self.plan_owed(key);
             }

@@ -19,7 +19,8 @@ impl<W: Speak> Hostile<W> {
         for id in std::mem::take(&mut self.locals.failed) {
             self.ledger.life(id).resets_owed += 1;
         }
-        let mut bytes: Vec<u8> = self.session.slices().flatten().copied().collect();
+        let slices: Vec<_> = self.session.slices().collect();
+        let mut bytes = slices.concat();
         assert!(!has_something || !bytes.is_empty());
         let bound =
             self.limits.batch + W::MAX_SLICE + (self.limits.max_streams + 1) * CONTROL_BYTES;

@@ -282,6 +282,25 @@ fn a_flood_of_pings_gets_one_answer_and_no_memory() {
 }
 
 #[test]
+fn a_link_that_takes_a_byte_at_a_time_does_not_collect_answers() {
+    const PINGS: u32 = 10_000;
+    let limits = SessionLimits {
+        batch: 1024,
+        ..limits(4)
+    };
+    let mut session = Session::new(Yamux::new(Role::Server), limits, Instant::now());
+    for value in 0..PINGS {
+        pass(&mut session, &header(PING, SYN, 0, value)).unwrap();
+        session.poll_transmit(&mut Silent);
+        session.handle_written(1, Instant::now());
+    }
+    let waiting = sent(&mut session, &mut Silent).len();
+    assert!(waiting < 100 * 1024, "{waiting} bytes of answers");
+    let last = header(PING, ACK, 0, PINGS - 1);
+    assert_eq!(sent(&mut session, &mut Silent), last, "it stayed owed");
+}
+
+#[test]
 fn a_flood_of_streams_that_are_opened_and_reset_leaves_nothing() {
     let mut session = server();
     for index in 0..10_000 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::lost::check_fates;
 use super::pair::{End, Name, Pair, Side, multiplex_pair, yamux_pair};
 use crate::tunnel::key::StreamKey;
 use crate::tunnel::limits::SessionLimits;
@@ -178,10 +179,14 @@ fn limits() -> SessionLimits {
     }
 }
 
-fn check_schedule<W: Wire>(mut pair: Pair<W>, steps: &[(bool, Step)]) {
+fn play<W: Wire>(pair: &mut Pair<W>, steps: &[(bool, Step)]) {
     for (at_client, step) in steps {
-        take_step(&mut pair, *at_client, step);
+        take_step(pair, *at_client, step);
     }
+}
+
+fn check_schedule<W: Wire>(mut pair: Pair<W>, steps: &[(bool, Step)]) {
+    play(&mut pair, steps);
     calm_down(&mut pair);
     check_result(&pair);
 }
@@ -192,6 +197,15 @@ proptest! {
     #[test]
     fn yamux_keeps_every_stream_whole(steps in steps()) {
         check_schedule(yamux_pair(&limits()), &steps);
+    }
+
+    #[test]
+    fn a_link_that_is_lost_at_any_step_gives_each_stream_its_fate(steps in steps()) {
+        let (mut yamux, mut multiplex) = (yamux_pair(&limits()), multiplex_pair(&limits()));
+        play(&mut yamux, &steps);
+        check_fates(&mut yamux);
+        play(&mut multiplex, &steps);
+        check_fates(&mut multiplex);
     }
 
     #[test]

@@ -73,6 +73,11 @@ impl Side {
     pub(super) fn mirror(&mut self) {
         self.seeds.1 = self.seeds.0;
     }
+
+    /// Returns whether one of the ends has given the stream up, as far as this one knows.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.gave_up || self.got_reset
+    }
 }
 
 /// The local sides of one end, ended streams included.

@@ -71,7 +71,7 @@ impl Engine {
     /// Fuzzes a target for so long.
     pub(crate) fn fuzz(&self, target: &Target, time: Duration) -> anyhow::Result<()> {
         let found = self.unpack(target)?;
-        println!("{}: {} s", target.name, time.as_secs());
+        eprintln!("{}: {} s", target.name, time.as_secs());
         let findings = self.folder.join("findings");
         fs::create_dir_all(&findings)?;
         let status = self

@@ -20,7 +20,7 @@ struct Found {
 /// Reads yamux.
 pub(crate) fn yamux(input: &[u8]) {
     let mut script = Script::new(input);
-    let role = if script.byte() % 2 == 0 {
+    let role = if script.byte().is_multiple_of(2) {
         Role::Client
     } else {
         Role::Server

@@ -145,10 +145,11 @@ fn play<'a>(ingress: &impl Ingress, pieces: impl IntoIterator<Item = &'a [u8]>) 
 fn begin(ingress: &impl Ingress) -> Box<dyn Handshake> {
     let socket = std::io::stdin();
     let address = std::net::SocketAddr::from(([192, 0, 2, 1], 1));
-    match ingress.open(&Client::new(address, socket.as_fd())) {
-        Opening::Handshake(handshake) => handshake,
-        other => panic!("{other:?} is no handshake"),
-    }
+    let opening = ingress.open(&Client::new(address, socket.as_fd()));
+    let Opening::Handshake(handshake) = opening else {
+        panic!("{opening:?} is no handshake");
+    };
+    handshake
 }
 
 /// Describes a verdict, without the reason of a refusal: of several, the first that has come is told.

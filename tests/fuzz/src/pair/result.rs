@@ -105,7 +105,7 @@ fn by_name<W>(end: &End<W>) -> BTreeMap<Name, &Side> {
 
 /// Returns whether one of the directions has not ended.
 fn is_open(side: &Side) -> bool {
-    !side.is_given_up() && !(side.got_end && side.finishes && side.held == 0)
+    !(side.is_given_up() || side.got_end && side.finishes && side.held == 0)
 }
 
 /// Checks what has come to one end of a stream against what has left the other.

@@ -21,7 +21,7 @@ fn replay(name: &str) {
 
 /// Runs a target; the test prints the last input if it fails, as a line for the corpus.
 fn run(target: &Target, input: &[u8]) {
-    println!("{}", corpus::encode(input));
+    eprintln!("{}", corpus::encode(input));
     (target.run)(input);
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn header(kind: u8, flags: u16, stream: u32, length: u32) -> Vec<u8> 
 
 /// Encodes a frame of yamux with payload.
 pub(crate) fn data(flags: u16, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap();
+    let length = u32::try_from(payload.len()).expect("it fits into 32 bits");
     [&header(DATA, flags, stream, length), payload].concat()
 }
 

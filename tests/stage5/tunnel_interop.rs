@@ -39,7 +39,7 @@ fn check_echoes(address: SocketAddr, first: &[u8]) {
         })
         .collect();
     for thread in reading {
-        let (sending, client, received) = thread.join().unwrap();
+        let (sending, client, received) = thread.join().expect("a client has failed");
         assert_eq!(Digest::of(&received), expected);
         sending.join();
         client.half_close();
@@ -71,12 +71,13 @@ async fn check_echo(stream: impl AsyncRead + AsyncWrite + Send + 'static, bytes:
     let (mut input, mut output) = tokio::io::split(stream);
     let expected = Digest::of(&bytes);
     let sending = tokio::spawn(async move {
-        output.write_all(&bytes).await.unwrap();
-        output.shutdown().await.unwrap();
+        output.write_all(&bytes).await.expect("it is sent");
+        output.shutdown().await.expect("it is ended");
     });
     let mut received = Vec::new();
-    input.read_to_end(&mut received).await.unwrap();
-    sending.await.unwrap();
+    let read = input.read_to_end(&mut received);
+    read.await.expect("it comes back");
+    sending.await.expect("the sender has failed");
     assert_eq!(Digest::of(&received), expected);
 }
 

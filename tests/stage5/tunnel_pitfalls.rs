@@ -257,7 +257,7 @@ fn tunnel_pitfall_each_violation_is_answered_with_go_away() {
     ];
     let baseline = proc::fd_count(server.pid());
     for (what, bytes) in table {
-        harness::Transcript::current().step(&format!("next violation: {what}"));
+        harness::Transcript::current().step(format!("next violation: {what}"));
         let link = Link::to(server.addr());
         link.send(&bytes);
         link.expect_protocol_error();

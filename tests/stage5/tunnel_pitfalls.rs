@@ -7,7 +7,7 @@
 //! | one unread stream stalls all | `tunnel_an_unread_stream_delays_no_other_and_holds_bounded_memory`; with a wire that has no windows it must: `tunnel_pitfall_an_unread_stream_stalls_multiplex` |
 //! | a stream is opened lazily, or its acceptance is waited for | `tunnel_a_server_may_speak_first_and_two_hundred_clients_share_one_link`, `tunnel_pitfall_no_acceptance_is_waited_for` |
 //! | a number is used again while late frames travel | `tunnel_pitfall_a_number_is_used_again_while_late_bytes_travel` |
-//! | a slow dial freezes the session | `tunnel_pitfall_a_slow_dial_delays_nothing_else` |
+//! | a slow dial freezes the session | `tunnel_pitfall_a_slow_dial_delays_nothing_else`, `tunnel_ways_a_black_hole_on_one_stream_delays_no_other` |
 //! | a window overflows, a length of 4 GiB, bytes with the opening | `tunnel_pitfall_each_violation_is_answered_with_go_away`, and the targets of `tests/fuzz` |
 //! | a dead peer is never noticed | `tunnel_a_frozen_far_end_ends_every_stream_within_the_keepalive_and_service_resumes` |
 //! | a client is gone before the link is up | `tunnel_pitfall_clients_may_be_gone_before_the_link_is_up` |

@@ -104,7 +104,7 @@ impl Engine {
         fs::create_dir_all(&kept)?;
         let status = self
             .command(target)
-            .arg("-merge=1")
+            .arg("-set_cover_merge=1")
             .args([&kept, &found])
             .status()?;
         ensure!(status.success(), "the engine has failed");

@@ -2,7 +2,7 @@
 //!
 //! | pitfall | test |
 //! |---|---|
-//! | both ends stop reading while their writes block | `tunnel_pitfall_both_ends_write_at_once` |
+//! | both ends stop reading while their writes block | `tunnel_pitfall_both_ends_write_at_once_yamux`, `.._multiplex` |
 //! | the answer to a ping waits for the link, and reading for the answer | `tunnel_pitfall_a_flood_of_pings_does_not_wait_for_blocked_output` |
 //! | one unread stream stalls all | `tunnel_an_unread_stream_delays_no_other_and_holds_bounded_memory`; with a wire that has no windows it must: `tunnel_pitfall_an_unread_stream_stalls_multiplex` |
 //! | a stream is opened lazily, or its acceptance is waited for | `tunnel_a_server_may_speak_first_and_two_hundred_clients_share_one_link`, `tunnel_pitfall_no_acceptance_is_waited_for` |
@@ -32,44 +32,55 @@ use crate::tunnel_ends::{Tunnel, WIRES, client_program, echoes, server_on, wait_
 const WINDOW: usize = 256 * 1024;
 
 #[test]
-fn tunnel_pitfall_both_ends_write_at_once() {
+fn tunnel_pitfall_both_ends_write_at_once_yamux() {
+    sixty_four_mebibytes_both_ways("yamux");
+}
+
+#[test]
+fn tunnel_pitfall_both_ends_write_at_once_multiplex() {
+    sixty_four_mebibytes_both_ways("multiplex");
+}
+
+/// Lets twelve clients and the upstream send 64 MiB each way at the same time, through small socket buffers.
+#[track_caller]
+fn sixty_four_mebibytes_both_ways(wire: &str) {
     let _test = Test::begin(
         "An end that stops reading while its write blocks waits for the other, which waits for it.",
     );
     const STREAMS: usize = 12;
+    const BUFFER: usize = 16 * 1024;
     let each = 64 * MIB / STREAMS;
-    let mut rng = Rng::for_test();
-    let (up, down) = (rng.bytes(each), rng.bytes(each));
-    for wire in WIRES {
-        let (expected, answer) = (Digest::of(&up), down.clone());
-        let options = Scripted::options("both ways");
-        let options = options.receive_buffer(8192).send_buffer(8192);
-        let upstream = options.start(move |peer| {
-            let sending = peer.send_in_background(answer.clone());
-            assert_eq!(Digest::of(&peer.read_exact(each)), expected);
-            sending.join();
-            peer.half_close();
-        });
-        let tunnel = Tunnel::to(upstream.addr(), &["--wire", wire]);
-        let small = Connect::new().receive_buffer(8192).send_buffer(8192);
-        let clients: Vec<_> = (0..STREAMS)
-            .map(|_| small.to(tunnel.client.addr()))
-            .collect();
-        let sendings: Vec<_> = clients
-            .iter()
-            .map(|client| client.send_in_background(up.clone()))
-            .collect();
-        let receivings: Vec<_> = clients
-            .into_iter()
-            .map(|client| thread::spawn(move || client.drain()))
-            .collect();
-        for receiving in receivings {
-            let drained = receiving.join().unwrap();
-            assert_eq!((drained.digest, drained.end), (Digest::of(&down), End::Eof));
-        }
-        sendings.into_iter().for_each(Sending::join);
-        upstream.finish();
+    let nonce = Rng::for_test().nonce(1000);
+    let bytes = |first: u8| [&[first], &nonce[..]].concat().repeat(each / 1001);
+    let (up, down) = (bytes(b'u'), bytes(b'd'));
+    let (length, expected, answer) = (up.len(), Digest::of(&up), down.clone());
+    let options = Scripted::options("both ways");
+    let options = options.receive_buffer(BUFFER).send_buffer(BUFFER);
+    let upstream = options.start(move |peer| {
+        let sending = peer.send_in_background(answer.clone());
+        assert_eq!(Digest::of(&peer.read_exact(length)), expected);
+        sending.join();
+        peer.half_close();
+    });
+    let tunnel = Tunnel::to(upstream.addr(), &["--wire", wire]);
+    let small = Connect::new().receive_buffer(BUFFER).send_buffer(BUFFER);
+    let clients: Vec<_> = (0..STREAMS)
+        .map(|_| small.to(tunnel.client.addr()))
+        .collect();
+    let sendings: Vec<_> = clients
+        .iter()
+        .map(|client| client.send_in_background(up.clone()))
+        .collect();
+    let receivings: Vec<_> = clients
+        .into_iter()
+        .map(|client| thread::spawn(move || client.drain()))
+        .collect();
+    for receiving in receivings {
+        let drained = receiving.join().expect("a client has failed");
+        assert_eq!((drained.digest, drained.end), (Digest::of(&down), End::Eof));
     }
+    sendings.into_iter().for_each(Sending::join);
+    upstream.finish();
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn sixty_four_mebibytes_both_ways(wire: &str) {
     const BUFFER: usize = 16 * 1024;
     let each = 64 * MIB / STREAMS;
     let nonce = Rng::for_test().nonce(1000);
-    let bytes = |first: u8| [&[first], &nonce[..]].concat().repeat(each / 1001);
+    let bytes = |first: u8| [&[first], &nonce[..]].concat().repeat(each.div_ceil(1001));
     let (up, down) = (bytes(b'u'), bytes(b'd'));
     let (length, expected, answer) = (up.len(), Digest::of(&up), down.clone());
     let options = Scripted::options("both ways");

@@ -76,7 +76,7 @@ fn check_prefixes(input: &[u8], parse: impl Fn(&[u8]) -> Prefix) {
 }
 
 /// What has come of a handshake.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
     verdict: String,
     /// The bytes that do not belong to the target; those of a client that is refused count for nothing.
@@ -90,6 +90,12 @@ impl Outcome {
     /// Takes over from another outcome what depends on when bytes come: the reason of a refusal, and how much of a
     /// request's body goes with its head.
     fn alike(mut self, other: &Self) -> Self {
+        // A body that is wrong refuses its request only if it has come with the head.
+        if self.has_exchange && other.verdict == "Refuse"
+            || self.verdict == "Refuse" && other.has_exchange
+        {
+            return other.clone();
+        }
         if self.verdict == "Refuse" && other.verdict == "Refuse" {
             self.reply.clone_from(&other.reply);
         }

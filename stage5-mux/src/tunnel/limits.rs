@@ -63,7 +63,9 @@ pub struct TunnelLimits {
     pub half_close_timeout: Duration,
     /// Time that a drain takes at most; then the remaining connections are reset.
     pub drain_timeout: Duration,
-    /// When the kernel ends a connection whose peer has vanished; `None` for never.
+    /// When the kernel ends a connection whose peer has vanished; `None` for never. It spares a reader that pauses: a
+    /// peer that vanishes while bytes for it are unacknowledged is given up when the kernel stops to repeat them. The
+    /// link has the stricter rule of [`SessionLimits::keepalive`].
     pub keepalive: Option<Keepalive>,
     /// The threads that look names up, and the cache for their answers.
     pub resolver: ResolverLimits,
@@ -97,7 +99,7 @@ impl Default for TunnelLimits {
             idle_timeout: None,
             half_close_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(5),
-            keepalive: Some(Keepalive::default()),
+            keepalive: Some(Keepalive::default().sparing_pauses()),
             // There is one name, and so one lookup at a time.
             resolver: ResolverLimits {
                 threads: 1,

@@ -30,7 +30,7 @@ pub(crate) enum Service {
     Sink,
     /// Never reads.
     Ignore,
-    /// Does what the first byte of a client says: see [`Tag`].
+    /// Does what the first byte of a client says: see [`tag`].
     Tagged,
 }
 

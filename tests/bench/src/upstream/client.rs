@@ -19,7 +19,7 @@ pub(super) struct Client {
     wish: Option<Wish>,
 }
 
-/// What a client of [`Service::Tagged`] wants.
+/// What a client of [`Service::Tagged`](crate::upstream::Service::Tagged) wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     Echo,

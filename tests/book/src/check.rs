@@ -182,7 +182,8 @@ needs = []
 hints = ["a", "b", "c"]
 "#;
     const FIGURE: &str = "Title: A box.\nAlt: A box with a word in it, and nothing else beside it at all.\n\ndrawing 200x100\nbox one 20,20 100x40 : word\n";
-    const ONE: &str = "# One\n\n{{#item stage1-x/src/lib.rs::two}}\n\n{{#figure box}}\n\n{{#exercise 1.1}}\n\n[two](two.md)\n";
+    const ONE: &str = "# One\n\n{{#item stage1-x/src/lib.rs::two}}\n\n{{#figure box}}\n\n{{#exercise 1.1}}\n\n{{#mutations a a a}}\n\n[two](two.md)\n";
+    const BUG: &str = "Stage: stage1\nExercise: 1.1\nMisconception: It is two.\nCaught by: e11_a\n--- a/stage1-x/src/lib.rs\n+++ b/stage1-x/src/lib.rs\n@@ -1 +1 @@\n-fn one() {}\n+fn two() {}\n";
     const TWO: &str =
         "# Two\n\n{{#transcript echo}}\n\n{{#exercises}}\n\n```rust\nfn main() {}\n```\n";
 
@@ -196,6 +197,7 @@ hints = ["a", "b", "c"]
                 "fn one() {}\n/// Doc.\nfn two() {}\n",
             ),
             ("tests/stage1.rs", "#[test] fn e11_a() {}\n"),
+            ("tests/bugs/a.patch", BUG),
             ("book/book.toml", "[book]\ntitle = \"T\"\n"),
             ("book/src/SUMMARY.md", "- [One](one.md)\n- [Two](two.md)\n"),
             ("book/src/one.md", ONE),
@@ -331,6 +333,18 @@ hints = ["a", "b", "c"]
                 the_box,
                 "",
                 "one.md: the box of exercise 1.1 is missing",
+            ],
+            [
+                one,
+                "{{#mutations a a a}}",
+                "",
+                "one.md: it has exercises, so it needs {{#mutations NAME NAME NAME}}",
+            ],
+            [
+                one,
+                "a a a",
+                "a a",
+                "one.md: a chapter has 3 changes, not 2",
             ],
             [
                 one,

@@ -207,7 +207,7 @@ impl<W: Speak> Hostile<W> {
         };
         let life = self.ledger.life(local.id);
         // One that is over on the wire is only forgotten.
-        if !(local.got_end && life.has_finished) {
+        if !(local.got_end && local.has_finished) {
             life.resets_owed += 1;
         }
         self.session.reset(key);

@@ -28,6 +28,8 @@ pub(crate) struct Local {
     /// Received and not consumed.
     pub(crate) held: u64,
     pub(crate) got_end: bool,
+    /// Whether its end has gone out.
+    pub(crate) has_finished: bool,
 }
 
 impl Local {
@@ -40,6 +42,7 @@ impl Local {
             has_ended: false,
             held: 0,
             got_end: false,
+            has_finished: false,
         }
     }
 

@@ -30,9 +30,8 @@ impl<W: Speak> Hostile<W> {
     }
 
     /// Returns the stream that has this number on the wire now.
-    fn key_of(&self, id: StreamId) -> Option<StreamKey> {
-        let has_finished = self.ledger.life_of(id).has_finished;
-        let is_on_wire = |local: &Local| local.id == id && !(local.got_end && has_finished);
+    pub(super) fn key_of(&self, id: StreamId) -> Option<StreamKey> {
+        let is_on_wire = |local: &Local| local.id == id && !(local.got_end && local.has_finished);
         let mut rows = self.locals.rows.iter();
         rows.find(|(_, local)| is_on_wire(local))
             .map(|(&key, _)| key)
@@ -114,10 +113,7 @@ impl<W: Speak> Hostile<W> {
 
     /// Forgets the local sides of streams that are over.
     pub(super) fn forget_ended(&mut self) {
-        let ledger = &self.ledger;
-        let is_over = |local: &Local| {
-            local.got_end && local.held == 0 && ledger.life_of(local.id).has_finished
-        };
+        let is_over = |local: &Local| local.got_end && local.has_finished && local.held == 0;
         self.locals.rows.retain(|_, local| !is_over(local));
     }
 
@@ -142,7 +138,7 @@ impl<W: Speak> Hostile<W> {
         );
         for (key, fate) in fates {
             let local = &self.locals.rows[&key];
-            let expected = match (local.got_end, self.ledger.life_of(local.id).has_finished) {
+            let expected = match (local.got_end, local.has_finished) {
                 (false, _) => Fate::Truncated,
                 (true, false) => Fate::Unsent,
                 (true, true) => Fate::Complete,

@@ -1,6 +1,6 @@
 //! What the session sends, as its peer reads it.
 
-use stage5_mux::tunnel::frame::{Frame, Reason, StreamId};
+use stage5_mux::tunnel::frame::{Frame, Reason, Signals, StreamId};
 use stage5_mux::tunnel::reader::Piece;
 use stage5_mux::tunnel::role::Opener;
 use stage5_mux::tunnel::session::State;
@@ -55,6 +55,12 @@ impl<W: Speak> Hostile<W> {
     fn on_departure(&mut self, frame: Frame) {
         if let Frame::Stream { id, signals, body } = frame {
             self.ledger.check_departure(flip(id), signals, body);
+            if signals.contains(Signals::FINISH)
+                && let Some(key) = self.key_of(flip(id))
+                && let Some(local) = self.locals.rows.get_mut(&key)
+            {
+                local.has_finished = true;
+            }
         }
     }
 

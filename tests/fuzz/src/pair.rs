@@ -241,7 +241,7 @@ impl<W: Speak> End<W> {
     /// Lets the session take what has arrived.
     fn receive(&mut self, now: Instant) {
         let mut current = None;
-        loop {
+        while !self.is_cut_off {
             match self.input.next(&mut self.session, now) {
                 Step::Frame(frame) => current = Some(frame),
                 Step::Seen(Seen::Opened(key)) => self.on_opened(key, current),

@@ -90,9 +90,11 @@ impl<W: Wire> Session<W> {
         self.outbox.control = Control::default();
     }
 
-    /// Plans what a stream owes: how it begins, then its credit.
+    /// Plans what a stream owes: how it begins, then its credit. One that has ended on the link owes nothing, and its
+    /// number may be another stream's.
     fn plan_owed(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else {
+        let stream = self.streams.get_mut(key);
+        let Some(stream) = stream.filter(|stream| !stream.is_off_the_link()) else {
             return;
         };
         let (id, credit) = (stream.id, std::mem::take(&mut stream.credit_owed));

@@ -208,6 +208,20 @@ fn a_stream_is_accepted_when_its_local_side_is_there() {
 }
 
 #[test]
+fn a_stream_that_has_ended_on_the_link_is_not_accepted_any_more() {
+    let mut session = server();
+    pass(&mut session, &data(SYN | FIN, 1, b"hi")).unwrap();
+    let key = session.streams.at(0).unwrap();
+    session.readable(key);
+    let end = header(UPDATE, FIN, 1, 0);
+    assert_eq!(sent(&mut session, &mut Text(b"")), end);
+    // Its reader is slow, so that the caller still has it; the number is free.
+    session.accept(key);
+    assert_eq!(sent(&mut session, &mut Silent), b"");
+    assert_eq!(session.streams(), 1);
+}
+
+#[test]
 fn a_failed_dial_resets_its_stream_only() {
     let mut session = server();
     pass(

@@ -129,6 +129,12 @@ impl UdpEcho {
     /// Starts an echo on an address.
     #[track_caller]
     pub(crate) fn at(ip: &str) -> Self {
+        Self::of_at_most(LARGEST, ip)
+    }
+
+    /// Starts one that sends only datagrams of at most so many bytes back, and receives all of them.
+    #[track_caller]
+    pub(crate) fn of_at_most(most: usize, ip: &str) -> Self {
         let socket = UdpSocket::bind((ip, 0)).expect("a socket");
         socket
             .set_read_timeout(Some(Duration::from_millis(20)))
@@ -139,7 +145,9 @@ impl UdpEcho {
         let thread = std::thread::spawn(move || {
             let mut bytes = vec![0; LARGEST + 1];
             while !stopped.load(Ordering::Relaxed) {
-                if let Ok((length, sender)) = socket.recv_from(&mut bytes) {
+                if let Ok((length, sender)) = socket.recv_from(&mut bytes)
+                    && length <= most
+                {
                     let _ = socket.send_to(&bytes[..length], sender);
                 }
             }

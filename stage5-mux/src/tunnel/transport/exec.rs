@@ -99,6 +99,10 @@ impl Carrier for Exec {
 
     fn note(&mut self, event: &Event) {
         self.pipes.note(event);
+        // The command has closed its standard input; while there is nothing to write, no write would find that out.
+        if event.is_error() {
+            self.keeper.release();
+        }
     }
 
     fn is_readable(&self) -> bool {

@@ -204,7 +204,7 @@ fn udp_memory_returns_after_ten_thousand_sources_several_times() {
     let _test = Test::begin(
         "What a flow has, it gives back: memory grows with the flows at one time, not with all.",
     );
-    // An answer to a flow that has ended reaches whoever has its port now, so only the questions are answered.
+    // An answer to a flow that has ended reaches the next owner of its port, so only the questions are answered.
     let echo = UdpEcho::of_at_most(1, "127.0.0.1");
     let proxy = proxy(
         echo.addr(),

@@ -1,4 +1,4 @@
-//! The secret of a link: who has it may use the tunnel, and nobody else reaches anything through it.
+//! The secret of a link: a program that knows it may use the tunnel, and no other program reaches anything through it.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

@@ -28,7 +28,7 @@ pub struct Bug {
     pub stage: String,
     /// The exercise in which a student makes this mistake.
     pub exercise: String,
-    /// What somebody believes who writes this, as a sentence.
+    /// The belief of a student who writes this, as a sentence.
     pub misconception: String,
     /// The test that must fail.
     pub caught_by: String,

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if stop::requested() => {
             eprintln!("relay-bench: stopped");
-            ExitCode::from(130)
+            ExitCode::from(stop::EXIT_CODE)
         }
         Err(error) => {
             eprintln!("relay-bench: {error}");
@@ -86,6 +86,7 @@ fn bench(options: &Options) -> io::Result<()> {
         std::fs::write(path, json::render(&results, &machine))?;
     }
     print(&table::render(&results, &machine))?;
+    stop::check()?;
     match results.failures().len() {
         0 => Ok(()),
         count => Err(io::Error::other(format!(

@@ -117,9 +117,19 @@ impl Options {
         subjects.push(Subject::ours(Programs::default()));
         self.check_names(&subjects)?;
         let has_part = |subject: &Subject| scenarios.iter().any(|each| each.suits(subject));
-        subjects.retain(|subject| self.wants(&subject.name) && has_part(subject));
+        subjects.retain(|subject| self.wants(&subject.name));
+        let without_part = subjects.extract_if(.., |subject| !has_part(subject));
+        let without_part: Vec<Subject> = without_part.collect();
+        if !self.peers.is_empty() {
+            without_part.iter().for_each(say_that_it_has_no_part);
+        }
         let missing = missing(&subjects);
         subjects.retain(|subject| subject.find().and_then(|()| subject.prepare()).is_ok());
+        if subjects.is_empty() {
+            let sentence =
+                "nothing to measure: none of these columns can do the work of these rows here";
+            return Err(io::Error::other(sentence));
+        }
         if subjects.iter().any(Subject::is_built) {
             let programs = self.programs(scenarios)?;
             subjects
@@ -164,6 +174,10 @@ impl Options {
     fn wants(&self, name: &str) -> bool {
         self.peers.is_empty() || self.peers.iter().any(|peer| peer == name)
     }
+}
+
+fn say_that_it_has_no_part(subject: &Subject) {
+    eprintln!("relay-bench: {} has no part in these rows", subject.name);
 }
 
 /// Prints which proxies are missing and how to install them, once for each program.
@@ -233,6 +247,13 @@ mod tests {
         let options = options(&["--peers", "direct,hproxy"]).unwrap();
         let error = options.plan().unwrap_err().to_string();
         assert!(error.contains("hproxy"), "{error}");
+    }
+
+    #[test]
+    fn columns_without_a_part_in_the_rows_are_an_error() {
+        let options = options(&["--only", "udp", "--peers", "fixed,squid"]).unwrap();
+        let error = options.plan().unwrap_err().to_string();
+        assert!(error.contains("nothing to measure"), "{error}");
     }
 
     #[test]

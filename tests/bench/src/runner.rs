@@ -12,7 +12,7 @@ use crate::stop;
 /// Measures everything that the plan names.
 ///
 /// A subject that fails in a scenario leaves a gap in the table and a line below it; only a
-/// request to stop ends the run.
+/// request to stop ends the run, with the figures so far.
 pub(crate) fn run(plan: &Plan) -> io::Result<Results> {
     pin_this_thread(plan.cores.load)?;
     let folder = tempfile::tempdir()?;
@@ -31,7 +31,9 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Results> {
                     time,
                     folder,
                 });
-                stop::check()?;
+                if stop::requested() {
+                    return Ok(results);
+                }
                 report(round, plan.rounds, scenario, subject, &outcome);
                 results.add(round, scenario, index, outcome);
             }

@@ -1,23 +1,44 @@
 //! Ctrl-C and the other signals that end us: a flag that every loop checks.
 
 use std::io;
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Turns the usual signals into a request to stop; a second one ends the process at once.
+/// The exit code of a run that a signal has ended.
+pub(crate) const EXIT_CODE: u8 = 130;
+
+/// Signals that follow the first one within this time belong to it: `timeout(1)` sends two, one to its child and one to
+/// the group of both.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
+
+/// Turns the usual signals into a request to stop; a later one ends the process at once.
 ///
 /// The flag, and not the default action, because the proxies run in process groups of their own
-/// and would outlive us: an error return drops them, and dropping kills.
+/// and would outlive us: a return drops them, and dropping kills.
 pub(crate) fn on_signals() -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&STOP))?;
-        signal_hook::flag::register(signal, Arc::clone(&STOP))?;
-    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    thread::spawn(move || {
+        let mut first = None;
+        for _ in signals.forever() {
+            STOP.store(true, Ordering::Relaxed);
+            if is_impatient(first.get_or_insert_with(Instant::now).elapsed()) {
+                process::exit(EXIT_CODE.into());
+            }
+        }
+    });
     Ok(())
+}
+
+/// Returns whether a signal is a second request, so long after the first one.
+fn is_impatient(since_first: Duration) -> bool {
+    since_first >= ONE_REQUEST
 }
 
 /// Returns whether a signal asked us to stop.
@@ -31,4 +52,15 @@ pub(crate) fn check() -> io::Result<()> {
         return Err(io::Error::other("stopped"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_two_signals_of_timeout_are_one_request() {
+        assert!(!is_impatient(Duration::from_micros(50)));
+        assert!(is_impatient(Duration::from_secs(2)));
+    }
 }

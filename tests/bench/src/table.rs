@@ -6,6 +6,7 @@ use crate::peers::{Job, Role, Subject};
 use crate::results::Results;
 use crate::rows::{Better, Row};
 use crate::scenario::Scenario;
+use crate::stop;
 
 /// Below this share of other programs the figures can be trusted.
 const QUIET: f64 = 0.05;
@@ -43,6 +44,10 @@ fn table(results: &Results, rows: &[Row]) -> String {
     let columns: Vec<usize> = columns
         .filter(|&column| results.has_part(rows, column))
         .collect();
+    if columns.is_empty() {
+        // A run that was stopped has not come to these rows.
+        return String::new();
+    }
     let has_fixed = columns
         .iter()
         .any(|&column| results.columns[column].role == Role::Fixed);
@@ -58,7 +63,7 @@ fn table(results: &Results, rows: &[Row]) -> String {
 pub(crate) fn list() -> String {
     let mut text = String::from("Rows:\n");
     for row in Row::ALL {
-        text += &format!("  {:<16}{}\n", row.spec().key, title(row));
+        text += &format!("  {:<24}{}\n", row.spec().key, title(row));
     }
     text += "\nColumns:\n";
     text += "  direct          the load straight to the upstream\n";
@@ -166,6 +171,12 @@ fn notes(results: &Results, machine: &Machine) -> Vec<String> {
         ),
         machine.sentence(),
     ];
+    if stop::requested() {
+        notes.push(
+            "Stopped before the end: some rows have fewer rounds than that, or are not here."
+                .into(),
+        );
+    }
     if !machine.versions.is_empty() {
         notes.push(format!("Versions: {}.", machine.versions.join("; ")));
     }
@@ -230,12 +241,16 @@ fn explanations(results: &Results) -> Vec<String> {
                 .into(),
         );
     }
-    if results.columns.iter().any(|column| column.name == "socat") {
+    if has_column(results, "socat") {
         notes.push(
             "socat has a process for each session: its idle rows are over 200 sessions.".into(),
         );
     }
     notes
+}
+
+fn has_column(results: &Results, name: &str) -> bool {
+    results.columns.iter().any(|column| column.name == name)
 }
 
 fn foreign(share: f64) -> String {

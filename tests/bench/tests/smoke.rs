@@ -3,9 +3,12 @@
 //! The figures mean nothing here: the times are a twentieth of the usual ones, and the build is not optimized.
 
 use std::env;
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Builds one of our programs as the tests do, and returns where it is.
 fn build_ours(name: &str) -> io::Result<PathBuf> {
@@ -101,6 +104,30 @@ fn the_list_says_how_to_install_what_is_missing() {
         list.contains("microsocks is not installed: `apt-get install microsocks`"),
         "{list}"
     );
+}
+
+#[test]
+fn a_run_that_is_stopped_prints_the_figures_so_far() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(["--rounds", "100", "--seconds", "0.1"]);
+    command.args(["--only", "bulk-1", "--peers", "direct"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut bench = command.spawn().unwrap();
+    let mut errors = BufReader::new(bench.stderr.take().unwrap());
+    let mut line = String::new();
+    errors.read_line(&mut line).unwrap();
+    assert!(line.starts_with("round 1/100"), "{line}");
+    // As timeout(1) does: to the process, and to its group.
+    let pid = Pid::from_raw(bench.id().cast_signed());
+    kill(pid, Signal::SIGTERM).unwrap();
+    kill(pid, Signal::SIGTERM).unwrap();
+    let (mut table, mut rest) = (String::new(), String::new());
+    let mut output = bench.stdout.take().unwrap();
+    output.read_to_string(&mut table).unwrap();
+    errors.read_to_string(&mut rest).unwrap();
+    assert_eq!(bench.wait().unwrap().code(), Some(130), "{rest}");
+    assert_is_number(cells(&table, "bulk, 1 connection")[0], &table);
+    assert!(table.contains("Stopped before the end"), "{table}");
 }
 
 #[test]

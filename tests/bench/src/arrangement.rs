@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cores::Cores;
 use crate::load::dial::{Dial, Way};
+use crate::peers::Started;
 use crate::process::{Process, Usage};
 use crate::upstream::Upstream;
 use crate::wait;
@@ -22,16 +23,10 @@ pub(crate) struct Arrangement {
 
 impl Arrangement {
     /// Creates it from its parts; without a proxy the load goes to the upstream itself.
-    pub(crate) fn new(
-        proxies: Vec<(Process, SocketAddr)>,
-        way: Way,
-        upstream: Upstream,
-        cores: Cores,
-    ) -> Self {
-        let (proxies, addresses): (Vec<_>, Vec<_>) = proxies.into_iter().unzip();
-        let dial = Dial::new(way, &addresses, upstream.address());
+    pub(crate) fn new(proxies: Started, way: Way, upstream: Upstream, cores: Cores) -> Self {
+        let dial = Dial::new(way, &proxies.addresses, upstream.address());
         Self {
-            proxies,
+            proxies: proxies.processes,
             dial,
             upstream,
             cores,

@@ -5,6 +5,8 @@ mod custom;
 mod dante;
 mod haproxy;
 mod job;
+mod jumps;
+mod listening;
 mod microsocks;
 mod nginx;
 pub(crate) mod ours;
@@ -12,8 +14,10 @@ mod program;
 mod socat;
 mod socket_proxyd;
 mod squid;
+mod ssh;
 mod start;
 mod tinyproxy;
+mod traffic_server;
 pub(crate) mod tunnel;
 mod vproxy;
 
@@ -26,6 +30,7 @@ use crate::limits::sessions_of;
 use crate::load::dial::Way;
 
 pub(crate) use job::Job;
+pub(crate) use listening::Started;
 use ours::Ingress;
 pub(crate) use ours::Programs;
 use tunnel::TunnelPeer;
@@ -52,6 +57,8 @@ enum Kind {
     Tinyproxy,
     Squid,
     Apache,
+    TrafficServer,
+    /// A tunnel; ssh is a SOCKS5 server and a chain, too.
     Tunnel(TunnelPeer),
     /// Ours as a plain relay, where others are told their targets.
     Fixed(Programs),
@@ -150,6 +157,7 @@ impl Subject {
             peer("tinyproxy", Kind::Tinyproxy),
             peer("squid", Kind::Squid),
             peer("apache", Kind::Apache),
+            peer("trafficserver", Kind::TrafficServer),
             peer("ssh", Kind::Tunnel(TunnelPeer::Ssh)),
             peer("penguin", Kind::Tunnel(TunnelPeer::Penguin)),
             peer("yamux", Kind::Tunnel(TunnelPeer::Yamux)),
@@ -196,6 +204,7 @@ impl Subject {
             | Kind::Tinyproxy
             | Kind::Squid
             | Kind::Apache
+            | Kind::TrafficServer
             | Kind::Tunnel(_)
             | Kind::Beside(_)
             | Kind::Custom(_) => Role::Peer,
@@ -220,8 +229,11 @@ impl Subject {
                 job,
                 Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_)
             ),
+            Kind::Tunnel(TunnelPeer::Ssh) => {
+                matches!(job, Job::Socks5 | Job::Chain(_) | Job::Tunnel)
+            }
             Kind::Tunnel(_) => job == Job::Tunnel,
-            Kind::Tinyproxy | Kind::Squid | Kind::Apache => {
+            Kind::Tinyproxy | Kind::Squid | Kind::Apache | Kind::TrafficServer => {
                 matches!(job, Job::Connect | Job::Forward)
             }
         }
@@ -235,8 +247,18 @@ impl Subject {
             Job::Socks5 => Way::Socks5,
             Job::Connect => Way::Connect,
             Job::Chain(_) if is_hop => Way::Hops,
-            Job::Chain(_) => Way::Socks5,
+            Job::Chain(_) => self.way_through_chain(),
             Job::Relay | Job::Queue | Job::Forward | Job::Datagrams | Job::Tunnel => Way::Plain,
+        }
+    }
+
+    /// Returns how a client tells the proxies of a peer's chain where to go.
+    fn way_through_chain(&self) -> Way {
+        if matches!(self.kind, Kind::Tunnel(_)) {
+            // Its client's end knows the way.
+            Way::Plain
+        } else {
+            Way::Socks5
         }
     }
 
@@ -260,6 +282,7 @@ impl Subject {
             Kind::Tinyproxy => program::find("tinyproxy", "tinyproxy"),
             Kind::Squid => program::find("squid", "squid"),
             Kind::Apache => program::find("apache2", "apache2"),
+            Kind::TrafficServer => program::find("traffic_server", "trafficserver"),
             Kind::Tunnel(peer) => peer.find(),
             Kind::Direct | Kind::Fixed(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => {
                 Ok(())
@@ -280,6 +303,7 @@ impl Subject {
             Kind::Tinyproxy => program::version("tinyproxy", "-v"),
             Kind::Squid => program::version("squid", "-v"),
             Kind::Apache => program::version("apache2", "-v"),
+            Kind::TrafficServer => program::package_version("trafficserver"),
             Kind::Tunnel(peer) => peer.version(),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
             Kind::Direct | Kind::Fixed(_) | Kind::Custom(_) => None,
@@ -320,6 +344,7 @@ impl Subject {
             | Kind::Tinyproxy
             | Kind::Squid
             | Kind::Apache
+            | Kind::TrafficServer
             | Kind::Fixed(_)
             | Kind::Ours(_)
             | Kind::Beside(_)
@@ -342,6 +367,7 @@ impl Subject {
             Kind::Tinyproxy => tinyproxy::launch(place),
             Kind::Squid => squid::launch(place),
             Kind::Apache => apache::launch(place),
+            Kind::TrafficServer => traffic_server::launch(place),
             Kind::Tunnel(_) => Err(io::Error::other("a tunnel has two ends")),
             Kind::Fixed(programs) => ours::launch(place, programs, Ingress::Fixed),
             Kind::Ours(programs) | Kind::Beside(programs) => {

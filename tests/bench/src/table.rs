@@ -232,6 +232,14 @@ fn explanations(results: &Results) -> Vec<String> {
                 .into(),
         );
     }
+    if has_column(results, "ssh") && results.rows.contains(&Row::Chain3Time) {
+        notes.push(
+            "In a chain, ssh has a client's end with -L in front and an sshd for each proxy, logged in to over those before \
+             it (-J), once and for all connections: a connection is a channel of the last session, encrypted once for each \
+             proxy. The CPU time is that of all sshd and ssh processes. For SOCKS5 it is one ssh -D and its sshd."
+                .into(),
+        );
+    }
     if title_of_last(results) == Job::Tunnel.title() {
         notes.push(
             "Tunnel: the client's end and the load share one core, the server's end and the upstream the other, like two \

@@ -104,6 +104,10 @@ fn the_list_says_how_to_install_what_is_missing() {
         list.contains("microsocks is not installed: `apt-get install microsocks`"),
         "{list}"
     );
+    assert!(
+        list.contains("traffic_server is not installed: `apt-get install trafficserver`"),
+        "{list}"
+    );
 }
 
 #[test]

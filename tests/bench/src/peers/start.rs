@@ -2,17 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::ops::Range;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use crate::cores::Cores;
-use crate::peers::{Job, Place, Subject, ours};
+use crate::peers::listening::{Started, start_at_free_port};
+use crate::peers::tunnel::TunnelPeer;
+use crate::peers::{Job, Kind, Place, Subject, jumps, ours};
 use crate::process::Process;
-use crate::stop;
-use crate::wait;
 
 impl Subject {
     /// Starts all proxies of a job, the first one before the client and the last one in front of
@@ -23,22 +20,36 @@ impl Subject {
         upstream: SocketAddr,
         cores: Cores,
         folder: &Path,
-    ) -> io::Result<Vec<(Process, SocketAddr)>> {
-        let count = if self.is_direct() {
-            0
+    ) -> io::Result<Started> {
+        if self.is_direct() {
+            Ok(Started::default())
+        } else if matches!(self.kind, Kind::Tunnel(TunnelPeer::Ssh)) {
+            jumps::start(job, upstream, cores, folder)
         } else {
-            job.proxy_count()
-        };
-        let mut started: Vec<(Process, SocketAddr)> = Vec::with_capacity(count);
-        for number in 0..count {
+            self.start_each(job, upstream, cores, folder)
+        }
+    }
+
+    fn start_each(
+        &self,
+        job: Job,
+        upstream: SocketAddr,
+        cores: Cores,
+        folder: &Path,
+    ) -> io::Result<Started> {
+        let mut started: Vec<(Process, SocketAddr)> = Vec::with_capacity(job.proxy_count());
+        for number in 0..job.proxy_count() {
             let folder = folder.join(number.to_string());
             fs::create_dir_all(&folder)?;
             // From the last one on, so that a plain relay can be told of the one behind it.
             let next = started.last().map_or(upstream, |(_, address)| *address);
             started.push(self.start_one(job, next, cores, &folder)?);
         }
-        started.reverse();
-        Ok(started)
+        let (processes, addresses) = started.into_iter().rev().unzip();
+        Ok(Started {
+            processes,
+            addresses,
+        })
     }
 
     fn start_one(
@@ -48,100 +59,24 @@ impl Subject {
         cores: Cores,
         folder: &Path,
     ) -> io::Result<(Process, SocketAddr)> {
-        const ATTEMPTS: usize = 3;
-        let mut outcome = self.start_once(job, upstream, cores, folder);
-        for _ in 1..ATTEMPTS {
-            // Another process may have taken the port between our check and the proxy's bind.
-            if outcome.is_ok() || stop::requested() {
-                break;
-            }
-            outcome = self.start_once(job, upstream, cores, folder);
+        let launch = |listen| {
+            self.launch(&Place {
+                job,
+                listen,
+                upstream,
+                folder,
+            })
+        };
+        if self.announces_its_address() {
+            let mut launch = launch(any_port())?;
+            let mut process = Process::start(&mut launch.command, cores, launch.forks, folder)?;
+            let address = ours::wait_for_address(&mut process)?;
+            return Ok((process, address));
         }
-        outcome
-    }
-
-    fn start_once(
-        &self,
-        job: Job,
-        upstream: SocketAddr,
-        cores: Cores,
-        folder: &Path,
-    ) -> io::Result<(Process, SocketAddr)> {
-        let listen = if self.announces_its_address() {
-            any_port()
-        } else {
-            free_port(job)?
-        };
-        let mut launch = self.launch(&Place {
-            job,
-            listen,
-            upstream,
-            folder,
-        })?;
-        let mut process = Process::start(&mut launch.command, cores, launch.forks, folder)?;
-        let address = if self.announces_its_address() {
-            ours::wait_for_address(&mut process)?
-        } else {
-            wait_for_connect(job, &mut process, listen)?;
-            listen
-        };
-        Ok((process, address))
+        start_at_free_port(job, cores, folder, launch)
     }
 }
 
 fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
-
-/// The ports of proxies that cannot choose one themselves: below those that the kernel gives to connections
-/// (`ip_local_port_range`, from 32768), of which a row with many connections leaves none.
-const PORTS: Range<u16> = 20_000..32_000;
-
-/// Returns a port that is free at this moment, and another one each time.
-fn free_port(job: Job) -> io::Result<SocketAddr> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let count = PORTS.end - PORTS.start;
-    // Two runs at the same time begin at different ports.
-    let first = u16::try_from(std::process::id() % u32::from(count)).unwrap_or(0);
-    let mut error = io::Error::from(io::ErrorKind::AddrInUse);
-    for _ in 0..count {
-        let place = (first + NEXT.fetch_add(1, Ordering::Relaxed) % count) % count;
-        match bind_once(job, (Ipv4Addr::LOCALHOST, PORTS.start + place).into()) {
-            Ok(address) => return Ok(address),
-            Err(why) => error = why,
-        }
-    }
-    Err(error)
-}
-
-/// Checks that an address can be bound.
-fn bind_once(job: Job, address: SocketAddr) -> io::Result<SocketAddr> {
-    match job {
-        Job::Datagrams => UdpSocket::bind(address)?.local_addr(),
-        Job::Relay
-        | Job::Queue
-        | Job::Socks5
-        | Job::Connect
-        | Job::Forward
-        | Job::Chain(_)
-        | Job::Tunnel => TcpListener::bind(address)?.local_addr(),
-    }
-}
-
-/// Waits until the proxy accepts, for those that do not announce it; a socket for datagrams shows nothing.
-fn wait_for_connect(job: Job, process: &mut Process, address: SocketAddr) -> io::Result<()> {
-    if job == Job::Datagrams {
-        return process.check_alive();
-    }
-    wait_for_listener(process, address)
-}
-
-/// Waits until a process accepts at an address.
-pub(super) fn wait_for_listener(process: &mut Process, address: SocketAddr) -> io::Result<()> {
-    const LIMIT: Duration = Duration::from_secs(10);
-    const ATTEMPT: Duration = Duration::from_secs(1);
-    wait::until("the proxy to accept", LIMIT, || {
-        process.check_alive()?;
-        Ok(TcpStream::connect_timeout(&address, ATTEMPT).is_ok())
-    })
 }

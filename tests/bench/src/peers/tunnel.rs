@@ -2,7 +2,6 @@
 
 mod penguin;
 mod relays;
-mod ssh;
 
 use std::fs;
 use std::io;
@@ -10,8 +9,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peers::start::wait_for_listener;
-use crate::peers::{Job, Kind, Launch, Programs, Subject, ours};
+use crate::peers::listening::wait_for_listener;
+use crate::peers::{Job, Kind, Launch, Programs, Subject, ours, ssh};
 use crate::process::Process;
 use crate::site::Sites;
 
@@ -98,6 +97,7 @@ impl Subject {
             | Kind::Tinyproxy
             | Kind::Squid
             | Kind::Apache
+            | Kind::TrafficServer
             | Kind::Fixed(_)
             | Kind::Custom(_) => None,
         }
@@ -143,7 +143,7 @@ impl Subject {
 
     fn launch_server(&self, place: &EndPlace<'_>, upstream: SocketAddr) -> io::Result<Launch> {
         match self.program().ok_or_else(no_tunnel)? {
-            Program::Peer(TunnelPeer::Ssh) => ssh::server(place),
+            Program::Peer(TunnelPeer::Ssh) => ssh::server(place.link, place.folder),
             Program::Peer(TunnelPeer::Penguin) => Ok(penguin::server(place)),
             Program::Peer(TunnelPeer::Yamux) => Ok(relays::server("yamux", place, upstream)),
             Program::Peer(TunnelPeer::TokioYamux) => {
@@ -160,7 +160,10 @@ impl Subject {
         upstream: SocketAddr,
     ) -> io::Result<Launch> {
         match self.program().ok_or_else(no_tunnel)? {
-            Program::Peer(TunnelPeer::Ssh) => ssh::client(place, listen, upstream),
+            Program::Peer(TunnelPeer::Ssh) => {
+                let forward = ssh::Forward::Local { listen, upstream };
+                ssh::client(&[place.link], forward, place.folder)
+            }
             Program::Peer(TunnelPeer::Penguin) => Ok(penguin::client(place, listen, upstream)),
             Program::Peer(TunnelPeer::Yamux) => Ok(relays::client("yamux", place, listen)),
             Program::Peer(TunnelPeer::TokioYamux) => {

@@ -92,11 +92,10 @@ impl Bench<'_> {
         let started = self
             .subject
             .start(Job::Datagrams, upstream, self.cores, self.folder)?;
-        let (proxies, addresses): (Vec<_>, Vec<_>) = started.into_iter().unzip();
-        let address = addresses.first().copied().unwrap_or(upstream);
+        let address = started.addresses.first().copied().unwrap_or(upstream);
         let load = Datagrams::new(sink, sending);
         Ok(Stage {
-            proxies,
+            proxies: started.processes,
             load,
             address,
             at_once: self.subject.flows_at_once(),

@@ -37,10 +37,12 @@ pub(super) fn start_at_free_port(
         wait_for_connect(job, &mut process, listen)?;
         Ok((process, listen))
     };
+    // Another process may have taken the port between our check and the proxy's bind; then the proxy ends.
+    let may_try_again =
+        |error: &io::Error| error.kind() != io::ErrorKind::TimedOut && !stop::requested();
     let mut outcome = start_once();
     for _ in 1..ATTEMPTS {
-        // Another process may have taken the port between our check and the proxy's bind.
-        if outcome.is_ok() || stop::requested() {
+        if !outcome.as_ref().is_err_and(may_try_again) {
             break;
         }
         outcome = start_once();
@@ -93,7 +95,8 @@ fn wait_for_connect(job: Job, process: &mut Process, address: SocketAddr) -> io:
 
 /// Waits until a process accepts at an address.
 pub(super) fn wait_for_listener(process: &mut Process, address: SocketAddr) -> io::Result<()> {
-    const LIMIT: Duration = Duration::from_secs(10);
+    // The last login of `ssh -J` through four servers takes seconds on a busy core.
+    const LIMIT: Duration = Duration::from_secs(30);
     const ATTEMPT: Duration = Duration::from_secs(1);
     wait::until("the proxy to accept", LIMIT, || {
         process.check_alive()?;

@@ -2,6 +2,7 @@
 
 mod edges;
 mod event_loop;
+mod tcp_states;
 mod two_parsers;
 
 use std::fs;

@@ -22,6 +22,7 @@ use mdbook_driver::MDBook;
 use mdbook_driver::builtin_renderers::MarkdownRenderer;
 
 use crate::directive::Kind;
+use crate::edition::Edition;
 use crate::log::Problems;
 use crate::places::Places;
 use crate::preprocess::load;
@@ -49,7 +50,7 @@ pub(crate) struct Findings {
 /// Fails if the book cannot be read or built at all.
 pub(crate) fn find(root: &Path, log: &Problems) -> Result<Findings> {
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let mut book = load(root)?;
+    let mut book = load(root, Edition::Whole)?;
     book.config.build.build_dir = folder.path().join("book");
     let mut findings = in_sources(root, &book)?;
     match book.preprocess_book(&MarkdownRenderer::new()) {
@@ -138,7 +139,7 @@ fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
 ///
 /// Fails if the book cannot be read.
 pub(crate) fn print_voices(root: &Path) -> Result<()> {
-    let sources = load(root)?.source_dir();
+    let sources = load(root, Edition::Whole)?.source_dir();
     println!("{:26} {}", "", Voice::HEADING);
     for source in listing::below(&sources, "md")? {
         let name = source.strip_prefix(&sources).unwrap_or(&source);

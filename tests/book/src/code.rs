@@ -2,7 +2,8 @@
 //!
 //! Comments and format are kept, the indentation is taken away, and so are the documentation comments: mostly, the chapter
 //! says the same in its own words. If the directive says `+docs`, they are prose above the code of their item. A function that is an
-//! exercise is folded, so that a student does not read a solution by accident; `+open` shows it at once.
+//! exercise is folded, so that a student does not read a solution by accident; `+open` shows it at once. In the edition for
+//! students it is blank.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -11,8 +12,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::docs;
+use crate::edition::{Edition, exercise_of, without_body};
 use course::item::{ItemPath, Located};
-use course::manifest::Manifest;
+use course::manifest::{Exercise, Manifest};
 
 /// A block of items, as a directive asks for it.
 #[derive(Debug)]
@@ -50,12 +52,19 @@ impl Block {
     /// # Errors
     ///
     /// Fails if an item is not there.
-    pub(crate) fn markdown(&self, root: &Path, manifest: &Manifest) -> Result<String> {
-        let texts = self.paths.iter().map(|path| self.text(root, path));
+    pub(crate) fn markdown(
+        &self,
+        root: &Path,
+        manifest: &Manifest,
+        edition: Edition,
+    ) -> Result<String> {
+        let blank = Some(manifest).filter(|_| edition == Edition::Students);
+        let texts = self.paths.iter().map(|path| self.text(root, path, blank));
         let texts = texts.collect::<Result<Vec<_>>>()?;
         let (anchors, name) = (self.anchors(), self.name());
         let block = blocks(&texts);
-        Ok(match self.exercise(manifest).filter(|_| !self.open) {
+        let is_folded = edition == Edition::Whole && !self.open;
+        Ok(match self.exercise(manifest).filter(|_| is_folded) {
             Some(id) => format!(
                 "<details class=\"item\">\n<summary>{anchors}<span class=\"item-name\">{name}</span> \
                  <span class=\"item-exercise\">exercise {id}: shown when you open it</span></summary>\n\n{block}\n\n</details>\n"
@@ -66,10 +75,14 @@ impl Block {
         })
     }
 
-    fn text(&self, root: &Path, path: &ItemPath) -> Result<Item> {
+    /// Reads an item; functions of the exercises of `blank` lose their bodies.
+    fn text(&self, root: &Path, path: &ItemPath, blank: Option<&Manifest>) -> Result<Item> {
         let file = root.join(&path.file);
-        let source = std::fs::read_to_string(&file)
+        let mut source = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {} of {path}", path.file.display()))?;
+        if let Some(exercise) = blank.and_then(|manifest| exercise_of(manifest, path)) {
+            source = without_body(&source, path, exercise)?;
+        }
         let located = path.locate(&source)?;
         let docs = self.docs.then(|| docs::prose(&source, &located.docs));
         Ok(Item {
@@ -102,10 +115,11 @@ impl Block {
 
     /// Returns the first exercise that asks for one of the items.
     fn exercise<'a>(&self, manifest: &'a Manifest) -> Option<&'a str> {
-        let asks = |text: &str| self.paths.iter().any(|path| path.to_string() == text);
-        let mut all = manifest.exercises().map(|(_, exercise)| exercise);
-        let found = all.find(|exercise| exercise.items.iter().any(|item| asks(item.as_ref())));
-        found.map(|exercise| exercise.id())
+        let mut found = self
+            .paths
+            .iter()
+            .filter_map(|path| exercise_of(manifest, path));
+        found.next().map(Exercise::id)
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::code;
-use crate::places::{Places, anchor};
+use crate::places::Places;
 use course::item::ItemPath;
-use course::manifest::{Exercise, Manifest, Stage, tests_of_exercise};
+use course::manifest::{Exercise, Manifest, Stage, anchor, tests_of_exercise};
 
 /// Returns the box of an exercise as Markdown.
 ///

@@ -2,10 +2,11 @@
 //!
 //! # Reading order
 //! 1. `directive`: the lines of a chapter that the preprocessor expands; [`preprocess`] does it.
-//! 2. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
-//! 3. `places`: which chapter has what. `reading`: how long it takes to read.
-//! 4. `check`: what can be broken; `links`, `text`, `voice`, `log` and `numbers` find parts of it.
-//! 5. `programs`: the course's programs, built for the transcripts.
+//! 2. `edition`: with solutions or, for students, without.
+//! 3. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
+//! 4. `places`: which chapter has what. `reading`: how long it takes to read.
+//! 5. `check`: what can be broken; `links`, `text`, `voice`, `log` and `numbers` find parts of it.
+//! 6. `programs`: the course's programs, built for the transcripts.
 
 #![expect(
     clippy::print_stdout,
@@ -16,6 +17,7 @@ mod check;
 mod code;
 mod directive;
 mod docs;
+mod edition;
 mod exercise;
 mod figures;
 #[cfg(test)]
@@ -32,15 +34,15 @@ mod text;
 mod transcript;
 mod voice;
 
-use std::env;
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
-use std::process::{self, ExitCode, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use course::manifest::Manifest;
-use course::{broken_pipe, workspace};
+use course::{broken_pipe, browser, workspace};
+use edition::Edition;
 use log::Problems;
 
 /// Build the book into book/book and open it in a browser
@@ -78,6 +80,14 @@ struct Options {
     /// Only build it
     #[arg(long, conflicts_with = "open")]
     no_open: bool,
+
+    /// Build the edition without solutions, for students
+    #[arg(long, conflicts_with_all = ["check", "voice", "figures", "record"])]
+    students: bool,
+
+    /// Build it into this folder, which must be empty or not exist
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["check", "voice", "figures", "record"])]
+    out: Option<PathBuf>,
 
     /// Print the counters of each chapter's voice, a ! behind each that is beyond its budget, and build nothing
     #[arg(long, conflicts_with_all = ["check", "open"])]
@@ -129,16 +139,28 @@ fn make(options: &Options) -> Result<()> {
     if options.check {
         return check(&root, &problems);
     }
-    let book = preprocess::load(&root)?;
+    let edition = if options.students {
+        Edition::Students
+    } else {
+        Edition::Whole
+    };
+    let mut book = preprocess::load(&root, edition)?;
+    if let Some(folder) = &options.out {
+        edition::must_be_empty(folder)?;
+        book.config.build.build_dir = std::path::absolute(folder)?;
+    }
     book.build()?;
     report(&problems.take())?;
     let page = book.build_dir_for("html").join("index.html");
     println!("The book is at {}", page.display());
     if options.open {
-        return open(&page);
+        return Ok(browser::open(&browser::file_address(&page, ""))?);
     }
     // Only at a terminal, because a script has no use for a browser.
-    if !options.no_open && io::stdout().is_terminal() && open(&page).is_err() {
+    if !options.no_open
+        && io::stdout().is_terminal()
+        && browser::open(&browser::file_address(&page, "")).is_err()
+    {
         println!("No browser could be started here: open that file in yours.");
     }
     Ok(())
@@ -168,31 +190,4 @@ fn report(problems: &[String]) -> Result<()> {
         1 => bail!("the book has a problem: see above"),
         count => bail!("the book has {count} problems: see above"),
     }
-}
-
-/// Opens a page with the first program that can.
-fn open(page: &Path) -> Result<()> {
-    let has_screen = ["DISPLAY", "WAYLAND_DISPLAY"]
-        .iter()
-        .any(|name| env::var_os(name).is_some());
-    // Without a screen, xdg-open would start a browser for the terminal.
-    let programs: &[&str] = if has_screen {
-        &["xdg-open", "wslview", "open"]
-    } else {
-        &["wslview", "open"]
-    };
-    let opens = |program: &&str| {
-        let mut command = process::Command::new(program);
-        command
-            .arg(page)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    ensure!(
-        programs.iter().any(opens),
-        "no program could open it: please open the file above in a browser"
-    );
-    Ok(())
 }

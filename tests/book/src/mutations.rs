@@ -1,12 +1,13 @@
 //! `{{#mutations NAME NAME NAME}}`: small changes of the finished code, and the test that fails after each.
 //!
 //! They are wrong solutions of `tests/bugs`, so `cargo course verify` proves each answer. A change shows a piece of the
-//! reference, so it is folded, and its answer once more.
+//! reference, so it is folded, and its answer once more; the edition for students has the belief in its place.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::edition::Edition;
 use course::bug::{self, Bug};
 use course::manifest::Manifest;
 
@@ -22,51 +23,89 @@ Here are three small changes, each to code that you have written by the end of t
 function, say which test will fail and what a client would see.
 ";
 
-/// Returns the changes as Markdown.
-///
-/// # Errors
-///
-/// Fails if the wrong solutions are not three, are too long to be seen at a glance, or belong to exercises of
-/// another chapter.
-pub(crate) fn markdown<'a>(
-    root: &Path,
-    manifest: &Manifest,
-    chapter: &Path,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<String> {
-    let names: Vec<_> = names.collect();
-    ensure!(
-        names.len() == COUNT,
-        "a chapter has {COUNT} changes, not {}",
-        names.len()
-    );
-    let mut text = HEAD.to_owned();
-    for name in names {
-        let one = one(root, manifest, chapter, name);
-        text.push_str(&one.with_context(|| format!("in the change {name}"))?);
-    }
-    Ok(text)
+/// The head in the edition for students, which shows no lines of the reference.
+const HEAD_FOR_STUDENTS: &str = "\
+## Change one line
+
+Here are three beliefs, and each would make you change code that you have written by the end of this chapter. Open one, make the
+change in your own function, and before you run the tests, say which will fail and what a client would see.
+";
+
+/// The context in which the changes of a chapter are shown.
+#[derive(Debug)]
+pub(crate) struct Changes<'a> {
+    /// The folder of the course.
+    pub(crate) root: &'a Path,
+    /// Its exercises.
+    pub(crate) manifest: &'a Manifest,
+    /// The chapter.
+    pub(crate) chapter: &'a Path,
+    /// Whether lines of the reference may be shown.
+    pub(crate) edition: Edition,
 }
 
-fn one(root: &Path, manifest: &Manifest, chapter: &Path, name: &str) -> Result<String> {
-    let file = root.join(bug::FOLDER).join(format!("{name}.patch"));
-    let bug = Bug::read(&file)?;
-    let (_, exercise) = manifest.find_exactly(&bug.exercise)?;
-    let home = Path::new(exercise.chapter.as_ref());
-    ensure!(
-        home == chapter,
-        "exercise {} is of {}",
-        bug.exercise,
-        home.display()
-    );
-    let change = Change::of(&std::fs::read_to_string(&file)?)?;
-    Ok(format!(
+impl Changes<'_> {
+    /// Returns the changes as Markdown.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the wrong solutions are not three, are too long to be seen at a glance, or belong to exercises of
+    /// another chapter.
+    pub(crate) fn markdown<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<String> {
+        let names: Vec<_> = names.collect();
+        ensure!(
+            names.len() == COUNT,
+            "a chapter has {COUNT} changes, not {}",
+            names.len()
+        );
+        let head = match self.edition {
+            Edition::Whole => HEAD,
+            Edition::Students => HEAD_FOR_STUDENTS,
+        };
+        let mut text = head.to_owned();
+        for name in names {
+            let one = self.one(name);
+            text.push_str(&one.with_context(|| format!("in the change {name}"))?);
+        }
+        Ok(text)
+    }
+
+    fn one(&self, name: &str) -> Result<String> {
+        let file = self.root.join(bug::FOLDER).join(format!("{name}.patch"));
+        let bug = Bug::read(&file)?;
+        let (_, exercise) = self.manifest.find_exactly(&bug.exercise)?;
+        let home = Path::new(exercise.chapter.as_ref());
+        ensure!(
+            home == self.chapter,
+            "exercise {} is of {}",
+            bug.exercise,
+            home.display()
+        );
+        let change = Change::of(&std::fs::read_to_string(&file)?)?;
+        Ok(match self.edition {
+            Edition::Whole => shown(&bug, &change),
+            Edition::Students => described(&bug, &change),
+        })
+    }
+}
+
+fn shown(bug: &Bug, change: &Change) -> String {
+    format!(
         "\n<details class=\"item mutation\">\n<summary><code>{}</code> \
          <span class=\"item-exercise\">exercise {}: shown when you open it</span></summary>\n\n\
          ```diff\n{}\n```\n\n<details>\n<summary>Which test fails?</summary>\n\n\
          `{}`. The belief behind the change: *{}*\n\n</details>\n\n</details>\n",
         change.file, bug.exercise, change.lines, bug.caught_by, bug.misconception
-    ))
+    )
+}
+
+fn described(bug: &Bug, change: &Change) -> String {
+    format!(
+        "\n<details class=\"item mutation\">\n<summary><code>{}</code> \
+         <span class=\"item-exercise\">exercise {}: shown when you open it</span></summary>\n\n\
+         *{}*\n\n<details>\n<summary>Which test fails?</summary>\n\n`{}`.\n\n</details>\n\n</details>\n",
+        change.file, bug.exercise, bug.misconception, bug.caught_by
+    )
 }
 
 /// A change of one place, as people read it.
@@ -157,14 +196,24 @@ Stage: stage1
             "s1-newline-moves",
             "s1-no-reuse-address",
         ];
-        let show = |chapter: &str, names: &[&'static str]| {
-            markdown(&root, &manifest, Path::new(chapter), names.iter().copied())
+        let show = |chapter: &str, names: &[&'static str], edition| {
+            let changes = Changes {
+                root: &root,
+                manifest: &manifest,
+                chapter: Path::new(chapter),
+                edition,
+            };
+            changes.markdown(names.iter().copied())
         };
-        let text = show("stage1-server.md", &names).unwrap();
-        assert_eq!(text.matches("Which test fails?").count(), 3, "{text}");
-        let error = format!("{:#}", show("stage2-client.md", &names).unwrap_err());
+        for (edition, shown) in [(Edition::Whole, 3), (Edition::Students, 0)] {
+            let text = show("stage1-server.md", &names, edition).unwrap();
+            assert_eq!(text.matches("Which test fails?").count(), 3, "{text}");
+            assert_eq!(text.matches("```diff").count(), shown, "{text}");
+        }
+        let error = show("stage2-client.md", &names, Edition::Whole).unwrap_err();
+        let error = format!("{error:#}");
         assert!(error.contains("is of stage1-server.md"), "{error}");
-        let error = show("stage1-server.md", &names[..2]).unwrap_err();
+        let error = show("stage1-server.md", &names[..2], Edition::Whole).unwrap_err();
         assert!(error.to_string().contains("3 changes"), "{error}");
     }
 }

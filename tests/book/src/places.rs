@@ -8,7 +8,7 @@ use mdbook_driver::book::Book;
 use crate::code::Block;
 use crate::directive::{self, Directive, Kind};
 use course::item::ItemPath;
-use course::manifest::{Exercise, Manifest};
+use course::manifest::{Exercise, Manifest, anchor};
 
 /// The chapters of everything that directives refer to.
 #[derive(Debug, Default)]
@@ -132,9 +132,4 @@ fn chapters(manifest: &Manifest) -> Vec<&String> {
     let mut chapters: Vec<_> = all.map(|(_, one)| one.chapter.as_ref()).collect();
     chapters.dedup();
     chapters
-}
-
-/// Returns the HTML id of an exercise's box.
-pub(crate) fn anchor(id: &str) -> String {
-    format!("exercise-{}", id.replace('.', "-"))
 }

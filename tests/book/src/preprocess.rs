@@ -14,10 +14,12 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext, parse_input};
 
 use crate::code::Block;
 use crate::directive::{Directive, Kind, replace_lines};
+use crate::edition::Edition;
 use crate::figures::Figure;
+use crate::mutations::Changes;
 use crate::places::Places;
 use crate::transcript::show::markdown;
-use crate::{exercise, mutations, reading};
+use crate::{exercise, reading};
 use course::manifest::Manifest;
 use course::workspace;
 
@@ -38,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match options.question.as_slice() {
         [] => {
             let (context, book) = parse_input(io::stdin().lock())?;
-            let book = Course::new(workspace::root()?).run(&context, book)?;
+            let book = Course::new(workspace::root()?, Edition::Whole).run(&context, book)?;
             serde_json::to_writer(io::stdout().lock(), &book).context("cannot answer mdBook")
         }
         // The directives become Markdown, which every renderer takes.
@@ -51,12 +53,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 #[derive(Debug)]
 pub(crate) struct Course {
     root: PathBuf,
+    edition: Edition,
 }
 
 impl Course {
     /// Creates a preprocessor for the course at `root`.
-    pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root }
+    pub(crate) fn new(root: PathBuf, edition: Edition) -> Self {
+        Self { root, edition }
     }
 }
 
@@ -68,6 +71,7 @@ impl Preprocessor for Course {
     fn run(&self, _: &PreprocessorContext, mut book: Book) -> Result<Book> {
         let desk = Desk {
             root: &self.root,
+            edition: self.edition,
             manifest: Manifest::load(&self.root)?,
             places: Places::of(&book),
         };
@@ -86,15 +90,16 @@ impl Preprocessor for Course {
 /// # Errors
 ///
 /// Fails if the book cannot be read.
-pub(crate) fn load(root: &Path) -> Result<MDBook> {
+pub(crate) fn load(root: &Path, edition: Edition) -> Result<MDBook> {
     let mut book = MDBook::load(root.join("book"))?;
-    book.with_preprocessor(Course::new(root.to_owned()));
+    book.with_preprocessor(Course::new(root.to_owned(), edition));
     Ok(book)
 }
 
 /// The context in which directives are expanded.
 struct Desk<'a> {
     root: &'a Path,
+    edition: Edition,
     manifest: Manifest,
     places: Places,
 }
@@ -121,13 +126,22 @@ impl Desk<'_> {
 
     fn expand(&self, chapter: &Path, directive: &Directive<'_>) -> Result<String> {
         match directive.kind {
-            Kind::Item => Block::parse(directive.words())?.markdown(self.root, &self.manifest),
+            Kind::Item => {
+                let block = Block::parse(directive.words())?;
+                block.markdown(self.root, &self.manifest, self.edition)
+            }
             Kind::Exercise => {
                 exercise::box_of(self.root, &self.manifest, &self.places, directive.rest)
             }
             Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
             Kind::Mutations => {
-                mutations::markdown(self.root, &self.manifest, chapter, directive.words())
+                let changes = Changes {
+                    root: self.root,
+                    manifest: &self.manifest,
+                    chapter,
+                    edition: self.edition,
+                };
+                changes.markdown(directive.words())
             }
             Kind::Figure => Ok(Figure::read(self.root, directive.rest)?.html()),
             Kind::Transcript => markdown(self.root, directive.rest),

@@ -11,11 +11,12 @@
 //! 2. [`item`]: how an exercise names a function, and where that function is in its file.
 //! 3. [`bug`]: the wrong solutions, and the test that catches each.
 //! 4. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
-//! 5. [`loopback`], [`broken_pipe`]: two small matters of a command on Linux.
+//! 5. [`loopback`], [`broken_pipe`], [`browser`]: three small matters of a command on Linux.
 //!
 //! The commands themselves are in the programs: `cargo course` beside this library, `cargo book` in `tests/book`.
 
 pub mod broken_pipe;
+pub mod browser;
 pub mod bug;
 pub mod item;
 pub mod listing;

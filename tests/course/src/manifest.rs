@@ -201,6 +201,14 @@ impl Exercise {
         format!("{}: {}", self.id(), self.title)
     }
 
+    /// Returns the page of the book with its box: `stage1-server.html`.
+    pub fn page(&self) -> String {
+        Path::new(self.chapter.as_ref())
+            .with_extension("html")
+            .display()
+            .to_string()
+    }
+
     /// Returns the functions to write.
     ///
     /// # Errors
@@ -217,6 +225,11 @@ impl Exercise {
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         self.needs.iter().map(|need| need.as_ref().as_str())
     }
+}
+
+/// Returns the HTML id of an exercise's box: `exercise-3-2`.
+pub fn anchor(id: &str) -> String {
+    format!("exercise-{}", id.replace('.', "-"))
 }
 
 fn read(root: &Path) -> Result<String> {

@@ -24,6 +24,8 @@ pub struct ItemPath {
 pub struct Function {
     /// From the first attribute or doc comment to the closing brace.
     pub whole: Range<usize>,
+    /// From `fn`, or a word that belongs to it, to the end of the return type.
+    pub signature: Range<usize>,
     /// From the opening brace to the closing one.
     pub body: Range<usize>,
 }
@@ -106,10 +108,10 @@ impl ItemPath {
         let named = self.only(found, "function")?;
         let (signature, block) = named.function.context("not a function")?;
         self.can_be_blanked(signature)?;
-        let body = block.span().byte_range();
         Ok(Function {
             whole: named.whole,
-            body,
+            signature: signature.span().byte_range(),
+            body: block.span().byte_range(),
         })
     }
 

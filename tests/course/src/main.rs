@@ -4,9 +4,10 @@
 //! 1. `lib.rs` beside this file: the exercises, as `course.toml` lists them, and how they name functions.
 //! 2. [`starter`]: a workspace for a student, made from the reference by [`splice`].
 //! 3. `run`: tests, each alone and under limits.
-//! 4. [`student`]: progress, hints, tests, watching; [`grade`]: points for a submission.
-//! 5. [`rehearse`]: a class of difficult submissions, graded; [`pack`]: an autograder for a grading service.
-//! 6. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
+//! 4. [`student`]: progress, hints, tests, watching; [`update`]: a corrected course for a workspace that was begun.
+//! 5. [`grade`]: points for a submission; [`rehearse`]: a class of difficult submissions, graded.
+//! 6. [`pack`]: what an instructor gives away; [`solutions`]: a file of solutions.
+//! 7. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
 
 #![expect(
     clippy::print_stdout,
@@ -18,15 +19,17 @@ mod pack;
 mod rehearse;
 mod repeat;
 mod run;
+mod solutions;
 mod splice;
 mod starter;
 mod student;
+mod update;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use course::broken_pipe;
+use course::{broken_pipe, workspace};
 
 /// The end of `--help`: the commands with names of their own.
 const COMMANDS: &str = "\
@@ -34,7 +37,7 @@ cargo course alone shows where you are and what comes next.
 
   cargo demo            the proxy in front of a small web site, with its live inspector
   cargo demo --check    the same once: fetch, compare, show the route table, exit
-  cargo book            build the book and open it in a browser; --no-open only builds it
+  cargo book            the book, in a browser; in the course itself it is built first, and --no-open only builds it
   cargo book --record   record the terminals that the book shows, all or one by its name
   cargo book --figures  draw the pictures of the book from their sources
   cargo book --check    build it in a temporary folder and find everything that is broken
@@ -56,8 +59,12 @@ enum Command {
     Hint(student::hint::Options),
     Watch(student::watch::Options),
     Solution(student::solution::Options),
-    /// Check whether this machine is ready for the course
+    /// Show the next exercise: where to read, what to write
+    Next,
+    Book(student::book::Options),
+    /// Check whether this machine is ready for the course and its experiments
     Doctor,
+    Update(update::Options),
     Start(starter::Options),
     Grade(grade::Options),
     Rehearse(rehearse::Options),
@@ -83,6 +90,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    update::recover(&workspace::root()?)?;
     match &arguments.command {
         None => student::picture::run()?,
         // Its exit status is the test's: see main.
@@ -91,6 +99,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Hint(options)) => student::hint::run(options)?,
         Some(Command::Watch(options)) => student::watch::run(options)?,
         Some(Command::Solution(options)) => student::solution::run(options)?,
+        Some(Command::Next) => student::picture::run_next()?,
+        Some(Command::Book(options)) => student::book::run(options)?,
+        Some(Command::Update(options)) => update::run(options)?,
         Some(Command::Doctor) => student::doctor::run()?,
         Some(Command::Start(options)) => starter::run(options)?,
         Some(Command::Grade(options)) => grade::run(options)?,

@@ -3,10 +3,15 @@
 //! ```text
 //!   reference ── copy ──▶ the stages, their tests, the tools        copy.rs
 //!             ── blank ─▶ bodies of the open exercises               here
-//!             ── words ─▶ README, AGENTS.md, workflow, starter.toml  texts.rs
+//!             ── words ─▶ README, AGENTS.md, workflow, cargo's aliases  texts.rs
+//!             ── build ─▶ the book, without solutions                book.rs
+//!             ── note ──▶ its origin; the files as they are now      record.rs, given.rs
 //! ```
 
+pub(crate) mod book;
 mod copy;
+pub(crate) mod digest;
+pub(crate) mod given;
 mod record;
 mod texts;
 
@@ -24,6 +29,7 @@ use course::workspace;
 
 pub(crate) use copy::copy_changed;
 pub(crate) use copy::settle_lock_file;
+pub(crate) use given::Given;
 pub(crate) use record::Record;
 
 /// Create a workspace to work in: the stages with their exercises open, the tests, the tools
@@ -35,6 +41,10 @@ pub(crate) struct Options {
     /// The first stage to work on; the stages before it are solved
     #[arg(long, value_name = "STAGE")]
     from: Option<String>,
+
+    /// Leave out the book, which takes a while to build
+    #[arg(long)]
+    without_book: bool,
 }
 
 /// Creates the starter and prints what to do next.
@@ -51,26 +61,52 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
     }
     let manifest = Manifest::load_checked(&root)?;
-    let from = match &options.from {
-        Some(name) => manifest.stage(name)?,
-        None => manifest
-            .stages
-            .first()
-            .context("the course has no stages")?,
-    };
+    let from = first_open(&manifest, options.from.as_deref())?;
     must_be_empty(&options.dir)?;
-    let open = open_exercises(&manifest, from);
-    create(&root, &options.dir, &manifest, &open)?;
-    texts::write(&options.dir, &manifest, &open)?;
-    Record::new(&root, from.id()).write(&options.dir)?;
-    settle_lock_file(&options.dir)?;
+    let count = make(&root, &options.dir, &manifest, from, !options.without_book)?;
     println!(
-        "{} is ready: {} exercises to write, from {} on.\n\n  cd {0}\n  cargo course\n\nREADME.md says the rest.",
+        "{} is ready: {count} exercises to write, from {} on.\n\n  cd {0}\n  cargo course\n\nREADME.md says the rest.",
         options.dir.display(),
-        open.len(),
         from.id()
     );
     Ok(())
+}
+
+/// Finds the first stage to work on: the one that was asked for, or the first of all.
+///
+/// # Errors
+///
+/// Fails if there is no such stage.
+pub(crate) fn first_open<'a>(manifest: &'a Manifest, name: Option<&str>) -> Result<&'a Stage> {
+    match name {
+        Some(name) => manifest.stage(name),
+        None => manifest.stages.first().context("the course has no stages"),
+    }
+}
+
+/// Makes a complete workspace in an empty folder and returns the number of its exercises.
+///
+/// # Errors
+///
+/// Fails if the reference does not fit the manifest, or something cannot be written.
+pub(crate) fn make(
+    root: &Path,
+    dir: &Path,
+    manifest: &Manifest,
+    from: &Stage,
+    with_book: bool,
+) -> Result<usize> {
+    let open = open_exercises(manifest, from);
+    create(root, dir, manifest, &open)?;
+    texts::write(dir, manifest, &open)?;
+    settle_lock_file(dir)?;
+    if with_book {
+        println!("building the book");
+        book::build(root, &dir.join("book"))?;
+    }
+    Record::new(root, from.id(), digest::edition(root, manifest)?).write(dir)?;
+    Given::write(dir, manifest)?;
+    Ok(open.len())
 }
 
 /// Writes the stages with the given exercises blanked, their tests and the tools into `dir`.
@@ -160,7 +196,12 @@ fn open_exercises<'a>(manifest: &'a Manifest, from: &Stage) -> Vec<&'a Exercise>
     stages.flat_map(|stage| &stage.exercises).collect()
 }
 
-fn must_be_empty(dir: &Path) -> Result<()> {
+/// Checks that a folder does not exist or is empty.
+///
+/// # Errors
+///
+/// Fails if it holds something.
+pub(crate) fn must_be_empty(dir: &Path) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }

@@ -1,7 +1,9 @@
 //! The commands for students.
 
+pub(crate) mod book;
 pub(crate) mod doctor;
 pub(crate) mod hint;
+mod page;
 pub(crate) mod picture;
 pub(crate) mod progress;
 pub(crate) mod solution;

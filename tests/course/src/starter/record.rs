@@ -7,9 +7,6 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// The file that makes a workspace a starter.
-const FILE: &str = "starter.toml";
-
 /// The origin of a starter.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -24,17 +21,24 @@ pub(crate) struct Record {
     /// The commit that the starter was made from.
     #[serde(default)]
     pub(crate) commit: Option<String>,
+    /// The edition of the course, which a file of solutions names as well.
+    #[serde(default)]
+    pub(crate) edition: Option<String>,
 }
 
 impl Record {
+    /// The file that makes a workspace a starter.
+    pub(crate) const FILE: &'static str = "starter.toml";
+
     /// Describes a starter made from the course at `reference`.
-    pub(crate) fn new(reference: &Path, from: &str) -> Self {
+    pub(crate) fn new(reference: &Path, from: &str, edition: String) -> Self {
         let origin = git(reference, &["remote", "get-url", "origin"]);
         Self {
             reference: reference.display().to_string(),
             from: from.to_owned(),
             repository: origin.as_deref().and_then(public_address),
             commit: git(reference, &["rev-parse", "HEAD"]),
+            edition: Some(edition),
         }
     }
 
@@ -44,12 +48,13 @@ impl Record {
     ///
     /// Fails if there is a record that cannot be read.
     pub(crate) fn read(root: &Path) -> Result<Option<Self>> {
-        let path = root.join(FILE);
+        let path = root.join(Self::FILE);
         if !path.exists() {
             return Ok(None);
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FILE}"))?;
-        let record = toml::from_str(&text).with_context(|| format!("{FILE} is damaged"))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", Self::FILE))?;
+        let record = toml::from_str(&text).with_context(|| format!("{} is damaged", Self::FILE))?;
         Ok(Some(record))
     }
 
@@ -59,18 +64,24 @@ impl Record {
     ///
     /// Fails if it cannot be written.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        fs::write(dir.join(Self::FILE), self.text())
+            .with_context(|| format!("cannot write {}", Self::FILE))
+    }
+
+    /// Returns the text of the file.
+    pub(crate) fn text(&self) -> String {
         let text = "# Where this workspace comes from. `cargo course` needs it.\n".to_owned();
         let lines = [
             ("reference", Some(&self.reference)),
             ("from", Some(&self.from)),
             ("repository", self.repository.as_ref()),
             ("commit", self.commit.as_ref()),
+            ("edition", self.edition.as_ref()),
         ];
         let lines = lines
             .into_iter()
             .filter_map(|(name, value)| Some(format!("{name} = {:?}\n", value?)));
-        let text = text + &lines.collect::<String>();
-        fs::write(dir.join(FILE), text).with_context(|| format!("cannot write {FILE}"))
+        text + &lines.collect::<String>()
     }
 }
 
@@ -123,12 +134,16 @@ mod tests {
     fn a_record_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Record::read(folder.path()).unwrap(), None);
-        let mut record = Record::new(Path::new("/some/\"odd\" place"), "stage2");
+        let mut record = Record::new(
+            Path::new("/some/\"odd\" place"),
+            "stage2",
+            "12ab".to_owned(),
+        );
         assert_eq!(record.commit, None);
         record.commit = Some("0123".to_owned());
         record.write(folder.path()).unwrap();
         assert_eq!(Record::read(folder.path()).unwrap(), Some(record));
-        fs::write(folder.path().join(FILE), "x = 1").unwrap();
+        fs::write(folder.path().join(Record::FILE), "x = 1").unwrap();
         assert!(Record::read(folder.path()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The texts of a starter: README, rules for assistants, and the workflow that runs on each push.
+//! The texts of a starter: README, rules for assistants, cargo's aliases, and the workflow that runs on each push.
 
 use std::path::Path;
 
@@ -10,8 +10,9 @@ use course::manifest::{Exercise, Manifest};
 const README: &str = include_str!("README.md.txt");
 const AGENTS: &str = include_str!("AGENTS.md.txt");
 const WORKFLOW: &str = include_str!("grade.yml.txt");
+const CARGO_CONFIG: &str = include_str!("cargo-config.toml.txt");
 
-/// Writes README.md, AGENTS.md and the workflow.
+/// Writes README.md, AGENTS.md, the aliases and the workflow.
 ///
 /// # Errors
 ///
@@ -20,6 +21,7 @@ pub(crate) fn write(dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> Resu
     let readme = README.replace("EXERCISES\n", &table(manifest, open));
     write_if_changed(&dir.join("README.md"), readme.as_bytes())?;
     write_if_changed(&dir.join("AGENTS.md"), AGENTS.as_bytes())?;
+    write_if_changed(&dir.join(".cargo/config.toml"), CARGO_CONFIG.as_bytes())?;
     write_if_changed(
         &dir.join(".github/workflows/grade.yml"),
         WORKFLOW.as_bytes(),

@@ -1,4 +1,6 @@
-//! `cargo course doctor`: checks whether this machine is ready for the course.
+//! `cargo course doctor`: checks whether this machine is ready for the course and for the experiments of its book.
+
+mod tools;
 
 use std::net::{Ipv6Addr, TcpListener};
 use std::process::{Command, Stdio};
@@ -7,6 +9,7 @@ use anyhow::{Result, ensure};
 use nix::sys::resource::{Resource, getrlimit};
 
 use crate::run::guard::Guard;
+use tools::{Found, TOOLS, Tool};
 
 /// The oldest version of Rust that the course builds with.
 const RUST: (u32, u32) = (1, 90);
@@ -30,51 +33,59 @@ pub(crate) fn run() -> Result<()> {
     let findings = [
         ("Linux", system()),
         ("Rust", rust()),
-        (
-            "Python",
-            program(
-                "python3",
-                &["--version"],
-                "the demonstration and stage 4 need it: install python3",
-            ),
-        ),
         ("descriptors", descriptors()),
         ("IPv6", ipv6()),
-        ("curl", optional("curl", "one test of stage 4 is skipped")),
-        (
-            "strace",
-            optional(
-                "strace",
-                "one test of stage 4 is skipped, and the book's experiments use it",
-            ),
-        ),
-        (
-            "ss",
-            optional("ss", "the book's experiments use it (package iproute2)"),
-        ),
-        (
-            "setpriv",
-            optional(
-                "setpriv",
-                "programs under test may outlive a test run that is killed (package util-linux)",
-            ),
-        ),
         ("grading", Finding::Good(Guard::strict().describe())),
     ];
     let mut bad = 0;
     for (name, finding) in findings {
-        match finding {
-            Finding::Good(text) => println!("  ok       {name}: {text}"),
-            Finding::Optional(text) => println!("  without  {name}: {text}"),
-            Finding::Bad(text) => {
-                bad += 1;
-                println!("  MISSING  {name}: {text}");
-            }
+        bad += usize::from(finding.tell(name));
+    }
+    println!();
+    let manager = tools::manager();
+    let mut missing = Vec::new();
+    for tool in TOOLS {
+        let finding = look_for(tool, manager);
+        if !matches!(finding, Finding::Good(_)) {
+            missing.push(tool);
         }
+        bad += usize::from(finding.tell(tool.name));
+    }
+    if let (Some(manager), [_, ..]) = (manager, missing.as_slice()) {
+        println!(
+            "\nTo install all that is missing:\n  {}",
+            tools::install_all(&missing, manager)
+        );
     }
     ensure!(bad == 0, "this machine is not ready yet: see above");
-    println!("This machine is ready.");
+    println!("\nThis machine is ready.");
     Ok(())
+}
+
+impl Finding {
+    /// Prints the finding and returns whether it is bad.
+    fn tell(&self, name: &str) -> bool {
+        match self {
+            Self::Good(text) => println!("  ok       {name}: {text}"),
+            Self::Optional(text) => println!("  without  {name}: {text}"),
+            Self::Bad(text) => println!("  MISSING  {name}: {text}"),
+        }
+        matches!(self, Self::Bad(_))
+    }
+}
+
+/// Looks for a program, and says why it is wanted and how to install it.
+fn look_for(tool: &Tool, manager: Option<usize>) -> Finding {
+    let how = tool.how_to_install(manager);
+    match tool.find() {
+        Found::Good(Some(version)) => Finding::Good(version),
+        Found::Good(None) => Finding::Good("found".to_owned()),
+        Found::Old(version) => {
+            Finding::Optional(format!("{version} is old, for {}: {how}", tool.purpose))
+        }
+        Found::Missing if tool.is_needed => Finding::Bad(format!("for {}: {how}", tool.purpose)),
+        Found::Missing => Finding::Optional(format!("for {}: {how}", tool.purpose)),
+    }
 }
 
 fn system() -> Finding {
@@ -102,15 +113,6 @@ fn rust() -> Finding {
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split_whitespace().nth(1)?.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-fn program(name: &str, arguments: &[&str], missing: &str) -> Finding {
-    first_line(name, arguments).map_or_else(|| Finding::Bad(missing.to_owned()), Finding::Good)
-}
-
-fn optional(name: &str, missing: &str) -> Finding {
-    first_line(name, &["--version"])
-        .map_or_else(|| Finding::Optional(missing.to_owned()), Finding::Good)
 }
 
 fn descriptors() -> Finding {

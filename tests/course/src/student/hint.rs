@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
+use crate::student::page;
 use crate::student::progress::Progress;
 use course::manifest::Manifest;
 use course::workspace;
@@ -32,8 +33,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if count == all {
         println!(
-            "That was the last hint. The book's chapter is {}.",
-            exercise.chapter.as_ref()
+            "That was the last hint. To read: {}",
+            page::to_read(&root, exercise)
         );
     } else {
         println!("{} of {all}. Ask again for more.", count);

@@ -1,9 +1,10 @@
-//! `cargo course` without a command: the progress so far, and the next exercise.
+//! `cargo course` without a command: the progress so far, and the next exercise. `cargo course next`: only the latter.
 
 use std::path::Path;
 
 use anyhow::Result;
 
+use crate::student::page;
 use crate::student::progress::{Status, next, statuses};
 use course::manifest::{Exercise, Manifest};
 use course::workspace;
@@ -17,14 +18,30 @@ pub(crate) fn run() -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
     let statuses = statuses(&root, &manifest)?;
-    print!("{}", picture(&manifest, &statuses));
-    match next(&statuses) {
-        Some(exercise) => print!("{}", next_step(&root, exercise)),
+    println!("{}", picture(&manifest, &statuses));
+    tell_next(&root, &statuses);
+    Ok(())
+}
+
+/// Prints the next exercise alone.
+///
+/// # Errors
+///
+/// Fails if manifest or code cannot be read.
+pub(crate) fn run_next() -> Result<()> {
+    let root = workspace::root()?;
+    let manifest = Manifest::load(&root)?;
+    tell_next(&root, &statuses(&root, &manifest)?);
+    Ok(())
+}
+
+fn tell_next(root: &Path, statuses: &[(&Exercise, Status)]) {
+    match next(statuses) {
+        Some(exercise) => print!("{}", next_step(root, exercise)),
         None => {
-            println!("\nEvery exercise has passed. `cargo course grade` runs everything once more.")
+            println!("Every exercise has passed. `cargo course grade` runs everything once more.")
         }
     }
-    Ok(())
 }
 
 /// Draws stages, exercises and points.
@@ -95,12 +112,15 @@ fn words(status: Status) -> &'static str {
 
 fn next_step(root: &Path, exercise: &Exercise) -> String {
     let mut text = format!(
-        "\nNext: exercise {} ({} points, about {} minutes)\n  read   the book's chapter {}\n",
+        "Next: exercise {} ({} points, about {} minutes)\n  read   {}\n",
         exercise.name(),
         exercise.points,
         exercise.minutes,
-        exercise.chapter.as_ref()
+        page::to_read(root, exercise)
     );
+    if page::folder(root).is_some() {
+        text += "  open   cargo course book next\n";
+    }
     for item in exercise.items().unwrap_or_default() {
         let line = item.read(root).map_or(1, |(source, function)| {
             source[..function.body.start].matches('\n').count() + 1

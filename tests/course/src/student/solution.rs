@@ -1,10 +1,14 @@
 //! `cargo course solution EXERCISE`: the reference's solution, once the student's own passes.
+//!
+//! In a workspace it comes from `solutions.json`, if the instructor has released one; otherwise from the course, if that is on
+//! this machine; otherwise the command tells where it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::Args;
 
+use crate::solutions::{self, Solution, Solutions};
 use crate::starter::Record;
 use crate::student::test::test;
 use course::manifest::{Exercise, FILE, Manifest};
@@ -19,17 +23,24 @@ pub(crate) struct Options {
     /// Show it although the tests do not pass
     #[arg(long)]
     spoil: bool,
+
+    /// The file of solutions from your instructor; default: solutions.json in the workspace
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 /// Prints the solution.
 ///
 /// # Errors
 ///
-/// Fails if the exercise has not passed and `--spoil` was not given.
+/// Fails if the file of solutions has none for this exercise, or the exercise has not passed and `--spoil` was not given.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
     let (stage, exercise) = manifest.find(&options.exercise)?;
+    let record = Record::read(&root)?;
+    // Before the tests, because they take a while and a damaged file is found at once.
+    let solution = find(&root, record.as_ref(), exercise, options.file.as_deref())?;
     if !options.spoil {
         ensure!(
             test(&root, stage, exercise)?,
@@ -37,22 +48,41 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             exercise.id()
         );
     }
-    match Record::read(&root)? {
-        None => show(&root, exercise),
-        Some(record) if has_course(&record) => show(Path::new(&record.reference), exercise),
-        Some(record) => tell_where(&record, exercise),
+    match (solution, record) {
+        (Some(solution), _) => show(&solution),
+        (None, Some(record)) => tell_where(&record, exercise)?,
+        (None, None) => {}
     }
+    Ok(())
 }
 
-/// Returns whether the course from which a starter was made is on this machine.
-fn has_course(record: &Record) -> bool {
-    Path::new(&record.reference).join(FILE).is_file()
+/// Finds the solution; `None` if it is not on this machine.
+fn find(
+    root: &Path,
+    record: Option<&Record>,
+    exercise: &Exercise,
+    file: Option<&Path>,
+) -> Result<Option<Solution>> {
+    let Some(record) = record else {
+        return Solution::of(root, exercise).map(Some);
+    };
+    let usual = root.join(solutions::FILE);
+    if let Some(file) = file.or_else(|| Some(usual.as_path()).filter(|usual| usual.exists())) {
+        let released = Solutions::read(file, record.edition.as_deref())?;
+        return released.take(exercise).map(Some);
+    }
+    let reference = Path::new(&record.reference);
+    if reference.join(FILE).is_file() {
+        return Solution::of(reference, exercise).map(Some);
+    }
+    Ok(None)
 }
 
 /// Prints where the solution is, for a starter that was moved to another machine.
 fn tell_where(record: &Record, exercise: &Exercise) -> Result<()> {
     println!(
-        "The reference is not on this machine. The solution of exercise {} is",
+        "The reference is not on this machine, and there is no {}. The solution of exercise {} is",
+        solutions::FILE,
         exercise.id()
     );
     for item in exercise.items()? {
@@ -71,10 +101,8 @@ fn tell_where(record: &Record, exercise: &Exercise) -> Result<()> {
     Ok(())
 }
 
-fn show(reference: &Path, exercise: &Exercise) -> Result<()> {
-    for item in exercise.items()? {
-        let (source, function) = item.read(reference)?;
-        println!("// {item}\n{}\n", &source[function.whole]);
+fn show(solution: &Solution) {
+    for item in &solution.items {
+        println!("// {}\n{}\n", item.path, item.text);
     }
-    Ok(())
 }

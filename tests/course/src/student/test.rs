@@ -8,6 +8,7 @@ use clap::Args;
 use crate::run::build::{Build, Site, target_folder};
 use crate::run::test::{Guard, Outcome, Run};
 use crate::run::{output, suite};
+use crate::student::page;
 use crate::student::progress::{Progress, fingerprint_of, next, statuses};
 use course::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 use course::workspace;
@@ -79,7 +80,7 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
     );
     progress.save(&site.root)?;
     match failed {
-        Some((name, run)) => explain(exercise, name, run),
+        Some((name, run)) => explain(&site.root, exercise, name, run),
         None => println!(
             "Exercise {} has passed: {} points.",
             exercise.id(),
@@ -90,7 +91,7 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
 }
 
 /// Prints the report of a failed test; for an exercise that is not written yet, one sentence is enough.
-fn explain(exercise: &Exercise, name: &str, run: &Run) {
+fn explain(root: &Path, exercise: &Exercise, name: &str, run: &Run) {
     println!("\n{}", last_segment(name));
     match output::unwritten(&run.output) {
         Some(id) if id == exercise.id() => println!("Exercise {id} is not written yet."),
@@ -100,10 +101,7 @@ fn explain(exercise: &Exercise, name: &str, run: &Run) {
     if run.outcome == Outcome::TimedOut {
         println!("The test was still running after {} s.", run.time.as_secs());
     }
-    println!(
-        "\nTo read: the book's chapter {}",
-        exercise.chapter.as_ref()
-    );
+    println!("\nTo read: {}", page::to_read(root, exercise));
     println!("To help: cargo course hint {}", exercise.id());
 }
 

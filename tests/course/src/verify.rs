@@ -6,11 +6,13 @@
 //!   rows ── progress.rs: while it runs, to standard error ── table.rs: at the end, to standard output
 //! ```
 //!
-//! A setting is the reference with something changed; claims that need the same setting share it.
+//! A setting is the reference with something changed; claims that need the same setting share it. A wrong solution that a
+//! test sees from outside needs no build of the tests (outside.rs).
 
 mod bench;
 mod bug;
 mod judge;
+mod outside;
 mod plan;
 mod pool;
 mod progress;
@@ -36,6 +38,8 @@ use shard::Shard;
 
 /// The most benches: more of them only slow each other down, because the tests measure time.
 const MOST_JOBS: usize = 4;
+/// Benches beyond the processors: about half of the time of a claim passes in tests that wait.
+const WAITING_JOBS: usize = 1;
 
 /// Prove that the tests catch what is missing or wrong, and accept the reference
 ///
@@ -71,7 +75,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PART/PARTS")]
     shard: Option<Shard>,
 
-    /// How many workbenches to use at the same time; default: one for each processor, at most four
+    /// How many workbenches to use at the same time; default: one more than there are processors, at most four
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<NonZeroUsize>,
 }
@@ -151,5 +155,6 @@ impl Options {
 }
 
 fn jobs() -> usize {
-    thread::available_parallelism().map_or(1, |count| count.get().min(MOST_JOBS))
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (processors + WAITING_JOBS).min(MOST_JOBS)
 }

@@ -14,6 +14,7 @@ use crate::run::test::Guard;
 use crate::starter::blank;
 use crate::verify::bug::apply;
 use crate::verify::judge::{Tests, Verdict, shortened};
+use crate::verify::outside::Kept;
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
 use course::manifest::{Exercise, Manifest};
 
@@ -47,7 +48,9 @@ impl Row {
 pub(super) struct Bench<'a> {
     root: &'a Path,
     manifest: &'a Manifest,
-    workbench: Workbench,
+    pub(super) workbench: Workbench,
+    /// The tests of the reference.
+    pub(super) kept: Kept,
     /// The code as the setting wants it, before it is compared with what the workbench has.
     staging: PathBuf,
     guard: Guard,
@@ -68,6 +71,7 @@ impl<'a> Bench<'a> {
             root,
             manifest,
             workbench,
+            kept: Kept::default(),
             staging: folder.join("staging"),
             guard: Guard::limits(),
         })
@@ -86,8 +90,10 @@ impl<'a> Bench<'a> {
     pub(super) fn warm_up(&self) -> Result<()> {
         self.prepare(&Change::Blank(vec![]))?;
         for stage in &self.manifest.stages {
-            // The result is ignored, because the proofs check whether it compiles.
+            // The results are ignored, because the proofs check whether it compiles. Alone, the programs need their
+            // dependencies with fewer features.
             self.workbench.site.build(stage)?;
+            let _ = self.workbench.site.build_programs(stage)?;
         }
         Ok(())
     }
@@ -123,13 +129,9 @@ impl<'a> Bench<'a> {
     /// Fails if a patch does not fit, cargo cannot be started, or the tests cannot be listed.
     pub(super) fn judge(&self, setting: &Setting<'_>) -> Result<Vec<Row>> {
         let start = Instant::now();
-        let claims = setting.claims.iter();
-        let verdicts = match self.tests(setting)? {
-            Ok(mut tests) => {
-                tests.run_all(claims.clone().flat_map(Claim::must_pass));
-                claims.map(|claim| tests.judge(claim)).collect()
-            }
-            Err(refusal) => vec![Verdict::against(vec![refusal]); setting.claims.len()],
+        let verdicts = match self.judge_outside(setting)? {
+            Some(verdict) => vec![verdict],
+            None => self.judge_all(setting)?,
         };
         let mut time = Some(start.elapsed());
         let row = |(claim, verdict): (&Claim<'_>, Verdict)| Row {
@@ -143,6 +145,18 @@ impl<'a> Bench<'a> {
         Ok(setting.claims.iter().zip(verdicts).map(row).collect())
     }
 
+    /// The same with everything built anew, whatever the tests look at.
+    fn judge_all(&self, setting: &Setting<'_>) -> Result<Vec<Verdict>> {
+        let claims = setting.claims.iter();
+        Ok(match self.tests(setting)? {
+            Ok(mut tests) => {
+                tests.run_all(claims.clone().flat_map(Claim::must_pass));
+                claims.map(|claim| tests.judge(claim)).collect()
+            }
+            Err(refusal) => vec![Verdict::against(vec![refusal]); setting.claims.len()],
+        })
+    }
+
     /// Applies and builds a setting; returns the objection if that fails.
     fn tests(&self, setting: &Setting<'_>) -> Result<Result<Tests<'_>, String>> {
         if let Some(refusal) = self.prepare(&setting.change)? {
@@ -154,24 +168,43 @@ impl<'a> Bench<'a> {
             Build::Ready(executable) => executable,
             Build::Broken(messages) => return Ok(Err(shortened(&messages))),
         };
-        let folder = site.folder(setting.stage);
+        self.tests_in(executable, setting, messages).map(Ok)
+    }
+
+    /// Lists the tests of an executable, none of which has run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be run.
+    pub(super) fn tests_in(
+        &self,
+        executable: PathBuf,
+        setting: &Setting<'_>,
+        warnings: String,
+    ) -> Result<Tests<'_>> {
+        let folder = self.workbench.site.folder(setting.stage);
         let program = match &setting.change {
             Change::Program(program) => Some(program.as_path()),
             Change::Blank(_) | Change::Patch(_) => None,
         };
-        Ok(Ok(Tests {
+        Ok(Tests {
             names: self.guard.list(&executable, &folder)?,
             stage: self.manifest.stage(setting.stage.id())?,
             guard: self.guard.with_program(program),
-            warnings: messages,
+            warnings,
             executable,
             folder,
             runs: HashMap::new(),
-        }))
+        })
     }
 
-    /// Changes the workbench's code to that of a setting; writes only files that differ.
-    fn prepare(&self, change: &Change<'_>) -> Result<Option<String>> {
+    /// Changes the workbench's code to that of a setting; writes only files that differ. Returns the refusal of a patch
+    /// that does not fit.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the code cannot be copied.
+    pub(super) fn prepare(&self, change: &Change<'_>) -> Result<Option<String>> {
         let stages = &self.manifest.stages;
         Workbench::stage_in(&self.staging, self.root, stages)?;
         let refusal = match change {

@@ -1,0 +1,119 @@
+//! Wrong solutions that are seen from outside: the tests of the reference run against their programs.
+//!
+//! ```text
+//!   the reference ─── its tests are built once, and kept ──────┐
+//!   a wrong solution ─── only its programs are built ──────────┴──▶ the test that it names fails: caught
+//!                                                                   it passes: judged again, with all tests built anew
+//! ```
+//!
+//! Most tests only talk to a program. Cargo compiles all tests of a stage again whenever its library has changed, which
+//! takes longer than everything else that a claim needs. A kept test that fails has seen the wrong program. One that
+//! passes has proved nothing, because it may have looked at the library, which is the reference's.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+
+use crate::run::build::Build;
+use crate::verify::bench::Bench;
+use crate::verify::judge::Verdict;
+use crate::verify::plan::{Change, Demand, Setting};
+use course::manifest::{Stage, last_segment};
+
+/// The executables with the reference's tests, by stage.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<HashMap<String, PathBuf>>);
+
+impl Bench<'_> {
+    /// Judges a setting by its programs alone; `None` if that proves nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the reference cannot be built, or cargo cannot be started.
+    pub(super) fn judge_outside(&self, setting: &Setting<'_>) -> Result<Option<Verdict>> {
+        let [claim] = setting.claims.as_slice() else {
+            return Ok(None);
+        };
+        let (Change::Patch(_), Demand::Catches(test)) = (&setting.change, &claim.demand) else {
+            return Ok(None);
+        };
+        let Some(executable) = self.reference_tests(setting.stage)? else {
+            return Ok(None);
+        };
+        let mut tests = self.tests_in(executable, setting, String::new())?;
+        let name = tests.names.iter().find(|name| last_segment(name) == test);
+        if !name.is_some_and(|name| looks_from_outside(&self.workbench.site.root, setting, name)) {
+            return Ok(None);
+        }
+        let site = &self.workbench.site;
+        if self.prepare(&setting.change)?.is_some() || site.build_programs(setting.stage)?.is_err()
+        {
+            return Ok(None);
+        }
+        let verdict = tests.judge(claim);
+        Ok(verdict.against.is_empty().then_some(verdict))
+    }
+
+    /// Returns the executable with the reference's tests of a stage, which is built at the first call; `None` if it does
+    /// not compile.
+    fn reference_tests(&self, stage: &Stage) -> Result<Option<PathBuf>> {
+        let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(executable) = kept.get(stage.id()) {
+            return Ok(Some(executable.clone()));
+        }
+        self.prepare(&Change::Blank(vec![]))?;
+        let Build::Ready(built) = self.workbench.site.build(stage)? else {
+            return Ok(None);
+        };
+        // Beside the other one, because a guard lets it see the programs that are found from there.
+        let copy = built.with_file_name(format!("{}-of-the-reference", stage.id()));
+        fs::copy(&built, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        kept.insert(stage.id().to_owned(), copy.clone());
+        Ok(Some(copy))
+    }
+}
+
+/// Returns whether the file of a test does not mention the library of a stage.
+fn looks_from_outside(root: &Path, setting: &Setting<'_>, test: &str) -> bool {
+    let Some((module, _)) = test.rsplit_once("::") else {
+        return false;
+    };
+    let file = format!(
+        "tests/{}/{}.rs",
+        setting.stage.id(),
+        module.replace("::", "/")
+    );
+    fs::read_to_string(root.join(file)).is_ok_and(|text| !mentions_a_library(&text))
+}
+
+/// Returns whether a text has the name of a stage's library, such as `stage4_proxy`.
+fn mentions_a_library(text: &str) -> bool {
+    let is_name = |rest: &str| {
+        rest.as_bytes()
+            .get(..2)
+            .is_some_and(|it| it[0].is_ascii_digit() && it[1] == b'_')
+    };
+    text.split("stage").skip(1).any(is_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_is_told_from_a_program() {
+        for (text, uses) in [
+            ("use stage4_proxy::access;", true),
+            ("stage1_server::serve()", true),
+            ("Program::start(\"stage4-proxy\")", false),
+            ("the stage", false),
+            ("mod stage4;", false),
+            ("stage", false),
+        ] {
+            assert_eq!(mentions_a_library(text), uses, "{text}");
+        }
+    }
+}

@@ -23,6 +23,8 @@ pub(crate) struct Step {
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
+    /// No answer: the client goes on at once.
+    Nothing,
     /// One byte of any value.
     Byte,
     /// The method that a SOCKS5 server has chosen: RFC 1928 section 3.
@@ -45,6 +47,7 @@ impl Answer {
     /// Fails if the proxy has refused, or if these bytes are no answer.
     pub(crate) fn length(self, bytes: &[u8]) -> io::Result<Option<usize>> {
         match self {
+            Self::Nothing => Ok(Some(0)),
             Self::Byte => Ok((!bytes.is_empty()).then_some(1)),
             Self::SocksMethod => socks_method(bytes),
             Self::SocksReply => socks_reply(bytes),
@@ -217,6 +220,15 @@ mod tests {
         assert_eq!(talk.to_send(&steps), Some(&b"b"[..]));
         assert!(talk.take(&steps, b"!").unwrap());
         assert_eq!(talk.to_send(&steps), None);
+    }
+
+    #[test]
+    fn no_answer_is_complete_at_once_and_any_other_is_not() {
+        let mut talk = Conversation::default();
+        let steps = [step(b"a", Answer::Nothing), step(b"b", Answer::Byte)];
+        assert!(talk.take(&steps, b"").unwrap());
+        assert_eq!(talk.to_send(&steps), Some(&b"b"[..]));
+        assert!(!talk.take(&steps, b"").unwrap());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod microsocks;
 mod nginx;
 pub(crate) mod ours;
 mod program;
+mod shadowsocks;
 mod socat;
 mod socket_proxyd;
 mod squid;
@@ -58,6 +59,7 @@ enum Kind {
     Squid,
     Apache,
     TrafficServer,
+    Shadowsocks,
     /// A tunnel; ssh is a SOCKS5 server and a chain, too.
     Tunnel(TunnelPeer),
     /// Ours as a plain relay, where others are told their targets.
@@ -158,6 +160,7 @@ impl Subject {
             peer("squid", Kind::Squid),
             peer("apache", Kind::Apache),
             peer("trafficserver", Kind::TrafficServer),
+            peer("shadowsocks", Kind::Shadowsocks),
             peer("ssh", Kind::Tunnel(TunnelPeer::Ssh)),
             peer("penguin", Kind::Tunnel(TunnelPeer::Penguin)),
             peer("yamux", Kind::Tunnel(TunnelPeer::Yamux)),
@@ -205,6 +208,7 @@ impl Subject {
             | Kind::Squid
             | Kind::Apache
             | Kind::TrafficServer
+            | Kind::Shadowsocks
             | Kind::Tunnel(_)
             | Kind::Beside(_)
             | Kind::Custom(_) => Role::Peer,
@@ -229,6 +233,7 @@ impl Subject {
                 job,
                 Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_)
             ),
+            Kind::Shadowsocks => matches!(job, Job::Socks5 | Job::Chain(_) | Job::Datagrams),
             Kind::Tunnel(TunnelPeer::Ssh) => {
                 matches!(job, Job::Socks5 | Job::Chain(_) | Job::Tunnel)
             }
@@ -254,7 +259,9 @@ impl Subject {
 
     /// Returns how a client tells the proxies of a peer's chain where to go.
     fn way_through_chain(&self) -> Way {
-        if matches!(self.kind, Kind::Tunnel(_)) {
+        if matches!(self.kind, Kind::Shadowsocks) {
+            Way::Addresses
+        } else if matches!(self.kind, Kind::Tunnel(_)) {
             // Its client's end knows the way.
             Way::Plain
         } else {
@@ -283,6 +290,7 @@ impl Subject {
             Kind::Squid => program::find("squid", "squid"),
             Kind::Apache => program::find("apache2", "apache2"),
             Kind::TrafficServer => program::find("traffic_server", "trafficserver"),
+            Kind::Shadowsocks => shadowsocks::find(),
             Kind::Tunnel(peer) => peer.find(),
             Kind::Direct | Kind::Fixed(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => {
                 Ok(())
@@ -304,6 +312,7 @@ impl Subject {
             Kind::Squid => program::version("squid", "-v"),
             Kind::Apache => program::version("apache2", "-v"),
             Kind::TrafficServer => program::package_version("trafficserver"),
+            Kind::Shadowsocks => shadowsocks::version(),
             Kind::Tunnel(peer) => peer.version(),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
             Kind::Direct | Kind::Fixed(_) | Kind::Custom(_) => None,
@@ -345,6 +354,7 @@ impl Subject {
             | Kind::Squid
             | Kind::Apache
             | Kind::TrafficServer
+            | Kind::Shadowsocks
             | Kind::Fixed(_)
             | Kind::Ours(_)
             | Kind::Beside(_)
@@ -368,6 +378,7 @@ impl Subject {
             Kind::Squid => squid::launch(place),
             Kind::Apache => apache::launch(place),
             Kind::TrafficServer => traffic_server::launch(place),
+            Kind::Shadowsocks => Ok(shadowsocks::launch(place)),
             Kind::Tunnel(_) => Err(io::Error::other("a tunnel has two ends")),
             Kind::Fixed(programs) => ours::launch(place, programs, Ingress::Fixed),
             Kind::Ours(programs) | Kind::Beside(programs) => {

@@ -240,6 +240,13 @@ fn explanations(results: &Results) -> Vec<String> {
                 .into(),
         );
     }
+    if has_column(results, "shadowsocks") {
+        notes.push(
+            "shadowsocks: sslocal alone, without a server behind it, for SOCKS5 and datagrams; in a chain an ssserver for \
+             each proxy with the method none, which takes the address in front of the first byte and answers nothing."
+                .into(),
+        );
+    }
     if title_of_last(results) == Job::Tunnel.title() {
         notes.push(
             "Tunnel: the client's end and the load share one core, the server's end and the upstream the other, like two \

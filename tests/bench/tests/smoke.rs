@@ -108,6 +108,10 @@ fn the_list_says_how_to_install_what_is_missing() {
         list.contains("traffic_server is not installed: `apt-get install trafficserver`"),
         "{list}"
     );
+    assert!(
+        list.contains("sslocal is not installed: `cargo install shadowsocks-rust`"),
+        "{list}"
+    );
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) enum Way {
     Connect,
     /// By the request headers of all hops at once.
     Hops,
+    /// By the addresses alone, in front of the first byte: shadowsocks without encryption, which answers nothing.
+    Addresses,
 }
 
 /// An address to connect to, and the steps until the bytes go to the upstream.
@@ -40,14 +42,17 @@ impl Dial {
             Way::Socks5 => next.flat_map(socks5).collect(),
             Way::Connect => next.map(http_connect).collect(),
             Way::Hops => vec![hops(&next.collect::<Vec<_>>())],
+            Way::Addresses => vec![addresses(next)],
         };
         Self { first, steps }
     }
 
-    /// Returns the same way with one more step at its end.
+    /// Returns the same way with one more step at its end; what comes behind no answer is sent at once.
     pub(crate) fn then(&self, send: &[u8], answer: Answer) -> Self {
         let mut dial = self.clone();
-        let send = send.to_vec();
+        let unanswered = dial.steps.pop_if(|last| last.answer == Answer::Nothing);
+        let before = unanswered.map_or(Vec::new(), |last| last.send);
+        let send = [&before, send].concat();
         dial.steps.push(Step { send, answer });
         dial
     }
@@ -63,7 +68,11 @@ impl Dial {
         let mut talk = Conversation::default();
         while let Some(bytes) = talk.to_send(&self.steps) {
             (&socket).write_all(bytes)?;
-            while !self.receive(&socket, &mut talk)? {}
+            // Some answers are of no bytes, and a read would wait for them forever.
+            let mut is_answered = talk.take(&self.steps, &[])?;
+            while !is_answered {
+                is_answered = self.receive(&socket, &mut talk)?;
+            }
         }
         Ok(socket)
     }
@@ -107,6 +116,13 @@ fn hops(next: &[SocketAddr]) -> Step {
     let header = |&address: &SocketAddr| [&[1][..], &wire_address(address)].concat();
     let send = next.iter().flat_map(header).collect();
     let answer = Answer::Hops(next.len());
+    Step { send, answer }
+}
+
+/// Returns the addresses, one behind the other: each proxy takes the first one off.
+fn addresses(next: impl Iterator<Item = SocketAddr>) -> Step {
+    let send = next.flat_map(wire_address).collect();
+    let answer = Answer::Nothing;
     Step { send, answer }
 }
 
@@ -160,6 +176,16 @@ mod tests {
         let upstream = [1, 1, 127, 0, 0, 9, 1, 0];
         assert_eq!(sent(&dial), [[&second[..], &upstream].concat()]);
         assert_eq!(dial.steps[0].answer, Answer::Hops(2));
+    }
+
+    #[test]
+    fn addresses_without_an_answer_go_with_the_first_byte() {
+        let dial = dial(Way::Addresses, &["127.0.0.1:1", "127.0.0.2:2"]);
+        let both = vec![1, 127, 0, 0, 2, 0, 2, 1, 127, 0, 0, 9, 1, 0];
+        assert_eq!(sent(&dial), std::slice::from_ref(&both));
+        let more = dial.then(b"?", Answer::Byte);
+        assert_eq!(sent(&more), [[&both[..], b"?"].concat()]);
+        assert_eq!(more.steps[0].answer, Answer::Byte);
     }
 
     #[test]

@@ -66,6 +66,8 @@ mod naive;
 mod proxy;
 #[path = "stage4/proxy_protocol.rs"]
 mod proxy_protocol;
+#[path = "stage4/queues.rs"]
+mod queues;
 #[path = "stage4/racing.rs"]
 mod racing;
 #[path = "stage4/real_clients.rs"]

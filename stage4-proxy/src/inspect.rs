@@ -1,7 +1,7 @@
 //! The inspector: a live view of the route table on an address of its own.
 //!
 //! ```text
-//!  workers ──Collector──▶ Snapshot ──▶ /              page.html: the three tables, drawn by the browser
+//!  workers ──Collector──▶ Snapshot ──▶ /              page.html: the tables, drawn by the browser
 //!       (some rows in each turn)       /routes.json   the same, for programs
 //!                                      /metrics       the totals, for Prometheus
 //! ```
@@ -51,4 +51,7 @@ pub use section::Section;
 pub use server::Inspector;
 pub use snapshot::Snapshot;
 pub use totals::{Failures, RefusalReason, Refusals, Timeouts, Totals};
-pub use view::{Described, EndpointView, FlowView, HopView, Protocol, Row, SessionView, UnixView};
+pub use view::{
+    Described, EndpointView, FlowView, HalfView, HopView, KernelView, Protocol, Row, SessionView,
+    UnixView,
+};

@@ -30,7 +30,7 @@
 //! 8. [`udp`]: datagrams, with a table of flows in the place of the route table.
 //! 9. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
-//! 10. `report`, [`quota`], [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
+//! 10. `report`, [`quota`], [`kernel_queues`], [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
 //!
 //! # Invariants
 //!
@@ -72,6 +72,7 @@ pub mod http;
 pub mod http_version;
 pub mod ingress;
 pub mod inspect;
+pub mod kernel_queues;
 mod limits;
 mod listener;
 mod mailbox;

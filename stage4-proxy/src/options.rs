@@ -119,8 +119,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     users: UserFlags,
 
-    /// Serve a live page of all sessions, /routes.json and /metrics here; a port alone means
-    /// 127.0.0.1
+    /// Serve a live page of all sessions and of the kernel's queues at both ends of each, /routes.json and /metrics here;
+    /// a port alone means 127.0.0.1
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
     inspect: Option<SocketAddr>,
 }

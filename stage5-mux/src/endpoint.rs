@@ -315,6 +315,7 @@ impl Endpoint {
                 .and_then(|address| address.as_socket()),
             peer: self.peer.socket_addr(),
             unix: None,
+            kernel: None,
         }
     }
 }

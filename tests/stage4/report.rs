@@ -150,6 +150,7 @@ fn report_the_page_shows_target_address_and_hops() {
         format!("ipv4[{}]", hand.addr()),
         format!("{} \u{2192} 192.0.2.1:1 (\u{2026})", hand.addr()),
         format!("socks5[{} -&gt; example.org:80]", client.local()),
+        "ESTABLISHED".to_owned(),
     ] {
         let is_shown = dom.contains(&format!(">{text}</td>"));
         assert!(is_shown, "{text:?} is not in {dom}");

@@ -30,7 +30,7 @@ impl Scope {
     fn rows_per_turn(self) -> u32 {
         match self {
             Self::Totals => 4096,
-            Self::Sessions => 128,
+            Self::Sessions => 64,
         }
     }
 }

@@ -20,8 +20,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// fetches from this server only, and nothing else. A test computes both sums and prints the right ones if
 /// they differ.
 const POLICY: &str = "default-src 'none'; \
-     script-src 'sha256-GEOn+ZbBW0deXo35DGCP4HNxYuKVBXYJlNIRQO+L45c='; \
-     style-src 'sha256-L5nu8wCkaDDq3L69J52gjUS8PxP8vmvV46PkJNaYWjk='; \
+     script-src 'sha256-ArhWWAtIk200k9L9YqDw0JWJEfFVn6RNXC0rYjHvP6U='; \
+     style-src 'sha256-8DzhMsuMakiWvv9kg7Fv0mSJYzYxHfdCB90WtDxaPsw='; \
      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'";
 

@@ -32,6 +32,21 @@ pub struct SessionView {
     pub bytes_down: u64,
     /// Milliseconds since the client was accepted.
     pub age_ms: u64,
+    /// The direction from the client to the upstream, if the program has halves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up: Option<HalfView>,
+    /// The direction from the upstream to the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down: Option<HalfView>,
+}
+
+/// Shows one direction of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct HalfView {
+    /// The name of its state: `open`, `draining` or `closed`.
+    pub state: &'static str,
+    /// Bytes that were read from the source and not written to the sink yet. The source is not read meanwhile.
+    pub pending: u64,
 }
 
 /// One row of a route table: a session, and the stream of a link that carries it, in a tunnel.
@@ -101,6 +116,28 @@ pub struct EndpointView {
     /// A Unix socket, which has no such addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unix: Option<UnixView>,
+    /// The bytes that the kernel holds of it, if it was asked about them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelView>,
+}
+
+/// Shows what the kernel holds of a socket (see [`kernel_queues`](crate::kernel_queues)); it tells less of a Unix socket
+/// than of a TCP socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct KernelView {
+    /// The state of TCP in the words of RFC 9293 section 3.3.2, such as `ESTABLISHED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'static str>,
+    /// Bytes that have arrived and that we have not read: `Recv-Q` of ss(8).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
+    /// Bytes that were sent and that the peer has not acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u64>,
+    /// Bytes that we have written and that the kernel has not sent, because the peer or the network takes no more now;
+    /// together with `in_flight` they are `Send-Q` of ss(8).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsent: Option<u64>,
 }
 
 /// Shows a Unix socket (`unix(7)`).

@@ -12,9 +12,12 @@ use stage2_client::Target;
 use crate::chain::Fault;
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
-use crate::inspect::{Carried, EndpointView, HopView, Protocol, SessionView, UnixView};
+use crate::half::{Half, HalfState};
+use crate::inspect::{Carried, EndpointView, HalfView, HopView, Protocol, SessionView, UnixView};
+use crate::kernel_queues;
 use crate::report::description::{Description, asked, dialled};
 use crate::session::{Phase, Reason, Session};
+use crate::token::Side;
 
 /// Returns the bytes that a session has moved.
 pub(super) fn carried(session: &Session) -> Carried {
@@ -35,8 +38,10 @@ pub(super) fn view(
     let carried = carried(session);
     SessionView {
         protocol: Protocol::Tcp,
-        client: endpoint_view(&session.client),
-        upstream: session.shown_upstream().map(endpoint_view),
+        client: endpoint_view(&session.client, Side::Client),
+        upstream: session
+            .shown_upstream()
+            .map(|endpoint| endpoint_view(endpoint, Side::Upstream)),
         ingress,
         target: asked(session),
         dialled: dialled(session).map(|address| address.to_string()),
@@ -46,16 +51,30 @@ pub(super) fn view(
         bytes_up: carried.up,
         bytes_down: carried.down,
         age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+        up: Some(half_view(&session.up.half)),
+        down: Some(half_view(&session.down.half)),
     }
 }
 
-fn endpoint_view(endpoint: &Endpoint) -> EndpointView {
+fn endpoint_view(endpoint: &Endpoint, side: Side) -> EndpointView {
     let local = endpoint.local_addr();
     EndpointView {
         fd: endpoint.socket().as_raw_fd(),
         local,
         peer: endpoint.peer_addr().socket_addr(),
         unix: local.is_none().then(|| unix_view(endpoint.socket())),
+        kernel: kernel_queues::of(endpoint, side),
+    }
+}
+
+fn half_view(half: &Half) -> HalfView {
+    HalfView {
+        state: match half.state() {
+            HalfState::Open => "open",
+            HalfState::Draining => "draining",
+            HalfState::Closed => "closed",
+        },
+        pending: half.read() - half.moved(),
     }
 }
 

@@ -66,6 +66,7 @@ fn view(key: &Key, flow: &Flow, now: Instant) -> FlowView {
             local: upstream.local_addr(),
             peer: Some(upstream.peer),
             unix: None,
+            kernel: None,
         }),
         datagrams_up: flow.up,
         datagrams_down: flow.down,

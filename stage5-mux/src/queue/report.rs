@@ -112,6 +112,8 @@ fn view<F: Framing>(
         bytes_up: client.traffic.up,
         bytes_down: client.traffic.down,
         age_ms: millis(client.opened, now),
+        up: None,
+        down: None,
     }
 }
 

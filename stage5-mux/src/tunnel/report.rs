@@ -132,6 +132,8 @@ fn session_view(
         bytes_up: carried.up,
         bytes_down: carried.down,
         age_ms: millis(now.saturating_duration_since(local.tally.opened)),
+        up: None,
+        down: None,
     }
 }
 
@@ -141,6 +143,7 @@ const NO_SOCKET: EndpointView = EndpointView {
     local: None,
     peer: None,
     unix: None,
+    kernel: None,
 };
 
 fn describe(local: &Local, stream: Option<&StreamView>) -> String {

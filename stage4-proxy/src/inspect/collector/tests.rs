@@ -82,6 +82,7 @@ fn view(row: u32, carried: &Carried) -> SessionView {
             local: None,
             peer: None,
             unix: None,
+            kernel: None,
         },
         upstream: None,
         ingress: "fixed",
@@ -93,10 +94,12 @@ fn view(row: u32, carried: &Carried) -> SessionView {
         bytes_up: carried.up,
         bytes_down: carried.down,
         age_ms: 0,
+        up: None,
+        down: None,
     }
 }
 
-const COPIED: u32 = 128;
+const COPIED: u32 = 64;
 const ADDED: u32 = 4096;
 
 #[test]
@@ -105,7 +108,7 @@ fn a_turn_visits_a_bounded_number_of_rows() {
         (0, Scope::Sessions, 1),
         (COPIED, Scope::Sessions, 1),
         (COPIED + 1, Scope::Sessions, 2),
-        (7000, Scope::Sessions, 55),
+        (7000, Scope::Sessions, 110),
         (ADDED, Scope::Totals, 1),
         (7000, Scope::Totals, 2),
     ] {

@@ -79,6 +79,7 @@ fn large(_: Scope) -> Option<Snapshot> {
         local: None,
         peer: None,
         unix: None,
+        kernel: None,
     };
     let session = SessionView {
         protocol: Protocol::Tcp,
@@ -93,6 +94,8 @@ fn large(_: Scope) -> Option<Snapshot> {
         bytes_up: 1,
         bytes_down: 2,
         age_ms: 3,
+        up: None,
+        down: None,
     };
     Some(Snapshot {
         sessions: vec![session; 30_000],

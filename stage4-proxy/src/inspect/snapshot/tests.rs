@@ -19,6 +19,7 @@ fn session(fd: i32) -> SessionView {
             local: Some("127.0.0.1:8080".parse().unwrap()),
             peer: Some("[::1]:50312".parse().unwrap()),
             unix: None,
+            kernel: None,
         },
         upstream: None,
         ingress: "fixed",
@@ -30,6 +31,8 @@ fn session(fd: i32) -> SessionView {
         bytes_up: 3,
         bytes_down: 4,
         age_ms: 5,
+        up: None,
+        down: None,
     }
 }
 
@@ -127,6 +130,7 @@ fn an_upstream_is_an_endpoint_and_unknown_addresses_are_null() {
         local: None,
         peer: None,
         unix: None,
+        kernel: None,
     });
     let json = serde_json::to_value(view).unwrap();
     assert_eq!(

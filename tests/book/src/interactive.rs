@@ -2,6 +2,7 @@
 
 mod edges;
 mod event_loop;
+mod kernel_queues;
 mod queue_and_h2;
 mod stale_descriptor;
 mod tcp_states;

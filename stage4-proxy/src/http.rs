@@ -24,6 +24,7 @@ pub mod exchange;
 pub(crate) mod fields;
 pub mod head;
 pub mod max_forwards;
+pub mod proxy_name;
 pub mod response;
 
 use std::ops::Range;

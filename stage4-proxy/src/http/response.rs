@@ -12,6 +12,7 @@ use httparse::{Header, ParserConfig};
 use crate::http::body::{Blanks, Body};
 use crate::http::fields::{self, Flaw, is};
 use crate::http::head::{HeadFinder, NoHead};
+use crate::http::proxy_name::ProxyName;
 use crate::http::{Invalid, MAX_FIELDS, MAX_HEAD, Message, Sight, TOO_MANY_FIELDS};
 use crate::http_version;
 
@@ -33,6 +34,8 @@ pub struct Response {
     state: State,
     /// The client's connection is kept after the response.
     keeps_client: bool,
+    /// The name of the proxy that passes it on.
+    name: ProxyName,
 }
 
 /// The part of a response that comes next.
@@ -52,7 +55,14 @@ impl Response {
             asked,
             state: State::Head(HeadFinder::default(), Vec::new()),
             keeps_client: false,
+            name: ProxyName::default(),
         }
+    }
+
+    /// Passes the response on under another name.
+    #[must_use]
+    pub fn named(self, name: ProxyName) -> Self {
+        Self { name, ..self }
     }
 
     /// Returns whether a part of the final response may have gone to the client.
@@ -121,7 +131,7 @@ impl Response {
         } else {
             b"\r\n"
         };
-        write_via(minor, out);
+        write_via(minor, self.name, out);
         out.extend_from_slice(ending);
         Ok(body)
     }
@@ -234,12 +244,9 @@ fn write_head(head: &[u8], code: u16, all: &[Header<'_>], out: &mut Vec<u8>) {
 }
 
 /// Writes our name, and the version in which the target has answered (RFC 9110 section 7.6.3).
-fn write_via(minor: u8, out: &mut Vec<u8>) {
-    let via: &[u8] = match minor {
-        0 => b"Via: 1.0 stage4-proxy\r\n",
-        _ => b"Via: 1.1 stage4-proxy\r\n",
-    };
-    out.extend_from_slice(via);
+fn write_via(minor: u8, name: ProxyName, out: &mut Vec<u8>) {
+    let minor = minor.min(1);
+    out.extend(format!("Via: 1.{minor} {name}\r\n").into_bytes());
 }
 
 impl From<NoHead> for Invalid {

@@ -48,10 +48,11 @@ use std::sync::Arc;
 use crate::access::{User, Users};
 use crate::http::exchange::{Exchange, Upload};
 use crate::http::head::{HeadFinder, NoHead};
+use crate::http::proxy_name::ProxyName;
 use crate::http::response::Response;
 use crate::http::{Invalid, MAX_HEAD, Message};
 use crate::ingress::http::credentials::{Credentials, Unproved};
-use crate::ingress::http::reply::{ESTABLISHED, Status};
+use crate::ingress::http::reply::{ESTABLISHED, Status, challenge};
 use crate::ingress::http::request::{Refusal, Request, Way};
 use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
 
@@ -59,13 +60,23 @@ use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
 #[derive(Clone, Debug, Default)]
 pub struct Http {
     users: Option<Users>,
+    name: ProxyName,
 }
 
 impl Http {
     /// Creates the ingress for `users`, or for all clients without them.
     #[must_use]
     pub fn new(users: Option<Users>) -> Self {
-        Self { users }
+        Self {
+            users,
+            name: ProxyName::default(),
+        }
+    }
+
+    /// Sets the name under which requests and responses are passed on, and a password is asked for.
+    #[must_use]
+    pub fn named(self, name: ProxyName) -> Self {
+        Self { name, ..self }
     }
 }
 
@@ -75,9 +86,9 @@ impl Ingress for Http {
     }
 
     fn open(&self, _: &Client<'_>) -> Opening {
-        let users = self.users.clone();
         Opening::Handshake(Box::new(HttpHandshake {
-            users,
+            users: self.users.clone(),
+            name: self.name,
             ..HttpHandshake::default()
         }))
     }
@@ -103,20 +114,21 @@ struct HttpHandshake {
     users: Option<Users>,
     /// The one that has come.
     user: Option<Arc<User>>,
+    /// The name of the proxy.
+    name: ProxyName,
 }
 
 impl HttpHandshake {
     /// Reads the head in `input[begin..end]`.
     fn read(&mut self, input: &[u8], begin: usize, end: usize) -> Step {
-        let request = match Request::parse(&input[begin..end]) {
+        let request = match Request::parse(&input[begin..end], self.name) {
             Ok(request) => request,
             Err(Refusal { status, why }) => return refuse(input, status, why),
         };
         self.way = Some(request.way);
         self.head_only = request.asked.head_only;
         if let Err(unproved) = self.authenticate(&request.credentials) {
-            let status = Status::ProxyAuthenticationRequired;
-            let reply = status.reply(&unproved.to_string(), self.head_only);
+            let reply = challenge(self.name, &unproved.to_string(), self.head_only);
             return unproved.step(input.len(), reply);
         }
         match request.way {
@@ -180,6 +192,7 @@ impl Handshake for HttpHandshake {
     fn begin_again(&mut self) {
         *self = Self {
             users: self.users.take(),
+            name: self.name,
             ..Self::default()
         };
     }
@@ -197,7 +210,7 @@ impl Handshake for HttpHandshake {
 fn forward(request: Request, rest: &[u8], consumed: usize) -> Result<Step, Invalid> {
     let mut upload = Upload::new(request.body);
     let body = upload.look(rest)?.verbatim;
-    let response = Response::new(request.asked);
+    let response = Response::new(request.asked).named(request.name);
     Ok(Step {
         forward: [&request.forward, &rest[body]].concat(),
         exchange: Some(Box::new(Exchange { upload, response })),

@@ -1,6 +1,7 @@
 //! Replies: a status, and a sentence that a person can read.
 
 use crate::chain;
+use crate::http::proxy_name::ProxyName;
 use crate::ingress::Failure;
 
 /// The reply to a CONNECT whose target is connected. It has no body, and no field that would describe
@@ -37,26 +38,19 @@ pub(super) enum Status {
 impl Status {
     /// Encodes the reply; `why` becomes its body, unless the request was a HEAD.
     pub(super) fn reply(self, why: &str, head_only: bool) -> Vec<u8> {
+        self.reply_with("", why, head_only)
+    }
+
+    fn reply_with(self, field: &str, why: &str, head_only: bool) -> Vec<u8> {
         let (code, phrase) = (self as u16, self.phrase());
         let body = format!("{code} {phrase}: {why}\n");
         let length = body.len();
         let head = format!(
-            "HTTP/1.1 {code} {phrase}\r\n{}Content-Type: text/plain; charset=utf-8\r\n\
-             Content-Length: {length}\r\nConnection: close\r\n\r\n",
-            self.field()
+            "HTTP/1.1 {code} {phrase}\r\n{field}Content-Type: text/plain; charset=utf-8\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n"
         );
         let body = if head_only { "" } else { &body };
         (head + body).into_bytes()
-    }
-
-    /// Returns the field that a reply with this status has to have.
-    fn field(self) -> &'static str {
-        if self == Self::ProxyAuthenticationRequired {
-            // The charset is for clients whose users have names beyond ASCII (RFC 7617 section 2.1).
-            "Proxy-Authenticate: Basic realm=\"stage4-proxy\", charset=\"UTF-8\"\r\n"
-        } else {
-            ""
-        }
     }
 
     fn phrase(self) -> &'static str {
@@ -74,6 +68,13 @@ impl Status {
             Self::VersionNotSupported => "HTTP Version Not Supported",
         }
     }
+}
+
+/// Encodes the reply that asks for a name and a password; `why` becomes its body, unless the request was a HEAD.
+pub(super) fn challenge(realm: ProxyName, why: &str, head_only: bool) -> Vec<u8> {
+    // The charset is for clients whose users have names beyond ASCII (RFC 7617 section 2.1).
+    let field = format!("Proxy-Authenticate: Basic realm=\"{realm}\", charset=\"UTF-8\"\r\n");
+    Status::ProxyAuthenticationRequired.reply_with(&field, why, head_only)
 }
 
 impl From<&Failure<'_>> for Status {

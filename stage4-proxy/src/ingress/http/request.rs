@@ -8,6 +8,7 @@ use stage2_client::Target;
 use crate::http::body::{Blanks, Body};
 use crate::http::fields::{self, Flaw, is};
 use crate::http::max_forwards::{self, End};
+use crate::http::proxy_name::ProxyName;
 use crate::http::response::Asked;
 use crate::http::{MAX_FIELDS, TOO_MANY_FIELDS};
 use crate::http_version;
@@ -16,8 +17,6 @@ use crate::ingress::http::reply::Status;
 
 /// The longest method that is in use is shorter.
 const MAX_METHOD: usize = 32;
-/// The field that names the proxy to the target (RFC 9110 section 7.6.3).
-const VIA: &[u8] = b" stage4-proxy\r\n";
 
 /// What a client asks a proxy for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,8 @@ pub(super) struct Request {
     pub(super) asked: Asked,
     /// The client's name and password.
     pub(super) credentials: Credentials,
+    /// The name under which it is passed on.
+    pub(super) name: ProxyName,
 }
 
 /// Why a request goes nowhere.
@@ -75,18 +76,18 @@ impl Request {
     /// # Errors
     ///
     /// Fails if the head is not valid, is ambiguous, or names no target.
-    pub(super) fn parse(head: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn parse(head: &[u8], name: ProxyName) -> Result<Self, Refusal> {
         let head = &*http_version::as_known(head);
         let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(head, &mut room) {
-            Ok(httparse::Status::Complete(_)) => Self::of(&request),
+            Ok(httparse::Status::Complete(_)) => Self::of(&request, name),
             Ok(httparse::Status::Partial) => Err(Refusal::bad("the head is not complete")),
             Err(error) => Err(refusal(error, head)),
         }
     }
 
-    fn of(request: &httparse::Request<'_, '_>) -> Result<Self, Refusal> {
+    fn of(request: &httparse::Request<'_, '_>, name: ProxyName) -> Result<Self, Refusal> {
         let method = request.method.unwrap_or_default();
         let url = request.path.unwrap_or_default();
         if method.len() > MAX_METHOD {
@@ -101,6 +102,7 @@ impl Request {
                 body: Body::NONE,
                 asked: asked(request),
                 credentials: Credentials::of(request.headers),
+                name,
             });
         }
         let (authority, path) = split(method, url)?;
@@ -109,10 +111,11 @@ impl Request {
         Ok(Self {
             way: Way::Forward,
             target: target_of_url(authority)?,
-            forward: rewrite(request, authority, &path, hops),
+            forward: rewrite(request, (authority, &path), hops, name),
             body: body(request)?,
             asked: asked(request),
             credentials: Credentials::of(request.headers),
+            name,
         })
     }
 }
@@ -251,9 +254,9 @@ fn target(authority: &str) -> Result<Target, Refusal> {
 /// client cannot read, such as chunks.
 fn rewrite(
     request: &httparse::Request<'_, '_>,
-    authority: &str,
-    path: &str,
+    (authority, path): (&str, &str),
     hops: Option<u32>,
+    name: ProxyName,
 ) -> Vec<u8> {
     let version: &[u8] = match request.version {
         Some(0) => b"1.0",
@@ -271,7 +274,8 @@ fn rewrite(
     if let Some(hops) = hops {
         out.extend(format!("{}: {hops}\r\n", max_forwards::NAME).into_bytes());
     }
-    out.extend([b"Via: ", version, VIA, b"Connection: close\r\n\r\n"].concat());
+    out.extend([b"Via: ", version].concat());
+    out.extend(format!(" {name}\r\nConnection: close\r\n\r\n").into_bytes());
     out
 }
 

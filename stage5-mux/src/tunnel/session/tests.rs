@@ -5,4 +5,6 @@ mod chaos;
 mod interop;
 mod lost;
 mod pair;
+mod pipe;
+mod sides;
 mod traffic;

@@ -1,5 +1,8 @@
 //! One session and a peer of bytes: what a strange or hostile peer may do, and what it gets.
 
+mod floods;
+mod multiplex;
+
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -261,77 +264,6 @@ fn a_stream_that_is_given_up_before_it_was_opened_is_never_heard_of() {
 }
 
 #[test]
-fn the_fifth_of_four_streams_is_refused() {
-    let mut session = server();
-    let syns: Vec<u8> = (0..5)
-        .flat_map(|index| header(UPDATE, SYN, 2 * index + 1, 0))
-        .collect();
-    assert_eq!(pass(&mut session, &syns).unwrap().len(), 4);
-    assert_eq!(sent(&mut session, &mut Silent), header(UPDATE, RST, 9, 0));
-    assert!(session.open().is_err());
-}
-
-#[test]
-fn a_peer_that_opens_streams_and_reads_no_refusal_is_cut_off() {
-    let mut session = server();
-    let syns: Vec<u8> = (0..1000)
-        .flat_map(|index| header(UPDATE, SYN, 2 * index + 1, 0))
-        .collect();
-    let violation = LinkError::Violated(Violation::TooManyRefused);
-    assert_eq!(pass(&mut session, &syns), Err(violation));
-}
-
-#[test]
-fn a_flood_of_pings_gets_one_answer_and_no_memory() {
-    let mut session = server();
-    for value in 0..10_000 {
-        pass(&mut session, &header(PING, SYN, 0, value)).unwrap();
-    }
-    assert_eq!(sent(&mut session, &mut Silent), header(PING, ACK, 0, 9999));
-    // An answer that was not asked for is nothing.
-    assert_eq!(
-        pass(&mut session, &header(PING, ACK, 0, 5)).unwrap(),
-        [""; 0]
-    );
-}
-
-#[test]
-fn a_link_that_takes_a_byte_at_a_time_does_not_collect_answers() {
-    const PINGS: u32 = 10_000;
-    let limits = SessionLimits {
-        batch: 1024,
-        ..limits(4)
-    };
-    let mut session = Session::new(Yamux::new(Role::Server), limits, Instant::now());
-    for value in 0..PINGS {
-        pass(&mut session, &header(PING, SYN, 0, value)).unwrap();
-        session.poll_transmit(&mut Silent);
-        session.handle_written(1, Instant::now());
-    }
-    let waiting = sent(&mut session, &mut Silent).len();
-    assert!(waiting < 100 * 1024, "{waiting} bytes of answers");
-    let last = header(PING, ACK, 0, PINGS - 1);
-    assert_eq!(sent(&mut session, &mut Silent), last, "it stayed owed");
-}
-
-#[test]
-fn a_flood_of_streams_that_are_opened_and_reset_leaves_nothing() {
-    let mut session = server();
-    for index in 0..10_000 {
-        let bytes = [
-            header(UPDATE, SYN, 2 * index + 1, 0),
-            header(UPDATE, RST, 2 * index + 1, 0),
-        ];
-        assert_eq!(
-            pass(&mut session, &bytes.concat()).unwrap(),
-            ["opened 0", "reset 0"]
-        );
-    }
-    assert_eq!(session.streams(), 0);
-    assert_eq!(sent(&mut session, &mut Silent), b"");
-}
-
-#[test]
 fn bytes_behind_the_end_cost_only_their_stream() {
     let mut session = server();
     pass(&mut session, &header(UPDATE, SYN | FIN, 1, 0)).unwrap();
@@ -374,47 +306,6 @@ fn a_peer_that_leaves_with_an_error_gives_the_link_up() {
     let given_up = LinkError::GivenUp(Reason::InternalError);
     assert_eq!(pass(&mut session, &header(GO_AWAY, 0, 0, 2)), Err(given_up));
     assert_eq!(session.state(), State::Closed);
-}
-
-#[test]
-fn a_multiplex_peer_may_use_a_number_again_after_both_ends() {
-    let mut session = Session::new(Multiplex, limits(4), Instant::now());
-    let lines = pass(&mut session, b"\x00\x05hello\x02\x02hi\x04\x00").unwrap();
-    assert_eq!(lines, ["opened 0", "0: hi", "ended 0"]);
-    let key = session.streams.at(0).unwrap();
-    session.readable(key);
-    assert_eq!(sent(&mut session, &mut Text(b"yo")), b"\x01\x02yo\x03\x00");
-    // Our reader has not taken its bytes yet, which is nothing to the peer.
-    assert_eq!(session.streams(), 1);
-    assert_eq!(
-        pass(&mut session, b"\x00\x00\x02\x02ho").unwrap(),
-        ["opened 1", "1: ho"]
-    );
-    session.consumed(key, 2, Instant::now());
-    assert_eq!(session.streams(), 1);
-    // A channel that is destroyed may be opened again at once; what comes late for it is skipped.
-    assert_eq!(
-        pass(&mut session, b"\x06\x04boom\x02\x04late\x00\x00").unwrap(),
-        ["reset 1", "opened 1"]
-    );
-    assert_eq!(session.state(), State::Open);
-}
-
-#[test]
-fn both_ends_of_multiplex_may_use_the_same_number() {
-    let mut session = Session::new(Multiplex, limits(4), Instant::now());
-    let ours = session.open().unwrap();
-    assert_eq!(sent(&mut session, &mut Silent), b"\x00\x00");
-    assert_eq!(
-        pass(&mut session, b"\x00\x00\x02\x01a\x01\x01b").unwrap(),
-        ["opened 1", "1: a", "0: b"]
-    );
-    session.reset(ours);
-    assert_eq!(sent(&mut session, &mut Silent), b"\x06\x00");
-    assert_eq!(
-        pass(&mut session, b"\x07\x03abc\x02\x01c").unwrap(),
-        ["1: c"]
-    );
 }
 
 /// Bytes that are often frames.

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::lost::check_fates;
-use super::pair::{End, Name, Pair, Side, multiplex_pair, yamux_pair};
+use super::pair::{End, Pair, multiplex_pair, yamux_pair};
+use super::sides::{Name, Side};
 use crate::tunnel::key::StreamKey;
 use crate::tunnel::limits::SessionLimits;
 use crate::tunnel::wire::Wire;

@@ -12,7 +12,8 @@ use futures::io::{AsyncRead, AsyncWrite};
 use futures::task::noop_waker;
 use yamux::{Config, Connection, Mode};
 
-use super::pair::{End, content_at};
+use super::pair::End;
+use super::sides::content_at;
 use crate::tunnel::limits::SessionLimits;
 use crate::tunnel::role::Role;
 use crate::tunnel::yamux::Yamux;

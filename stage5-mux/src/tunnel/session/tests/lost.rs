@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::pair::{Pair, Side, multiplex_pair, yamux_pair};
+use super::pair::{Pair, multiplex_pair, yamux_pair};
+use super::sides::Side;
 use crate::tunnel::event::{LinkError, OpenError};
 use crate::tunnel::limits::SessionLimits;
 use crate::tunnel::session::State;

@@ -41,7 +41,8 @@ const WIRING: &[(&str, &str, usize)] = &[
     ("stage4-proxy/src", "Worker", 30),
     ("stage5-mux/src", "Exchange", 40),
     ("stage5-mux/src/queue", "Worker", 30),
-    ("stage5-mux/src/tunnel", "Worker", 40),
+    ("stage5-mux/src/tunnel", "Linker", 30),
+    ("stage5-mux/src/tunnel", "Worker", 30),
 ];
 
 fn folder_of(package: &str) -> PathBuf {

@@ -16,8 +16,6 @@
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mio::event::Event;
@@ -44,8 +42,6 @@ pub(crate) struct Endpoint {
     readable: bool,
     writable: bool,
     ending: bool,
-    /// Told before the end is sent, for a peer in this process that must tell an end from a break.
-    ended: Option<Arc<AtomicBool>>,
 }
 
 impl Endpoint {
@@ -57,14 +53,7 @@ impl Endpoint {
             readable: false,
             writable: false,
             ending: false,
-            ended: None,
         }
-    }
-
-    /// Sets `ended` before the end is sent. A Unix socket ends alike if its peer has finished and if it has broken off.
-    pub(crate) fn telling(mut self, ended: Arc<AtomicBool>) -> Self {
-        self.ended = Some(ended);
-        self
     }
 
     /// Returns the address of the peer.
@@ -281,9 +270,6 @@ impl Endpoint {
     ///
     /// Fails with `ENOTCONN` if the peer has reset the connection.
     pub(crate) fn send_fin(&self) -> io::Result<()> {
-        if let Some(ended) = &self.ended {
-            ended.store(true, Ordering::Release);
-        }
         self.socket.shutdown(Shutdown::Write)
     }
 

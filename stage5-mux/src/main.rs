@@ -15,7 +15,7 @@ use stage5_mux::tunnel::transport::Transport;
 
 mod options;
 
-use options::{Command, Options, OptionsError};
+use options::{Command, Options, OptionsError, QueueOptions};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -38,7 +38,7 @@ fn or_exit<T>(config: Result<T, OptionsError>) -> T {
     })
 }
 
-fn run_queue(options: options::QueueOptions) -> io::Result<()> {
+fn run_queue(options: QueueOptions) -> io::Result<()> {
     let queue = Queue::start(&options.into_config())?;
     stop_on_signals(queue.control())?;
     check_room_for_a_session()?;

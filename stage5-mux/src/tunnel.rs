@@ -29,7 +29,8 @@
 //!     clients come in, with the ingresses of stage 4; `racing`: which targets the server dials, and how; `dial`: a
 //!     connect for the link.
 //! 11. `session` again: the mux layer.
-//! 12. `link`: the link that comes and goes; `proving` is the [`secret`] over a connection; `worker/linking.rs` reads, fills and loses it.
+//! 12. `link`: the link that comes and goes; `linker` makes it, and `proving` is the [`secret`] over a connection;
+//!     `worker/linking.rs` reads, fills and loses it.
 //!     [`transport`] is the border to the connection that carries it: `transport/opener.rs` and `transport/listening.rs` make one,
 //!     `endpoint` is a socket, `transport/pipes.rs` two descriptors, `transport/exec.rs` a command.
 //! 13. `worker`: the event loop; [`service`]: the thread around it; [`limits`]: every bound.
@@ -71,6 +72,7 @@ mod keepalive;
 pub mod key;
 pub mod limits;
 mod link;
+mod linker;
 mod local;
 mod locals;
 mod message;

@@ -1,6 +1,7 @@
 //! The flags that say where clients of a tunnel come in, and where its streams lead.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -8,18 +9,24 @@ use stage2_client::Target;
 use stage4_proxy::access::{
     AccessFlags, ClientScope, Clients, Policy, PolicyError, Scope, UserFlags, Users, UsersError,
 };
-use stage4_proxy::flags::parse_listen;
+use stage4_proxy::address::ListenAddress;
+use stage4_proxy::flags::parse_listen_address;
+use stage4_proxy::http::proxy_name::ProxyName;
 use stage4_proxy::ingress::{Fixed, Http, Ingress, Socks5};
 use stage5_mux::tunnel::service::{Ends, WayIn};
+
+/// The name of this end in the messages of HTTP that it passes on.
+const NAME: ProxyName = ProxyName::new("stage5-mux");
 
 /// The flags of the client's end.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(crate) struct WayFlags {
     /// Address to accept clients on, or a name; :PORT is every IPv4 address of this machine, [::]:PORT
-    /// every IPv6 address, and port 0 takes a free one. May be repeated, with one --ingress for each
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
-    listen: Vec<SocketAddr>,
+    /// every IPv6 address, and port 0 takes a free one. unix:PATH is a Unix socket: the permissions of the file say
+    /// which users may connect. May be repeated, with one --ingress for each
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_listen_address)]
+    listen: Vec<ListenAddress>,
 
     /// How the clients of a --listen name their targets, in the same order [default: fixed for all]
     #[arg(long, value_enum)]
@@ -34,6 +41,13 @@ pub(crate) struct WayFlags {
     /// CIDR; others are reset [default: any, or loopback,private if clients choose their targets]
     #[arg(long, value_name = "CIDR,...", value_delimiter = ',')]
     clients: Vec<ClientScope>,
+
+    /// Connections of one client's address at the same time; a further client is closed at once [default: no limit]
+    ///
+    /// All addresses of an IPv6 /64 count as one client, because one machine may have them all, and so do all programs at a
+    /// Unix socket, as 127.0.0.1.
+    #[arg(long, value_name = "N")]
+    max_per_client: Option<NonZeroU32>,
 
     #[command(flatten)]
     users: UserFlags,
@@ -127,8 +141,8 @@ impl WayFlags {
             }
         };
         let ways = self.listen.iter().zip(&names);
-        let ways = ways.map(|(&listen, &name)| WayIn {
-            listen,
+        let ways = ways.map(|(listen, &name)| WayIn {
+            listen: listen.clone(),
             ingress: self.ingress_of(name, users.as_ref()),
         });
         let ends = Ends::Client {
@@ -157,11 +171,16 @@ impl WayFlags {
         Ok(names)
     }
 
+    /// Returns the bound on the connections of each client's address.
+    pub(crate) fn max_per_client(&self) -> Option<NonZeroU32> {
+        self.max_per_client
+    }
+
     /// Iterates over the addresses whose clients choose their targets.
-    fn choosing(&self, names: &[IngressName]) -> impl Iterator<Item = SocketAddr> {
+    fn choosing(&self, names: &[IngressName]) -> impl Iterator<Item = &ListenAddress> {
         let ways = self.listen.iter().zip(names);
         ways.filter(|(_, name)| **name != IngressName::Fixed)
-            .map(|(listen, _)| *listen)
+            .map(|(listen, _)| listen)
     }
 
     fn check_exposure(
@@ -173,7 +192,8 @@ impl WayFlags {
         if !self.clients.is_empty() {
             return Ok(());
         }
-        if let Some(listen) = self.choosing(names).find(is_exposed) {
+        let mut choosing = self.choosing(names).filter_map(ListenAddress::socket_addr);
+        if let Some(listen) = choosing.find(is_exposed) {
             return Err(OptionsError::ExposedIngress(listen));
         }
         check_link(link, is_authenticated)
@@ -186,7 +206,7 @@ impl WayFlags {
                 Some(Arc::new(Fixed::new(upstream)))
             }
             IngressName::Socks5 => Some(Arc::new(Socks5::new(users.cloned()).without_datagrams())),
-            IngressName::Http => Some(Arc::new(Http::new(users.cloned()))),
+            IngressName::Http => Some(Arc::new(Http::new(users.cloned()).named(NAME))),
         }
     }
 

@@ -8,6 +8,7 @@
 //! | file | part |
 //! |---|---|
 //! | `bridge/clients.rs` | the client's end: handshakes, and streams for those that are complete |
+//! | `bridge/relaying.rs` | both ends: bytes between sockets and streams |
 //! | `bridge/refusing.rs` | the client's end: failures, in the words of the client's protocol |
 //! | `bridge/dialling.rs` | the server's end: request headers, names, response headers |
 //! | `bridge/connecting.rs` | the server's end: the race between the addresses of a target |
@@ -21,22 +22,18 @@ mod connecting;
 mod dialling;
 mod ending;
 mod refusing;
+mod relaying;
 mod silence;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use mio::Registry;
-use stage2_client::Target;
-use stage4_proxy::resolve::Resolver;
 use stage4_proxy::token::Side;
 
 use crate::mailbox::Mailbox;
-use crate::tunnel::event::{Event, Pulled};
-use crate::tunnel::hops::Device;
-use crate::tunnel::key::StreamKey;
+use crate::tunnel::event::Event;
 use crate::tunnel::limits::TunnelLimits;
-use crate::tunnel::local::{Delivery, Next, Phase};
+use crate::tunnel::local::{Delivery, Phase};
 use crate::tunnel::locals::Locals;
 use crate::tunnel::message::Message;
 use crate::tunnel::racing::Egress;
@@ -44,13 +41,6 @@ use crate::tunnel::reception::Reception;
 use crate::tunnel::report::Report;
 use crate::tunnel::session::Session;
 use crate::tunnel::wire::Wire;
-
-/// A name, and the threads that look it up.
-#[derive(Debug)]
-pub(super) struct Route {
-    pub(super) target: Arc<Target>,
-    pub(super) resolver: Resolver,
-}
 
 /// Where the local sides come from.
 #[derive(Debug)]
@@ -143,7 +133,7 @@ impl Bridge {
                 Phase::Lingering { .. } => self.linger(row, now),
                 Phase::Delayed
                 | Phase::Request
-                | Phase::Resolving { .. }
+                | Phase::Resolving(_)
                 | Phase::Open
                 | Phase::Forward(_)
                 | Phase::Parting => {}
@@ -153,119 +143,6 @@ impl Bridge {
                 return;
             }
         }
-    }
-
-    /// Moves bytes between a local side and its stream.
-    fn relay<W: Wire>(&mut self, row: u32, mut session: Option<&mut Session<W>>, now: Instant) {
-        let Some(local) = self.locals.get_mut(row) else {
-            return;
-        };
-        let Some(endpoint) = local.socket.as_ref().filter(|_| local.is_relaying()) else {
-            return;
-        };
-        let is_readable = endpoint.is_readable() || !local.lead.is_empty();
-        // A read would find that, too, but none is made while the window is empty, or without a stream.
-        let is_broken = endpoint.is_broken() || local.key.is_none() && endpoint.ending();
-        let (key, flushed) = (local.key, local.flush());
-        let credit = flushed.as_ref().map_or(0, |&taken| local.credit(taken));
-        let taken = flushed.as_ref().map_or(0, |&taken| taken);
-        let has_failed = flushed.is_err();
-        self.note_taken(row, taken);
-        if let (Some(session), Some(key)) = (session.as_deref_mut(), key) {
-            give_credit(session, key, credit, now);
-            if is_readable {
-                session.readable(key);
-            }
-        }
-        if is_broken || has_failed {
-            self.give_up(row, session);
-        }
-    }
-
-    /// Gives bytes of the link to a local side.
-    fn deliver<W: Wire>(
-        &mut self,
-        key: StreamKey,
-        bytes: &[u8],
-        session: &mut Session<W>,
-        now: Instant,
-    ) {
-        let Some(row) = self.locals.row_of(key) else {
-            return;
-        };
-        let Some(local) = self.locals.get_mut(row) else {
-            return;
-        };
-        let was_awaiting = local.awaited.is_some();
-        let delivered = local.deliver(bytes);
-        let is_answered = was_awaiting && local.awaited.is_none();
-        let is_request = matches!(local.phase, Phase::Request);
-        if Device::is_logged() {
-            let (device, port) = (self.locals.device(), self.locals.port(row));
-            device.log_delivered(port, bytes.len());
-        }
-        match delivered {
-            Ok(credit) => {
-                self.note_taken(row, credit);
-                give_credit(session, key, credit, now);
-            }
-            Err(fault) => return self.fail(row, &fault, Some(session), now),
-        }
-        if is_answered {
-            self.locals.timers.set(row, None);
-        }
-        if is_request {
-            self.read_request(row, session, now);
-        }
-        if self.settle(row, Some(session), now) {
-            self.drive(row, Some(session), now);
-        }
-    }
-
-    /// Counts bytes that a local side has taken, and logs their last step.
-    fn note_taken(&mut self, row: u32, taken: usize) {
-        if let Some(local) = self.locals.get_mut(row) {
-            local.tally.to_local += taken as u64;
-        }
-        if taken > 0 && Device::is_logged() {
-            let port = self.locals.port(row);
-            self.locals.device().log_taken(port, taken);
-        }
-    }
-
-    /// Acts on local sides whose end, or error, was read while the link was filled.
-    pub(super) fn settle_changed<W: Wire>(&mut self, session: &mut Session<W>, now: Instant) {
-        while let Some((row, pulled)) = self.locals.take_changed() {
-            match pulled {
-                // The session has reset the stream already.
-                Pulled::Failed => self.local_failed(row, now),
-                Pulled::End | Pulled::Bytes(_) | Pulled::Last(_) | Pulled::Blocked => {
-                    if self.settle(row, Some(session), now) {
-                        self.drive(row, Some(session), now);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Closes a local side that is complete; returns whether it goes on with something else.
-    fn settle<W: Wire>(
-        &mut self,
-        row: u32,
-        session: Option<&mut Session<W>>,
-        now: Instant,
-    ) -> bool {
-        match self.locals.get_mut(row).map(|local| local.next()) {
-            Some(Next::Close) => self.remove(row),
-            Some(Next::Abort) => self.abort(row),
-            Some(Next::Answered) => {
-                self.end_exchange(row, session, now);
-                return true;
-            }
-            Some(Next::Wait) => self.watch_silence(row, now),
-            None => {}
-        }
-        false
     }
 
     /// Does what is due for a local side whose time is over.
@@ -280,10 +157,10 @@ impl Bridge {
         };
         match &local.phase {
             Phase::Handshake | Phase::Delayed => self.end_handshake(row, session, now),
-            Phase::Request | Phase::Resolving { .. } | Phase::Connecting(_) => {
+            Phase::Request | Phase::Resolving(_) | Phase::Connecting(_) => {
                 self.expire_dial(row, session, now);
             }
-            Phase::Open | Phase::Forward(_) if local.awaited.is_some() => {
+            Phase::Open | Phase::Forward(_) if local.is_awaiting() => {
                 self.no_answer(row, session, now);
             }
             Phase::Open | Phase::Forward(_) => self.look_for_silence(row, session, now),
@@ -311,11 +188,5 @@ impl Bridge {
         if let Some(reception) = self.front.reception_mut() {
             reception.resume();
         }
-    }
-}
-
-fn give_credit<W: Wire>(session: &mut Session<W>, key: StreamKey, credit: usize, now: Instant) {
-    if credit > 0 {
-        session.consumed(key, u32::try_from(credit).unwrap_or(u32::MAX), now);
     }
 }

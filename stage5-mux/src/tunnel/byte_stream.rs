@@ -1,29 +1,43 @@
 //! A stream in the hands of an application: blocking bytes in both directions.
 
-use std::io::{self, Read, Write};
+mod ending;
+
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+pub(super) use ending::Ending;
 
 /// A blocking stream of bytes to a peer.
 ///
-/// It is one end of a pair of Unix sockets, with one difference: a Unix socket ends alike whether its peer has finished
-/// or was killed, and this stream ends with 0 bytes only if the far end has finished. A stream that was reset, or whose
-/// link was lost, fails with `ConnectionReset`.
+/// It is one end of a pair of Unix sockets, with two differences. It ends with 0 bytes only if the far end has finished:
+/// a stream that was reset, or whose link was lost, fails with `ConnectionReset`. And a stream to a target that the peer
+/// has not connected fails with the peer's reason, which [`io::Error::kind`] tells apart:
+///
+/// | the peer's reason | kind of the error |
+/// |---|---|
+/// | no program listens at the target | `ConnectionRefused` |
+/// | there is no route to it | `HostUnreachable` |
+/// | the peer's rules do not allow it | `PermissionDenied` |
+/// | it, or the peer, has not answered in time | `TimedOut` |
+/// | its name has no address | `NotFound` |
+/// | one of the two ends has no room for another stream | `ResourceBusy` |
+///
+/// The error comes with the first read, or with a write after the reason has arrived: opening a stream waits for
+/// nothing.
 #[derive(Debug)]
 pub struct Stream {
     socket: UnixStream,
-    /// Whether the far end has finished: the worker sets it before it ends the socket.
-    has_ended: Arc<AtomicBool>,
+    ending: Arc<Ending>,
 }
 
 impl Stream {
     /// Creates a stream over one end of a pair.
-    pub(super) fn new(socket: UnixStream, has_ended: Arc<AtomicBool>) -> Self {
-        Self { socket, has_ended }
+    pub(super) fn new(socket: UnixStream, ending: Arc<Ending>) -> Self {
+        Self { socket, ending }
     }
 
     /// Ends the direction to the peer behind the bytes that were written; the other one goes on.
@@ -43,7 +57,7 @@ impl Stream {
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
             socket: self.socket.try_clone()?,
-            has_ended: Arc::clone(&self.has_ended),
+            ending: Arc::clone(&self.ending),
         })
     }
 
@@ -55,22 +69,35 @@ impl Stream {
     pub fn set_read_timeout(&self, time: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(time)
     }
+
+    /// Gives a break its reason, if the peer has named one.
+    fn explain(&self, error: io::Error) -> io::Error {
+        let is_break = matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+        );
+        match self.ending.refusal().filter(|_| is_break) {
+            Some(refusal) => refusal,
+            None => error,
+        }
+    }
 }
 
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match (&self.socket).read(buffer)? {
-            0 if !buffer.is_empty() && !self.has_ended.load(Ordering::Acquire) => {
-                Err(io::ErrorKind::ConnectionReset.into())
+        match (&self.socket).read(buffer) {
+            Ok(0) if !buffer.is_empty() && !self.ending.has_finished() => {
+                Err(self.explain(ErrorKind::ConnectionReset.into()))
             }
-            count => Ok(count),
+            result => result.map_err(|error| self.explain(error)),
         }
     }
 }
 
 impl Write for &Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.socket).write(bytes)
+        let written = (&self.socket).write(bytes);
+        written.map_err(|error| self.explain(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {

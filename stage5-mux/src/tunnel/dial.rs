@@ -2,15 +2,24 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use stage1_server::Keepalive;
-use stage2_client::start_connect;
+use stage2_client::{Target, start_connect};
 use stage4_proxy::connect_error::ConnectError;
+use stage4_proxy::resolve::Resolver;
 
 use crate::endpoint::Endpoint;
 use crate::tunnel::transport::sctp;
+
+/// A name, and the threads that look it up.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) target: Arc<Target>,
+    pub(super) resolver: Resolver,
+}
 
 /// What is spoken to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

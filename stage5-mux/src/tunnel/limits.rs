@@ -1,5 +1,6 @@
 //! The bounds of a session, and of the worker around it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use stage1_server::Keepalive;
@@ -43,6 +44,9 @@ pub struct TunnelLimits {
     pub session: SessionLimits,
     /// Local connections at the same time; further clients wait in the backlog.
     pub max_connections: u32,
+    /// Connections of one client's address at the same time; `None` for any number. See
+    /// [`PerClient`](stage4_proxy::access::PerClient) for what counts as one.
+    pub max_per_client: Option<NonZeroU32>,
     /// Time for each address that is dialled, for the link and for each stream.
     pub connect_timeout: Duration,
     /// Time for a client's handshake, for its next request on a kept connection, and for a stream's request header.
@@ -89,6 +93,7 @@ impl Default for TunnelLimits {
         Self {
             session: SessionLimits::default(),
             max_connections: 16_384,
+            max_per_client: None,
             connect_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),

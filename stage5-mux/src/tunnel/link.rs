@@ -193,6 +193,17 @@ impl<W: Wire> Link<W> {
         }
     }
 
+    /// Returns whether it has work that no event will announce.
+    pub(super) fn has_work(&mut self) -> bool {
+        let Some(up) = self.up() else {
+            return false;
+        };
+        let is_stalled = up.session.stalled_by().is_some();
+        let has_input = up.carrier.is_readable() || !up.carry.is_empty();
+        let has_output = up.carrier.is_writable() && up.session.wants_transmit();
+        has_input && !is_stalled || has_output
+    }
+
     /// Mints a token; the ones before it are stale.
     pub(super) fn mint(&mut self) -> Token {
         self.generation = self.generation.wrapping_add(1);

@@ -114,7 +114,7 @@ impl Locals {
             Phase::Handshake
             | Phase::Delayed
             | Phase::Request
-            | Phase::Resolving { .. }
+            | Phase::Resolving(_)
             | Phase::Open
             | Phase::Forward(_)
             | Phase::Lingering { .. }
@@ -214,7 +214,7 @@ impl Source for Locals {
             self.changed.push((row, pulled));
         }
         if let Pulled::Bytes(bytes) | Pulled::Last(bytes) = pulled {
-            local.tally.to_link += bytes as u64;
+            local.tally.note_to_link(bytes);
             if Device::is_logged() {
                 self.device().log_pulled(self.port(row), bytes);
             }

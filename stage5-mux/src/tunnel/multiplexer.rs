@@ -12,7 +12,6 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
@@ -26,9 +25,9 @@ use stage4_proxy::unix::SocketFile;
 
 use crate::endpoint::Endpoint;
 use crate::mailbox::Mailbox;
-use crate::tunnel::byte_stream::Stream;
+use crate::tunnel::byte_stream::{Ending, Stream};
 use crate::tunnel::limits::TunnelLimits;
-use crate::tunnel::message::Message;
+use crate::tunnel::message::{Application, Message};
 use crate::tunnel::secret::Secret;
 use crate::tunnel::service::{Config, Ends, Listeners, WireName, run};
 use crate::tunnel::transport::listening::listen_for_link;
@@ -162,7 +161,24 @@ impl Connection {
         self.open_stream(None)
     }
 
-    /// Opens a stream to a target, which the peer, a `stage5-mux server` without `--upstream`, dials if it may.
+    /// Opens a stream to a target, which the peer, a `stage5-mux server` without `--upstream`, dials if it may. Bytes can be
+    /// sent at once, and travel behind the question.
+    ///
+    /// If the peer does not connect the stream, its first read fails with the peer's reason; [`Stream`] has a table of the
+    /// kinds:
+    ///
+    /// ```no_run
+    /// # use std::io::{ErrorKind, Read};
+    /// # use stage5_mux::tunnel::multiplexer::Multiplexer;
+    /// # let connection = Multiplexer::new("home = tcp:localhost:9000".parse()?).connect("home")?;
+    /// let mut stream = connection.open_to(&"printer:631".parse()?)?;
+    /// match stream.read(&mut [0; 1024]) {
+    ///     Err(error) if error.kind() == ErrorKind::ConnectionRefused => println!("it is switched off"),
+    ///     Err(error) => println!("{error}"),
+    ///     Ok(count) => println!("{count} bytes"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -177,10 +193,13 @@ impl Connection {
         }
         let (near, far) = UnixStream::pair()?;
         far.set_nonblocking(true)?;
-        let has_ended = Arc::new(AtomicBool::new(false));
-        let endpoint = Endpoint::new(far, PeerAddr::Unix).telling(Arc::clone(&has_ended));
-        self.mailbox.send(Message::Open(endpoint, target));
-        Ok(Stream::new(near, has_ended))
+        let ending = Arc::new(Ending::default());
+        self.mailbox.send(Message::Open(Application {
+            endpoint: Endpoint::new(far, PeerAddr::Unix),
+            target,
+            ending: Arc::clone(&ending),
+        }));
+        Ok(Stream::new(near, ending))
     }
 
     /// Opens no streams any more, waits until the open ones have ended (within the drain time of the limits), and ends the

@@ -1,18 +1,21 @@
 //! Where clients come in: one listening socket or several, each with the way in which its clients name their targets.
 
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
-use stage4_proxy::access::Clients;
+use stage4_proxy::access::{Clients, PerClient, Place};
 use stage4_proxy::address::PeerAddr;
 use stage4_proxy::ingress::{Client, Ingress, Opening};
 use stage4_proxy::token::Token;
 
 use crate::endpoint::Endpoint;
 use crate::listener::{Accepted, Listener};
+use crate::tunnel::byte_stream::Ending;
 
 /// One way in.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ impl Way {
 pub(super) struct Reception {
     ways: Vec<Way>,
     clients: Clients,
+    per_client: Option<PerClient>,
     /// The way that is asked first, in turns, so that a busy one does not starve the others.
     first: usize,
 }
@@ -44,14 +48,23 @@ pub(super) struct Arrival {
     pub(super) endpoint: Endpoint,
     /// How its session begins; `None` if its bytes are relayed as they are.
     pub(super) opening: Option<Opening>,
+    /// Where an application learns how its stream has ended.
+    pub(super) ending: Option<Arc<Ending>>,
+    /// Its place among the clients of its address, if these have a bound.
+    pub(super) place: Option<Place>,
 }
 
+/// A client was closed, because its address has as many connections as it may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OverLimit;
+
 impl Reception {
-    /// Creates the reception for `clients`.
-    pub(super) fn new(ways: Vec<Way>, clients: Clients) -> Self {
+    /// Creates the reception for `clients`, of which each address may have `most` connections, or any number.
+    pub(super) fn new(ways: Vec<Way>, clients: Clients, most: Option<NonZeroU32>) -> Self {
         Self {
             ways,
             clients,
+            per_client: most.map(PerClient::new),
             first: 0,
         }
     }
@@ -96,35 +109,77 @@ impl Reception {
     }
 
     /// Accepts one client, if there is one that may come; others are reset.
-    pub(super) fn accept(&mut self, now: Instant) -> Option<Arrival> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if its address has as many connections as it may have; the client was told so, if its protocol can.
+    pub(super) fn accept(&mut self, now: Instant) -> Result<Option<Arrival>, OverLimit> {
         let count = self.ways.len();
-        let mut places = (0..count).map(|place| (self.first + place) % count);
-        let place = places.find(|&place| self.ways[place].listener.is_ready())?;
-        self.first = place + 1;
-        let way = &mut self.ways[place];
+        let mut numbers = (0..count).map(|number| (self.first + number) % count);
+        let Some(number) = numbers.find(|&number| self.ways[number].listener.is_ready()) else {
+            return Ok(None);
+        };
+        self.first = number + 1;
+        let way = &mut self.ways[number];
         match way.listener.accept() {
-            Accepted::Client(socket, peer) => self.admit(place, socket, peer),
-            Accepted::Gone | Accepted::Empty => None,
+            Accepted::Client(socket, peer) => self.admit(number, socket, peer),
+            Accepted::Gone | Accepted::Empty => Ok(None),
             Accepted::Starved(error) => {
                 tracing::warn!(%error, "cannot accept a client");
                 way.listener.pause_starved(now);
-                None
+                Ok(None)
             }
         }
     }
 
-    fn admit(&self, place: usize, socket: Socket, peer: PeerAddr) -> Option<Arrival> {
-        let ingress = self.ways[place].ingress.as_ref();
-        let opening = ingress.map(|ingress| ingress.open(&Client::new(peer, socket.as_fd())));
-        let endpoint = Endpoint::new(socket, peer);
+    fn admit(
+        &self,
+        number: usize,
+        socket: Socket,
+        peer: PeerAddr,
+    ) -> Result<Option<Arrival>, OverLimit> {
+        let ingress = self.ways[number].ingress.as_ref();
         if !may_come(&self.clients, peer) {
             tracing::warn!(%peer, "refused: --clients does not admit it");
-            endpoint.reset_on_close();
-            return None;
+            Endpoint::new(socket, peer).reset_on_close();
+            return Ok(None);
         }
-        Some(Arrival { endpoint, opening })
+        let place = match &self.per_client {
+            None => None,
+            Some(per_client) => match per_client.enter(peer.ip()) {
+                Some(place) => Some(place),
+                None => {
+                    tracing::debug!(%peer, "refused: --max-per-client is reached for this address");
+                    let words = ingress.map(|ingress| ingress.over_limit());
+                    turn_away(&socket, &words.unwrap_or_default());
+                    return Err(OverLimit);
+                }
+            },
+        };
+        Ok(Some(Arrival {
+            opening: ingress.map(|ingress| ingress.open(&Client::new(peer, socket.as_fd()))),
+            endpoint: Endpoint::new(socket, peer),
+            ending: None,
+            place,
+        }))
     }
 }
+
+/// Closes a client at once, with a last word if its protocol has one.
+fn turn_away(mut socket: &Socket, words: &[u8]) {
+    if words.is_empty() {
+        // It fails only on a socket that is broken already.
+        let _ = socket.set_linger(Some(Duration::ZERO));
+        return;
+    }
+    // A close(2) with unread bytes sends a reset, which may overtake the words. The client learns of either at its next
+    // read, so that no error of ours matters.
+    let _ = socket.read(&mut [0; UNWANTED]);
+    let _ = socket.write(words);
+}
+
+/// Bytes that are taken from a client that is turned away.
+const UNWANTED: usize = 4096;
 
 /// Returns whether a peer is among the clients that may come; one at a Unix socket counts as 127.0.0.1, because only
 /// programs of this machine get there.

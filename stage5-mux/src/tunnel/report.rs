@@ -192,7 +192,7 @@ fn to_link(facts: &StreamFacts) -> &'static str {
 
 fn to_local(local: &Local, facts: &StreamFacts) -> &'static str {
     match &local.phase {
-        Phase::Request | Phase::Resolving { .. } | Phase::Connecting(_) => "local connection",
+        Phase::Request | Phase::Resolving(_) | Phase::Connecting(_) => "local connection",
         Phase::Handshake
         | Phase::Delayed
         | Phase::Open

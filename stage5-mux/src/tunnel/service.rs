@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use socket2::Socket;
 use stage1_server::cli::cannot;
-use stage1_server::{ListenOptions, listen, local_addr};
+use stage1_server::local_addr;
 use stage2_client::Target;
 use stage4_proxy::access::{Access, Clients, Policy};
 use stage4_proxy::address::ListenAddress;
@@ -22,9 +22,10 @@ use stage4_proxy::unix::SocketFile;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::tokens::LINK_LISTENER;
-use crate::tunnel::bridge::{Front, Route};
-use crate::tunnel::dial::Protocol;
+use crate::tunnel::bridge::Front;
+use crate::tunnel::dial::{Protocol, Route};
 use crate::tunnel::limits::TunnelLimits;
+use crate::tunnel::linker::Via;
 use crate::tunnel::message::Message;
 use crate::tunnel::multiplex::Multiplex;
 use crate::tunnel::proving::Prover;
@@ -32,11 +33,11 @@ use crate::tunnel::racing::Egress;
 use crate::tunnel::reception::{Reception, Way};
 use crate::tunnel::role::Role;
 use crate::tunnel::secret::Secret;
-use crate::tunnel::transport::listening::listen_for_link;
+use crate::tunnel::transport::listening::{listen_at, listen_for_link};
 use crate::tunnel::transport::opener::Opener;
 use crate::tunnel::transport::{Transport, sctp};
 use crate::tunnel::wire::Wire;
-use crate::tunnel::worker::{Via, Worker};
+use crate::tunnel::worker::Worker;
 use crate::tunnel::yamux::Yamux;
 
 /// The wires that a link can speak; both ends have to name the same one.
@@ -71,8 +72,8 @@ pub enum Ends {
 /// One way in at the client's end.
 #[derive(Clone, Debug)]
 pub struct WayIn {
-    /// The address to listen on; port 0 asks the kernel for a free port.
-    pub listen: SocketAddr,
+    /// The address to listen on, or a Unix socket; port 0 asks the kernel for a free port.
+    pub listen: ListenAddress,
     /// How a client names its target, which goes to the server in a request header of the
     /// [`chain`](stage4_proxy::chain); `None` if the server knows it, and the streams have no header.
     pub ingress: Option<Arc<dyn Ingress>>,
@@ -117,8 +118,8 @@ impl Config {
 pub struct Tunnel {
     addresses: Vec<ListenAddress>,
     link_address: Option<ListenAddress>,
-    /// Removed at the end.
-    _link_file: Option<SocketFile>,
+    /// The files of its Unix sockets, which are removed at the end.
+    _files: Vec<SocketFile>,
     control: Control,
     worker: JoinHandle<io::Result<()>>,
     inspector: Option<Inspector>,
@@ -132,22 +133,28 @@ impl Tunnel {
     /// Fails if an address is already in use or cannot be bound for another reason, or if the machine has no
     /// descriptor, thread or memory left for the worker.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let clients = match &config.ends {
-            Ends::Client { ways, .. } => bind_all(ways, config)?,
-            Ends::Server { .. } => Vec::new(),
+        let ways: &[WayIn] = match &config.ends {
+            Ends::Client { ways, .. } => ways,
+            Ends::Server { .. } => &[],
         };
+        let (mut clients, mut addresses, mut files) = (Vec::new(), Vec::new(), Vec::new());
+        for way in ways {
+            let waiting = listen_at(&way.listen, config.limits.keepalive)?;
+            clients.push(waiting.socket);
+            addresses.push(waiting.address);
+            files.extend(waiting.file);
+        }
         let waiting = listen_for_link(&config.via, config.limits.keepalive)?;
-        let (link, link_address, link_file) = match waiting {
-            Some(waiting) => (Some(waiting.socket), Some(waiting.address), waiting.file),
-            None => (None, None, None),
-        };
-        let addresses = match &clients[..] {
-            [] => link_address.iter().cloned().collect(),
-            clients => {
-                let addresses = clients.iter().map(|client| Ok(local_addr(client)?.into()));
-                addresses.collect::<io::Result<_>>()?
+        let (link, link_address) = match waiting {
+            Some(waiting) => {
+                files.extend(waiting.file);
+                (Some(waiting.socket), Some(waiting.address))
             }
+            None => (None, None),
         };
+        if clients.is_empty() {
+            addresses.extend(link_address.clone());
+        }
         let access = config.ends.access(link.as_ref());
         let listeners = Listeners {
             clients,
@@ -164,7 +171,7 @@ impl Tunnel {
         Ok(Self {
             addresses,
             link_address,
-            _link_file: link_file,
+            _files: files,
             control,
             worker,
             inspector,
@@ -206,21 +213,6 @@ impl Tunnel {
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the worker has panicked")))
     }
-}
-
-fn bind(address: SocketAddr, config: &Config) -> io::Result<Socket> {
-    let options = ListenOptions {
-        nonblocking: true,
-        nodelay: true,
-        keepalive: config.limits.keepalive,
-        ..ListenOptions::default()
-    };
-    listen(address, &options)
-}
-
-fn bind_all(ways: &[WayIn], config: &Config) -> io::Result<Vec<Socket>> {
-    let sockets = ways.iter().map(|way| bind(way.listen, config));
-    sockets.collect()
 }
 
 /// The sockets that listen.
@@ -272,7 +264,8 @@ fn spawn<W: Wire + Copy + Send + 'static>(
                     Ok(Way::new(listener, way.ingress.clone()))
                 });
                 let ways = watched.collect::<io::Result<_>>()?;
-                Front::Clients(Reception::new(ways, clients.clone()))
+                let most = config.limits.max_per_client;
+                Front::Clients(Reception::new(ways, clients.clone(), most))
             }
             Ends::Server { upstream, access } => {
                 let rules = listeners.access;

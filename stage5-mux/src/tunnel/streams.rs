@@ -11,7 +11,8 @@ use crate::tunnel::stream::Stream;
 pub(super) struct Streams {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_id: HashMap<StreamId, StreamKey>,
+    /// The slot of the stream that has a number on the wire.
+    by_id: HashMap<StreamId, u32>,
     last_generation: u32,
 }
 
@@ -37,7 +38,7 @@ impl Streams {
             key,
             stream: Some(stream),
         };
-        self.by_id.insert(id, key);
+        self.by_id.insert(id, slot);
         key
     }
 
@@ -50,7 +51,8 @@ impl Streams {
 
     /// Returns the handle of the stream with this number.
     pub(super) fn find(&self, id: StreamId) -> Option<StreamKey> {
-        self.by_id.get(&id).copied()
+        let slot = *self.by_id.get(&id)?;
+        self.at(slot as usize)
     }
 
     /// Returns the handle of the stream that is in a slot now.
@@ -100,5 +102,16 @@ impl Streams {
         self.slots
             .iter_mut()
             .filter_map(|slot| slot.stream.as_mut())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_stream_is_small() {
+        let bytes = size_of::<Slot>();
+        assert!(bytes <= 64, "{bytes}");
     }
 }

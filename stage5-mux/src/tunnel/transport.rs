@@ -25,7 +25,7 @@
 //! window, and a copy of each datagram until it is acknowledged. Its `read` returns the bytes that are in order; its
 //! `write` cuts slices into datagrams while the window has room; its end is a datagram of its own. Only its clock has
 //! no place yet: the trait would get a deadline, which the worker adds to those that bound its wait. Looking up names
-//! and connecting is the task of `worker/linking.rs`; a new kind of connection is one more way to a `Carrier` there.
+//! and connecting is the task of `linker.rs`; a new kind of connection is one more way to a `Carrier` there.
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};

@@ -14,10 +14,9 @@
 //! |---|---|
 //! | `bridge.rs` | TCP to stream: accepts, dials, delivers, closes |
 //! | `session.rs` | the mux layer, which knows no socket |
-//! | `worker/linking.rs` | link to transport: connects, reads, writes, loses the link |
-//! | `worker/admitting.rs` | whether a connection becomes the link: the secret, and an old link's sign of life |
+//! | `linker.rs` | link to transport: connects or accepts, proves the secret |
+//! | `worker/linking.rs` | link to transport: reads, writes, loses the link |
 
-mod admitting;
 mod linking;
 
 use std::io;
@@ -31,62 +30,26 @@ use stage4_proxy::access::Clients;
 use stage4_proxy::control::Command;
 use stage4_proxy::token::Kind;
 
-use crate::listener::Listener;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::tokens::{self, LINK_LISTENER};
-use crate::tunnel::bridge::{Bridge, Front, Route};
-use crate::tunnel::dial::Protocol;
+use crate::tunnel::bridge::{Bridge, Front};
 use crate::tunnel::limits::TunnelLimits;
-use crate::tunnel::link::Link;
+use crate::tunnel::linker::{Lifetime, Linker, Via};
 use crate::tunnel::message::Message;
 use crate::tunnel::proving::Prover;
-use crate::tunnel::transport::opener::Opener;
 use crate::tunnel::wire::Wire;
 
 /// Bytes of one read from the link: many frames at once.
 const SCRATCH: usize = 256 * 1024;
 
-/// How the link comes about.
-#[derive(Debug)]
-pub(super) enum Via {
-    /// This end looks a name up and connects.
-    Connect(Route, Protocol),
-    /// This end opens it at once.
-    Open(Opener),
-    /// This end waits for the other.
-    Listen(Listener),
-}
-
-/// How many links a tunnel has, one after the other.
-#[derive(Debug)]
-pub(super) enum Lifetime {
-    /// A lost link is made anew.
-    ManyLinks,
-    /// The tunnel ends with its link.
-    OneLink {
-        /// Why the link has ended, if that was not in order.
-        fault: Option<String>,
-        /// The thread that waits for the link.
-        waiting: Option<Sender<()>>,
-    },
-}
-
 /// One event loop with everything it owns.
 #[derive(Debug)]
 pub(super) struct Worker<W: Wire> {
-    wire: W,
     limits: TunnelLimits,
     poll: Poll,
-    // Before what has opened it, which waits for the end of a command.
-    link: Link<W>,
-    via: Via,
-    /// The peers that may bring the link, if this end waits for it.
-    link_peers: Clients,
-    /// Whether the tunnel ends with its first link.
-    lifetime: Lifetime,
+    linker: Linker<W>,
     bridge: Bridge,
     scratch: Vec<u8>,
-    mailbox: Mailbox<Message>,
     inbox: Inbox<Message>,
     /// When the worker ends at the latest, once it drains.
     ends_at: Option<Instant>,
@@ -108,40 +71,32 @@ impl<W: Wire + Copy> Worker<W> {
         let mailbox = mailbox(&poll).map_err(cannot("create the waker of the worker"));
         let (mailbox, inbox) = mailbox?;
         let (via, front) = ends(&poll)?;
-        let registry = poll
-            .registry()
-            .try_clone()
-            .map_err(cannot("share the poller"))?;
-        let retry_at = match via {
-            Via::Connect(..) | Via::Open(_) => Some(Instant::now()),
-            Via::Listen(_) => None,
+        let registry = || {
+            let registry = poll.registry().try_clone();
+            registry.map_err(cannot("share the poller"))
         };
+        let for_linker = (registry()?, mailbox.clone());
         let worker = Self {
-            wire,
-            poll,
-            via,
-            link_peers: Clients::any(),
-            lifetime: Lifetime::ManyLinks,
-            bridge: Bridge::new(front, limits.clone(), registry, mailbox.clone()),
-            link: Link::new(retry_at, prover, limits.stall_limit::<W>()),
+            linker: Linker::new((wire, via), prover, limits.clone(), for_linker),
+            bridge: Bridge::new(front, limits.clone(), registry()?, mailbox.clone()),
             scratch: vec![0; SCRATCH],
-            mailbox: mailbox.clone(),
             inbox,
             ends_at: None,
             limits,
+            poll,
         };
         Ok((worker, mailbox))
     }
 
     /// Sets the peers that may bring the link; others are reset.
     pub(super) fn with_link_peers(mut self, link_peers: Clients) -> Self {
-        self.link_peers = link_peers;
+        self.linker.peers = link_peers;
         self
     }
 
     /// Lets the tunnel end with its first link; a thread that waits is told when that is up.
     pub(super) fn with_one_link(mut self, waiting: Option<Sender<()>>) -> Self {
-        self.lifetime = Lifetime::OneLink {
+        self.linker.lifetime = Lifetime::OneLink {
             fault: None,
             waiting,
         };
@@ -170,10 +125,12 @@ impl<W: Wire + Copy> Worker<W> {
             self.transmit(now);
             self.accept(now);
             let bridge = &mut self.bridge;
-            bridge.report.advance(&bridge.locals, &self.link, now);
+            bridge
+                .report
+                .advance(&bridge.locals, &self.linker.link, now);
         }
         self.bridge.abort_all();
-        match self.lifetime {
+        match self.linker.lifetime {
             Lifetime::OneLink {
                 fault: Some(fault), ..
             } => Err(io::Error::other(fault)),
@@ -185,10 +142,8 @@ impl<W: Wire + Copy> Worker<W> {
         let Some(end) = self.ends_at else {
             return false;
         };
-        let has_nothing = match self.link.up() {
-            Some(up) => up.session.is_over(),
-            None => true,
-        };
+        let session = self.linker.session();
+        let has_nothing = session.is_none_or(|session| session.is_over());
         end <= Instant::now() || has_nothing && self.bridge.locals.is_empty()
     }
 
@@ -196,18 +151,17 @@ impl<W: Wire + Copy> Worker<W> {
     fn poll_timeout(&mut self) -> Option<Duration> {
         // Edge-triggered: no event will announce again what was left undone.
         let is_asked = self.bridge.report.collector.has_work();
-        if is_asked || self.has_link_work() || self.has_link_backlog() || self.has_client_backlog()
-        {
+        let has_link_work = self.linker.link.has_work() || self.linker.has_backlog();
+        if is_asked || has_link_work || self.has_client_backlog() {
             return Some(Duration::ZERO);
         }
-        let for_link = self
-            .link_listener()
-            .and_then(|listener| listener.deadline());
+        let for_link = self.linker.listener_mut();
+        let for_link = for_link.and_then(|listener| listener.deadline());
         let for_clients = self.bridge.front.reception_mut();
         let deadlines = [
             for_link,
             for_clients.and_then(|reception| reception.deadline()),
-            self.link.deadline(),
+            self.linker.link.deadline(),
             self.bridge.locals.timers.next(),
             self.ends_at,
         ];
@@ -222,21 +176,27 @@ impl<W: Wire + Copy> Worker<W> {
         match token.kind() {
             Kind::Session(_) => {
                 if let Some(row) = self.bridge.locals.note(token, event) {
-                    let session = self.link.up().map(|up| &mut up.session);
+                    let session = self.linker.session();
                     self.bridge.drive(row, session, now);
                 }
             }
             Kind::Link => {
-                if token == self.link.token {
-                    self.link.note(event);
-                    self.conclude_link(now);
+                if token == self.linker.link.token {
+                    self.linker.link.note(event);
+                    let step = self.linker.conclude(now);
+                    self.follow(step, now);
                 }
             }
-            Kind::Listener => match (&mut self.via, self.bridge.front.reception_mut()) {
-                (Via::Listen(listener), _) if token == LINK_LISTENER => listener.note(),
-                (_, Some(reception)) => reception.note(token),
-                (_, None) => {}
-            },
+            Kind::Listener if token == LINK_LISTENER => {
+                if let Some(listener) = self.linker.listener_mut() {
+                    listener.note();
+                }
+            }
+            Kind::Listener => {
+                if let Some(reception) = self.bridge.front.reception_mut() {
+                    reception.note(token);
+                }
+            }
             Kind::Waker => self.read_mail(now),
             Kind::Datagram(_) => {}
         }
@@ -246,26 +206,30 @@ impl<W: Wire + Copy> Worker<W> {
         while let Some(message) = self.inbox.take() {
             match message {
                 Message::Resolved(token, answer) if token.kind() == Kind::Link => {
-                    if token == self.link.token {
-                        self.dial_link(answer, now);
+                    if token == self.linker.link.token {
+                        let step = self.linker.dial(answer, now);
+                        self.follow(step, now);
                     }
                 }
                 Message::Resolved(token, answer) => {
                     if let Some(row) = self.bridge.locals.row_named(token) {
-                        let session = self.link.up().map(|up| &mut up.session);
+                        let session = self.linker.session();
                         self.bridge.dial(row, answer, session, now);
                     }
                 }
-                Message::Open(endpoint, target) => {
-                    let session = self.link.up().map(|up| &mut up.session);
-                    self.bridge.take_application(endpoint, target, session, now);
+                Message::Open(application) => {
+                    let session = self.linker.session();
+                    self.bridge.take_application(application, session, now);
                 }
                 Message::Command(Command::Drain) => self.drain(now),
-                Message::Command(Command::Stop) => self.ends_at = Some(now),
+                Message::Command(Command::Stop) => {
+                    self.ends_at = Some(now);
+                    self.linker.leave();
+                }
                 Message::Command(Command::Inspect(question)) => {
                     self.bridge.report.collector.ask(question);
-                    if let Some(up) = self.link.up() {
-                        up.session.ask_round_trip(now);
+                    if let Some(session) = self.linker.session() {
+                        session.ask_round_trip(now);
                     }
                 }
             }
@@ -279,45 +243,33 @@ impl<W: Wire + Copy> Worker<W> {
             reception.close();
         }
         self.bridge.dismiss_idle();
-        if let Some(up) = self.link.up() {
-            up.session.go_away();
+        self.linker.leave();
+        if let Some(session) = self.linker.session() {
+            session.go_away();
         }
         tracing::info!("draining");
-    }
-
-    /// Returns the listener for the link, if this end waits for it.
-    fn link_listener(&mut self) -> Option<&mut Listener> {
-        match &mut self.via {
-            Via::Listen(listener) => Some(listener),
-            Via::Connect(..) | Via::Open(_) => None,
-        }
-    }
-
-    /// Returns whether there may be a link in the backlog.
-    fn has_link_backlog(&mut self) -> bool {
-        self.link_listener()
-            .is_some_and(|listener| listener.is_ready())
     }
 
     /// Returns whether clients may be accepted now. They wait while the link is being made.
     fn has_client_backlog(&mut self) -> bool {
         let reception = self.bridge.front.reception_mut();
-        reception.is_some_and(|reception| reception.is_ready()) && !self.link.is_in_the_making()
+        reception.is_some_and(|reception| reception.is_ready())
+            && !self.linker.link.is_in_the_making()
     }
 
     /// Accepts the link, then clients, up to `accepts_per_turn`.
     fn accept(&mut self, now: Instant) {
-        if let Some(listener) = self.link_listener() {
+        if let Some(listener) = self.linker.listener_mut() {
             listener.tick(now);
         }
         if let Some(reception) = self.bridge.front.reception_mut() {
             reception.tick(now);
         }
         for _ in 0..self.limits.accepts_per_turn {
-            if self.has_link_backlog() {
-                self.accept_link(now);
+            if self.linker.has_backlog() {
+                self.linker.accept(now);
             } else if self.has_client_backlog() {
-                let session = self.link.up().map(|up| &mut up.session);
+                let session = self.linker.session();
                 self.bridge.accept_client(session, now);
             } else {
                 return;
@@ -327,7 +279,7 @@ impl<W: Wire + Copy> Worker<W> {
 
     fn expire(&mut self, now: Instant) {
         while let Some(row) = self.bridge.locals.timers.expire(now) {
-            let session = self.link.up().map(|up| &mut up.session);
+            let session = self.linker.session();
             self.bridge.expire(row, session, now);
         }
         self.expire_link(now);

@@ -9,13 +9,14 @@ use stage4_proxy::chain::Status;
 use stage4_proxy::http::Message as _;
 use stage4_proxy::ingress::conversation::Conversation;
 use stage4_proxy::ingress::{Failure, Opening};
+use stage4_proxy::inspect::RefusalReason;
 
-use crate::endpoint::Endpoint;
 use crate::tokens;
 use crate::tunnel::bridge::Bridge;
 use crate::tunnel::key::StreamKey;
-use crate::tunnel::local::{Delivery, Fault, Local, Phase, Talk, far_end};
-use crate::tunnel::reception::Arrival;
+use crate::tunnel::local::{Caller, Delivery, Fault, Local, Phase, Talk, far_end};
+use crate::tunnel::message::Application;
+use crate::tunnel::reception::{Arrival, OverLimit};
 use crate::tunnel::session::Session;
 use crate::tunnel::wire::Wire;
 
@@ -33,24 +34,37 @@ impl Bridge {
         if is_full {
             return reception.pause_full();
         }
-        if let Some(arrival) = reception.accept(now) {
-            self.admit(arrival, session, now);
+        match reception.accept(now) {
+            Ok(Some(arrival)) => self.admit(arrival, session, now),
+            Ok(None) => {}
+            Err(OverLimit) => self.report.totals.refuse(RefusalReason::OverLimit),
         }
     }
 
     /// Takes an application of this process for a client, if there is room for it.
     pub(in crate::tunnel) fn take_application<W: Wire>(
         &mut self,
-        endpoint: Endpoint,
-        target: Option<Target>,
+        application: Application,
         session: Option<&mut Session<W>>,
         now: Instant,
     ) {
+        let Application {
+            endpoint,
+            target,
+            ending,
+        } = application;
         if self.locals.is_full() {
-            return tracing::warn!("an application is refused: there are too many streams");
+            let why = "there are too many streams over the link";
+            tracing::warn!("an application is refused: {why}");
+            return ending.refuse(Status::LimitReached, why.to_owned());
         }
-        let opening = target.map(|target| Opening::Target(Arc::new(target)));
-        self.admit(Arrival { endpoint, opening }, session, now);
+        let arrival = Arrival {
+            endpoint,
+            opening: target.map(|target| Opening::Target(Arc::new(target))),
+            ending: Some(ending),
+            place: None,
+        };
+        self.admit(arrival, session, now);
     }
 
     /// Begins the session of a new client.
@@ -61,7 +75,14 @@ impl Bridge {
         now: Instant,
     ) {
         let peer = arrival.endpoint.peer_addr();
-        let local = Local::new(Phase::Handshake, Some(arrival.endpoint));
+        let mut local = Local::new(Phase::Handshake, Some(arrival.endpoint));
+        if arrival.ending.is_some() || arrival.place.is_some() {
+            local.caller = Some(Box::new(Caller {
+                ending: arrival.ending,
+                _place: arrival.place,
+                ..Caller::default()
+            }));
+        }
         // The table has room: the caller has checked.
         let Some(row) = self.locals.insert(local) else {
             return;
@@ -78,7 +99,7 @@ impl Bridge {
             Some(Opening::Handshake(handshake)) => {
                 let conversation = Conversation::new(handshake, self.limits.max_handshake);
                 if let Some(local) = self.locals.get_mut(row) {
-                    local.conversation = Some(Box::new(conversation));
+                    local.caller.get_or_insert_default().conversation = Some(conversation);
                 }
                 let until = now + self.limits.handshake_timeout;
                 self.locals.timers.set(row, Some(until));
@@ -108,6 +129,9 @@ impl Bridge {
             Err(sentence) => {
                 tracing::debug!("a client is refused: {sentence}");
                 self.report.refused += 1;
+                if let Some(local) = self.locals.get_mut(row) {
+                    local.tell_refusal(&far_end(Status::Other, sentence));
+                }
                 self.abort(row);
             }
         }
@@ -226,7 +250,7 @@ impl Bridge {
         local.phase = Phase::Handshake;
         local.delivery = Delivery::Flowing;
         local.lead.append(surplus);
-        if let Some(conversation) = &mut local.conversation {
+        if let Some(conversation) = local.conversation_mut() {
             conversation.begin_again();
         }
         let until = now + self.limits.handshake_timeout;

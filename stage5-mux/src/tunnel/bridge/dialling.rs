@@ -19,9 +19,10 @@ use stage4_proxy::chain::{Request, Response, Status};
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::resolve::{Answer, Resolution};
 
-use crate::tunnel::bridge::{Bridge, Front, give_credit};
+use crate::tunnel::bridge::relaying::give_credit;
+use crate::tunnel::bridge::{Bridge, Front};
 use crate::tunnel::key::StreamKey;
-use crate::tunnel::local::{Delivery, Local, Phase};
+use crate::tunnel::local::{Delivery, Local, Phase, Resolving};
 use crate::tunnel::message::Message;
 use crate::tunnel::racing::Egress;
 use crate::tunnel::session::Session;
@@ -127,7 +128,8 @@ impl Bridge {
             }
             Ok(Resolution::Asked(ticket)) => {
                 let (target, _ticket) = (Arc::clone(target), ticket);
-                self.set_phase(row, Phase::Resolving { target, _ticket });
+                let resolving = Resolving { target, _ticket };
+                self.set_phase(row, Phase::Resolving(Box::new(resolving)));
                 let until = now + self.limits.connect_timeout;
                 self.locals.timers.set(row, Some(until));
             }
@@ -146,12 +148,11 @@ impl Bridge {
         session: Option<&mut Session<W>>,
         now: Instant,
     ) {
-        let Some(Phase::Resolving { target, .. }) =
-            self.locals.get_mut(row).map(|local| &local.phase)
+        let Some(Phase::Resolving(resolving)) = self.locals.get_mut(row).map(|local| &local.phase)
         else {
             return;
         };
-        let target = Arc::clone(target);
+        let target = Arc::clone(&resolving.target);
         match answer {
             Ok(addresses) => {
                 self.race(row, &target, &addresses, now);
@@ -217,8 +218,8 @@ impl Bridge {
     ) {
         match self.locals.get_mut(row).map(|local| &local.phase) {
             Some(Phase::Connecting(_)) => self.go_on(row, ConnectError::TimedOut, session, now),
-            Some(Phase::Resolving { target, .. }) => {
-                let (target, error) = (Arc::clone(target), ConnectError::TimedOut);
+            Some(Phase::Resolving(resolving)) => {
+                let (target, error) = (Arc::clone(&resolving.target), ConnectError::TimedOut);
                 let refusal = self.unreached(&target, &error);
                 self.refuse_stream(row, &refusal, session, now);
             }

@@ -28,7 +28,7 @@ impl Bridge {
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
-        if local.awaited.is_some() {
+        if local.is_awaiting() {
             let why = "the other end of the tunnel has closed the stream without a response";
             return self.fail(row, &Fault::silent(why), Some(session), now);
         }
@@ -56,12 +56,12 @@ impl Bridge {
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
-        let fault = match (&local.awaited, &local.phase) {
-            (Some(_), _) => Fault::silent(why),
-            (None, Phase::Forward(_)) if local.can_be_told() => {
+        let fault = match (local.is_awaiting(), &local.phase) {
+            (true, _) => Fault::silent(why),
+            (false, Phase::Forward(_)) if local.can_be_told() => {
                 Fault::BadResponse(Invalid("the connection was reset"))
             }
-            (None, _) => Fault::Socket,
+            (false, _) => Fault::Socket,
         };
         self.refuse_or_abort(row, &fault, now);
     }
@@ -119,7 +119,7 @@ impl Bridge {
         if let Some(local) = self.locals.get_mut(row) {
             local.phase = Phase::Lingering { until };
             local.lead.clear();
-            local.awaited = None;
+            local.stop_awaiting();
             if local.delivery != Delivery::FinSent {
                 local.delivery = Delivery::FinOwed;
             }

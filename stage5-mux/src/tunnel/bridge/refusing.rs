@@ -41,6 +41,7 @@ impl Bridge {
         };
         if let Fault::Unreached(error) = fault {
             tracing::info!("a client gets no connection: {error}");
+            local.tell_refusal(error);
         }
         let failure = match fault {
             Fault::Socket => return self.abort(row),
@@ -58,7 +59,7 @@ impl Bridge {
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
-        let conversation = local.conversation.as_mut();
+        let conversation = local.conversation_mut();
         let reply = conversation.map(|conversation| conversation.failed(failure));
         match reply.filter(|reply| !reply.is_empty()) {
             None => self.abort(row),
@@ -76,7 +77,7 @@ impl Bridge {
         let Some(local) = self.locals.get_mut(row) else {
             return;
         };
-        match local.invalid.filter(|_| local.can_be_told()) {
+        match local.invalid().filter(|_| local.can_be_told()) {
             Some(invalid) => self.refuse(row, &Failure::BadRequest(invalid), now),
             None => self.abort(row),
         }

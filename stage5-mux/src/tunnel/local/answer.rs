@@ -36,7 +36,8 @@ pub(in crate::tunnel) fn far_end(status: Status, sentence: impl Into<String>) ->
 impl Local {
     /// Reads the response header, then passes on the bytes behind it; returns how many the socket has taken.
     pub(super) fn read_answer(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
-        let Some(awaited) = &mut self.awaited else {
+        let caller = self.caller.as_mut();
+        let Some(awaited) = caller.and_then(|caller| caller.awaited.as_mut()) else {
             return Ok(0);
         };
         awaited.extend_from_slice(bytes);
@@ -50,9 +51,10 @@ impl Local {
             }
         };
         let rest = awaited.split_off(length);
-        self.awaited = None;
-        if let Some(conversation) = &mut self.conversation {
-            self.held.append(&conversation.connected(None));
+        self.stop_awaiting();
+        if let Some(conversation) = self.conversation_mut() {
+            let reply = conversation.connected(None);
+            self.held.append(&reply);
         }
         let greeted = self.flush()?;
         let taken = match self.phase_is_forward() {

@@ -7,6 +7,7 @@ use stage2_client::Target;
 use stage4_proxy::access::Wrong;
 use stage4_proxy::chain::Request;
 use stage4_proxy::ingress::Verdict;
+use stage4_proxy::ingress::conversation::Conversation;
 
 use crate::tunnel::local::{Local, Phase};
 
@@ -34,7 +35,8 @@ impl Local {
     /// Reads the client's handshake and sends the replies, until there is a verdict.
     pub(in crate::tunnel) fn converse(&mut self) -> Talk {
         loop {
-            let Some(conversation) = &mut self.conversation else {
+            let caller = self.caller.as_mut();
+            let Some(conversation) = caller.and_then(|caller| caller.conversation.as_mut()) else {
                 return Talk::Wait;
             };
             // Before the first read, too, because a further request may be here already.
@@ -81,9 +83,10 @@ impl Local {
     /// follow at once.
     pub(in crate::tunnel) fn ask(&mut self, target: &Target) {
         self.lead.put_before(&Request::encode(target));
-        self.awaited = Some(Vec::new());
-        let exchange = self.conversation.as_mut();
-        self.phase = match exchange.and_then(|conversation| conversation.take_exchange()) {
+        let caller = self.caller.get_or_insert_default();
+        caller.awaited = Some(Vec::new());
+        let conversation = caller.conversation.as_mut();
+        self.phase = match conversation.and_then(Conversation::take_exchange) {
             Some(exchange) => Phase::Forward(exchange),
             None => Phase::Open,
         };

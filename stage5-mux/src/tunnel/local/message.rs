@@ -34,7 +34,7 @@ impl Local {
             }
             Ok(pulled) => pulled,
             Err(invalid) => {
-                self.invalid = Some(invalid);
+                self.caller.get_or_insert_default().invalid = Some(invalid);
                 Pulled::Failed
             }
         }
@@ -69,7 +69,7 @@ impl Local {
             Phase::Handshake
             | Phase::Delayed
             | Phase::Request
-            | Phase::Resolving { .. }
+            | Phase::Resolving(_)
             | Phase::Connecting(_)
             | Phase::Open
             | Phase::Lingering { .. }
@@ -81,10 +81,10 @@ impl Local {
     pub(in crate::tunnel) fn can_be_told(&self) -> bool {
         match &self.phase {
             Phase::Forward(exchange) => !exchange.response.has_begun(),
-            Phase::Open => self.awaited.is_some(),
+            Phase::Open => self.is_awaiting(),
             Phase::Handshake | Phase::Delayed => true,
             Phase::Request
-            | Phase::Resolving { .. }
+            | Phase::Resolving(_)
             | Phase::Connecting(_)
             | Phase::Lingering { .. }
             | Phase::Parting => false,

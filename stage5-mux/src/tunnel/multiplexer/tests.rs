@@ -2,8 +2,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use harness::{PATIENCE, Scripted};
+use harness::{BlackHole, ClosedPort, PATIENCE, Scripted};
 use stage4_proxy::access::Policy;
 
 use super::*;
@@ -12,6 +13,15 @@ use crate::tunnel::transport::Transport;
 
 /// Starts a server's end, and returns it with the peers that know it as "far".
 fn server(upstream: Option<SocketAddr>, wire: WireName) -> (Tunnel, Peers) {
+    let limits = TunnelLimits::default();
+    server_with(upstream, wire, limits)
+}
+
+fn server_with(
+    upstream: Option<SocketAddr>,
+    wire: WireName,
+    limits: TunnelLimits,
+) -> (Tunnel, Peers) {
     let config = Config {
         ends: Ends::Server {
             upstream: upstream.map(|address| address.to_string().parse().unwrap()),
@@ -21,7 +31,7 @@ fn server(upstream: Option<SocketAddr>, wire: WireName) -> (Tunnel, Peers) {
         wire,
         secret: None,
         lookup: Lookup::system(Prefer::Ipv4),
-        limits: TunnelLimits::default(),
+        limits,
         inspect: None,
     };
     let tunnel = Tunnel::start(&config).unwrap();
@@ -87,6 +97,51 @@ fn a_stream_to_a_target_is_dialled_by_the_peer() {
     connection.close().unwrap();
     tunnel.control().stop();
     tunnel.wait().unwrap();
+}
+
+#[test]
+fn a_target_that_is_not_reached_is_an_error_with_the_peer_s_reason() {
+    let limits = TunnelLimits {
+        connect_timeout: Duration::from_millis(300),
+        ..TunnelLimits::default()
+    };
+    for wire in [WireName::Yamux, WireName::Multiplex] {
+        let (tunnel, peers) = server_with(None, wire, limits.clone());
+        let multiplexer = Multiplexer::new(peers).with_wire(wire);
+        let connection = multiplexer.connect("far").unwrap();
+        let (closed, hole) = (ClosedPort::start(), BlackHole::start());
+        let own = tunnel.link_addr().unwrap().to_string();
+        for (target, kind, reason) in [
+            (
+                closed.addr().to_string(),
+                io::ErrorKind::ConnectionRefused,
+                "connection refused",
+            ),
+            (
+                hole.addr().to_string(),
+                io::ErrorKind::TimedOut,
+                "connection timed out",
+            ),
+            (own, io::ErrorKind::PermissionDenied, "not allowed"),
+            (
+                "nowhere.invalid:80".to_owned(),
+                io::ErrorKind::NotFound,
+                "name resolution failed",
+            ),
+        ] {
+            let mut stream = connection.open_to(&target.parse().unwrap()).unwrap();
+            // Early bytes hide no reason.
+            stream.write_all(b"hello").unwrap();
+            let error = stream.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), kind, "{target}: {error}");
+            assert!(error.to_string().contains(reason), "{error}");
+            let late = stream.write(b"hello").unwrap_err();
+            assert_eq!(late.kind(), kind, "{target}: {late}");
+        }
+        connection.close().unwrap();
+        tunnel.control().stop();
+        tunnel.wait().unwrap();
+    }
 }
 
 #[test]

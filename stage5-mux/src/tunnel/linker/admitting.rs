@@ -3,19 +3,20 @@
 use std::time::Instant;
 
 use crate::endpoint::Endpoint;
-use crate::tunnel::link::{Newcomer, PROBE, State};
+use crate::tunnel::link::{Newcomer, PROBE, State, Up};
+use crate::tunnel::linker::{Lifetime, Linker, Via};
+use crate::tunnel::session::Session;
 use crate::tunnel::transport::Carrier;
 use crate::tunnel::wire::Wire;
-use crate::tunnel::worker::{Via, Worker};
 
-impl<W: Wire + Copy> Worker<W> {
+impl<W: Wire + Copy> Linker<W> {
     /// Makes a link of a new connection; if there is one already, the new one waits for a sign of life of the old one.
     pub(super) fn meet(&mut self, endpoint: Endpoint, now: Instant) {
-        if self.ends_at.is_some() {
+        if self.is_leaving {
             return refuse(&endpoint, "draining");
         }
         let Some(up) = self.link.up() else {
-            return self.start_link(endpoint, now);
+            return self.start(endpoint, now);
         };
         tracing::info!(peer = %endpoint.peer_addr(), "another link waits for a sign of life of this one");
         up.session.ping(now);
@@ -28,28 +29,8 @@ impl<W: Wire + Copy> Worker<W> {
         self.link.newcomer = Some(Newcomer { endpoint, until });
     }
 
-    /// Ends a stream that holds up all others, and the doubt whether the old link or a new one is alive.
-    pub(super) fn expire_up(&mut self, now: Instant) {
-        if let Some(key) = self.link.take_stall(now)
-            && let Some(up) = self.link.up()
-        {
-            self.bridge.end_stalled(key, &mut up.session);
-        }
-        let is_late = |newcomer: &mut Newcomer| now >= newcomer.until;
-        if let Some(newcomer) = self.link.newcomer.take_if(is_late) {
-            if W::HAS_PINGS {
-                self.link.newcomer = Some(newcomer);
-                let reason = "timed out: it has given no sign of life, and another link waits";
-                self.lose_link(&reason, now);
-            } else {
-                // The kernel has found its peer, or has not given up yet.
-                self.keep_link(&newcomer);
-            }
-        }
-    }
-
     /// Refuses a new link, because the old one is alive.
-    pub(super) fn keep_link(&mut self, newcomer: &Newcomer) {
+    pub(in crate::tunnel) fn keep(&mut self, newcomer: &Newcomer) {
         refuse(&newcomer.endpoint, "there is a link already");
         if let (Some(up), Some(time)) = (self.link.up(), self.limits.session.keepalive) {
             up.carrier.bound_silence(time);
@@ -57,8 +38,8 @@ impl<W: Wire + Copy> Worker<W> {
     }
 
     /// Starts a link over a connection that is made.
-    pub(super) fn start_link(&mut self, carrier: impl Carrier + 'static, now: Instant) {
-        match self.register_link(carrier) {
+    pub(in crate::tunnel) fn start(&mut self, carrier: impl Carrier + 'static, now: Instant) {
+        match self.register(carrier) {
             Ok(carrier) => self.begin(Box::new(carrier), now),
             Err(error) => tracing::warn!(%error, "cannot watch the link"),
         }
@@ -85,21 +66,46 @@ impl<W: Wire + Copy> Worker<W> {
     }
 
     /// Lets the proof of the secret go on, and carries streams once it is complete.
-    pub(super) fn prove_link(&mut self, now: Instant) {
+    ///
+    /// # Errors
+    ///
+    /// Fails with the reason if the peer has not proved it.
+    pub(in crate::tunnel) fn prove(&mut self, now: Instant) -> Result<(), String> {
         let State::Proving(proving) = &mut self.link.state else {
-            return;
+            return Ok(());
         };
-        match proving.advance(now) {
-            Ok(false) => {}
-            Ok(true) => {
-                let down = State::Down { retry_at: None };
-                if let State::Proving(proving) = std::mem::replace(&mut self.link.state, down) {
-                    let (carrier, rest) = proving.into_link();
-                    self.carry_streams(carrier, rest, now);
-                }
-            }
-            Err(error) => self.lose_link(&error, now),
+        if !proving.advance(now).map_err(|error| error.to_string())? {
+            return Ok(());
         }
+        let down = State::Down { retry_at: None };
+        if let State::Proving(proving) = std::mem::replace(&mut self.link.state, down) {
+            let (carrier, rest) = proving.into_link();
+            self.carry_streams(carrier, rest, now);
+        }
+        Ok(())
+    }
+
+    /// Carries streams; `carry` has arrived already.
+    fn carry_streams(&mut self, carrier: Box<dyn Carrier>, carry: Vec<u8>, now: Instant) {
+        tracing::info!(peer = %carrier.peer(), wire = W::NAME, "the link is up");
+        self.link.history.made(now);
+        if let Lifetime::OneLink {
+            waiting: Some(waiting),
+            ..
+        } = &self.lifetime
+        {
+            // It fails if the thread has given up waiting.
+            let _ = waiting.send(());
+        }
+        let session = Session::new(self.wire, self.limits.session.clone(), now);
+        self.link.state = State::Up(Box::new(Up {
+            carrier,
+            session,
+            carry,
+            unsent_bound: 0,
+            was_heard: false,
+            stall: None,
+        }));
     }
 }
 

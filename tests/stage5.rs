@@ -60,6 +60,8 @@ mod support;
 mod tunnel;
 #[path = "stage5/tunnel_bytes.rs"]
 mod tunnel_bytes;
+#[path = "stage5/tunnel_cable.rs"]
+mod tunnel_cable;
 #[path = "stage5/tunnel_ends.rs"]
 mod tunnel_ends;
 #[path = "stage5/tunnel_hops.rs"]
@@ -70,6 +72,8 @@ mod tunnel_inspect;
 mod tunnel_interop;
 #[path = "stage5/tunnel_life.rs"]
 mod tunnel_life;
+#[path = "stage5/tunnel_losses.rs"]
+mod tunnel_losses;
 #[path = "stage5/tunnel_pitfalls.rs"]
 mod tunnel_pitfalls;
 #[path = "stage5/tunnel_secret.rs"]
@@ -78,6 +82,10 @@ mod tunnel_secret;
 mod tunnel_ssh;
 #[path = "stage5/tunnel_transport.rs"]
 mod tunnel_transport;
+#[path = "stage5/tunnel_transport_stdio.rs"]
+mod tunnel_transport_stdio;
+#[path = "stage5/tunnel_vanishing.rs"]
+mod tunnel_vanishing;
 #[path = "stage5/tunnel_ways.rs"]
 mod tunnel_ways;
 #[path = "stage5/tunnel_ways_access.rs"]

@@ -1,9 +1,7 @@
 //! Exercise 5.7: frames in a stream of bytes that is cut anywhere, through the library and over a link.
 
-use std::net::SocketAddr;
-
 use harness::wire::{multiplex, yamux};
-use harness::{Client, Program, Scripted, Server, Test, expect_bytes};
+use harness::{Client, Scripted, Test, expect_bytes};
 use stage5_mux::tunnel::frame::{Body, Frame, Signals, StreamId, Violation};
 use stage5_mux::tunnel::multiplex::Multiplex;
 use stage5_mux::tunnel::reader::{Piece, Reader};
@@ -11,7 +9,7 @@ use stage5_mux::tunnel::role::{Opener, Role};
 use stage5_mux::tunnel::wire::{Decoded, Wire};
 use stage5_mux::tunnel::yamux::Yamux;
 
-use crate::support::program;
+use crate::tunnel_ends::server_on;
 
 /// Frames, each with the bytes behind its header.
 type Found = Vec<(Frame, Vec<u8>)>;
@@ -206,18 +204,11 @@ fn e57_a_number_that_does_not_fit_is_refused() {
     }
 }
 
-/// A server that waits for a link.
-#[track_caller]
-fn server(upstream: SocketAddr) -> Server {
-    let program = Program::new(program()).args(["server", "--via", "tcp-listen:127.0.0.1:0"]);
-    program.args(["--upstream", &upstream.to_string()]).serve()
-}
-
 #[test]
 fn e57_a_ping_is_answered_wherever_its_header_is_cut() {
     let _test = Test::begin("The server reads a part of a header, and waits for the rest.");
     let upstream = Scripted::echo();
-    let server = server(upstream.addr());
+    let server = server_on("127.0.0.1:0", upstream.addr(), &[]);
     let link = Client::connect(server.addr());
     for cut in 1..yamux::HEADER {
         let value = 1000 + u32::try_from(cut).expect("small");
@@ -233,7 +224,7 @@ fn e57_a_ping_is_answered_wherever_its_header_is_cut() {
 fn e57_a_read_may_end_in_the_middle_of_the_second_frame() {
     let _test = Test::begin("One frame and a half: the first is answered now, the second later.");
     let upstream = Scripted::echo();
-    let server = server(upstream.addr());
+    let server = server_on("127.0.0.1:0", upstream.addr(), &[]);
     let link = Client::connect(server.addr());
     let next = yamux::Frame::ping(2).bytes();
     let (begin, rest) = next.split_at(5);

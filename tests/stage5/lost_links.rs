@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use harness::wire::yamux::{ACK, FIN, Frame, Kind, SYN};
-use harness::{Client, Connect, Hand, PATIENCE, Peer, Program, Server, Test, eventually};
+use harness::{Client, Connect, Hand, PATIENCE, Peer, Server, Test, eventually};
 use stage5_mux::tunnel::stream::{Fate, Inbound, Outbound};
 
-use crate::support::{MIB, program};
+use crate::support::MIB;
+use crate::tunnel_ends::client_program;
 use crate::windows::{is_stuck, pour};
 
 /// A client's end, with the far end of its link.
@@ -19,10 +20,7 @@ impl Tunnel {
     #[track_caller]
     fn start(arguments: &[&str]) -> (Self, Peer) {
         let far_end = Hand::start();
-        let program = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
-        let program = program.args(["--via", &format!("tcp:{}", far_end.addr())]);
-        let program = program.args(arguments).env("RUST_LOG", "info");
-        let client = program.serve();
+        let client = client_program(far_end.addr(), arguments).serve();
         let link = far_end.next();
         client.wait_for_stderr("the link is up");
         (Self { client, far_end }, link)

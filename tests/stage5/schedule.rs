@@ -2,13 +2,14 @@
 
 use harness::wire::{Incoming, multiplex};
 use harness::{
-    Client, Connect, Hand, PATIENCE, Peer, Program, Rng, Scripted, Sending, Server, Test,
-    eventually, proc, sockets,
+    Client, Connect, Hand, PATIENCE, Peer, Rng, Scripted, Sending, Server, Test, eventually, proc,
+    sockets,
 };
 use stage5_mux::tunnel::key::StreamKey;
 use stage5_mux::tunnel::scheduler::{MIN_QUANTUM, Scheduler};
 
-use crate::support::{MIB, program};
+use crate::support::MIB;
+use crate::tunnel_ends::client_program;
 
 fn key(slot: u32) -> StreamKey {
     StreamKey::new(slot, 1)
@@ -170,11 +171,7 @@ impl SlowLink {
     #[track_caller]
     fn start() -> Self {
         let far_end = Hand::with(Scripted::options("far end").receive_buffer(16 * 1024));
-        let program = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
-        let program = program.args(["--wire", "multiplex"]);
-        let client = program
-            .args(["--via", &format!("tcp:{}", far_end.addr())])
-            .serve();
+        let client = client_program(far_end.addr(), &["--wire", "multiplex"]).serve();
         let link = far_end.next();
         Self {
             client,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use harness::wire::yamux;
-use harness::{Client, Hand, Program, Scripted, Test};
+use harness::{Client, Scripted, Test};
 use stage5_mux::tunnel::event::{Event, LinkError, OpenError, Pulled, Source};
 use stage5_mux::tunnel::frame::{Frame, Outgoing, Saying, Violation};
 use stage5_mux::tunnel::key::StreamKey;
@@ -14,7 +14,7 @@ use stage5_mux::tunnel::session::Session;
 use stage5_mux::tunnel::wire::{Decoded, Wire};
 use stage5_mux::tunnel::yamux::Yamux;
 
-use crate::support::program;
+use crate::tunnel_ends::{client_by_hand, server_by_hand};
 
 /// Local sides that never have a byte.
 struct Silent;
@@ -216,12 +216,7 @@ fn e58_one_stream_too_many_is_refused_alone() {
 fn e58_clients_get_streams_with_odd_numbers() {
     let _test =
         Test::begin("Each client that connects is a stream, and its frame goes out at once.");
-    let far_end = Hand::start();
-    let program = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
-    let client = program
-        .args(["--via", &format!("tcp:{}", far_end.addr())])
-        .serve();
-    let link = far_end.next();
+    let (client, link, _far_end) = client_by_hand();
     let clients = [1, 3, 5, 7].map(|number| {
         let one = Client::connect(client.addr());
         let frame = yamux::Frame::read(&link);
@@ -239,9 +234,7 @@ fn e58_clients_get_streams_with_odd_numbers() {
 fn e58_a_client_that_opens_an_even_stream_is_told_so() {
     let _test = Test::begin("go-away 1 is the word for a peer that breaks the protocol.");
     let upstream = Scripted::echo();
-    let program = Program::new(program()).args(["server", "--via", "tcp-listen:127.0.0.1:0"]);
-    let server = program.args(["--upstream", &upstream.addr_text()]).serve();
-    let link = Client::connect(server.addr());
+    let (_server, link) = server_by_hand(upstream.addr());
     // Frames for a stream that is not there are skipped, wherever they are cut.
     let mut bytes = yamux::Frame::data(9, &[0xee; 1000]).bytes();
     bytes.extend(yamux::Frame::ping(5).bytes());

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use harness::{Client, PATIENCE, Program, Rng, Server, eventually};
+use harness::{Client, Hand, PATIENCE, Peer, Program, Rng, Server, eventually};
 use tempfile::NamedTempFile;
 
 use crate::support::program;
@@ -34,6 +34,23 @@ pub(crate) fn server_program(
 #[track_caller]
 pub(crate) fn server_on(link: impl Display, upstream: SocketAddr, arguments: &[&str]) -> Server {
     server_program(link, upstream, arguments).serve()
+}
+
+/// Starts a server's end, and connects a link to it that the test speaks itself.
+#[track_caller]
+pub(crate) fn server_by_hand(upstream: SocketAddr) -> (Server, Client) {
+    let server = server_on("127.0.0.1:0", upstream, &[]);
+    let link = Client::connect(server.addr());
+    (server, link)
+}
+
+/// Starts a client's end whose link the test speaks itself; the link ends with the far end.
+#[track_caller]
+pub(crate) fn client_by_hand() -> (Server, Peer, Hand) {
+    let far_end = Hand::start();
+    let client = client_program(far_end.addr(), &[]).serve();
+    let link = far_end.next();
+    (client, link, far_end)
 }
 
 /// Prepares the client's end.

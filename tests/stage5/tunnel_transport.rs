@@ -7,32 +7,32 @@ use std::path::Path;
 use std::thread;
 
 use harness::{
-    Client, Digest, Hasher, PATIENCE, Process, Program, Scripted, Signal, Test, command_line,
-    eventually, eventually_equal, proc,
+    Client, Digest, Hasher, PATIENCE, Process, Program, Scripted, Test, command_line, eventually,
+    eventually_equal, proc,
 };
 
 use crate::support::{MIB, program};
-use crate::tunnel_ends::WIRES;
+use crate::tunnel_ends::{WIRES, wait_until_it_carries};
 
 /// Bytes of a long transfer, in each direction.
-const LONG: usize = 64 * MIB;
+pub(crate) const LONG: usize = 64 * MIB;
 
 /// An upstream of which the test plays each connection.
-struct Far(TcpListener);
+pub(crate) struct Far(TcpListener);
 
 impl Far {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"))
     }
 
-    fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.0.local_addr().expect("it is bound")
     }
 
     /// Sends different bytes in both directions at the same time, each with a half-close behind it, and checks that they
     /// arrive as they were sent.
     #[track_caller]
-    fn exchange(&self, client: SocketAddr, bytes: usize) {
+    pub(crate) fn exchange(&self, client: SocketAddr, bytes: usize) {
         let near = TcpStream::connect(client).expect("it listens");
         let (far, _) = self.0.accept().expect("it listens");
         let ends = [(&near, 1), (&far, 2)].map(|(end, seed)| {
@@ -81,21 +81,21 @@ fn take(mut stream: &TcpStream) -> io::Result<Digest> {
 }
 
 /// One end of a tunnel, to be started.
-fn end(command: &str, via: &str, arguments: &[&str]) -> Program {
+pub(crate) fn end(command: &str, via: &str, arguments: &[&str]) -> Program {
     let program = Program::new(program()).args([command, "--via", via]);
     program.args(arguments).env("RUST_LOG", "info")
 }
 
-fn server(via: &str, upstream: SocketAddr, arguments: &[&str]) -> Program {
+pub(crate) fn server(via: &str, upstream: SocketAddr, arguments: &[&str]) -> Program {
     end("server", via, arguments).args(["--upstream", &upstream.to_string()])
 }
 
-fn client(via: &str, arguments: &[&str]) -> Program {
+pub(crate) fn client(via: &str, arguments: &[&str]) -> Program {
     end("client", via, arguments).args(["--listen", "127.0.0.1:0"])
 }
 
 /// The command that starts the server's end over its standard input and output.
-fn over_stdio(upstream: SocketAddr, arguments: &[&str]) -> String {
+pub(crate) fn over_stdio(upstream: SocketAddr, arguments: &[&str]) -> String {
     let program = program();
     let arguments = arguments.join(" ");
     format!(
@@ -106,34 +106,18 @@ fn over_stdio(upstream: SocketAddr, arguments: &[&str]) -> String {
 
 /// Returns the address that a program has written behind some words on standard error.
 #[track_caller]
-fn address_behind(process: &Process, words: &str) -> SocketAddr {
+pub(crate) fn address_behind(process: &Process, words: &str) -> SocketAddr {
     let line = process.wait_for_stderr(words);
     let (_, address) = line.split_once(words).expect("the line has these words");
     address.trim().parse().expect("an address")
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("there is room for a folder")
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("its name is plain")
-}
-
-/// Waits until an echoing upstream is reached.
-#[track_caller]
-fn wait_until_it_carries(client: SocketAddr) {
-    eventually("the tunnel carries clients", PATIENCE, || {
-        let carry = || -> io::Result<u8> {
-            let mut stream = TcpStream::connect(client)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.write_all(b"x")?;
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            Ok(byte[0])
-        };
-        matches!(carry(), Ok(b'x'))
-    });
 }
 
 /// Returns the children of a process, zombies among them.
@@ -281,115 +265,6 @@ fn tunnel_transport_a_command_that_cannot_carry_a_link_says_why() {
             client.wait_for_stderr("sorry");
         }
         assert!(client.terminate().success());
-    }
-}
-
-#[test]
-fn tunnel_transport_standard_input_and_output_carry_nothing_but_the_link() {
-    let _test = Test::begin(
-        "No announcement on stdout; the end of stdin is the end of the link, and of the program.",
-    );
-    let echo = Scripted::echo();
-    let server = server("stdio", echo.addr(), &[]).with_stdin().spawn();
-    server.send_stdin(b"\0\0\0\x05\0\0\0\x01\0\0\0\x03hi\n");
-    server.expect_stdout(b"\0\x01\0\x02\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x03hi\n");
-    server.close_stdin();
-    assert!(server.wait().success());
-    let server = end("server", "stdio", &[]).with_stdin().spawn();
-    server.send_stdin(b"GET / HTTP/1.1\r\n\r\n");
-    server.wait_for_stderr("the link is lost: protocol error");
-    assert_eq!(server.wait().code(), Some(1));
-    let file = format!(
-        "exec '{}' server --via stdio </etc/passwd",
-        program().display()
-    );
-    let refused = Program::new("/bin/sh").args(["-c", &file]).run();
-    refused
-        .expect_code(1)
-        .expect_one_sentence(&["standard input", "no pipe, socket or terminal"]);
-}
-
-#[test]
-fn tunnel_transport_two_fifos_carry_a_link() {
-    let _test =
-        Test::begin("Two programs whose standard input and output are FIFOs (`mkfifo(1)`).");
-    for wire in WIRES {
-        let folder = folder();
-        let made = Program::new("/bin/sh")
-            .args(["-c", "mkfifo \"$0/up\" \"$0/down\""])
-            .arg(folder.path())
-            .run();
-        made.expect_code(0);
-        let far = Far::start();
-        let shell = |command: String, redirections: &str| {
-            let script = format!(
-                "cd '{}' && exec {command} {redirections}",
-                text(folder.path())
-            );
-            Program::new("/bin/sh")
-                .args(["-c", &script])
-                .env("RUST_LOG", "info")
-                .spawn()
-        };
-        let server = shell(over_stdio(far.addr(), &["--wire", wire]), "<up >down");
-        let command = format!(
-            "'{}' client --via stdio --listen 127.0.0.1:0 --wire {wire}",
-            program().display()
-        );
-        let client = shell(command, ">up <down");
-        let address = address_behind(&client, "listening on ");
-        server.wait_for_stderr("the link is up");
-        far.exchange(address, LONG);
-        assert!(client.terminate().success());
-        assert!(server.wait().success(), "the end of its input ends it");
-    }
-}
-
-/// Runs a command on a terminal of its own, passes bytes in both directions, and tells at the end whether the terminal is
-/// as it was.
-const ON_A_TERMINAL: &str = "
-import fcntl, os, pty, select, subprocess, sys, termios
-master, slave = pty.openpty()
-before = termios.tcgetattr(slave), fcntl.fcntl(slave, fcntl.F_GETFL)
-child = subprocess.Popen(sys.argv[1:], stdin=slave, stdout=slave)
-def write(fd, data):
-    while data:
-        data = data[os.write(fd, data):]
-while True:
-    ready, _, _ = select.select([0, master], [], [])
-    if master in ready:
-        write(1, os.read(master, 65536))
-    if 0 in ready:
-        data = os.read(0, 65536)
-        if not data:
-            break
-        write(master, data)
-raw = not termios.tcgetattr(slave)[3] & termios.ECHO
-child.terminate()
-child.wait()
-after = termios.tcgetattr(slave), fcntl.fcntl(slave, fcntl.F_GETFL)
-sys.stderr.write('the terminal is as before\\n' if raw and after == before else f'{raw} {before} {after}\\n')
-";
-
-#[test]
-fn tunnel_transport_a_terminal_carries_a_link_and_is_as_before_at_the_end() {
-    let _test = Test::begin(
-        "A terminal is in raw mode while it is a link; O_NONBLOCK is not set for its other users.",
-    );
-    for wire in WIRES {
-        let folder = folder();
-        let script = folder.path().join("on_a_terminal.py");
-        fs::write(&script, ON_A_TERMINAL).unwrap();
-        let far = Far::start();
-        let command = over_stdio(far.addr(), &["--wire", wire]);
-        let via = format!("exec:python3 '{}' {command}", text(&script));
-        let client = client(&via, &["--wire", wire]).serve();
-        // The server's log arrives over the command's standard error, once its terminal is raw.
-        client.wait_for_stderr("peer=stdio");
-        far.exchange(client.addr(), 4 * MIB);
-        client.signal(Signal::SIGTERM);
-        client.wait_for_stderr("the terminal is as before");
-        assert!(client.wait().success());
     }
 }
 

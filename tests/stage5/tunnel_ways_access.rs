@@ -1,14 +1,17 @@
 //! Who may come into a tunnel, and where its server lets them go.
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 
 use harness::inner_addresses::spellings;
-use harness::{Client, Connect, Program, Scripted, Test, command_line};
+use harness::{Client, Connect, PATIENCE, Program, Scripted, Test, command_line, proc};
 
 use crate::support::program;
+use crate::tunnel_ends::expect_reset_at;
 use crate::ways::{
-    ESTABLISHED, Ways, connect_to, echoes, refused, server_at, socks, socks_address, socks_name,
-    socks_reply,
+    ESTABLISHED, Ways, connect, connect_to, echoes, refused, server_at, socks, socks_address,
+    socks_name, socks_reply,
 };
 
 #[test]
@@ -196,4 +199,77 @@ fn tunnel_ways_the_flags_are_checked() {
             ),
         ],
     );
+}
+
+#[test]
+fn tunnel_ways_each_address_has_its_number_of_connections() {
+    let _test = Test::begin("--max-per-client: a further client is told so at once, and closed.");
+    let echo = Scripted::echo();
+    let ways = Ways::start(&["socks5", "http"], &["--max-per-client", "2"], &[]);
+    let before = proc::fd_count(ways.client.pid());
+    let first = connect(ways.at(1), echo.addr());
+    let (second, code) = socks(ways.at(0), &socks_address(echo.addr()));
+    assert_eq!(code, 0);
+    for _ in 0..5 {
+        let further = Client::connect(ways.at(1)).read_to_end();
+        assert!(further.starts_with(b"HTTP/1.1 429 "), "{further:?}");
+        let further = Client::connect(ways.at(0));
+        further.expect(&[5, 0xff]);
+        further.expect_eof();
+    }
+    let elsewhere: SocketAddr = "127.0.0.2:0".parse().expect("an address");
+    let elsewhere = Connect::new().from(elsewhere).to(ways.at(1));
+    elsewhere.send(connect_to(echo.addr()).as_bytes());
+    elsewhere.expect(ESTABLISHED);
+    drop(elsewhere);
+    drop(first);
+    proc::fds_return_to(ways.client.pid(), before + 1);
+    echoes(&connect(ways.at(1), echo.addr()));
+    echoes(&second);
+    // Without a protocol there are no words.
+    let upstream = echo.addr().to_string();
+    let fixed = ["--max-per-client", "1", "--upstream", &upstream];
+    let ways = Ways::start(&["fixed"], &fixed, &[]);
+    let only = Client::connect(ways.at(0));
+    echoes(&only);
+    expect_reset_at(ways.at(0));
+    echoes(&only);
+}
+
+#[test]
+fn tunnel_ways_clients_come_in_at_a_unix_socket() {
+    let _test = Test::begin("--listen unix:PATH: the file's permissions say which users may come.");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("way.sock");
+    let (echo, server) = (Scripted::echo(), server_at("127.0.0.1:0", &[]));
+    let listen = format!("unix:{}", path.display());
+    let via = format!("tcp:{}", server.addr());
+    let program = Program::new(program()).args(["client", "--via", &via, "--listen", &listen]);
+    let arguments = ["--ingress", "http", "--max-per-client", "1"];
+    let client = program.args(arguments).env("RUST_LOG", "info").spawn();
+    client.expect_stdout(format!("listening on {listen}\n").as_bytes());
+    client.wait_for_stderr("the link is up");
+    let connect = || {
+        let stream = UnixStream::connect(&path).expect("it listens");
+        let patient = stream.set_read_timeout(Some(PATIENCE));
+        patient.expect("a time that is not zero");
+        stream
+    };
+    let mut stream = connect();
+    let request = connect_to(echo.addr());
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut reply = vec![0; ESTABLISHED.len()];
+    stream.read_exact(&mut reply).expect("a reply");
+    assert_eq!(reply, ESTABLISHED);
+    stream.write_all(b"hello").expect("it reads");
+    let mut bytes = [0; 5];
+    stream.read_exact(&mut bytes).expect("an echo");
+    assert_eq!(&bytes, b"hello");
+    // All programs at the socket are one client.
+    let mut words = Vec::new();
+    connect().read_to_end(&mut words).expect("an end");
+    assert!(words.starts_with(b"HTTP/1.1 429 "), "{words:?}");
+    drop(stream);
+    assert!(client.terminate().success());
+    assert!(!path.exists(), "the file is removed");
 }

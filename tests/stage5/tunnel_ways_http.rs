@@ -246,3 +246,29 @@ fn tunnel_ways_http_a_kept_client_that_says_nothing_is_closed() {
     client.expect_eof();
     proc::assert_cpu_idle(ways.client.pid(), Duration::from_millis(100));
 }
+
+#[test]
+fn tunnel_ways_http_messages_are_passed_on_under_this_program_s_name() {
+    let _test =
+        Test::begin("Via and the realm name the program that the message has gone through.");
+    let upstream = Scripted::start("a web server", |peer| {
+        let head = String::from_utf8_lossy(&peer.read_until(b"\r\n\r\n")).into_owned();
+        assert_eq!(field(&head, "via"), Some("1.1 stage5-mux"), "{head}");
+        peer.send(&ok(b"seen"));
+    });
+    let ways = Ways::start(&["http"], &[], &[]);
+    let client = Client::connect(ways.at(0));
+    // The second request has a handshake of its own.
+    for _ in 0..2 {
+        client.send(&get(&format!("http://{}/", upstream.addr())));
+        let head = String::from_utf8_lossy(&client.read_until(b"\r\n\r\n")).into_owned();
+        assert_eq!(field(&head, "via"), Some("1.1 stage5-mux"), "{head}");
+        client.expect(b"seen");
+    }
+    let ways = Ways::start(&["http"], &["--user", "ada:secret"], &[]);
+    let client = Client::connect(ways.at(0));
+    client.send(connect_to(upstream.addr()).as_bytes());
+    let head = String::from_utf8_lossy(&client.read_until(b"\r\n\r\n")).into_owned();
+    let realm = "Basic realm=\"stage5-mux\", charset=\"UTF-8\"";
+    assert_eq!(field(&head, "proxy-authenticate"), Some(realm), "{head}");
+}

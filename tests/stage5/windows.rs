@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use harness::deadline::holds_by;
 use harness::wire::Incoming;
 use harness::wire::yamux::{ACK, FIN, Frame, Kind, SYN, WINDOW};
-use harness::{
-    BlackHole, Client, Connect, Deadline, Hand, Peer, Program, Rng, Scripted, Server, Test, sockets,
-};
+use harness::{BlackHole, Connect, Deadline, Hand, Peer, Rng, Scripted, Test, sockets};
 use stage5_mux::tunnel::frame::Violation;
 use stage5_mux::tunnel::window::{Budget, ReceiveWindow, SendWindow};
 
-use crate::support::{MIB, program};
+use crate::support::MIB;
+use crate::tunnel_ends::{client_by_hand, server_by_hand};
 
 /// A window of 400 bytes that cannot grow.
 fn window() -> (ReceiveWindow, Budget, Instant) {
@@ -134,21 +133,12 @@ fn e5_10_sender_and_receiver_agree_after_any_sequence_of_steps() {
     );
 }
 
-/// A server, and its link that the test speaks itself.
-#[track_caller]
-fn server(upstream: std::net::SocketAddr) -> (Server, Peer) {
-    let program = Program::new(program()).args(["server", "--via", "tcp-listen:127.0.0.1:0"]);
-    let server = program.args(["--upstream", &upstream.to_string()]).serve();
-    let link = Client::connect(server.addr());
-    (server, link)
-}
-
 #[test]
 fn e5_10_a_peer_that_overruns_its_window_is_told_so() {
     let _test =
         Test::begin("Nothing is consumed before the upstream is connected, so no credit is due.");
     let nowhere = BlackHole::start();
-    let (_server, link) = server(nowhere.addr());
+    let (_server, link) = server_by_hand(nowhere.addr());
     link.send(&Frame::open(1).bytes());
     let payload = vec![7; WINDOW];
     for part in payload.chunks(64 * 1024) {
@@ -192,7 +182,7 @@ pub(crate) fn pour(link: &Peer, total: usize, stop: impl Fn() -> bool) -> (usize
 fn e5_10_a_stream_goes_on_for_many_windows() {
     let _test = Test::begin("Each byte that is consumed comes back as credit, sooner or later.");
     let upstream = Hand::start();
-    let (_server, link) = server(upstream.addr());
+    let (_server, link) = server_by_hand(upstream.addr());
     let total = 40 * WINDOW;
     link.send(&Frame::open(1).bytes());
     let peer = upstream.next();
@@ -210,7 +200,7 @@ fn e5_10_a_reader_that_does_not_read_stops_its_sender() {
         Test::begin("Credit is a promise of room, and a byte that was not consumed is in the way.");
     let options = Scripted::options("a slow reader").receive_buffer(4096);
     let upstream = Hand::with(options);
-    let (server, link) = server(upstream.addr());
+    let (server, link) = server_by_hand(upstream.addr());
     link.send(&Frame::open(1).bytes());
     let peer = upstream.next();
     // The kernel between the program and its upstream takes a few MiB at most.
@@ -236,12 +226,7 @@ pub(crate) fn is_stuck(link: &Peer) -> bool {
 fn e5_10_no_byte_is_sent_without_credit() {
     let _test =
         Test::begin("A client with a mebibyte may send 256 KiB, and then as much as it is told.");
-    let far_end = Hand::start();
-    let program = Program::new(program()).args(["client", "--listen", "127.0.0.1:0"]);
-    let client = program
-        .args(["--via", &format!("tcp:{}", far_end.addr())])
-        .serve();
-    let link = far_end.next();
+    let (client, link, _far_end) = client_by_hand();
     let local = Connect::new().to(client.addr());
     let _sending = local.send_in_background(vec![7; MIB]);
     let open = Frame::read(&link);

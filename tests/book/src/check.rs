@@ -5,7 +5,7 @@
 //! | directives | an item, exercise, figure or transcript that is not there |
 //! | mdBook's log | includes that failed, tags that are not closed |
 //! | chapters as built | directives that were not expanded, empty blocks of code |
-//! | pages | links and anchors that lead nowhere |
+//! | pages | links and anchors that lead nowhere; see [`crate::pages`] for what a browser finds |
 //! | `SUMMARY.md` | chapters that it does not list, chapters of `course.toml` that it lacks |
 //! | boxes | an exercise whose box is missing, appears twice, or is in another chapter |
 //! | figures | pictures that differ from their source, look bad, have too short an alternative text, or are shown nowhere |
@@ -26,6 +26,7 @@ use crate::edition::Edition;
 use crate::log::Problems;
 use crate::places::Places;
 use crate::preprocess::load;
+use crate::times::Times;
 use crate::transcript::files;
 use crate::voice::Voice;
 use crate::{figures, links, text};
@@ -43,17 +44,18 @@ pub(crate) struct Findings {
     pub(crate) links: usize,
 }
 
-/// Builds the book into a temporary folder and checks sources, chapters and pages, but does not run the transcripts.
+/// Builds the book into a folder and checks sources, chapters and pages, but opens no browser and does not run the transcripts.
 ///
 /// # Errors
 ///
 /// Fails if the book cannot be read or built at all.
-pub(crate) fn find(root: &Path, log: &Problems) -> Result<Findings> {
-    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+pub(crate) fn find(root: &Path, pages: &Path, log: &Problems, times: Times) -> Result<Findings> {
     let mut book = load(root, Edition::Whole)?;
-    book.config.build.build_dir = folder.path().join("book");
-    let mut findings = in_sources(root, &book)?;
-    match book.preprocess_book(&MarkdownRenderer::new()) {
+    pages.clone_into(&mut book.config.build.build_dir);
+    let mut findings = times.of("sources", || in_sources(root, &book))?;
+    match times.of("directives", || {
+        book.preprocess_book(&MarkdownRenderer::new())
+    }) {
         // The book cannot be built without its directives, so this is all that we can report.
         Err(error) => {
             let told = format!("{:#}", error.root_cause());
@@ -72,9 +74,9 @@ pub(crate) fn find(root: &Path, log: &Problems) -> Result<Findings> {
     }
     // Dropped, because the build runs the preprocessors again and would report the same twice.
     drop(log.take());
-    book.build()?;
+    times.of("building the pages", || book.build())?;
     findings.problems.extend(log.take());
-    let links = links::check(&folder.path().join("book"))?;
+    let links = times.of("links", || links::check(pages))?;
     findings.problems.extend(links.broken);
     findings.links = links.count;
     Ok(findings)
@@ -218,14 +220,19 @@ hints = ["a", "b", "c"]
         fs::write(path, text).unwrap();
     }
 
+    fn found(root: &Path) -> Findings {
+        let pages = tempfile::tempdir().unwrap();
+        find(root, pages.path(), &Problems::default(), Times::new(false)).unwrap()
+    }
+
     fn problems(root: &Path) -> Vec<String> {
-        find(root, &Problems::default()).unwrap().problems
+        found(root).problems
     }
 
     #[test]
     fn a_sound_book_has_no_problems() {
         let folder = course();
-        let findings = find(folder.path(), &Problems::default()).unwrap();
+        let findings = found(folder.path());
         assert_eq!(findings.problems, Vec::<String>::new());
         assert_eq!(findings.chapters, 2);
         assert!(findings.links > 0);

@@ -5,8 +5,8 @@
 //! 2. `edition`: with solutions or, for students, without.
 //! 3. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
 //! 4. `places`: which chapter has what. `reading`: how long it takes to read.
-//! 5. `check`: what can be broken; `links`, `text`, `voice`, `log` and `numbers` find parts of it.
-//! 6. `programs`: the course's programs, built for the transcripts.
+//! 5. `check`: what can be broken; `links`, `text`, `voice`, `log`, `numbers` and `pages` find parts of it, `times` measures them.
+//! 6. `programs`: the course's programs, built for the transcripts. `chromium`: a browser, for `pages` and `pdf`.
 
 #![expect(
     clippy::print_stdout,
@@ -14,6 +14,7 @@
 )]
 
 mod check;
+mod chromium;
 mod code;
 mod directive;
 mod docs;
@@ -26,24 +27,32 @@ mod links;
 mod log;
 mod mutations;
 mod numbers;
+mod pages;
+mod pdf;
 mod places;
 mod preprocess;
 mod programs;
 mod reading;
 mod text;
+mod times;
 mod transcript;
 mod voice;
 
 use std::io::{self, IsTerminal as _};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use check::Findings;
 use clap::{Args, Parser, Subcommand};
 use course::manifest::Manifest;
 use course::{broken_pipe, browser, workspace};
 use edition::Edition;
 use log::Problems;
+use times::Times;
+use transcript::Plays;
 
 /// Build the book into book/book and open it in a browser
 #[derive(Debug, Parser)]
@@ -88,6 +97,14 @@ struct Options {
     /// Build it into this folder, which must be empty or not exist
     #[arg(long, value_name = "DIR", conflicts_with_all = ["check", "voice", "figures", "record"])]
     out: Option<PathBuf>,
+
+    /// Print it into a PDF as well, with Chromium
+    #[arg(long, conflicts_with_all = ["check", "open", "voice", "figures", "record"])]
+    pdf: bool,
+
+    /// Print how long each step of the check takes
+    #[arg(long, requires = "check")]
+    verbose: bool,
 
     /// Print the counters of each chapter's voice, a ! behind each that is beyond its budget, and build nothing
     #[arg(long, conflicts_with_all = ["check", "open"])]
@@ -137,7 +154,7 @@ fn make(options: &Options) -> Result<()> {
     }
     let problems = Problems::listen()?;
     if options.check {
-        return check(&root, &problems);
+        return check(&root, &problems, Times::new(options.verbose));
     }
     let edition = if options.students {
         Edition::Students
@@ -151,8 +168,13 @@ fn make(options: &Options) -> Result<()> {
     }
     book.build()?;
     report(&problems.take())?;
-    let page = book.build_dir_for("html").join("index.html");
+    let folder = book.build_dir_for("html");
+    let page = folder.join("index.html");
     println!("The book is at {}", page.display());
+    if options.pdf {
+        println!("The PDF is at {}", pdf::print(&folder)?.display());
+        return Ok(());
+    }
     if options.open {
         return Ok(browser::open(&browser::file_address(&page, ""))?);
     }
@@ -167,18 +189,36 @@ fn make(options: &Options) -> Result<()> {
 }
 
 /// Finds everything that is broken.
-fn check(root: &Path, log: &Problems) -> Result<()> {
-    let mut findings = check::find(root, log)?;
+fn check(root: &Path, log: &Problems, times: Times) -> Result<()> {
+    let plays = times.of("building the programs", || Plays::prepare(root))?;
+    // The transcripts mostly wait, so the pages are built and looked at meanwhile.
+    let (found, played) = thread::scope(|scope| {
+        let play = || times.of("transcripts side by side", || plays.together(times));
+        let played = scope.spawn(play);
+        (find(root, log, times), played.join())
+    });
+    let mut findings = found?;
     let manifest = Manifest::load(root)?;
-    findings
-        .problems
-        .extend(numbers::problems(root, &manifest)?);
-    findings.problems.extend(transcript::problems(root)?);
+    let mut add = |problems: Vec<String>| findings.problems.extend(problems);
+    add(numbers::problems(root, &manifest)?);
+    add(played.unwrap_or_else(|panic| resume_unwind(panic))?);
+    add(times.of("transcripts alone", || plays.alone(times))?);
     report(&findings.problems)?;
     let (chapters, links) = (findings.chapters, findings.links);
     ensure!(chapters > 0 && links > 0, "the book is empty");
     println!("The book is sound: {chapters} chapters, {links} links and anchors.");
     Ok(())
+}
+
+/// Finds what is broken in sources and pages.
+fn find(root: &Path, log: &Problems, times: Times) -> Result<Findings> {
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let mut findings = check::find(root, folder.path(), log, times)?;
+    if findings.links > 0 {
+        let problems = times.of("pages in a browser", || pages::problems(folder.path()))?;
+        findings.problems.extend(problems);
+    }
+    Ok(findings)
 }
 
 fn report(problems: &[String]) -> Result<()> {

@@ -32,11 +32,12 @@
 //! | `% drop: REGEX` | lines of output that are left out |
 //! | `% file NAME: TEXT` | a file with one line of text, in the folder where the commands run |
 //! | `% needs: PROGRAM ...` | programs without which it cannot run (the usual ones, like curl, ss and strace, are known) |
+//! | `% alone: REASON` | it is not played beside others, because it measures something |
 //! | `% # TEXT` | a remark |
 //!
 //! To write one, type the commands without their output and run `cargo book --record NAME`: it fills in the outputs, and
-//! replaces them when you run it again. `cargo book --check` runs all of them and compares. The commands run in an empty folder, in a
-//! network namespace with nothing but loopback, so that all ports are free; the course's programs are found by their names. The
+//! replaces them when you run it again. `cargo book --check` runs all of them, several side by side, and compares. The commands run in an empty
+//! folder, in a network namespace with nothing but loopback, so that all ports are free; the course's programs are found by their names. The
 //! next step begins when the output of the last one is complete and its program waits for something, or has ended; everything ends with
 //! the transcript.
 
@@ -46,59 +47,115 @@ pub(crate) mod files;
 mod format;
 pub(crate) mod session;
 pub(crate) mod show;
+mod stage;
 mod terminal;
 
-use std::env;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::iter;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::programs;
+use crate::times::Times;
 use files::{names, path_of, read};
-use format::Transcript;
-use session::Report;
+use stage::Stage;
 
-/// The packages whose programs the commands may use.
-const PACKAGES: [&str; 5] = [
-    "stage1-server",
-    "stage2-client",
-    "stage3-epoll",
-    "stage4-proxy",
-    "stage5-mux",
-];
-/// Programs that need not be installed everywhere: a transcript that uses one of them needs it.
-const MAY_BE_MISSING: [&str; 12] = [
-    "curl", "ss", "strace", "python3", "socat", "nc", "tcpdump", "nghttpx", "nghttp", "h2load",
-    "haproxy", "openssl",
-];
+/// All transcripts, ready to be played.
+pub(crate) struct Plays {
+    stage: Stage,
+    together: Vec<Play>,
+    alone: Vec<Play>,
+}
 
-/// Runs all transcripts and describes what differs from the recording.
-///
-/// # Errors
-///
-/// Fails if the programs cannot be built, or a session cannot be run.
-pub(crate) fn problems(root: &Path) -> Result<Vec<String>> {
-    let mut problems = Vec::new();
-    let names = names(root)?;
-    if names.is_empty() {
-        return Ok(problems);
-    }
-    let stage = Stage::build()?;
-    for name in names {
-        let transcript = read(root, &name)?;
-        if let Some(reason) = stage.cannot_run(&transcript) {
-            println!("book/transcripts/{name}.txt is not compared: {reason}.");
-            continue;
+/// One transcript.
+struct Play {
+    name: String,
+    path: PathBuf,
+}
+
+impl Plays {
+    /// Builds the programs, and says which transcripts cannot be compared here.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the programs cannot be built, or a transcript is malformed.
+    pub(crate) fn prepare(root: &Path) -> Result<Self> {
+        let mut plays = Self {
+            stage: Stage::build()?,
+            together: Vec::new(),
+            alone: Vec::new(),
+        };
+        for name in names(root)? {
+            let transcript = read(root, &name)?;
+            if let Some(reason) = plays.stage.cannot_run(&transcript) {
+                println!("book/transcripts/{name}.txt is not compared: {reason}.");
+                continue;
+            }
+            let path = path_of(root, &name);
+            if transcript.alone || !plays.stage.separates_ports() {
+                plays.alone.push(Play { name, path });
+            } else {
+                plays.together.push(Play { name, path });
+            }
         }
-        let report = stage.play(&path_of(root, &name), false)?;
-        let place = |problem| format!("book/transcripts/{name}.txt:{problem}");
-        problems.extend(report.problems.into_iter().map(place));
+        Ok(plays)
     }
-    Ok(problems)
+
+    /// Plays the transcripts that may be played side by side, and describes what differs from the recordings.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a session is not played to its end.
+    pub(crate) fn together(&self, times: Times) -> Result<Vec<String>> {
+        // They mostly wait: for a timeout, or for each other's output.
+        let lanes = 4 * thread::available_parallelism().map_or(1, NonZero::get);
+        let found = side_by_side(&self.together, lanes, |play| self.compare(play, times));
+        Ok(found.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// Plays the transcripts that need the machine for themselves, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a session is not played to its end.
+    pub(crate) fn alone(&self, times: Times) -> Result<Vec<String>> {
+        let found = self.alone.iter().map(|play| self.compare(play, times));
+        Ok(found.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    fn compare(&self, play: &Play, times: Times) -> Result<Vec<String>> {
+        let name = &play.name;
+        let session = || self.stage.play(&play.path, false);
+        let report = times.of(&format!("transcript {name}"), session)?;
+        let place = |problem| format!("book/transcripts/{name}.txt:{problem}");
+        Ok(report.problems.into_iter().map(place).collect())
+    }
+}
+
+/// Does the same with each of `all`, at most `lanes` at a time, and returns the results in their order.
+fn side_by_side<T: Sync, R: Send>(
+    all: &[T],
+    lanes: usize,
+    does: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take_next = || {
+        let place = next.fetch_add(1, Ordering::Relaxed);
+        all.get(place).map(|one| (place, does(one)))
+    };
+    let lane = || iter::from_fn(take_next).collect::<Vec<_>>();
+    let mut done: Vec<_> = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        let done = lanes.into_iter().map(|lane| lane.join());
+        done.flat_map(|lane| lane.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Records a transcript, or all of them, and writes the outputs into their files.
@@ -132,112 +189,21 @@ pub(crate) fn record(root: &Path, only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// The programs and the network for all sessions.
-struct Stage {
-    /// A folder with links to the course's programs, and nothing else.
-    programs: tempfile::TempDir,
-    /// Whether the kernel gives every session a network of its own.
-    own_network: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
 
-impl Stage {
-    fn build() -> Result<Self> {
-        let programs = tempfile::tempdir().context("cannot create a temporary folder")?;
-        for program in programs::build(&PACKAGES)? {
-            let name = program.file_name().context("a program without a name")?;
-            symlink(&program, programs.path().join(name))?;
-        }
-        // Tried in a process of its own, because a process cannot leave a network namespace again.
-        let mut probe = Command::new(env::current_exe().context("cannot find ourselves")?);
-        probe.args(["transcript", "--own-network"]);
-        let own_network = probe
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !own_network {
-            println!(
-                "The kernel allows no network of its own: transcripts use the ports of this machine."
-            );
-        }
-        Ok(Self {
-            programs,
-            own_network,
-        })
+    #[test]
+    fn several_run_side_by_side_and_keep_their_order() {
+        let meeting = Barrier::new(3);
+        let numbers: Vec<usize> = (0..9).collect();
+        let doubled = side_by_side(&numbers, 3, |number| {
+            // Passed only when three are here at the same time.
+            meeting.wait();
+            number * 2
+        });
+        assert_eq!(doubled, [0, 2, 4, 6, 8, 10, 12, 14, 16]);
+        assert_eq!(side_by_side(&[1], 3, |number| *number), [1]);
     }
-
-    /// Returns the reason why a transcript cannot be run on this machine.
-    fn cannot_run(&self, transcript: &Transcript) -> Option<String> {
-        let words = transcript.words();
-        let known = MAY_BE_MISSING
-            .iter()
-            .filter(|name| words.contains(**name))
-            .copied();
-        let mut needed = known.chain(transcript.needs.iter().map(String::as_str));
-        if let Some(name) = needed.find(|name| !is_installed(name)) {
-            return Some(format!("{name} is not installed"));
-        }
-        let mut ports = transcript.ports().into_iter();
-        let taken = ports
-            .find(|port| !self.own_network && TcpListener::bind(("127.0.0.1", *port)).is_err())?;
-        Some(format!(
-            "port {taken} is in use, and the kernel allows no network of its own"
-        ))
-    }
-
-    /// Plays one session in a process of its own, which kills everything that the session leaves behind.
-    fn play(&self, path: &Path, record: bool) -> Result<Report> {
-        let ourselves = env::current_exe().context("cannot find ourselves")?;
-        let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-        let mut command = Command::new(&ourselves);
-        command.arg("transcript").arg(path);
-        if self.own_network {
-            command.arg("--own-network");
-        }
-        if record {
-            command.arg("--record");
-        }
-        command.current_dir(folder.path()).env("PATH", self.path()?);
-        for (name, _) in env::vars_os() {
-            // Removed, because they change the programs' output or the address that they connect to.
-            let text = name.to_string_lossy().to_lowercase();
-            if text.starts_with("rust_")
-                || text.starts_with("course_")
-                || text.ends_with("_proxy")
-                || text.starts_with("lc_")
-            {
-                command.env_remove(&name);
-            }
-        }
-        // Without $SHELL bash asks the user database for it, and strace(1) shows how it does.
-        command
-            .env("SHELL", "/bin/bash")
-            .env("LC_ALL", "C")
-            .env("TERM", "dumb")
-            .env("NO_COLOR", "1")
-            .env("PYTHONUNBUFFERED", "1");
-        let output = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot start the session")?;
-        let name = path.display();
-        ensure!(
-            output.status.success(),
-            "{name}: the session was not played to its end ({})",
-            output.status
-        );
-        serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("{name}: the session has no report"))
-    }
-
-    fn path(&self) -> Result<std::ffi::OsString> {
-        let old = env::var_os("PATH").unwrap_or_default();
-        let places = std::iter::once(self.programs.path().to_owned()).chain(env::split_paths(&old));
-        env::join_paths(places).context("the PATH cannot be extended")
-    }
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -6,22 +6,28 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-/// The time between two looks. Two in a row must find the programs asleep, because one that has just been woken by
-/// another may not run yet.
-const PAUSE: Duration = Duration::from_millis(10);
+/// The time between two looks.
+const PAUSE: Duration = Duration::from_millis(15);
+/// So many looks in a row must find the programs asleep, because one that has just been woken by another may not run yet,
+/// and on a busy machine one that starts may wait long for its next page.
+const LOOKS: usize = 4;
 
 /// Waits until every thread of the processes of `group` is blocked and has stayed so, or `deadline` has passed.
 ///
 /// A program that never waits, such as a loop that spins, costs the whole time.
 pub(super) fn wait_until_asleep(group: Pid, deadline: Instant) {
-    let mut before = None;
-    while Instant::now() < deadline {
-        let now = blocked(group);
-        if now.is_some() && now == before {
-            return;
+    let (mut before, mut looks) = (None, 0);
+    while Instant::now() < deadline && looks < LOOKS {
+        if looks > 0 {
+            thread::sleep(PAUSE);
         }
+        let now = blocked(group);
+        looks = if now.is_some() && now == before {
+            looks + 1
+        } else {
+            1
+        };
         before = now;
-        thread::sleep(PAUSE);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::Regex;
@@ -12,6 +13,14 @@ const ALWAYS: [&str; 3] = [
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z",
     r"\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\]",
 ];
+
+/// [`ALWAYS`], compiled once, because every transcript has them.
+static ALWAYS_VARIES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let compiled = ALWAYS.iter().map(|pattern| Regex::new(pattern));
+    compiled
+        .map(|pattern| pattern.expect("a pattern"))
+        .collect()
+});
 
 /// A transcript.
 #[derive(Debug, Default)]
@@ -24,6 +33,8 @@ pub(super) struct Transcript {
     pub(super) files: Vec<(String, String)>,
     /// Programs that it cannot do without.
     pub(super) needs: Vec<String>,
+    /// Whether it must not be played beside others.
+    pub(super) alone: bool,
     /// The steps, in order.
     pub(super) steps: Vec<Step>,
 }
@@ -77,9 +88,7 @@ impl Transcript {
     /// Fails if a line for the runner is unknown, or output comes before the first command.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let mut transcript = Self::default();
-        for pattern in ALWAYS {
-            transcript.varies.push(Regex::new(pattern)?);
-        }
+        transcript.varies.extend(ALWAYS_VARIES.iter().cloned());
         let mut lines = text.lines().enumerate();
         while let Some((number, line)) = lines.next() {
             let number = number + 1;
@@ -150,6 +159,10 @@ impl Transcript {
                 self.files
                     .push((file.trim().to_owned(), format!("{}\n", text.trim())));
             }
+            "alone" => {
+                ensure!(!value.is_empty(), "say why it must be alone");
+                self.alone = true;
+            }
             "#" => {}
             other => bail!("{other:?} is not known in the head"),
         }
@@ -162,7 +175,7 @@ impl Transcript {
         for line in &self.head {
             let _ = writeln!(text, "% {line}");
         }
-        let alone = self.is_alone();
+        let alone = self.has_one_terminal();
         for step in &self.steps {
             let number = step.terminal;
             // Writing into a String cannot fail.
@@ -187,7 +200,7 @@ impl Transcript {
     }
 
     /// Returns whether there is only one terminal.
-    pub(super) fn is_alone(&self) -> bool {
+    pub(super) fn has_one_terminal(&self) -> bool {
         self.steps.iter().all(|step| step.terminal == 1)
     }
 
@@ -369,6 +382,7 @@ client 127.0.0.1:50312
             ("$ x\n% unknown\n", "line 2"),
             ("$ x\noutput\n% runs\n", "line 3"),
             ("% varies: (\n$ x\n", "line 1"),
+            ("% alone\n$ x\n", "line 1"),
         ];
         for (text, expected) in table {
             let error = format!("{:#}", Transcript::parse(text).unwrap_err());

@@ -21,7 +21,7 @@ pub(crate) fn markdown(root: &Path, name: &str) -> Result<String> {
         .chunk_by(|one, next| one.terminal == next.terminal)
     {
         let number = stretch[0].terminal;
-        if !transcript.is_alone() {
+        if !transcript.has_one_terminal() {
             let goes_on = if seen.contains(&number) {
                 ", a moment later"
             } else {

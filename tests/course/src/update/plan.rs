@@ -17,6 +17,9 @@ use course::item::ItemPath;
 use course::listing;
 use course::manifest::{Manifest, Stage};
 
+/// The folder of the book, which is the course's alone.
+const BOOK: &str = "book";
+
 /// What happens to a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -92,7 +95,8 @@ impl Plan {
             return Ok(());
         };
         self.changes.insert(name.to_owned(), change);
-        self.notes.extend(Some(note).filter(|_| is_theirs));
+        let is_told = is_theirs && !name.starts_with(BOOK);
+        self.notes.extend(Some(note).filter(|_| is_told));
         Ok(())
     }
 
@@ -136,9 +140,11 @@ impl Plan {
 }
 
 impl Desk<'_> {
-    /// Returns the files that the course has handed out, before or now.
+    /// Returns the files that the course has handed out, before or now. A course that was packed without the book leaves the old one.
     fn names(&self) -> BTreeSet<PathBuf> {
         let (old, new) = (self.given.files.keys(), self.source.given.files.keys());
+        let has_book = new.clone().any(|name| name.starts_with(BOOK));
+        let old = old.filter(|name| has_book || !name.starts_with(BOOK));
         old.chain(new).cloned().collect()
     }
 

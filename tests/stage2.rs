@@ -7,6 +7,8 @@
 mod connecting;
 #[path = "stage2/conversing.rs"]
 mod conversing;
+#[path = "stage2/failures.rs"]
+mod failures;
 #[path = "stage2/resolving.rs"]
 mod resolving;
 #[path = "stage2/support.rs"]

@@ -50,6 +50,14 @@ impl Connect {
         self
     }
 
+    /// Sets `TCP_MAXSEG`, before connecting: the kernel gives the other side a send buffer of about 20 segments, so with
+    /// small ones a program soon has to wait (`tcp(7)`).
+    #[must_use]
+    pub fn segment(mut self, bytes: u32) -> Self {
+        self.socket.segment = Some(bytes);
+        self
+    }
+
     /// Binds the client to a local address first, for example `127.0.0.2:0`.
     #[must_use]
     pub fn from(mut self, local: SocketAddr) -> Self {

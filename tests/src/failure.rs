@@ -1,6 +1,6 @@
 //! The failure of a test: one headline, details, then the transcript, in the words of a patient teacher.
 
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 
 use crate::cause::{self, Symptom};
 use crate::diff;
@@ -132,6 +132,27 @@ pub fn expect_bytes(what: &str, expected: &[u8], seen: &[u8]) {
     }
 }
 
+/// Fails unless `seen` is `expected`; `case` names what was done, `cause` the mistake that this often comes from.
+///
+/// # Panics
+///
+/// Panics if the values differ.
+#[track_caller]
+pub fn expect_value<T: PartialEq + Debug>(
+    case: impl Into<String>,
+    expected: &T,
+    seen: &T,
+    cause: &str,
+) {
+    if seen != expected {
+        Failure::new(format!("{} is wrong.", case.into()))
+            .detail(format!("expected  {expected:?}"))
+            .detail(format!("seen      {seen:?}"))
+            .detail(format!("A likely cause: {cause}"))
+            .raise();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +190,16 @@ mod tests {
             places.iter().all(Option::is_some) && places.is_sorted(),
             "{places:?} in {message}"
         );
+    }
+
+    #[test]
+    fn a_wrong_value_has_its_case_and_a_cause() {
+        let message = message_of(|| {
+            let _test = Test::begin("");
+            expect_value("The row of token 7", &Some(7), &None, "the row is lost");
+        });
+        let lines = "The row of token 7 is wrong.\n  expected  Some(7)\n  seen      None\n  A likely cause: the row is lost\n";
+        assert!(message.contains(lines), "{message}");
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub use deadline::{Deadline, PATIENCE, option, scaled};
 pub use digest::{Digest, Hasher};
 pub use end::End;
 pub use eventually::{eventually, eventually_equal};
-pub use failure::{Failure, ensure, expect_bytes, fail};
+pub use failure::{Failure, ensure, expect_bytes, expect_value, fail};
 pub use finished::Finished;
 pub use gate::Gate;
 pub use hand::Hand;

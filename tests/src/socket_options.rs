@@ -1,17 +1,19 @@
-//! A TCP socket, not yet bound or connected, with the buffer sizes that a test chooses.
+//! A TCP socket, not yet bound or connected, with the sizes of buffers and segments that a test chooses.
 
 use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// The buffer sizes of a socket; `None` leaves the choice to the kernel.
+/// The sizes of a socket; `None` leaves the choice to the kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SocketOptions {
     /// `SO_RCVBUF`, which also limits the window that the other side sees.
     pub(crate) receive_buffer: Option<usize>,
     /// `SO_SNDBUF`.
     pub(crate) send_buffer: Option<usize>,
+    /// `TCP_MAXSEG`, which the other side is told in the handshake.
+    pub(crate) segment: Option<u32>,
 }
 
 impl SocketOptions {
@@ -29,6 +31,9 @@ impl SocketOptions {
         }
         if let Some(bytes) = self.send_buffer {
             socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.segment {
+            socket.set_tcp_mss(bytes)?;
         }
         Ok(socket)
     }

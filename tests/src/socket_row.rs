@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub const ESTABLISHED: u8 = 1;
 /// The state of a connection whose SYN has not been answered yet.
 pub const SYN_SENT: u8 = 2;
+/// The state of a connection whose other end has sent its FIN: it sends no more, but bytes may be left to read.
+pub const CLOSE_WAIT: u8 = 8;
 /// The timer of a connection on which nothing is unacknowledged, if the kernel probes a silent peer (`SO_KEEPALIVE`).
 pub const KEEPALIVE: u8 = 2;
 /// The timer of a sender whose peer has no room left: it asks now and then whether the window has opened.
@@ -18,7 +20,7 @@ pub struct SocketRow {
     pub local: SocketAddr,
     /// The other end; for a listener the unspecified address and port 0.
     pub remote: SocketAddr,
-    /// The state as the kernel numbers it: [`ESTABLISHED`], [`SYN_SENT`], 8 close wait, 10 listening.
+    /// The state as the kernel numbers it: [`ESTABLISHED`], [`SYN_SENT`], [`CLOSE_WAIT`], 10 listening.
     pub state: u8,
     /// Bytes sent and not yet acknowledged.
     pub unsent: u64,

@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use crate::diag;
 use crate::socket_row::{canonical, parse_row};
 
-pub use crate::socket_row::{ESTABLISHED, KEEPALIVE, SYN_SENT, SocketRow, ZERO_WINDOW_PROBE};
+pub use crate::socket_row::{
+    CLOSE_WAIT, ESTABLISHED, KEEPALIVE, SYN_SENT, SocketRow, ZERO_WINDOW_PROBE,
+};
 
 /// Returns the rows of all TCP sockets of this machine (`/proc/net/tcp`), IPv4 first.
 #[must_use]

@@ -95,6 +95,9 @@ fn e15_descriptors_that_run_out_are_waited_for() {
     let client = Client::connect(server.addr());
     client.send(b"abc\n");
     proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
-    assert!(proc::limit_files(server.pid(), 1000));
+    assert!(
+        proc::limit_files(server.pid(), 1000),
+        "the limit could not be raised again"
+    );
     client.expect(b"cba\n");
 }

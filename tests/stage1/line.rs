@@ -1,6 +1,8 @@
 //! Exercises 1.2 and 1.3 through the library: a line is reversed, and lines are found in a stream.
 
-use harness::{Failure, Rng, Test, ensure, expect_bytes, lines};
+use std::time::Duration;
+
+use harness::{Failure, Rng, Test, ensure, expect_bytes, expect_value, lines, proc};
 use stage1_server::{LineBuffer, MAX_LINE, reverse_line};
 
 fn reversed(line: &[u8]) -> Vec<u8> {
@@ -75,7 +77,12 @@ fn e13_a_line_may_come_in_any_pieces() {
         }
         let expected: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').collect();
         expect_lines(&format!("in pieces of {size}"), &expected, &seen);
-        assert_eq!(buffer.rest(), None);
+        expect_value(
+            format!("The rest after whole lines in pieces of {size}"),
+            &None,
+            &buffer.rest(),
+            "the last line was taken, and `start` was not moved behind it.",
+        );
     }
 }
 
@@ -106,7 +113,12 @@ fn e13_the_rest_is_the_last_line() {
     expect_lines("before the end", &[b"one\n"], &take_lines(&mut buffer));
     let rest = buffer.rest().map(|rest| rest.to_vec());
     expect_bytes("The rest", b"rest", &rest.unwrap_or_default());
-    assert_eq!(buffer.rest(), None, "it is taken once");
+    expect_value(
+        "The rest, asked for a second time,",
+        &None,
+        &buffer.rest(),
+        "the rest was not taken out of the buffer.",
+    );
 }
 
 #[test]
@@ -114,12 +126,82 @@ fn e13_a_line_has_a_longest_length() {
     let _test = Test::begin("MAX_LINE bytes are allowed before the newline, not one more.");
     let mut buffer = LineBuffer::new();
     buffer.extend(&vec![b'x'; MAX_LINE]);
-    assert_eq!(buffer.next_line(), Ok(None));
+    expect_value(
+        "next_line after MAX_LINE bytes without a newline",
+        &Ok(None),
+        &buffer.next_line(),
+        "the newline is counted as a part of the line.",
+    );
     buffer.extend(b"\nnext\n");
-    assert_eq!(take_lines(&mut buffer).concat().len(), MAX_LINE + 1 + 5);
-    buffer.extend(&vec![b'x'; MAX_LINE + 1]);
-    assert!(
-        buffer.next_line().is_err(),
-        "without this bound one client fills the memory"
+    let lengths: Vec<_> = take_lines(&mut buffer).iter().map(Vec::len).collect();
+    expect_value(
+        "The length of each line, newline included,",
+        &vec![MAX_LINE + 1, 5],
+        &lengths,
+        "a line of MAX_LINE bytes is taken for one that is too long.",
+    );
+    for newline in [&b""[..], b"\nnext\n"] {
+        let mut buffer = LineBuffer::new();
+        buffer.extend(&[&vec![b'x'; MAX_LINE + 1], newline].concat());
+        let ending = newline.escape_ascii();
+        for time in ["first", "second"] {
+            ensure(
+                buffer.next_line().is_err(),
+                format!(
+                    "MAX_LINE + 1 bytes and then \"{ending}\": the {time} next_line gives no error. Whether a line is too \
+                     long may not depend on how its bytes were cut: compare its length before you look for its newline."
+                ),
+            );
+        }
+    }
+}
+
+#[test]
+fn e13_lines_that_were_taken_are_forgotten() {
+    let _test =
+        Test::begin("extend removes the lines that were taken: a client may stay for days.");
+    let mut buffer = LineBuffer::new();
+    let line = [&vec![b'x'; 1023][..], b"\n"].concat();
+    let before = proc::private_kib(std::process::id());
+    for _ in 0..128 * 1024 {
+        buffer.extend(&line);
+        ensure(
+            buffer.next_line().is_ok_and(|taken| taken.is_some()),
+            "A whole line came, but next_line found none.",
+        );
+    }
+    let grown = proc::private_kib(std::process::id()).saturating_sub(before);
+    ensure(
+        grown < 48 * 1024,
+        format!(
+            "After 128 MiB in lines of 1 KiB, each taken at once, the buffer has grown by {grown} KiB: it keeps what was taken."
+        ),
+    );
+}
+
+/// Returns how long this thread has had a processor (`schedstat` of `proc(5)`); nothing on kernels that do not count it.
+fn cpu_time_of_this_thread() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ran = text.split_whitespace().next().unwrap_or_default();
+    Duration::from_nanos(ran.parse().unwrap_or_default())
+}
+
+#[test]
+fn e13_no_byte_is_searched_twice() {
+    let _test =
+        Test::begin("Store in `searched` how far there is no newline, and search from there on.");
+    let mut buffer = LineBuffer::new();
+    let before = cpu_time_of_this_thread();
+    for _ in 0..40_000 {
+        buffer.extend(b"x");
+        ensure(buffer.next_line() == Ok(None), "Half a line is no line.");
+    }
+    let spent = cpu_time_of_this_thread().saturating_sub(before);
+    ensure(
+        spent < Duration::from_secs(2),
+        format!(
+            "A line of 40,000 bytes that came one at a time took {spent:?} of the processor: each next_line has searched it from \
+             its beginning, which is 800 million bytes."
+        ),
     );
 }

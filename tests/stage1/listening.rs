@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::program;
 use harness::command_line::{self, FOREIGN};
 use harness::deadline::holds_by;
-use harness::{Client, Deadline, Program, Test, sockets};
+use harness::{Client, ClosedPort, Deadline, Program, Test, expect_value, sockets};
 use socket2::Socket;
 use stage1_server::{Keepalive, ListenOptions, listen, local_addr};
 
@@ -20,10 +20,18 @@ fn e11_the_socket_listens_on_a_real_port() {
     for address in ["127.0.0.1:0", "127.0.0.2:0"] {
         let socket = listen_on(address).unwrap();
         let address = local_addr(&socket).unwrap();
-        assert_ne!(address.port(), 0);
+        assert_ne!(
+            address.port(),
+            0,
+            "the real port has to be announced, not the 0 that was asked for"
+        );
         let client = Client::connect(address);
         let accepted = socket.accept().unwrap();
-        assert_eq!(accepted.1.as_socket(), Some(client.local()));
+        assert_eq!(
+            accepted.1.as_socket(),
+            Some(client.local()),
+            "the address of the accepted client"
+        );
     }
 }
 
@@ -63,7 +71,56 @@ fn e11_a_crowd_fits_into_the_backlog() {
     let socket = listen_on("127.0.0.1:0").unwrap();
     let address = local_addr(&socket).unwrap();
     let clients: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
-    assert_eq!(clients.len(), 200);
+    assert_eq!(clients.len(), 200, "clients that are connected");
+}
+
+#[test]
+fn e11_the_options_reach_the_socket() {
+    let _test =
+        Test::begin("Set each option of ListenOptions as it says, and not always or never.");
+    for wanted in [false, true] {
+        let options = ListenOptions {
+            nodelay: wanted,
+            nonblocking: wanted,
+            reuse_port: wanted,
+            ..ListenOptions::default()
+        };
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let socket = listen(address, &options).unwrap();
+        for (option, seen) in [
+            ("nodelay (TCP_NODELAY)", socket.tcp_nodelay()),
+            ("nonblocking (O_NONBLOCK)", socket.nonblocking()),
+            ("reuse_port (SO_REUSEPORT)", socket.reuse_port()),
+        ] {
+            expect_value(
+                format!("{option} of a socket for which {wanted} was asked"),
+                &wanted,
+                &seen.unwrap(),
+                "the option is ignored, or set whether it was asked for or not.",
+            );
+        }
+    }
+}
+
+#[test]
+fn e11_an_ipv6_socket_leaves_ipv4_to_others() {
+    let _test = Test::begin(
+        "Without IPV6_V6ONLY a socket at [::] also takes the IPv4 port, and a program with a listener for each cannot start.",
+    );
+    if ClosedPort::ipv6().is_none() {
+        return;
+    }
+    let six = listen_on("[::]:0").unwrap();
+    let port = local_addr(&six).unwrap().port();
+    if let Err(error) = listen_on(&format!("0.0.0.0:{port}")) {
+        // Another program may have this port of IPv4; then the option itself has to do.
+        harness::ensure(
+            six.only_v6().unwrap(),
+            format!(
+                "Beside a listener at [::]:{port} there can be none at 0.0.0.0:{port}: {error}. Call set_only_v6."
+            ),
+        );
+    }
 }
 
 #[test]
@@ -75,7 +132,11 @@ fn e11_a_client_that_vanishes_is_noticed() {
     let timer = sockets::find(client.remote(), client.local()).map(|row| row.timer);
     assert_eq!(timer, Some(sockets::KEEPALIVE), "the timer of the socket");
     let most = Keepalive::default().until_vanished();
-    assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(most));
+    assert_eq!(
+        accepted.tcp_user_timeout().unwrap(),
+        Some(most),
+        "how long unacknowledged bytes may wait (TCP_USER_TIMEOUT)"
+    );
     let options = ListenOptions {
         keepalive: None,
         ..ListenOptions::default()

@@ -1,9 +1,10 @@
 //! Exercise 1.4 through the library: one client, served to its end.
 
+use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use harness::{Peer, Scripted, Test, lines};
-use stage1_server::serve_client;
+use harness::{Peer, Scripted, Test, expect_bytes, expect_value, fail, lines};
+use stage1_server::{MAX_LINE, serve_client};
 
 /// A listener in this process that gives each of its clients to `serve_client`.
 fn one_client_service() -> Scripted {
@@ -59,4 +60,92 @@ fn e14_a_slow_reader_gets_everything() {
 fn e14_a_line_that_is_too_long_ends_its_client() {
     let _test = Test::begin("Answer the lines before it, then end the connection.");
     lines::the_longest_line(one_client_service().addr());
+}
+
+/// A client whose bytes come one at a time, with a signal before each; it takes three bytes of each answer at once.
+struct Interrupted {
+    input: &'static [u8],
+    signal: bool,
+    answer: Vec<u8>,
+}
+
+impl Read for Interrupted {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        self.signal = !self.signal;
+        if self.signal {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let Some((first, rest)) = self.input.split_first() else {
+            return Ok(0);
+        };
+        scratch[0] = *first;
+        self.input = rest;
+        Ok(1)
+    }
+}
+
+impl Write for Interrupted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(3);
+        self.answer.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn e14_a_signal_is_no_error() {
+    let _test = Test::begin(
+        "EINTR says that a signal came, and nothing about the client: call read(2) again.",
+    );
+    let mut client = Interrupted {
+        input: b"stressed\nlast",
+        signal: false,
+        answer: Vec::new(),
+    };
+    if let Err(error) = serve_client(&mut client) {
+        fail(format!(
+            "A read that a signal had interrupted ended the client: {error}. Only ErrorKind::Interrupted is tried again."
+        ));
+    }
+    expect_bytes("The answer", b"desserts\ntsal", &client.answer);
+}
+
+#[test]
+fn e14_the_caller_learns_of_a_line_that_is_too_long() {
+    let _test =
+        Test::begin("Return the error of answer_lines after the lines before it were written.");
+    let too_long = [b"one\n", &vec![b'x'; MAX_LINE + 1][..]].concat();
+    let mut client = Cursor::new(too_long);
+    let mut answer = Vec::new();
+    let result = serve_client(&mut Both(&mut client, &mut answer));
+    expect_value(
+        "The kind of the error",
+        &Err(ErrorKind::InvalidData),
+        &result.map_err(|error| error.kind()),
+        "the client was ended as if it had ended its input, so the log says that it was served.",
+    );
+    expect_bytes("The answer", b"eno\n", &answer);
+}
+
+/// A client that is made of an input and an output.
+struct Both<'a>(&'a mut Cursor<Vec<u8>>, &'a mut Vec<u8>);
+
+impl Read for Both<'_> {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        self.0.read(scratch)
+    }
+}
+
+impl Write for Both<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -7,8 +7,15 @@ use harness::{Client, ClosedPort, Connect, Rng, Server, Test, command_line, line
 fn e15_one_line_on_stdout_says_where() {
     let _test = Test::begin("Print the real port, once, and flush it.");
     let server = server();
-    assert!(server.addr().ip().is_loopback());
-    assert_ne!(server.addr().port(), 0);
+    assert!(
+        server.addr().ip().is_loopback(),
+        "an address of loopback was asked for"
+    );
+    assert_ne!(
+        server.addr().port(),
+        0,
+        "the real port has to be announced, not the 0 that was asked for"
+    );
     lines::served(server.addr());
     lines::served(server.addr());
     command_line::announced_once(&server);
@@ -21,7 +28,7 @@ fn e15_ipv6_is_an_address_like_any_other() {
         return;
     }
     let server = Server::start(program(), &["--listen", "[::1]:0"]);
-    assert!(server.addr().is_ipv6());
+    assert!(server.addr().is_ipv6(), "an IPv6 address was asked for");
     lines::served(server.addr());
 }
 
@@ -29,8 +36,16 @@ fn e15_ipv6_is_an_address_like_any_other() {
 fn e15_a_signal_ends_the_program_with_0() {
     let _test =
         Test::begin("SIGTERM and SIGINT ask the program to stop; that is no failure: end with 0.");
-    assert_eq!(server().terminate().code(), Some(0));
-    assert_eq!(server().interrupt().code(), Some(0));
+    assert_eq!(
+        server().terminate().code(),
+        Some(0),
+        "the exit code after SIGTERM"
+    );
+    assert_eq!(
+        server().interrupt().code(),
+        Some(0),
+        "the exit code after SIGINT"
+    );
     let busy = server();
     let client = Client::connect(busy.addr());
     lines::one_line(&client, &mut Rng::for_test());

@@ -3,10 +3,12 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
+use std::time::Instant;
 
 use crate::support::{SHORT, connect, program};
 use harness::{
-    BlackHole, ClosedPort, PATIENCE, Program, Scripted, Test, eventually, in_time, scaled, sockets,
+    BlackHole, ClosedPort, PATIENCE, Program, Scripted, Test, eventually, expect_value, in_time,
+    scaled, sockets,
 };
 use socket2::Socket;
 use stage2_client::{Prefer, finish_connect, order, start_connect};
@@ -30,13 +32,21 @@ fn e23_the_first_address_that_answers_is_taken() {
     let _test = Test::begin("Return at the first success: no second connection may be made.");
     let (first, second) = (Scripted::silent(), Scripted::silent());
     let socket = connect(&[first.addr(), second.addr()], PATIENCE).unwrap();
-    assert_eq!(peer_of(&socket), Some(first.addr()));
+    assert_eq!(
+        peer_of(&socket),
+        Some(first.addr()),
+        "the first address answers, so it is the one"
+    );
     assert!(
         !socket.nonblocking().unwrap(),
         "the socket comes back in blocking mode"
     );
     first.wait_for_accepts(1);
-    assert_eq!(second.accepts(), 0);
+    assert_eq!(
+        second.accepts(),
+        0,
+        "connections to the second address, although the first one answered"
+    );
 }
 
 #[test]
@@ -45,7 +55,11 @@ fn e23_ipv6_refused_then_ipv4_works() {
     let (_port, broken) = broken_ipv6();
     let works = Scripted::silent();
     let socket = connect(&[broken, works.addr()], PATIENCE).unwrap();
-    assert_eq!(peer_of(&socket), Some(works.addr()));
+    assert_eq!(
+        peer_of(&socket),
+        Some(works.addr()),
+        "the address behind the one that refuses"
+    );
 }
 
 #[test]
@@ -53,7 +67,33 @@ fn e23_a_black_hole_then_one_that_works() {
     let _test = Test::begin("Each address has its own time limit; after it, try the next.");
     let (hole, works) = (BlackHole::start(), Scripted::silent());
     let socket = connect(&[hole.addr(), works.addr()], scaled(SHORT)).unwrap();
-    assert_eq!(peer_of(&socket), Some(works.addr()));
+    assert_eq!(
+        peer_of(&socket),
+        Some(works.addr()),
+        "the address behind the one that is silent"
+    );
+}
+
+#[test]
+fn e23_each_address_has_the_whole_time_limit() {
+    let _test = Test::begin(
+        "Pass the whole limit to each connect_timeout: neither what the addresses before have left, nor a share of it.",
+    );
+    // Four of them, so that a busy machine does not take the time that a wrong solution saves.
+    let holes = [(); 4].map(|()| BlackHole::start());
+    let addresses = holes.each_ref().map(BlackHole::addr);
+    let (limit, begun) = (scaled(SHORT), Instant::now());
+    let result = connect(&addresses, limit);
+    // Only a lower bound: a busy machine may take longer, but no timer is early.
+    let took = begun.elapsed();
+    harness::ensure(
+        result.is_err() && took >= 4 * limit,
+        format!(
+            "Four addresses that do not answer, each with a limit of {limit:?}, should take {:?}, but they took {took:?}. The \
+             last one may need as long as the first: its limit begins with its own attempt.",
+            4 * limit
+        ),
+    );
 }
 
 #[test]
@@ -82,12 +122,13 @@ fn e23_the_error_names_every_address() {
         Test::begin("The user needs to know which addresses were tried, and why each one failed.");
     let (refused, hole) = (ClosedPort::start(), BlackHole::start());
     let (_port, broken) = broken_ipv6();
-    let all = [broken, hole.addr(), refused.addr()];
+    let all = [broken, refused.addr(), hole.addr()];
     let error = connect(&all, scaled(SHORT)).unwrap_err();
-    assert_eq!(
-        error.kind(),
-        ErrorKind::ConnectionRefused,
-        "the kind of the last one"
+    expect_value(
+        "The kind of the error of three addresses, refused, refused and silent,",
+        &ErrorKind::TimedOut,
+        &error.kind(),
+        "it is the kind of the first failure; the last one decides.",
     );
     for address in all {
         assert!(
@@ -103,9 +144,28 @@ fn e23_the_reasons_can_be_told_apart() {
         Test::begin("Keep the kind of the error: refused, timed out and nothing to try differ.");
     let (refused, hole) = (ClosedPort::start(), BlackHole::start());
     let kind = |address: &[SocketAddr]| connect(address, scaled(SHORT)).unwrap_err().kind();
-    assert_eq!(kind(&[refused.addr()]), ErrorKind::ConnectionRefused);
-    assert_eq!(kind(&[hole.addr()]), ErrorKind::TimedOut);
-    assert_eq!(kind(&[]), ErrorKind::InvalidInput);
+    let table = [
+        (
+            "a port without a program",
+            vec![refused.addr()],
+            ErrorKind::ConnectionRefused,
+        ),
+        (
+            "an address that does not answer",
+            vec![hole.addr()],
+            ErrorKind::TimedOut,
+        ),
+        ("no address at all", vec![], ErrorKind::InvalidInput),
+    ];
+    for (case, addresses, expected) in table {
+        let cause = "every failure has got the same kind, or a new error was made without one.";
+        expect_value(
+            format!("The kind of the error of {case}"),
+            &expected,
+            &kind(&addresses),
+            cause,
+        );
+    }
 }
 
 #[test]
@@ -117,7 +177,7 @@ fn e23_a_refusal_is_one_clear_sentence() {
     finished
         .expect_code(1)
         .expect_one_sentence(&[&address, "connection refused"]);
-    assert_eq!(finished.stdout, b"");
+    assert_eq!(finished.stdout, b"", "an error goes to standard error only");
 }
 
 #[test]
@@ -164,14 +224,21 @@ fn e24_a_started_connection_finishes() {
         Test::begin("Make the socket non-blocking, connect, and treat EINPROGRESS as success.");
     let works = Scripted::start("server", |peer| peer.send(b"hello"));
     let socket = start_connect(works.addr()).unwrap();
-    assert!(socket.nonblocking().unwrap());
+    assert!(
+        socket.nonblocking().unwrap(),
+        "a socket that blocks would freeze an event loop"
+    );
     assert!(
         is_close_on_exec(&socket),
         "no other program may inherit the socket"
     );
     wait_until_decided(&socket, works.addr());
     finish_connect(&socket).unwrap();
-    assert_eq!(peer_of(&socket), Some(works.addr()));
+    assert_eq!(
+        peer_of(&socket),
+        Some(works.addr()),
+        "the address that was connected to"
+    );
 }
 
 #[test]
@@ -183,7 +250,12 @@ fn e24_a_refusal_is_found_in_so_error() {
         wait_until_decided(&socket, refused.addr());
         finish_connect(&socket)
     });
-    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    expect_value(
+        "The outcome of a connection to a port without a program",
+        &Err(ErrorKind::ConnectionRefused),
+        &outcome.map_err(|error| error.kind()),
+        "the socket is writable after a failure, too: ask SO_ERROR, and return its error.",
+    );
 }
 
 #[test]

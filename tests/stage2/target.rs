@@ -1,10 +1,11 @@
 //! Exercise 2.1: a target is a host and a port; which ones the command line takes and refuses.
 
+use std::mem::discriminant;
 use std::net::IpAddr;
 
 use crate::support::program;
-use harness::{Program, Test, command_line};
-use stage2_client::{Host, Target};
+use harness::{Program, Test, command_line, expect_value, fail};
+use stage2_client::{Host, Target, TargetError};
 
 fn parse(text: &str) -> Option<Target> {
     text.parse().ok()
@@ -28,13 +29,23 @@ fn at(address: &str, port: u16) -> Option<Target> {
 #[test]
 fn e21_a_target_is_a_host_and_a_port() {
     let _test = Test::begin("Split at the last colon; brackets mark an IPv6 address.");
-    assert_eq!(parse("localhost:8080"), named("localhost", 8080));
-    assert_eq!(parse("a.b-c.example:1"), named("a.b-c.example", 1));
-    assert_eq!(parse("127.0.0.1:65535"), at("127.0.0.1", 65535));
-    assert_eq!(parse("[::1]:80"), at("::1", 80));
-    assert_eq!(parse("[2001:db8::7]:443"), at("2001:db8::7", 443));
-    // What is looked up, like a name: only this machine knows which interface eth0 is.
-    assert_eq!(parse("[fe80::1%eth0]:80"), named("fe80::1%eth0", 80));
+    let table = [
+        ("localhost:8080", named("localhost", 8080)),
+        ("a.b-c.example:1", named("a.b-c.example", 1)),
+        ("127.0.0.1:65535", at("127.0.0.1", 65535)),
+        ("[::1]:80", at("::1", 80)),
+        ("[2001:db8::7]:443", at("2001:db8::7", 443)),
+        // It is looked up, like a name: only this machine knows which interface eth0 is.
+        ("[fe80::1%eth0]:80", named("fe80::1%eth0", 80)),
+    ];
+    for (text, expected) in table {
+        expect_value(
+            format!("The target {text:?}"),
+            &expected,
+            &parse(text),
+            "it is split at the first colon, or the brackets are left in the address (None: it was refused).",
+        );
+    }
 }
 
 #[test]
@@ -47,31 +58,57 @@ fn e21_a_target_prints_as_it_is_written() {
         "[::1]:80",
         "[2001:db8::7]:443",
     ] {
-        assert_eq!(
-            parse(text).map(|target| target.to_string()).as_deref(),
-            Some(text)
+        let seen = parse(text).map(|target| target.to_string());
+        let cause = "the brackets are missing (None: the text was refused).";
+        expect_value(
+            format!("The text of the target {text:?}"),
+            &Some(text.to_owned()),
+            &seen,
+            cause,
         );
     }
 }
 
+/// A kind of reason why a text is no target.
+type Reason = fn(String) -> TargetError;
+
+/// Texts that are no target, and the kind of the reason.
+const REFUSED: [(&str, Reason); 18] = [
+    ("", TargetError::MissingPort),
+    ("localhost", TargetError::MissingPort),
+    ("[::1]", TargetError::MissingPort),
+    (":80", TargetError::MissingHost),
+    ("localhost:", TargetError::BadPort),
+    ("localhost:0", TargetError::BadPort),
+    ("localhost:+80", TargetError::BadPort),
+    ("localhost:-1", TargetError::BadPort),
+    ("localhost:0x50", TargetError::BadPort),
+    ("localhost:65536", TargetError::BadPort),
+    ("::1:80", TargetError::MissingBrackets),
+    ("[::1:80", TargetError::BadAddress),
+    ("[::g]:80", TargetError::BadAddress),
+    ("[127.0.0.1]:80", TargetError::BadAddress),
+    ("[localhost]:80", TargetError::BadAddress),
+    ("local host:80", TargetError::BadName),
+    ("local/host:80", TargetError::BadName),
+    ("ada@localhost:80", TargetError::BadName),
+];
+
 #[test]
 fn e21_what_is_no_target_is_refused() {
     let _test = Test::begin("Name the missing part: the port, the host, the brackets.");
-    let wrong = [
-        "",
-        "localhost",
-        ":80",
-        "localhost:",
-        "localhost:0x50",
-        "localhost:65536",
-        "::1:80",
-        "[::1]",
-        "[::1:80",
-    ];
-    for text in wrong {
-        assert!(
-            text.parse::<Target>().is_err(),
-            "{text:?} should be refused"
+    for (text, expected) in REFUSED {
+        let why = match text.parse::<Target>() {
+            Ok(target) => fail(format!("{text:?} should be refused and became {target:?}.")),
+            Err(why) => why,
+        };
+        let wanted = expected(String::new());
+        harness::ensure(
+            discriminant(&why) == discriminant(&wanted),
+            format!(
+                "{text:?} is refused for another reason.\n  expected  {wanted:?}\n  seen      {why:?}\n\
+                 Look for the missing part first (port, host, brackets), then parse the parts."
+            ),
         );
     }
 }

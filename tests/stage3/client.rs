@@ -1,11 +1,11 @@
 //! Exercise 3.3 through the library: the state machine of one client.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 
 use crate::support::pair;
-use harness::{Rng, Test, expect_bytes, lines};
+use harness::{Rng, Test, ensure, expect_bytes, expect_value, fail, lines};
 use stage3_epoll::{Client, Event, Fact, Interest, MAX_PENDING, Readiness, State, Token};
 
 /// A client whose other end is in the test's hand.
@@ -16,13 +16,17 @@ fn client() -> (Client<UnixStream>, UnixStream) {
     (Client::new(ours, address), theirs)
 }
 
-fn turn(client: &mut Client<UnixStream>) -> std::io::Result<()> {
+fn turn(client: &mut Client<UnixStream>) -> io::Result<()> {
     let both = Readiness::EPOLLIN | Readiness::EPOLLOUT;
     client.on_event(Event::new(Token(0), both), &mut vec![0; 16 * 1024])
 }
 
 fn received(theirs: &mut UnixStream) -> Vec<u8> {
-    let mut bytes = vec![0; 1 << 20];
+    received_at_most(theirs, 1 << 20)
+}
+
+fn received_at_most(theirs: &mut UnixStream, most: usize) -> Vec<u8> {
+    let mut bytes = vec![0; most];
     let length = theirs.read(&mut bytes).unwrap_or(0);
     bytes.truncate(length);
     bytes
@@ -45,7 +49,12 @@ fn e33_a_state_follows_from_a_fact() {
         (Closed, Failure, Closed),
     ];
     for (state, fact, next) in table {
-        assert_eq!(state.after(fact), next, "{state:?} after {fact:?}");
+        expect_value(
+            format!("The state after {fact:?} in {state:?}"),
+            &next,
+            &state.after(fact),
+            "an arrow of the diagram is missing; a closed client stays closed.",
+        );
     }
 }
 
@@ -57,7 +66,12 @@ fn e33_an_event_is_only_a_hint() {
     theirs.write_all(b"ha").unwrap();
     turn(&mut client).unwrap();
     turn(&mut client).unwrap();
-    assert_eq!(client.state(), State::Open);
+    expect_value(
+        "The state after two turns without a byte",
+        &State::Open,
+        &client.state(),
+        "EAGAIN was taken for the end of the input.",
+    );
     theirs.write_all(b"lf\n").unwrap();
     turn(&mut client).unwrap();
     expect_bytes("The answer", b"flah\n", &received(&mut theirs));
@@ -68,7 +82,7 @@ fn e33_an_idle_client_wants_to_read_only() {
     let _test =
         Test::begin("Ask for writable only while bytes wait: a socket is nearly always writable.");
     let (mut client, mut theirs) = client();
-    assert_eq!(client.interest(), Interest::READABLE);
+    expect_reading(&client, "nothing has come");
     theirs.write_all(b"one\n").unwrap();
     turn(&mut client).unwrap();
     expect_bytes(
@@ -76,11 +90,22 @@ fn e33_an_idle_client_wants_to_read_only() {
         b"eno\n",
         &received(&mut theirs),
     );
-    assert_eq!(client.interest(), Interest::READABLE);
+    expect_reading(&client, "its answer is sent");
     assert_eq!(
         client.change_of_interest(),
         None,
         "nothing changed, so nothing is registered"
+    );
+}
+
+/// Checks that a client wants to read and not to write.
+#[track_caller]
+fn expect_reading(client: &Client<UnixStream>, when: &str) {
+    expect_value(
+        format!("The interest of a client when {when}"),
+        &Interest::READABLE,
+        &client.interest(),
+        "asking for writable without bytes to write makes every wait of the loop return at once.",
     );
 }
 
@@ -97,7 +122,7 @@ fn fill(client: &mut Client<UnixStream>, theirs: &mut UnixStream) -> Vec<u8> {
             return sent;
         }
     }
-    harness::fail("the client reads more and more although its answers are not read")
+    fail("the client reads more and more although its answers are not read")
 }
 
 #[test]
@@ -106,15 +131,31 @@ fn e33_who_does_not_read_is_not_read() {
         Test::begin("At MAX_PENDING bytes of output, stop reading; go on when there is room.");
     let (mut client, mut theirs) = client();
     let sent = fill(&mut client, &mut theirs);
-    assert!(sent.len() >= MAX_PENDING);
-    assert_eq!(client.change_of_interest(), Some(Interest::WRITABLE));
+    ensure(
+        sent.len() >= MAX_PENDING,
+        format!(
+            "Reading stopped after {} bytes already, before MAX_PENDING of {MAX_PENDING}.",
+            sent.len()
+        ),
+    );
+    expect_value(
+        "The interest to register for a client that does not read its answers",
+        &Some(Interest::WRITABLE),
+        &client.change_of_interest(),
+        "wants_read ignores how many answers wait, or the change is not reported.",
+    );
     let mut answer = Vec::new();
     while answer.len() < sent.len() {
         answer.extend(received(&mut theirs));
         turn(&mut client).unwrap();
     }
-    assert!(answer == lines::reversed(&sent), "all answers, in order");
-    assert_eq!(client.change_of_interest(), Some(Interest::READABLE));
+    expect_bytes("The answer", &lines::reversed(&sent), &answer);
+    expect_value(
+        "The interest to register when all answers are sent",
+        &Some(Interest::READABLE),
+        &client.change_of_interest(),
+        "reading does not begin again, so the client waits forever.",
+    );
 }
 
 #[test]
@@ -123,21 +164,35 @@ fn e33_the_end_of_the_input_is_not_the_end_of_the_answers() {
     let (mut client, mut theirs) = client();
     let sent = fill(&mut client, &mut theirs);
     theirs.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut answer = Vec::new();
-    // Bounded: an honest client needs about one turn for each 64 KiB.
+    let (mut answer, mut turns_of_draining) = (Vec::new(), 0);
+    // A slow reader, so that the FIN is read while answers wait. Bounded: it takes a few hundred turns.
     for _ in 0..10_000 {
-        answer.extend(received(&mut theirs));
+        answer.extend(received_at_most(&mut theirs, 4096));
         turn(&mut client).unwrap();
-        if client.state() == State::Draining {
-            assert_eq!(client.interest(), Interest::WRITABLE);
-        }
-        if client.state() == State::Closed {
-            break;
+        match client.state() {
+            State::Open => {}
+            State::Draining => {
+                turns_of_draining += 1;
+                expect_value(
+                    "The interest of a client that has ended its input while answers wait",
+                    &Interest::WRITABLE,
+                    &client.interest(),
+                    "the end of the input stays readable forever, so asking for it makes every wait of the loop return at once.",
+                );
+            }
+            State::Closed => break,
         }
     }
     answer.extend(received(&mut theirs));
-    assert_eq!(client.state(), State::Closed);
-    assert!(answer == lines::reversed(&sent), "all answers, in order");
+    ensure(
+        client.state() == State::Closed && turns_of_draining > 0,
+        format!(
+            "The client ended its input while answers waited: it should be Draining until the last one is sent, and then Closed. \
+             It was Draining for {turns_of_draining} turns, and is {:?} now.",
+            client.state()
+        ),
+    );
+    expect_bytes("The answer", &lines::reversed(&sent), &answer);
 }
 
 #[test]
@@ -149,7 +204,12 @@ fn e33_a_last_line_without_newline_is_answered() {
     turn(&mut client).unwrap();
     turn(&mut client).unwrap();
     expect_bytes("The answer", b"eno\ntsal", &received(&mut theirs));
-    assert_eq!(client.state(), State::Closed);
+    expect_value(
+        "The state when the input has ended and its answers are sent",
+        &State::Closed,
+        &client.state(),
+        "the client stays in the table although nothing is left to do.",
+    );
 }
 
 #[test]
@@ -169,4 +229,93 @@ fn e33_a_turn_is_bounded() {
         (1..=16 * 1024).contains(&answered),
         "{answered} bytes in one turn of 16 KiB"
     );
+}
+
+/// A socket that a signal interrupts at each first try; it has one line to read.
+#[derive(Default)]
+struct Interrupted {
+    reads: usize,
+    writes: usize,
+    answer: Vec<u8>,
+}
+
+impl Read for Interrupted {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        self.reads += 1;
+        match self.reads {
+            1 => Err(ErrorKind::Interrupted.into()),
+            2 => (&b"stressed\n"[..]).read(scratch),
+            _ => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Interrupted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        if self.writes == 1 {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        self.answer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn e33_a_signal_is_no_error() {
+    let _test = Test::begin(
+        "EINTR says nothing about the client: like EAGAIN it means not yet, and the next turn tries again.",
+    );
+    let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let mut client = Client::new(Interrupted::default(), address);
+    for number in 1..=4 {
+        let both = Readiness::EPOLLIN | Readiness::EPOLLOUT;
+        let event = Event::new(Token(0), both);
+        if let Err(error) = client.on_event(event, &mut vec![0; 16 * 1024]) {
+            fail(format!(
+                "In turn {number} a signal interrupted a system call, and that ended the client: {error}."
+            ));
+        }
+    }
+    expect_bytes("The answer", b"desserts\n", &client.socket().answer);
+}
+
+/// A socket whose every call fails in the same way.
+struct Failing(ErrorKind);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+}
+
+impl Write for Failing {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn e33_a_connection_that_breaks_is_an_error() {
+    let _test = Test::begin(
+        "Every error but EAGAIN and EINTR is the end of the client, and the caller logs it.",
+    );
+    for kind in [ErrorKind::ConnectionReset, ErrorKind::TimedOut] {
+        let mut client = Client::new(Failing(kind), SocketAddr::from(([127, 0, 0, 1], 1)));
+        let event = Event::new(Token(0), Readiness::EPOLLIN | Readiness::EPOLLERR);
+        let result = client.on_event(event, &mut vec![0; 16 * 1024]);
+        expect_value(
+            format!("What on_event returns after {kind:?}, and the state"),
+            &(Err(kind), State::Closed),
+            &(result.map_err(|error| error.kind()), client.state()),
+            "the broken connection was taken for an end in order.",
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Exercise 3.4 through the library: the table of clients and its tokens.
 
-use harness::Test;
+use harness::{Test, expect_value, fail};
 use stage3_epoll::{ClientTable, Token};
 
 #[test]
@@ -9,13 +9,18 @@ fn e34_a_token_finds_its_client() {
         "The row number is in the token: no searching. Removing a token twice removes one client.",
     );
     let mut clients = ClientTable::new();
-    assert!(clients.is_empty());
+    assert!(clients.is_empty(), "a new table has no client");
     let tokens: Vec<_> = (0..100).map(|number| clients.insert(number)).collect();
-    assert_eq!(clients.len(), 100);
+    assert_eq!(clients.len(), 100, "100 clients were inserted");
     for (number, token) in (0..100).zip(&tokens) {
-        assert_eq!(clients.get_mut(*token), Some(&mut { number }));
+        expect_value(
+            format!("The client of {token:?}"),
+            &Some(number),
+            &clients.get_mut(*token).copied(),
+            "row and generation overlap in the token, or another row is looked up.",
+        );
     }
-    assert_eq!(clients.remove(tokens[40]), Some(40));
+    assert_eq!(clients.remove(tokens[40]), Some(40), "the removed client");
     assert_eq!(clients.remove(tokens[40]), None, "gone is gone");
     assert_eq!(clients.len(), 99, "one of 100 has left, and only once");
     assert_eq!(
@@ -35,15 +40,32 @@ fn e34_an_old_token_never_finds_a_new_client() {
     for number in 0..1000 {
         let token = clients.insert(number);
         assert!(!old.contains(&token), "no token is used twice");
-        assert_eq!(clients.remove(token), Some(number));
+        assert_eq!(
+            clients.remove(token),
+            Some(number),
+            "client {number} of one row"
+        );
         old.push(token);
     }
     let newest = clients.insert(4711);
-    assert!(
-        old.iter()
-            .all(|token| clients.get_mut(*token).is_none() && clients.remove(*token).is_none())
+    for token in old {
+        let found = clients
+            .get_mut(token)
+            .copied()
+            .or_else(|| clients.remove(token));
+        if let Some(found) = found {
+            fail(format!(
+                "{token:?} belongs to a client that has left, and finds client {found}: an old event would be served to it. \
+                 Compare the generations, in get_mut and in remove."
+            ));
+        }
+    }
+    expect_value(
+        "The newest client of the row",
+        &Some(4711),
+        &clients.get_mut(newest).copied(),
+        "an old token has removed it.",
     );
-    assert_eq!(clients.get_mut(newest), Some(&mut 4711));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{events_now, events_within, one_event, pair, registered};
-use harness::{PATIENCE, Test};
+use crate::support::{HALF_A_SECOND, events_now, events_within, one_event, pair, registered};
+use harness::{Deadline, PATIENCE, Test, ensure, expect_value};
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
 use signal_hook::consts::SIGUSR1;
@@ -25,7 +26,10 @@ fn e31_bytes_make_a_socket_readable() {
     theirs.write_all(b"x").unwrap();
     let event = one_event(&poll);
     assert_eq!(event.token(), token, "all 64 bits of the token come back");
-    assert!(event.is_readable() && !event.is_read_closed() && !event.is_error());
+    ensure(
+        event.is_readable() && !event.is_read_closed() && !event.is_error(),
+        format!("A byte makes a socket readable and nothing else, but the event is {event:?}."),
+    );
     assert!(!event.is_writable(), "EPOLLOUT was not registered");
     assert!(
         one_event(&poll).is_readable(),
@@ -39,10 +43,13 @@ fn e31_edges_are_reported_once() {
     let (ours, mut theirs) = pair();
     let poll = registered(&ours, Token(1), Interest::READABLE.edge());
     theirs.write_all(b"x").unwrap();
-    assert!(one_event(&poll).is_readable());
+    assert!(one_event(&poll).is_readable(), "the first byte is an edge");
     assert!(events_now(&poll).is_empty(), "the same bytes are no news");
     theirs.write_all(b"y").unwrap();
-    assert!(one_event(&poll).is_readable());
+    assert!(
+        one_event(&poll).is_readable(),
+        "the second byte is another edge: edge() must keep EPOLLIN"
+    );
 }
 
 #[test]
@@ -89,16 +96,28 @@ fn e31_interest_can_be_changed_and_withdrawn() {
     poll.reregister(&ours, Token(2), Interest::WRITABLE)
         .unwrap();
     let event = one_event(&poll);
-    assert_eq!(
-        (event.token(), event.is_readable(), event.is_writable()),
-        (Token(2), false, true)
+    ensure(
+        event.token() == Token(2) && !event.is_readable() && event.is_writable(),
+        format!(
+            "After reregister with Token(2) and WRITABLE the event is {event:?}: EPOLL_CTL_MOD replaces the token and the interest, \
+             and adds nothing to them."
+        ),
     );
     poll.reregister(&ours, Token(3), Interest::NONE).unwrap();
-    assert!(events_now(&poll).is_empty());
+    assert!(
+        events_now(&poll).is_empty(),
+        "NONE: no event, although bytes wait"
+    );
     poll.reregister(&ours, Token(4), Interest::BOTH).unwrap();
-    assert!(one_event(&poll).is_readable());
+    assert!(
+        one_event(&poll).is_readable(),
+        "BOTH: the bytes that wait are reported"
+    );
     poll.deregister(&ours).unwrap();
-    assert!(events_now(&poll).is_empty());
+    assert!(
+        events_now(&poll).is_empty(),
+        "deregistered: no event any more"
+    );
     assert!(
         poll.reregister(&ours, Token(5), Interest::BOTH).is_err(),
         "it is not registered any more"
@@ -112,7 +131,10 @@ fn e31_a_closed_descriptor_leaves_by_itself() {
     let poll = registered(&ours, Token(1), Interest::READABLE);
     theirs.write_all(b"x").unwrap();
     drop(ours);
-    assert!(events_now(&poll).is_empty());
+    assert!(
+        events_now(&poll).is_empty(),
+        "the descriptor is closed, but still reported: the poll holds a duplicate of it"
+    );
 }
 
 #[test]
@@ -144,16 +166,21 @@ fn e31_the_ends_of_a_connection_can_be_told_apart() {
     for (readiness, expected) in table {
         let event = Event::new(Token(9), readiness);
         let seen = [
-            event.is_readable(),
-            event.is_writable(),
-            event.is_read_closed(),
-            event.is_write_closed(),
-            event.is_error(),
+            ("is_readable", event.is_readable()),
+            ("is_writable", event.is_writable()),
+            ("is_read_closed", event.is_read_closed()),
+            ("is_write_closed", event.is_write_closed()),
+            ("is_error", event.is_error()),
         ];
-        assert_eq!(
-            seen, expected,
-            "{readiness:?}: readable, writable, read closed, write closed, error"
-        );
+        for ((method, seen), expected) in seen.into_iter().zip(expected) {
+            ensure(
+                seen == expected,
+                format!(
+                    "{method} is {seen} for an event with {readiness:?}, but it should be {expected}. EPOLLHUP means that both \
+                     directions are over, EPOLLERR that writing can only fail."
+                ),
+            );
+        }
     }
 }
 
@@ -165,11 +192,55 @@ fn e31_a_time_limit_is_never_too_short() {
     let poll = registered(&ours, Token(1), Interest::READABLE);
     for limit in [Duration::from_micros(300), Duration::from_micros(20_500)] {
         let before = Instant::now();
-        assert!(events_within(&poll, limit).is_empty());
         assert!(
-            before.elapsed() >= limit,
-            "{limit:?} took only {:?}",
-            before.elapsed()
+            events_within(&poll, limit).is_empty(),
+            "nothing has happened"
+        );
+        let took = before.elapsed();
+        ensure(
+            took >= limit,
+            format!(
+                "A wait of {limit:?} took only {took:?}: the time limit was rounded down to whole milliseconds. A loop that waits \
+                 for the rest of a millisecond then spins."
+            ),
+        );
+    }
+}
+
+#[test]
+fn e31_a_wait_without_end_waits() {
+    let _test = Test::begin(
+        "None waits forever, and so does a limit beyond 24 days, which epoll_wait(2) cannot count in milliseconds.",
+    );
+    for limit in [
+        None,
+        Some(Duration::from_secs(100 * 86_400)),
+        Some(Duration::MAX),
+    ] {
+        let (ours, mut theirs) = pair();
+        let poll = registered(&ours, Token(1), Interest::READABLE);
+        let (done, count) = mpsc::channel();
+        thread::spawn(move || {
+            let mut events = Events::with_capacity(4);
+            let result = poll.poll(&mut events, limit);
+            // This fails only if the test has failed already.
+            let _ = done.send((result.is_ok(), events.iter().count()));
+        });
+        if let Ok((is_ok, count)) = count.recv_timeout(HALF_A_SECOND) {
+            harness::fail(format!(
+                "With the time limit {limit:?} poll came back at once (Ok: {is_ok}, {count} events), although nothing had \
+                 happened. A loop around it would never sleep."
+            ));
+        }
+        theirs.write_all(b"x").unwrap();
+        let seen = Deadline::patience().receive(&count);
+        expect_value(
+            format!(
+                "What poll with the time limit {limit:?} returned when a byte came (Ok, events)"
+            ),
+            &Ok((true, 1)),
+            &seen,
+            "the event was not waited for, or it was not put into the batch.",
         );
     }
 }
@@ -199,7 +270,13 @@ fn e31_a_signal_is_no_error() {
     );
     let (ours, _theirs) = pair();
     let poll = registered(&ours, Token(1), Interest::READABLE);
-    while_interrupted(|| assert!(events_within(&poll, Duration::from_millis(20)).is_empty()));
+    while_interrupted(|| {
+        let events = events_within(&poll, Duration::from_millis(20));
+        assert!(
+            events.is_empty(),
+            "nothing has happened, but there is {events:?}"
+        );
+    });
 }
 
 #[test]
@@ -239,5 +316,10 @@ fn e31_many_descriptors_have_their_own_tokens() {
         .map(|event| event.token().0 >> 40)
         .collect();
     tokens.sort_unstable();
-    assert_eq!(tokens, [3, 6]);
+    expect_value(
+        "The tokens of the two sockets with a byte",
+        &vec![3, 6],
+        &tokens,
+        "the token was registered with another descriptor, or lost its upper bits.",
+    );
 }

@@ -8,7 +8,11 @@ use harness::{Client as Dialler, ClosedPort, Program, Rng, Server, Test, lines};
 fn e35_one_line_on_stdout_says_where() {
     let _test = Test::begin("Print the real port, once, and flush it.");
     let server = server();
-    assert_ne!(server.addr().port(), 0);
+    assert_ne!(
+        server.addr().port(),
+        0,
+        "the real port has to be announced, not the 0 that was asked for"
+    );
     lines::served(server.addr());
     lines::a_crowd(server.addr(), 10);
     command_line::announced_once(&server);
@@ -21,7 +25,7 @@ fn e35_ipv6_is_an_address_like_any_other() {
         return;
     }
     let server = Server::start(program(), &["--listen", "[::1]:0"]);
-    assert!(server.addr().is_ipv6());
+    assert!(server.addr().is_ipv6(), "an IPv6 address was asked for");
     lines::served(server.addr());
 }
 
@@ -60,8 +64,16 @@ fn e35_what_cannot_be_listened_on_is_one_clear_sentence() {
 fn e35_a_signal_ends_the_program_with_0() {
     let _test =
         Test::begin("A signal wakes the loop through the waker; the loop ends, and main returns.");
-    assert_eq!(server().terminate().code(), Some(0));
-    assert_eq!(server().interrupt().code(), Some(0));
+    assert_eq!(
+        server().terminate().code(),
+        Some(0),
+        "the exit code after SIGTERM"
+    );
+    assert_eq!(
+        server().interrupt().code(),
+        Some(0),
+        "the exit code after SIGINT"
+    );
     let busy = server();
     let idle = Dialler::connect(busy.addr());
     let (stalled, _) = lines::a_stalled_client(busy.addr());

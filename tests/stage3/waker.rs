@@ -17,7 +17,11 @@ fn e32_another_thread_wakes_the_poll() {
     assert!(events_now(&poll).is_empty(), "wake was not called yet");
     let other = Arc::clone(&waker);
     let thread = thread::spawn(move || other.wake());
-    assert_eq!(one_event(&poll).token(), Token(77));
+    assert_eq!(
+        one_event(&poll).token(),
+        Token(77),
+        "the token of the waker"
+    );
     thread.join().unwrap().unwrap();
 }
 
@@ -30,11 +34,22 @@ fn e32_many_calls_are_one_event() {
     for _ in 0..100 {
         waker.wake().unwrap();
     }
-    assert_eq!(one_event(&poll).token(), Token(77));
+    assert_eq!(
+        one_event(&poll).token(),
+        Token(77),
+        "the token of the waker"
+    );
     waker.reset().unwrap();
-    assert!(events_now(&poll).is_empty());
+    assert!(
+        events_now(&poll).is_empty(),
+        "100 calls and one reset, and the waker is still ready: reset must read the whole number"
+    );
     waker.wake().unwrap();
-    assert_eq!(one_event(&poll).token(), Token(77));
+    assert_eq!(
+        one_event(&poll).token(),
+        Token(77),
+        "the token of the waker"
+    );
 }
 
 #[test]

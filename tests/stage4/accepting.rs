@@ -87,7 +87,11 @@ fn e47_one_more_than_allowed_waits_in_the_backlog() {
     let its_upstream = hand.next();
     its_upstream.expect(b"I can wait");
     talk(&waiting, &its_upstream);
-    assert_eq!(hand.accepts(), 4);
+    assert_eq!(
+        hand.accepts(),
+        4,
+        "connections that the upstream has accepted"
+    );
 }
 
 #[test]
@@ -144,7 +148,11 @@ fn e47_threads_are_workers_with_a_listener_each() {
             talk(client, upstream);
         }
         proxy.wait_for_rows(40);
-        assert_eq!(proxy.metrics()["proxy_sessions_total"], 40.0);
+        assert_eq!(
+            proxy.metrics()["proxy_sessions_total"],
+            40.0,
+            "proxy_sessions_total"
+        );
     }
 }
 
@@ -155,8 +163,12 @@ fn e47_all_workers_together_keep_the_bound() {
     let crowd: Vec<_> = (0..40).map(|_| Client::connect(proxy.addr())).collect();
     hand.wait_for_accepts(4);
     crowd[39].expect_silence(Duration::from_millis(200));
-    assert_eq!(hand.accepts(), 4);
-    assert_eq!(proxy.routes().sessions.len(), 4);
+    assert_eq!(
+        hand.accepts(),
+        4,
+        "connections that the upstream has accepted"
+    );
+    assert_eq!(proxy.routes().sessions.len(), 4, "rows of the route table");
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
 }
 
@@ -172,7 +184,11 @@ fn e47_a_free_place_is_for_any_worker() {
     let waiting: Vec<_> = (0..8).map(|_| Client::connect(proxy.addr())).collect();
     waiting.iter().for_each(|client| client.send(b"I can wait"));
     waiting[7].expect_silence(Duration::from_millis(200));
-    assert_eq!(hand.accepts(), 8);
+    assert_eq!(
+        hand.accepts(),
+        8,
+        "connections that the upstream has accepted"
+    );
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
     let mut served = Vec::new();
     for (client, upstream) in sessions {
@@ -183,7 +199,11 @@ fn e47_a_free_place_is_for_any_worker() {
         let its_upstream = hand.next();
         its_upstream.expect(b"I can wait");
         served.push(its_upstream);
-        assert_eq!(hand.accepts(), 8 + served.len());
+        assert_eq!(
+            hand.accepts(),
+            8 + served.len(),
+            "connections that the upstream has accepted"
+        );
     }
     proxy.wait_for_rows(8);
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);

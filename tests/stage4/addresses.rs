@@ -293,7 +293,11 @@ fn e46_a_late_answer_reaches_nobody() {
     });
     gates[1].open();
     echoes(&next);
-    assert_eq!(late.accepts(), 0);
+    assert_eq!(
+        late.accepts(),
+        0,
+        "connections that the late upstream has accepted"
+    );
 }
 
 /// One thread for names, and one client accepted in a turn.

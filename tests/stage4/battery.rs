@@ -127,7 +127,7 @@ fn none_is_reached_by(ingress: &str) {
         }
     }
     assert!(asked >= 60, "{asked} spellings");
-    assert_eq!(echo.accepts(), 0);
+    assert_eq!(echo.accepts(), 0, "connections that the echo has accepted");
 }
 
 /// What each of these tests is about.
@@ -289,5 +289,9 @@ fn rules_a_redirect_to_an_inner_address_is_judged_like_any_request() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(told.starts_with("403 Forbidden: "), "{told}");
     assert!(!told.contains("127.0.0.1"), "{told}");
-    assert_eq!(inner.accepts(), 0);
+    assert_eq!(
+        inner.accepts(),
+        0,
+        "connections that the inner upstream has accepted"
+    );
 }

@@ -88,7 +88,11 @@ fn chain_the_same_hops_serve_two_chains_at_once() {
         2,
         "hop 1 of one chain, 2 of the other"
     );
-    assert_eq!(hops[1].routes().sessions.len(), 1);
+    assert_eq!(
+        hops[1].routes().sessions.len(),
+        1,
+        "rows of the route table"
+    );
 }
 
 #[test]
@@ -279,7 +283,11 @@ fn e4_10_a_client_s_early_bytes_wait_for_the_last_response() {
     let hop = hand.next();
     hop.expect(b"\x01\x03\x0bexample.org\x00\x50");
     hop.expect_silence(Duration::from_millis(200));
-    assert_eq!(proxy.row_of(&client).phase, "chaining");
+    assert_eq!(
+        proxy.row_of(&client).phase,
+        "chaining",
+        "the phase of the session"
+    );
     hop.send(b"\x01\x00\x00and first");
     hop.expect(b"early");
     client.expect(b"and first");

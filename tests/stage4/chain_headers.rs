@@ -75,7 +75,8 @@ fn e4_10_a_response_may_end_anywhere() {
     let length = whole.len();
     assert_eq!(
         Response::parse(&whole),
-        Ok(Some((response.clone(), length)))
+        Ok(Some((response.clone(), length))),
+        "a whole response, with its length"
     );
     let more = [&whole[..], b"bytes of the target"].concat();
     let parsed = Response::parse(&more);
@@ -105,7 +106,7 @@ fn e4_10_bytes_behind_the_last_response_are_the_target_s() {
     for payload in [CONNECTED, b"\x01\x05\x00", b"220 ready\r\n", b""] {
         let all = [CONNECTED, CONNECTED, payload].concat();
         let (outcome, rest) = read(2, [&all[..]]);
-        assert_eq!(outcome, Outcome::Connected);
+        assert_eq!(outcome, Outcome::Connected, "every hop is connected");
         expect_bytes("The rest, which is the target's,", payload, &rest);
     }
 }
@@ -125,8 +126,16 @@ fn e4_10_the_first_failure_is_named_by_its_place() {
     let mut responses = Responses::new(3);
     assert_eq!(responses.awaited(), 1, "the first hop is number 1");
     let (used, outcome) = responses.read(&[CONNECTED, CONNECTED].concat());
-    assert_eq!((used, outcome), (6, Outcome::Incomplete));
-    assert_eq!(responses.awaited(), 3);
+    assert_eq!(
+        (used, outcome),
+        (6, Outcome::Incomplete),
+        "two of three responses (bytes used, outcome)"
+    );
+    assert_eq!(
+        responses.awaited(),
+        3,
+        "the hop whose response comes next, counted from 1"
+    );
 }
 
 #[test]
@@ -162,7 +171,11 @@ fn e4_10_a_text_changes_no_terminal() {
     );
     let bytes = [&[1, 2, 9][..], b"a\x1b[31m\r\nb"].concat();
     let parsed = Response::parse(&bytes).unwrap().map(|(it, _)| it.text);
-    assert_eq!(parsed.as_deref(), Some("a\u{fffd}[31m\u{fffd}\u{fffd}b"));
+    assert_eq!(
+        parsed.as_deref(),
+        Some("a\u{fffd}[31m\u{fffd}\u{fffd}b"),
+        "the text without its control characters"
+    );
     let bytes = [1, 2, 2, 0xff, b'x'];
     let parsed = Response::parse(&bytes).unwrap().map(|(it, _)| it.text);
     assert_eq!(parsed.as_deref(), Some("\u{fffd}x"), "no text at all");
@@ -177,7 +190,11 @@ fn e4_10_another_protocol_is_no_response() {
             format!("{bytes:?} does not begin with version 1, so it is no response."),
         );
         let (outcome, _) = read(2, [&[CONNECTED, bytes].concat()[..]]);
-        assert_eq!(outcome, Outcome::Malformed(2));
+        assert_eq!(
+            outcome,
+            Outcome::Malformed(2),
+            "the second response has an unknown version"
+        );
     }
 }
 

@@ -25,7 +25,11 @@ fn rules_a_client_that_may_not_come_is_reset() {
         proxy.wait_for_metric("proxy_refusals_total", 1.0);
         assert_eq!(echo.accepts(), 0, "nothing reaches the upstream");
         echoes(&connect_from(OTHER, &proxy));
-        assert_eq!(proxy.metrics()["proxy_sessions_total"], 1.0);
+        assert_eq!(
+            proxy.metrics()["proxy_sessions_total"],
+            1.0,
+            "proxy_sessions_total"
+        );
         assert!(proxy.stderr().contains("--clients"), "the log says why");
     }
 }

@@ -156,7 +156,11 @@ fn e49_the_port_can_be_used_again_at_once() {
         // An address of its own: on 127.0.0.1 any client of this machine could get the port meanwhile.
         let proxy = start("127.0.0.77:0", threads);
         assert_eq!(Client::connect(proxy.addr()).read_to_end(), b"hello");
-        assert_eq!(proxy.terminate().code(), Some(0));
+        assert_eq!(
+            proxy.terminate().code(),
+            Some(0),
+            "the exit code after SIGTERM"
+        );
         let again = start(&proxy.addr_text(), threads);
         assert_eq!(again.addr(), proxy.addr());
         assert_eq!(Client::connect(again.addr()).read_to_end(), b"hello");
@@ -185,7 +189,7 @@ fn e49_ipv6_is_an_address_like_any_other() {
     let upstream = Program::new(program()).args(["--listen", "[::1]:0"]);
     let echo = Scripted::echo();
     let upstream = upstream.args(["--upstream", &echo.addr_text()]).serve();
-    assert!(upstream.addr().is_ipv6());
+    assert!(upstream.addr().is_ipv6(), "an IPv6 address was asked for");
     let proxy = Proxy::to(upstream.addr());
     echoes(&Client::connect(proxy.addr()));
 }

@@ -207,7 +207,11 @@ fn e46_a_connect_that_takes_its_time_delays_nobody() {
     assert_eq!(seen, question);
     second_upstream.write_all(&answer).unwrap();
     drop(second_upstream);
-    assert_eq!(second.read_to_end(), answer);
+    assert_eq!(
+        second.read_to_end(),
+        answer,
+        "all bytes that the second client got"
+    );
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn e47_descriptors_that_run_out_are_waited_for() {
         ),
     );
     first.iter().for_each(echoes);
-    assert_eq!(echo.accepts(), 3);
+    assert_eq!(echo.accepts(), 3, "connections that the echo has accepted");
     assert!(proc::limit_files(proxy.pid(), 1000));
     for (client, nonce) in &crowd {
         client.expect(nonce);
@@ -130,7 +130,10 @@ fn e47_bulk_works_under_few_descriptors() {
             scope.spawn(|| {
                 let client = Client::connect(proxy.addr());
                 let sending = client.send_in_background(bytes.clone());
-                assert!(client.read_exact(bytes.len()) == bytes);
+                assert!(
+                    client.read_exact(bytes.len()) == bytes,
+                    "the client got other bytes than were sent"
+                );
                 sending.join();
             });
         }

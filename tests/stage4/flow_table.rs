@@ -1,8 +1,10 @@
 //! Exercise 4.11 through the library: the table of flows, in the order of their use.
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use harness::{Rng, Test};
+use harness::{Rng, Test, expect_value};
 use stage4_proxy::udp::flow_table::{FlowId, FlowTable};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -13,6 +15,48 @@ fn table(bound: usize, now: Instant) -> (FlowTable<usize, &'static str>, Vec<Flo
     let insert = |key| table.insert(key, "a flow", now + 60 * SECOND);
     let ids = (0..bound).map(insert).collect();
     (table, ids)
+}
+
+/// Checks which flow ends when so many seconds of the test are over.
+#[track_caller]
+fn expect_expired<K: Clone + Eq + Hash + Debug, V: PartialEq + Debug>(
+    table: &mut FlowTable<K, V>,
+    begin: Instant,
+    seconds: u32,
+    expected: &Option<K>,
+) {
+    expect_value(
+        format!("The flow that expires at second {seconds}"),
+        expected,
+        &table.expire(begin + seconds * SECOND).map(|(key, _)| key),
+        "a flow is due at its own latest deadline, not before it, and each only once: expire asks the row, not the timer.",
+    );
+}
+
+/// Checks the second of the test at which the table has to be asked again.
+#[track_caller]
+fn expect_deadline<K: Clone + Eq + Hash, V>(
+    table: &FlowTable<K, V>,
+    begin: Instant,
+    seconds: Option<u64>,
+) {
+    expect_value(
+        "The next deadline, in seconds,",
+        &seconds,
+        &table.next_deadline().map(|next| (next - begin).as_secs()),
+        "a timer is set too late, or is still there for a flow that has gone.",
+    );
+}
+
+/// Checks which flow makes room.
+#[track_caller]
+fn expect_evicted<K: PartialEq + Debug>(expected: &Option<K>, evicted: &Option<K>, because: &str) {
+    expect_value(
+        format!("The flow that makes room ({because})"),
+        expected,
+        evicted,
+        "the order of use is wrong: touch puts a flow in front, evict takes from the back, and only if the table is full.",
+    );
 }
 
 /// Adds a flow to a table that may be full, as the proxy does.
@@ -31,11 +75,27 @@ fn e4_11_a_flow_is_found_by_its_key_and_by_its_number() {
         Test::begin("A datagram has an address, an event has a number: both lead to a flow.");
     let (table, ids) = table(3, Instant::now());
     for (key, id) in ids.into_iter().enumerate() {
-        assert_eq!(table.find(&key), Some(id), "the number of key {key}");
-        assert_eq!(table.get(id), Some((&key, &"a flow")));
+        let lost =
+            "the index of keys names another row, or the generation is not that of the flow.";
+        expect_value(
+            format!("The number of key {key}"),
+            &Some(id),
+            &table.find(&key),
+            lost,
+        );
+        expect_value(
+            format!("The flow of key {key}"),
+            &Some((&key, &"a flow")),
+            &table.get(id),
+            lost,
+        );
     }
-    assert_eq!(table.find(&3), None, "no such key");
-    assert_eq!((table.len(), table.is_full()), (3, true));
+    assert_eq!(table.find(&3), None, "no flow has the key 3");
+    assert_eq!(
+        (table.len(), table.is_full()),
+        (3, true),
+        "three flows, and room for three"
+    );
 }
 
 #[test]
@@ -48,16 +108,16 @@ fn e4_11_a_full_table_gives_up_the_flow_that_was_used_longest_ago() {
     // 0 is the oldest, but it is used again: now 1 is.
     table.touch(ids[0], now + 60 * SECOND);
     let (_, evicted) = make_room_and_insert(&mut table, 3, now + 60 * SECOND);
-    assert_eq!(evicted, Some(1), "0 was used after 1");
+    expect_evicted(&Some(1), &evicted, "0 was used after 1");
     // A flow in the middle of the order.
     table.touch(ids[0], now + 60 * SECOND);
     let (_, evicted) = make_room_and_insert(&mut table, 4, now + 60 * SECOND);
-    assert_eq!(evicted, Some(2));
+    expect_evicted(&Some(2), &evicted, "0 was used again after 2");
     // The newest one: nothing changes.
     let newest = table.find(&4).expect("key 4");
     table.touch(newest, now + 60 * SECOND);
     let (_, evicted) = make_room_and_insert(&mut table, 5, now + 60 * SECOND);
-    assert_eq!(evicted, Some(3));
+    expect_evicted(&Some(3), &evicted, "4 was the newest already");
     assert_eq!(table.len(), 3, "the bound holds");
 }
 
@@ -66,12 +126,12 @@ fn e4_11_a_table_with_room_gives_up_nothing() {
     let _test = Test::begin("evict makes room in a full table; a flow must not go before that.");
     let now = Instant::now();
     let mut table = FlowTable::new(2);
-    assert_eq!(table.evict(), None, "an empty table");
+    expect_evicted(&None, &table.evict(), "the table is empty");
     table.insert("a", (), now + SECOND);
-    assert_eq!(table.evict(), None, "one of two places is free");
+    expect_evicted(&None, &table.evict(), "one of two places is free");
     table.insert("b", (), now + SECOND);
-    assert_eq!(table.evict(), Some(("a", ())));
-    assert_eq!(table.evict(), None, "there is room again");
+    expect_evicted(&Some(("a", ())), &table.evict(), "both places are taken");
+    expect_evicted(&None, &table.evict(), "there is room again");
 }
 
 #[test]
@@ -81,16 +141,34 @@ fn e4_11_a_number_of_the_past_reaches_no_flow() {
     );
     let now = Instant::now();
     let (mut table, ids) = table(2, now);
-    assert_eq!(table.remove(ids[0]), Some((0, "a flow")));
+    assert_eq!(
+        table.remove(ids[0]),
+        Some((0, "a flow")),
+        "the flow that is removed"
+    );
     let new = table.insert(7, "another", now + SECOND);
     assert_eq!(new.row, ids[0].row, "the free row is used again");
-    assert_ne!(new.generation, ids[0].generation);
-    assert_eq!(table.get(ids[0]), None);
-    assert_eq!(table.get_mut(ids[0]), None);
-    assert_eq!(table.remove(ids[0]), None);
+    let served =
+        "an event of the old flow is served to the new one of its row: compare the generations.";
+    assert_ne!(
+        new.generation, ids[0].generation,
+        "a generation is used once"
+    );
+    expect_value(
+        "The flow of the old number",
+        &None,
+        &table.get(ids[0]),
+        served,
+    );
+    expect_value(
+        "What the old number removes",
+        &None,
+        &table.remove(ids[0]),
+        served,
+    );
     // If this moved the deadline of the new flow, or its place in the order, strangers could keep it alive.
     table.touch(ids[0], now + 90 * SECOND);
-    assert_eq!(table.expire(now + SECOND), Some((7, "another")));
+    expect_expired(&mut table, now, 1, &Some(7));
     assert_eq!(table.find(&0), None, "the key has gone with its flow");
 }
 
@@ -102,12 +180,12 @@ fn e4_11_a_flow_ends_at_its_deadline() {
     for (key, seconds) in [("c", 3), ("a", 1), ("b", 2)] {
         table.insert(key, (), now + seconds * SECOND);
     }
-    assert_eq!(table.next_deadline(), Some(now + SECOND));
-    assert_eq!(table.expire(now), None);
-    assert_eq!(table.expire(now + 2 * SECOND), Some(("a", ())));
-    assert_eq!(table.expire(now + 2 * SECOND), Some(("b", ())));
-    assert_eq!(table.expire(now + 2 * SECOND), None);
-    assert_eq!((table.len(), table.find(&"a")), (1, None));
+    expect_deadline(&table, now, Some(1));
+    for (seconds, key) in [(0, None), (2, Some("a")), (2, Some("b")), (2, None)] {
+        expect_expired(&mut table, now, seconds, &key);
+    }
+    assert_eq!(table.len(), 1, "only c is left");
+    assert_eq!(table.find(&"a"), None, "the key has gone with its flow");
 }
 
 #[test]
@@ -122,11 +200,12 @@ fn e4_11_a_flow_that_is_used_lives_longer() {
     for second in 2..6 {
         table.touch(id, now + second * SECOND);
     }
-    assert_eq!(table.expire(now + SECOND), Some(("silent", ())));
-    assert_eq!(table.expire(now + SECOND), None, "the other has 4 s more");
-    assert_eq!(table.next_deadline(), Some(now + 5 * SECOND), "and no less");
-    assert_eq!(table.expire(now + 4 * SECOND), None);
-    assert_eq!(table.expire(now + 5 * SECOND), Some(("used", ())));
+    expect_expired(&mut table, now, 1, &Some("silent"));
+    // The other one has four seconds more, and no less.
+    expect_expired(&mut table, now, 1, &None);
+    expect_deadline(&table, now, Some(5));
+    expect_expired(&mut table, now, 4, &None);
+    expect_expired(&mut table, now, 5, &Some("used"));
 }
 
 #[test]
@@ -136,9 +215,9 @@ fn e4_11_a_deadline_may_also_come_nearer() {
     let mut table = FlowTable::new(8);
     let id = table.insert("a", (), now + 60 * SECOND);
     table.touch(id, now + SECOND);
-    assert_eq!(table.next_deadline(), Some(now + SECOND));
-    assert_eq!(table.expire(now + SECOND), Some(("a", ())));
-    assert_eq!(table.next_deadline(), None, "no flow, no deadline");
+    expect_deadline(&table, now, Some(1));
+    expect_expired(&mut table, now, 1, &Some("a"));
+    expect_deadline(&table, now, None);
 }
 
 #[test]
@@ -147,14 +226,17 @@ fn e4_11_a_flow_that_is_gone_has_no_deadline() {
     let now = Instant::now();
     let (mut table, ids) = table(3, now);
     for id in ids {
-        assert!(table.remove(id).is_some());
+        assert!(table.remove(id).is_some(), "{id:?} is in the table");
     }
-    assert!(table.is_empty());
-    assert_eq!(table.next_deadline(), None);
-    assert_eq!(table.evict(), None);
-    assert_eq!(table.iter().count(), 0);
+    assert_eq!(
+        (table.len(), table.iter().count()),
+        (0, 0),
+        "all flows were removed"
+    );
+    expect_deadline(&table, now, None);
+    expect_evicted(&None, &table.evict(), "all flows were removed");
     let again = table.insert(0, "again", now + SECOND);
-    assert_eq!(table.find(&0), Some(again));
+    assert_eq!(table.find(&0), Some(again), "a key may come back");
 }
 
 #[test]
@@ -194,9 +276,13 @@ fn e4_11_any_sequence_of_steps_keeps_the_order_of_use() {
             let (_, deadline) = model.remove(place.expect("a flow ends once"));
             assert!(deadline <= now, "key {key} was not due yet");
         }
-        assert!(model.iter().all(|(_, deadline)| *deadline > now), "due");
-        assert_eq!(table.len(), model.len());
+        let late = model.iter().find(|(_, deadline)| *deadline <= now);
+        assert!(late.is_none(), "{late:?} was due and did not expire");
+        assert_eq!(table.len(), model.len(), "flows in the table");
         let earliest = model.iter().map(|(_, deadline)| *deadline).min();
-        assert!(table.next_deadline() <= earliest || earliest.is_none());
+        assert!(
+            table.next_deadline() <= earliest || earliest.is_none(),
+            "the next deadline is after that of a flow, which would expire too late"
+        );
     }
 }

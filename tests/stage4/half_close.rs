@@ -52,7 +52,7 @@ fn e45_a_conversation_in_one_go() {
         let client = Client::connect(proxy.addr());
         client.send(&nonce);
         client.half_close();
-        assert_eq!(client.read_to_end(), nonce);
+        assert_eq!(client.read_to_end(), nonce, "all bytes that the client got");
     }
     proxy.wait_for_rows(0);
 }

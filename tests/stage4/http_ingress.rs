@@ -127,7 +127,11 @@ fn http_a_large_upload_arrives_whole_and_a_client_that_leaves_is_noticed() {
     let sending = client.send_in_background(body.clone());
     upstream.expect(&body);
     sending.join();
-    assert_eq!(proxy.row_of(&client).phase, "forward");
+    assert_eq!(
+        proxy.row_of(&client).phase,
+        "forward",
+        "the phase of the session"
+    );
     client.reset();
     upstream.expect_closed();
     proxy.wait_for_rows(0);

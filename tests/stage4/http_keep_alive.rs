@@ -107,7 +107,11 @@ fn http_connect_may_follow_a_request() {
     client.send(connect_to(echo.addr()).as_bytes());
     client.expect(ESTABLISHED);
     echoes(&client);
-    assert_eq!(proxy.row_of(&client).phase, "relay");
+    assert_eq!(
+        proxy.row_of(&client).phase,
+        "relay",
+        "the phase of the session"
+    );
 }
 
 #[test]
@@ -239,7 +243,10 @@ fn http_a_drain_does_not_wait_for_a_client_between_two_requests() {
     let (proxy, target) = (Proxy::choosing("http", &options), Hand::start());
     let client = ask(&proxy, "");
     is_kept(&client, &target);
-    assert!(proxy.terminate().success());
+    assert!(
+        proxy.terminate().success(),
+        "the program does not end with 0 after SIGTERM"
+    );
     client.expect_eof();
 }
 
@@ -257,7 +264,7 @@ fn http_a_response_during_a_drain_says_that_it_is_the_last() {
     client.expect(response(&closing, "the last").as_bytes());
     client.expect_eof();
     drop(client);
-    assert!(proxy.wait().success());
+    assert!(proxy.wait().success(), "the program did not end with 0");
 }
 
 #[test]

@@ -114,11 +114,23 @@ fn e4_12_fields_for_one_connection_go_no_further() {
         let seen = values(&talk, name);
         assert!(seen.is_empty(), "{name} is for the proxy only: {seen:?}");
     }
-    assert_eq!(values(&talk, "Cookie"), ["a=b"]);
-    assert_eq!(values(&talk, "X-Other"), ["2"]);
+    assert_eq!(
+        values(&talk, "Cookie"),
+        ["a=b"],
+        "the values of the field Cookie"
+    );
+    assert_eq!(
+        values(&talk, "X-Other"),
+        ["2"],
+        "the values of the field X-Other"
+    );
     let why = "the target is asked to close after its response, and only once";
     assert_eq!(values(&talk, "Connection"), ["close"], "{why}");
-    assert_eq!(values(&talk, "Via"), ["1.1 stage4-proxy"]);
+    assert_eq!(
+        values(&talk, "Via"),
+        ["1.1 stage4-proxy"],
+        "the values of the field Via"
+    );
 }
 
 #[test]
@@ -128,7 +140,11 @@ fn e4_12_the_length_of_a_body_cannot_be_taken_away() {
     );
     let fields = "Connection: content-length\r\nContent-Length: 5\r\n";
     let talk = ask(&(request("POST", "http://example.org/", fields) + "hello"));
-    assert_eq!(values(&talk, "Content-Length"), ["5"]);
+    assert_eq!(
+        values(&talk, "Content-Length"),
+        ["5"],
+        "the values of the field Content-Length"
+    );
     ensure(
         talk.forward.ends_with(b"\r\n\r\nhello"),
         "The body follows its head, byte by byte as it came.",
@@ -146,7 +162,11 @@ fn e4_12_the_head_of_a_tunnel_is_the_proxy_s() {
     let all = [head.as_bytes(), &payload].concat();
     for cut in 0..=all.len() {
         let talk = Talk::of(&http(), &[&all[..cut], &all[cut..]]);
-        assert_eq!(talk.target.as_deref(), Some("example.org:443"));
+        assert_eq!(
+            talk.target.as_deref(),
+            Some("example.org:443"),
+            "the target of the request"
+        );
         expect_bytes("The head that the target gets", b"", &talk.forward);
         let what = format!("The rest, which is for the target (cut at {cut}),");
         expect_bytes(&what, &payload, talk.rest());

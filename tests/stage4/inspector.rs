@@ -129,8 +129,15 @@ fn e49_a_port_alone_means_loopback() {
         "--inspect PORT listens on 127.0.0.1: by default no other machine may read the table.",
     );
     let (proxy, _echo) = proxy_and_echo(&[]);
-    assert!(proxy.inspector().addr().ip().is_loopback());
-    assert_ne!(proxy.inspector().addr().port(), 0);
+    assert!(
+        proxy.inspector().addr().ip().is_loopback(),
+        "an address of loopback was asked for"
+    );
+    assert_ne!(
+        proxy.inspector().addr().port(),
+        0,
+        "the real port has to be announced, not the 0 that was asked for"
+    );
     let Some(address) = foreign_address() else {
         eprintln!("skipped: this machine has a loopback address only");
         return;
@@ -288,7 +295,10 @@ fn e49_the_relay_goes_on_while_the_inspector_is_hammered() {
         scope.spawn(|| hammer(&proxy, &until));
         let client = &crowd[0];
         let sending = client.send_in_background(bytes.clone());
-        assert!(client.read_exact(bytes.len()) == bytes);
+        assert!(
+            client.read_exact(bytes.len()) == bytes,
+            "the client got other bytes than were sent"
+        );
         sending.join();
         for client in &crowd {
             let nonce = vec![b'n'; 2 * KIB];
@@ -297,7 +307,11 @@ fn e49_the_relay_goes_on_while_the_inspector_is_hammered() {
         }
         until.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    assert_eq!(proxy.routes().sessions.len(), crowd.len());
+    assert_eq!(
+        proxy.routes().sessions.len(),
+        crowd.len(),
+        "rows of the route table"
+    );
 }
 
 #[test]
@@ -313,6 +327,10 @@ fn e49_visitors_who_say_nothing_block_neither_relay_nor_end() {
     talk(&client, &upstream);
     client.close();
     upstream.close();
-    assert_eq!(proxy.terminate().code(), Some(0));
+    assert_eq!(
+        proxy.terminate().code(),
+        Some(0),
+        "the exit code after SIGTERM"
+    );
     drop(silent);
 }

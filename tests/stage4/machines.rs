@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use harness::{Rng, Test};
+use harness::{Rng, Test, ensure, expect_bytes, expect_value};
 use stage4_proxy::buffer::Buffer;
 use stage4_proxy::half::{Half, HalfState};
 use stage4_proxy::timers::Timers;
@@ -13,40 +13,82 @@ use stage4_proxy::timers::Timers;
 #[test]
 fn e42_the_earliest_deadline_is_at_hand() {
     let _test = Test::begin("The poller waits no longer than to the earliest deadline.");
-    let (now, second) = (Instant::now(), Duration::from_secs(1));
-    let mut timers = Timers::new();
-    assert_eq!((timers.next(), timers.is_empty()), (None, true));
-    timers.set(1, Some(now + 3 * second));
-    timers.set(2, Some(now + second));
-    timers.set(3, Some(now + 2 * second));
-    assert_eq!(timers.next(), Some(now + second));
-    assert_eq!(timers.expire(now), None, "nothing is due yet");
-    let due = now + 2 * second;
-    assert_eq!(timers.expire(due), Some(2));
-    assert_eq!(
-        timers.expire(due),
-        Some(3),
-        "a deadline is due at its moment"
-    );
-    assert_eq!(timers.expire(due), None);
-    assert_eq!(timers.len(), 1);
+    let mut timers = Clocked::new();
+    timers.expect_next(None);
+    timers.set(1, Some(3));
+    timers.set(2, Some(1));
+    timers.set(3, Some(2));
+    timers.expect_next(Some(1));
+    timers.expect_expired(0, None);
+    timers.expect_expired(2, Some(2));
+    timers.expect_expired(2, Some(3));
+    timers.expect_expired(2, None);
+    assert_eq!(timers.timers.len(), 1, "only row 1 has a deadline left");
+}
+
+/// Timers that are told seconds after their beginning, because an `Instant` says nothing to a reader.
+struct Clocked {
+    begin: Instant,
+    timers: Timers,
+}
+
+impl Clocked {
+    fn new() -> Self {
+        Self {
+            begin: Instant::now(),
+            timers: Timers::new(),
+        }
+    }
+
+    fn at(&self, seconds: u64) -> Instant {
+        self.begin + Duration::from_secs(seconds)
+    }
+
+    fn set(&mut self, row: u32, seconds: Option<u64>) {
+        let deadline = seconds.map(|seconds| self.at(seconds));
+        self.timers.set(row, deadline);
+    }
+
+    #[track_caller]
+    fn expect_next(&self, seconds: Option<u64>) {
+        let next = self.timers.next().map(|next| (next - self.begin).as_secs());
+        expect_value(
+            "The earliest deadline, in seconds,",
+            &seconds,
+            &next,
+            "the top of the heap is not its smallest entry, or a deadline that was replaced is still in it.",
+        );
+    }
+
+    #[track_caller]
+    fn expect_expired(&mut self, seconds: u64, row: Option<u32>) {
+        let seen = self.timers.expire(self.at(seconds));
+        expect_value(
+            format!("The row that expires at second {seconds}"),
+            &row,
+            &seen,
+            "a deadline is due at its very moment and not before, the earliest first, and each only once.",
+        );
+    }
 }
 
 #[test]
 fn e42_a_row_has_one_deadline() {
     let _test = Test::begin("A deadline that is set again replaces the one before it.");
-    let (now, second) = (Instant::now(), Duration::from_secs(1));
-    let mut timers = Timers::new();
-    timers.set(7, Some(now + second));
-    timers.set(7, Some(now + 5 * second));
-    assert_eq!((timers.len(), timers.get(7)), (1, Some(now + 5 * second)));
-    assert_eq!(timers.expire(now + 4 * second), None);
-    timers.set(7, Some(now + second));
-    assert_eq!(timers.expire(now + second), Some(7), "and it may move back");
-    timers.set(7, Some(now));
+    let mut timers = Clocked::new();
+    timers.set(7, Some(1));
+    timers.set(7, Some(5));
+    assert_eq!(timers.timers.len(), 1, "one row has one deadline");
+    timers.expect_next(Some(5));
+    timers.expect_expired(4, None);
+    timers.set(7, Some(1));
+    // It may move back, too.
+    timers.expect_expired(1, Some(7));
+    timers.set(7, Some(0));
     timers.set(7, None);
     timers.set(9, None);
-    assert_eq!(timers.expire(now + 9 * second), None, "it was cancelled");
+    // It was cancelled.
+    timers.expect_expired(9, None);
 }
 
 #[test]
@@ -65,9 +107,16 @@ fn e42_any_number_of_rows_expire_in_order() {
             Some(ms) => model.insert(row, ms),
             None => model.remove(&row),
         };
-        let first = model.values().min();
-        let first = first.map(|&ms| start + Duration::from_millis(ms));
-        assert_eq!((timers.len(), timers.next()), (model.len(), first));
+        let next = timers.next().map(|next| (next - start).as_millis());
+        let first = model.values().min().map(|&ms| u128::from(ms));
+        expect_value(
+            format!(
+                "After row {row} was set to {wish:?} ms: the number of deadlines, and the earliest"
+            ),
+            &(model.len(), first),
+            &(timers.len(), next),
+            "the entry was moved in one direction only, or the place of a swapped entry was not noted.",
+        );
     }
     let mut before = 0;
     while let Some(row) = timers.expire(start + Duration::from_secs(2)) {
@@ -75,7 +124,7 @@ fn e42_any_number_of_rows_expire_in_order() {
         assert!(before <= at, "{before} ms, then {at} ms");
         before = at;
     }
-    assert!(model.is_empty());
+    assert!(model.is_empty(), "these rows never expired: {model:?}");
 }
 
 // ---- exercise 4.3: buffer and half ----
@@ -94,11 +143,8 @@ fn e43_a_buffer_gives_back_what_it_was_given() {
         let count = rng.below(model.len() + 1);
         buffer.consume(count);
         model.drain(..count);
-        assert_eq!(buffer.pending(), model);
-        assert_eq!(
-            (buffer.len(), buffer.is_empty()),
-            (model.len(), model.is_empty())
-        );
+        expect_bytes("The pending bytes", &model, buffer.pending());
+        assert_eq!(buffer.len(), model.len(), "the length of the buffer");
     }
 }
 
@@ -106,14 +152,15 @@ fn e43_a_buffer_gives_back_what_it_was_given() {
 fn e43_an_open_half_reads_only_what_it_has_room_for() {
     let _test = Test::begin("While a byte is pending, read no more: that is all of backpressure.");
     let mut half = Half::new();
-    assert_eq!((half.wants_read(), half.wants_write()), (true, false));
+    expect_wishes("without a byte", &half, (true, false));
     half.keep(b"abc");
-    assert_eq!((half.wants_read(), half.wants_write()), (false, true));
+    expect_wishes("with three bytes", &half, (false, true));
     half.sent(2);
-    assert_eq!((half.pending(), half.wants_read()), (&b"c"[..], false));
+    expect_bytes("The pending byte", b"c", half.pending());
+    expect_wishes("with one byte left", &half, (false, true));
     half.sent(1);
-    assert_eq!((half.wants_read(), half.wants_write()), (true, false));
-    assert_eq!(half.moved(), 3);
+    expect_wishes("that has written all it had", &half, (true, false));
+    assert_eq!(half.moved(), 3, "bytes written in all");
 }
 
 #[test]
@@ -123,17 +170,44 @@ fn e43_the_fin_comes_after_the_last_byte() {
     let mut half = Half::new();
     half.keep(b"last");
     half.end_of_input();
-    assert_eq!(half.state(), HalfState::Draining);
-    assert_eq!((half.wants_read(), half.wants_write()), (false, true));
-    assert!(!half.owes_fin(), "bytes are still pending");
+    assert_eq!(
+        half.state(),
+        HalfState::Draining,
+        "the source has ended, and bytes are pending"
+    );
+    expect_wishes("that has ended with bytes pending", &half, (false, true));
+    ensure(
+        !half.owes_fin(),
+        "Bytes are still pending, but the half owes its FIN: it would overtake them.",
+    );
     half.sent(4);
-    assert!(
-        half.owes_fin() && half.wants_write(),
-        "a FIN is something to write"
+    expect_wishes("that owes its FIN", &half, (false, true));
+    ensure(
+        half.owes_fin(),
+        "Every byte is written and the source has ended, but the half owes no FIN.",
     );
     half.fin_sent();
-    assert_eq!(half.state(), HalfState::Closed);
-    assert_eq!((half.wants_read(), half.wants_write()), (false, false));
+    assert_eq!(half.state(), HalfState::Closed, "the FIN was sent");
+    expect_wishes("that has sent its FIN", &half, (false, false));
+}
+
+/// Checks what a half wants, to read and to write; `which` says where it is.
+#[track_caller]
+fn expect_wishes(which: &str, half: &Half, (read, write): (bool, bool)) {
+    for (wish, seen, expected) in [
+        ("wants_read", half.wants_read(), read),
+        ("wants_write", half.wants_write(), write),
+    ] {
+        ensure(
+            seen == expected,
+            format!(
+                "{wish} of a half {which} is {seen}, but it should be {expected} ({:?}, {} bytes pending). Only an open half \
+                 without a pending byte reads; pending bytes and an owed FIN are to be written.",
+                half.state(),
+                half.pending().len() + half.piped()
+            ),
+        );
+    }
 }
 
 #[test]
@@ -144,7 +218,10 @@ fn e43_a_half_without_bytes_owes_its_fin_at_once() {
     let mut half = Half::new();
     half.passed(10);
     half.end_of_input();
-    assert!(half.owes_fin());
+    assert!(
+        half.owes_fin(),
+        "nothing is pending and the source has ended, so the FIN is owed"
+    );
     half.fin_sent();
     half.end_of_input();
     assert_eq!(half.state(), HalfState::Closed, "an end is never undone");
@@ -155,13 +232,19 @@ fn e43_bytes_in_a_pipe_are_bytes_that_wait() {
     let _test = Test::begin("Bytes in the pipe are pending, too: the FIN must not overtake them.");
     let mut half = Half::new();
     half.entered_pipe(100);
-    assert_eq!((half.wants_read(), half.wants_write()), (false, true));
+    expect_wishes("with bytes in the pipe", &half, (false, true));
     half.end_of_input();
     half.left_pipe(60);
-    assert!(half.has_pending() && !half.owes_fin());
+    ensure(
+        half.has_pending() && !half.owes_fin(),
+        "40 bytes are in the pipe, but the half owes its FIN or has nothing pending: the pipe was forgotten.",
+    );
     half.left_pipe(40);
-    assert!(half.owes_fin());
-    assert_eq!(half.moved(), 100);
+    ensure(
+        half.owes_fin(),
+        "The pipe is empty and the source has ended, but the half owes no FIN.",
+    );
+    assert_eq!(half.moved(), 100, "bytes written in all");
 }
 
 #[test]
@@ -177,8 +260,11 @@ fn e43_a_broken_sink_ends_a_half_in_any_state() {
         let mut half = Half::new();
         prepare(&mut half);
         half.sink_broken();
-        assert_eq!(half.state(), HalfState::Closed);
-        let wishes = (half.wants_read(), half.wants_write(), half.has_pending());
-        assert_eq!(wishes, (false, false, false));
+        assert_eq!(half.state(), HalfState::Closed, "the sink is broken");
+        expect_wishes("whose sink is broken", &half, (false, false));
+        ensure(
+            !half.has_pending(),
+            "The sink is broken, but bytes for it are still pending: drop them.",
+        );
     }
 }

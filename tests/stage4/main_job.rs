@@ -122,7 +122,11 @@ fn e49_milestone_2_two_clients_fetch_different_paths() {
         }
     });
     site.proxy.wait_for_rows(0);
-    assert_eq!(site.proxy.terminate().code(), Some(0));
+    assert_eq!(
+        site.proxy.terminate().code(),
+        Some(0),
+        "the exit code after SIGTERM"
+    );
 }
 
 #[test]

@@ -187,7 +187,11 @@ fn proxy_protocol_clients_are_judged_by_the_real_address() {
     let balancer = Client::connect(proxy.addr());
     balancer.send(LOCAL);
     balancer.expect_reset();
-    assert_eq!(hand.accepts(), 1);
+    assert_eq!(
+        hand.accepts(),
+        1,
+        "connections that the upstream has accepted"
+    );
     proxy.wait_for_metric("proxy_refusals_by_reason_total{reason=\"client\"}", 2.0);
 }
 

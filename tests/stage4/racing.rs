@@ -135,7 +135,11 @@ fn e46_a_drain_lets_a_race_end() {
     let mut upstream = slow.accept().unwrap();
     upstream.write_all(b"here I am").unwrap();
     drop(upstream);
-    assert_eq!(client.read_to_end(), b"here I am");
+    assert_eq!(
+        client.read_to_end(),
+        b"here I am",
+        "all bytes that the client got"
+    );
 }
 
 #[test]

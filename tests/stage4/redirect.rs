@@ -200,7 +200,11 @@ fn redirect_a_direct_client_is_refused_where_connections_are_tracked() {
                     is_reset(&Connect::new(), proxy.addr());
                 }
                 proxy.wait_for_stderr("no rule of the firewall");
-                assert_eq!(hand.accepts(), 0);
+                assert_eq!(
+                    hand.accepts(),
+                    0,
+                    "connections that the upstream has accepted"
+                );
             }
         },
     );
@@ -216,7 +220,11 @@ fn redirect_the_access_rules_hold() {
             redirect(["ip", "ip6"][family], &of_clients(family), proxy.addr());
             is_reset(&client(family), hand.addr());
             proxy.wait_for_stderr("--deny");
-            assert_eq!(hand.accepts(), 0);
+            assert_eq!(
+                hand.accepts(),
+                0,
+                "connections that the upstream has accepted"
+            );
         }
     });
 }
@@ -313,7 +321,11 @@ fn redirect_a_rule_that_catches_the_proxy_itself_makes_no_loop() {
                     routes.contains("\"sessions_total\":20"),
                     "one round each: {routes}"
                 );
-                assert_eq!(hand.accepts(), 0);
+                assert_eq!(
+                    hand.accepts(),
+                    0,
+                    "connections that the upstream has accepted"
+                );
             }
         },
     );

@@ -39,7 +39,11 @@ fn tunnel(proxy: &Proxy, ingress: &str, name: &str, port: u16) -> Client {
     match ingress {
         "socks5" => {
             let client = socks5::ask(proxy, &socks5::named(name, port));
-            assert_eq!(socks5::reply(&client), 0);
+            assert_eq!(
+                socks5::reply(&client),
+                0,
+                "the code of the reply to the client"
+            );
             client
         }
         "http" => {
@@ -111,7 +115,11 @@ fn report_the_hops_of_a_chain_stand_in_the_row_with_their_answers() {
     eventually_equal("the second answer", &vec![ok(), refused, None], || {
         answers(&proxy)
     });
-    assert_eq!(proxy.row_of(&client).phase, "lingering");
+    assert_eq!(
+        proxy.row_of(&client).phase,
+        "lingering",
+        "the phase of the session"
+    );
     proxy.wait_for_metric("proxy_hop_failures_total{hop=\"2\"}", 1.0);
     assert_eq!(
         proxy.row_of(&client).dialled,
@@ -123,7 +131,11 @@ fn report_the_hops_of_a_chain_stand_in_the_row_with_their_answers() {
     let client = socks5::ask(&proxy, &socks5::named("example.org", 80));
     let hop = hand.next();
     hop.send(&[1, 0, 0, 1, 0, 0, 1, 0, 0]);
-    assert_eq!(socks5::reply(&client), 0);
+    assert_eq!(
+        socks5::reply(&client),
+        0,
+        "the code of the reply to the client"
+    );
     assert_eq!(answers(&proxy), [ok(), ok(), ok()]);
 }
 
@@ -258,7 +270,11 @@ fn report_a_flood_of_refusals_does_not_hide_a_failure() {
         let _ = client.read_to_end();
     }
     let client = socks5::ask(&proxy, &socks5::request(closed.addr()));
-    assert_eq!(socks5::reply(&client), 5);
+    assert_eq!(
+        socks5::reply(&client),
+        5,
+        "the code of the reply to the client"
+    );
     proxy.wait_for_stderr("connection refused");
     let lines = proxy.stderr().matches("SOCKS4 instead").count();
     assert!((10..30).contains(&lines), "{lines} of 30 lines");

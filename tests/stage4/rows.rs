@@ -10,12 +10,20 @@ use crate::support::{Proxy, Row, proxy_and_echo, proxy_and_hand, session, talk};
 fn e41_row_milestone_1_a_client_is_one_row_one_upstream_accept_and_no_bytes() {
     let _test = Test::begin("Accept, connect to the upstream, and put both numbers into one row.");
     let (proxy, hand) = proxy_and_hand(&[]);
-    assert_eq!(proxy.routes().sessions.len(), 0);
+    assert_eq!(proxy.routes().sessions.len(), 0, "rows of the route table");
     let (client, _upstream) = session(&proxy, &hand);
     proxy.wait_for_phases(&["relay"]);
-    assert_eq!(hand.accepts(), 1);
+    assert_eq!(
+        hand.accepts(),
+        1,
+        "connections that the upstream has accepted"
+    );
     let row = proxy.row_of(&client);
-    assert_eq!((row.bytes_up, row.bytes_down), (0, 0));
+    assert_eq!(
+        (row.bytes_up, row.bytes_down),
+        (0, 0),
+        "bytes up and down in the row"
+    );
 }
 
 /// A1 and A2.
@@ -27,19 +35,28 @@ fn e41_row_every_client_has_its_own_row_and_its_own_upstream() {
     let (proxy, hand) = proxy_and_hand(&[]);
     let sessions: Vec<_> = (0..CLIENTS).map(|_| session(&proxy, &hand)).collect();
     proxy.wait_for_phases(&["relay"; CLIENTS]);
-    assert_eq!(hand.accepts(), CLIENTS);
+    assert_eq!(
+        hand.accepts(),
+        CLIENTS,
+        "connections that the upstream has accepted"
+    );
     let ports: HashSet<_> = hand.peers().into_iter().collect();
     assert_eq!(ports.len(), CLIENTS, "source ports at the upstream");
     let routes = proxy.routes().sessions;
-    assert_eq!(routes.len(), CLIENTS);
+    assert_eq!(routes.len(), CLIENTS, "rows of the route table");
     for (client, upstream) in &sessions {
         let row = find(&routes, client);
         // The proxy's view is the mirror image of the peers' own getsockname and getpeername.
-        assert_eq!(row.client.local, Some(client.remote()));
+        assert_eq!(
+            row.client.local,
+            Some(client.remote()),
+            "the proxy's end of the client's connection"
+        );
         let ours = row.upstream.expect("a session that relays has an upstream");
         assert_eq!(
             (ours.local, ours.peer),
-            (Some(upstream.remote()), Some(upstream.local()))
+            (Some(upstream.remote()), Some(upstream.local())),
+            "both ends of the upstream's connection"
         );
     }
     let fds = routes
@@ -74,10 +91,15 @@ fn e41_row_bytes_and_words_of_a_session() {
     upstream.send(&[8; 333]);
     client.expect(&[8; 333]);
     let row = proxy.row_of(&client);
-    assert_eq!((row.bytes_up, row.bytes_down), (1000, 333));
+    assert_eq!(
+        (row.bytes_up, row.bytes_down),
+        (1000, 333),
+        "bytes up and down in the row"
+    );
     assert_eq!(
         row.description,
-        format!("fixed[{} -> {target}]", client.local())
+        format!("fixed[{} -> {target}]", client.local()),
+        "the description of the session"
     );
     eventually_equal("the age grows", &true, || {
         proxy.row_of(&client).age_ms > row.age_ms
@@ -105,7 +127,10 @@ fn e41_row_closing_either_side_removes_exactly_one_row() {
         second.close();
         proxy.wait_for_rows(sessions.len());
         let rest = proxy.routes().sessions;
-        assert!(rest.iter().all(|row| row.client.peer != Some(address)));
+        assert!(
+            rest.iter().all(|row| row.client.peer != Some(address)),
+            "the row of a client that has left is still there"
+        );
     }
     for (client, upstream) in &sessions {
         talk(client, upstream);
@@ -131,7 +156,10 @@ fn e41_row_two_thousand_visits_leave_nothing_behind() {
     }
     proxy.wait_for_rows(0);
     proc::fds_return_to(proxy.pid(), before);
-    assert!(echo.accepts() > 600);
+    assert!(
+        echo.accepts() > 600,
+        "some clients never reached the upstream"
+    );
     let grown = proc::private_kib(proxy.pid()).saturating_sub(memory);
     assert!(grown < 1024, "{grown} KiB more after 2,000 sessions");
     proc::assert_cpu_idle(proxy.pid(), crate::support::HALF_A_SECOND);

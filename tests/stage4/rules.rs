@@ -34,7 +34,11 @@ fn rules_without_flags_this_machine_is_reached_and_metadata_is_not() {
     let echo = Scripted::echo();
     let socks = Proxy::choosing("socks5", &[]);
     let client = socks5::ask(&socks, &socks5::request(echo.addr()));
-    assert_eq!(socks5::reply(&client), 0);
+    assert_eq!(
+        socks5::reply(&client),
+        0,
+        "the code of the reply to the client"
+    );
     echoes(&client);
     let http = Proxy::choosing("http", &[]);
     for host in [
@@ -101,7 +105,11 @@ fn rules_a_proxy_that_others_can_reach_does_not_start_without_rules() {
         } else {
             client.send(&[&[5, 1, 0][..], &socks5::request(target)].concat());
             client.expect(&[5, 0]);
-            assert_eq!(socks5::reply(&client), 0);
+            assert_eq!(
+                socks5::reply(&client),
+                0,
+                "the code of the reply to the client"
+            );
         }
         echoes(&client);
     }

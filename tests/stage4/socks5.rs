@@ -78,8 +78,8 @@ fn socks5_everything_may_come_at_once() {
     client.send(&[&GREETING[..], &request(echo.addr()), &nonce].concat());
     client.half_close();
     client.expect(&[5, 0]);
-    assert_eq!(reply(&client), 0);
-    assert_eq!(client.read_to_end(), nonce);
+    assert_eq!(reply(&client), 0, "the code of the reply to the client");
+    assert_eq!(client.read_to_end(), nonce, "all bytes that the client got");
     proxy.wait_for_rows(0);
 }
 
@@ -90,7 +90,7 @@ fn socks5_a_request_may_come_byte_by_byte() {
     let client = Client::connect(proxy.addr());
     client.send_chunked(&[&GREETING[..], &request(echo.addr())].concat(), 1);
     client.expect(&[5, 0]);
-    assert_eq!(reply(&client), 0);
+    assert_eq!(reply(&client), 0, "the code of the reply to the client");
     echoes(&client);
 }
 
@@ -138,7 +138,7 @@ fn socks5_a_server_may_speak_first() {
     let client = ask(&proxy, &request(hand.addr()));
     let upstream = hand.next();
     upstream.send(b"220 ready\r\n");
-    assert_eq!(reply(&client), 0);
+    assert_eq!(reply(&client), 0, "the code of the reply to the client");
     client.expect(b"220 ready\r\n");
 }
 
@@ -164,6 +164,6 @@ fn socks5_a_silent_client_is_told_that_its_time_is_over() {
     client.send(&GREETING);
     client.expect(&[5, 0]);
     client.expect_silence(Duration::from_millis(100));
-    assert_eq!(reply(&client), 1);
+    assert_eq!(reply(&client), 1, "the code of the reply to the client");
     client.expect_eof();
 }

@@ -92,8 +92,12 @@ fn e4_8_a_request_may_come_byte_by_byte() {
         let all = [GREETING, &request].concat();
         let mut talk = Talk::begin(&socks5());
         all.iter().for_each(|&byte| talk.hear(&[byte]));
-        assert_eq!(talk.target.as_deref(), Some(target));
-        assert_eq!(talk.rest(), b"");
+        assert_eq!(
+            talk.target.as_deref(),
+            Some(target),
+            "the target of the request"
+        );
+        assert_eq!(talk.rest(), b"", "bytes behind the request");
     }
 }
 
@@ -105,7 +109,11 @@ fn e4_8_bytes_behind_the_request_belong_to_the_target() {
     let payload = Rng::for_test().nonce(40);
     for (request, target) in requests() {
         let talk = ask(&[&[&request[..], &payload].concat()]);
-        assert_eq!(talk.target.as_deref(), Some(target));
+        assert_eq!(
+            talk.target.as_deref(),
+            Some(target),
+            "the target of the request"
+        );
         expect_bytes(
             &format!("The rest behind the request to {target}, which is for the target,"),
             &payload,
@@ -120,7 +128,11 @@ fn e4_8_everything_may_come_at_once() {
     let (request, target) = &requests()[1];
     let all = [GREETING, request, b"GET / HTTP/1.0\r\n"].concat();
     let talk = Talk::of(&socks5(), &[&all]);
-    assert_eq!(talk.target.as_deref(), Some(*target));
+    assert_eq!(
+        talk.target.as_deref(),
+        Some(*target),
+        "the target of the request"
+    );
     expect_bytes(
         "The rest behind the request, which is for the target,",
         b"GET / HTTP/1.0\r\n",
@@ -146,7 +158,11 @@ fn e4_8_a_greeting_lists_any_number_of_methods() {
                 GREETED,
                 &talk.reply,
             );
-            assert_eq!(talk.target.as_deref(), Some("192.0.2.1:80"));
+            assert_eq!(
+                talk.target.as_deref(),
+                Some("192.0.2.1:80"),
+                "the target of the request"
+            );
         }
     }
 }
@@ -157,7 +173,11 @@ fn e4_8_the_high_byte_of_a_port_comes_first() {
     for port in [1, 255, 256, 258, 0x1234, 65535] {
         let address = SocketAddr::from(([192, 0, 2, 1], port));
         let seen = ask(&[&request(address)]).target;
-        assert_eq!(seen, Some(address.to_string()));
+        assert_eq!(
+            seen,
+            Some(address.to_string()),
+            "the address that was encoded and parsed again"
+        );
     }
 }
 
@@ -224,7 +244,11 @@ fn e4_8_the_reserved_byte_has_no_meaning() {
     let _test = Test::begin("Some clients leave garbage in the third byte: do not look at it.");
     let mut bytes = requests()[0].0.clone();
     bytes[2] = 0xaa;
-    assert_eq!(ask(&[&bytes]).target.as_deref(), Some("192.0.2.1:80"));
+    assert_eq!(
+        ask(&[&bytes]).target.as_deref(),
+        Some("192.0.2.1:80"),
+        "the target of the request"
+    );
 }
 
 #[test]

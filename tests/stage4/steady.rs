@@ -77,7 +77,10 @@ fn e44_no_epoll_ctl_while_bytes_flow() {
     let ping_pong = trace.count();
     let bytes = Rng::for_test().bytes(32 * MIB);
     let sending = client.send_in_background(bytes.clone());
-    assert!(client.read_exact(bytes.len()) == bytes);
+    assert!(
+        client.read_exact(bytes.len()) == bytes,
+        "the client got other bytes than were sent"
+    );
     sending.join();
     let bulk = trace.count() - ping_pong;
     // The trace works at all: a new session has to be registered.

@@ -246,7 +246,11 @@ fn e49_who_came_before_the_signal_to_a_full_proxy_is_reset_at_once() {
     proxy.signal(Signal::SIGTERM);
     waiting.iter().for_each(|client| client.expect_reset());
     talk(&client, &upstream);
-    assert_eq!(hand.accepts(), 1);
+    assert_eq!(
+        hand.accepts(),
+        1,
+        "connections that the upstream has accepted"
+    );
     client.close();
     upstream.close();
     ends_with_0(&proxy, PATIENCE);

@@ -149,7 +149,7 @@ fn udp_a_closed_port_ends_no_flow() {
             let received = socket.recv_from(&mut bytes);
             received.is_ok_and(|(length, _)| &bytes[..length] == b"now there is")
         });
-        assert_eq!(proxy.flows().len(), 1);
+        assert_eq!(proxy.flows().len(), 1, "flows in the table");
         proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
     }
 }
@@ -173,9 +173,16 @@ fn udp_the_table_is_bounded_for_ten_thousand_sources() {
     }
     assert!(proc::fd_count(proxy.pid()) <= before + 100);
     let metrics = proxy.metrics();
-    assert_eq!(metrics["proxy_udp_flows_open"], 100.0);
+    assert_eq!(
+        metrics["proxy_udp_flows_open"], 100.0,
+        "proxy_udp_flows_open"
+    );
     let flows = metrics["proxy_udp_flows_total"];
-    assert_eq!(metrics["proxy_udp_evictions_total"], flows - 100.0);
+    assert_eq!(
+        metrics["proxy_udp_evictions_total"],
+        flows - 100.0,
+        "proxy_udp_evictions_total"
+    );
     assert!(flows > 5000.0, "{flows} flows");
     let survivor = proxy
         .flows()
@@ -328,7 +335,7 @@ fn udp_clients_that_may_not_come_get_nothing() {
     stranger.send(proxy.addr(), b"?");
     wait_for_dropped(&proxy, "client", 1.0);
     client.echoes(proxy.addr(), b"!");
-    assert_eq!(proxy.flows().len(), 1);
+    assert_eq!(proxy.flows().len(), 1, "flows in the table");
 }
 
 #[test]
@@ -343,7 +350,7 @@ fn udp_several_threads_share_the_port() {
             .for_each(|client| client.echoes(proxy.addr(), &[round]));
     }
     proxy.wait_for_metric("proxy_udp_flows_total", 30.0);
-    assert_eq!(proxy.flows().len(), 30);
+    assert_eq!(proxy.flows().len(), 30, "flows in the table");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn udp_chain_a_datagram_is_echoed_through_0_1_3_and_5_hops() {
             client.echoes(server.addr(), &bytes[..length]);
         }
         for hop in &hops {
-            assert_eq!(hop.flows().len(), 1);
+            assert_eq!(hop.flows().len(), 1, "flows in the table");
         }
     }
 }
@@ -72,7 +72,7 @@ fn udp_chain_the_same_hops_serve_two_chains_at_once() {
         }
     }
     for hop in &hops {
-        assert_eq!(hop.flows().len(), 2);
+        assert_eq!(hop.flows().len(), 2, "flows in the table");
     }
 }
 

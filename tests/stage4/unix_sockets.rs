@@ -126,7 +126,11 @@ fn unix_clients_come_in_over_a_path() {
     let client = connect(&folder.path("in"));
     echoes(&client);
     drop(client);
-    assert_eq!(proxy.terminate().code(), Some(0));
+    assert_eq!(
+        proxy.terminate().code(),
+        Some(0),
+        "the exit code after SIGTERM"
+    );
     assert!(!folder.path("in").exists());
 }
 
@@ -283,7 +287,11 @@ fn unix_every_thread_serves_the_path() {
         // It waited in the backlog for a slot, whichever worker gave it back.
         echoes(&waiting);
     }
-    assert_eq!(proxy.terminate().code(), Some(0));
+    assert_eq!(
+        proxy.terminate().code(),
+        Some(0),
+        "the exit code after SIGTERM"
+    );
     assert!(!folder.path("in").exists());
 }
 

@@ -42,7 +42,7 @@ fn users_sighup_takes_one_away_and_lets_another_in_while_sessions_go_on() {
     proxy.wait_for_stderr("draining");
     echoes(&session);
     session.close();
-    assert!(proxy.wait().success());
+    assert!(proxy.wait().success(), "the program did not end with 0");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn users_of_the_command_line_leave_sighup_as_it_was() {
     enter(&proxy, "alice", "secret", &echo);
     enter(&proxy, "bob", "b", &echo);
     proxy.signal(Signal::SIGHUP);
-    assert!(proxy.wait().success());
+    assert!(proxy.wait().success(), "the program did not end with 0");
 }
 
 #[test]

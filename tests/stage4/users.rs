@@ -81,7 +81,11 @@ pub(crate) fn enter(proxy: &Proxy, name: &str, password: &str, echo: &Scripted) 
     let client = login(proxy, name, password);
     client.expect(&[1, 0]);
     client.send(&socks5::request(echo.addr()));
-    assert_eq!(socks5::reply(&client), 0);
+    assert_eq!(
+        socks5::reply(&client),
+        0,
+        "the code of the reply to the client"
+    );
     echoes(&client);
     client
 }
@@ -163,7 +167,11 @@ fn users_are_named_by_the_log_and_the_inspector() {
     let denied = login(&proxy, "alice", "secret");
     denied.expect(&[1, 0]);
     denied.send(&socks5::named("169.254.169.254", 80));
-    assert_eq!(socks5::reply(&denied), 2);
+    assert_eq!(
+        socks5::reply(&denied),
+        2,
+        "the code of the reply to the denied client"
+    );
     proxy.wait_for_stderr("socks5[alice@127.0.0.1:");
     login(&proxy, "alice", "mistaken").expect(&[1, 1]);
     proxy.wait_for_stderr("the password is not that of alice");
@@ -342,7 +350,11 @@ fn users_names_and_passwords_are_bytes_of_up_to_255() {
         let all = [&[5, 2, 0, 2], &credentials(name, password)[..], &request].concat();
         client.send_chunked(&all, 97);
         client.expect(&[5, 2, 1, 0]);
-        assert_eq!(socks5::reply(&client), 0);
+        assert_eq!(
+            socks5::reply(&client),
+            0,
+            "the code of the reply to the client"
+        );
         echoes(&client);
     }
     login(&proxy, "", "").expect(&[1, 1]);

@@ -55,7 +55,11 @@ fn e49_mute_visitors_delay_no_page() {
         }
         mute.push(visitor);
     }
-    assert_eq!(proxy.metrics()["proxy_sessions_open"], 0.0);
+    assert_eq!(
+        proxy.metrics()["proxy_sessions_open"],
+        0.0,
+        "proxy_sessions_open"
+    );
 }
 
 #[test]

@@ -31,7 +31,11 @@ pub(crate) fn expect_connected(ingress: &str, client: &Client) {
     match ingress {
         "socks5" => {
             client.expect(&[5, 0]);
-            assert_eq!(socks5::reply(client), 0);
+            assert_eq!(
+                socks5::reply(client),
+                0,
+                "the code of the reply to the client"
+            );
         }
         "http" => client.expect(http_ingress::ESTABLISHED),
         "hop" => client.expect(&[1, 0, 0]),

@@ -42,7 +42,11 @@ fn e55_a_client_that_asks_first_may_send_its_body() {
         client.send(head.as_bytes());
         client.expect(b"HTTP/1.1 100 Continue\r\n\r\n");
         client.send(body.as_bytes());
-        assert_eq!(reply(&client).text(), format!("/a {body}"));
+        assert_eq!(
+            reply(&client).text(),
+            format!("/a {body}"),
+            "the body of the response to the client"
+        );
     }
     assert!(
         site.asked()
@@ -53,7 +57,7 @@ fn e55_a_client_that_asks_first_may_send_its_body() {
         &mux.client(),
         b"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n",
     );
-    assert_eq!(other.status(), "417");
+    assert_eq!(other.status(), "417", "the status of the other response");
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn e55_reqwest_is_served() {
     for (number, text) in texts.iter().enumerate() {
         assert_eq!(text, &format!("/{number} body {number}"));
     }
-    assert_eq!(site.accepts(), 1);
+    assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn e55_curl_is_served() {
         &format!("{url}/c"),
     ]);
     assert_eq!(posted.map(|text| text.len()), Some(100_003));
-    assert_eq!(site.accepts(), 1);
+    assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }
 
 #[test]
@@ -159,14 +163,22 @@ fn e55_more_clients_than_rows_wait_in_the_backlog() {
     let mux = Mux::start(site.addr(), &["--max-connections", "4"]);
     let first: Vec<_> = (0..4).map(|_| mux.client()).collect();
     for client in &first {
-        assert_eq!(ask(client, &get("/first")).status(), "200");
+        assert_eq!(
+            ask(client, &get("/first")).status(),
+            "200",
+            "the status of the response to /first"
+        );
     }
     let late = mux.client();
     late.send(&get("/late"));
     proc::assert_cpu_idle(mux.pid(), std::time::Duration::from_millis(300));
     late.expect_silence(std::time::Duration::from_millis(1));
     for client in &first {
-        assert_eq!(ask(client, &get("/again")).status(), "200");
+        assert_eq!(
+            ask(client, &get("/again")).status(),
+            "200",
+            "the status of the response to /again"
+        );
     }
     let pauses = mux.routes()["totals"]["accept_pauses"].as_u64();
     assert_eq!(
@@ -175,5 +187,9 @@ fn e55_more_clients_than_rows_wait_in_the_backlog() {
         "one pause, however many turns of the loop it lasts"
     );
     drop(first);
-    assert_eq!(reply(&late).text(), "/late ");
+    assert_eq!(
+        reply(&late).text(),
+        "/late ",
+        "the body of the response to the late client"
+    );
 }

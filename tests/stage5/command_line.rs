@@ -102,7 +102,11 @@ fn e55_one_line_on_stdout_says_where() {
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     for _ in 0..5 {
-        assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
+        assert_eq!(
+            ask(&mux.client(), &get("/")).status(),
+            "200",
+            "the status of the response to /"
+        );
     }
     command_line::announced_once(&mux);
 }
@@ -116,9 +120,13 @@ fn e55_it_serves_on_ipv6() {
     let site = Site::echo();
     let arguments = ["--listen", "[::1]:0", "--upstream", &site.addr_text()];
     let mux = queue().args(arguments).serve();
-    assert!(mux.addr().is_ipv6());
+    assert!(mux.addr().is_ipv6(), "an IPv6 address was asked for");
     let client = Client::connect(mux.addr());
-    assert_eq!(ask(&client, &get("/v6")).text(), "/v6 ");
+    assert_eq!(
+        ask(&client, &get("/v6")).text(),
+        "/v6 ",
+        "the body of the response to /v6"
+    );
 }
 
 #[test]
@@ -136,6 +144,10 @@ fn e55_names_and_wildcards_are_addresses_to_listen_on() {
         };
         assert!(reached.is_loopback(), "{listen}: {ip}");
         let client = Client::connect((reached, port).into());
-        assert_eq!(ask(&client, &get("/named")).text(), "/named ");
+        assert_eq!(
+            ask(&client, &get("/named")).text(),
+            "/named ",
+            "the body of the response to /named"
+        );
     }
 }

@@ -75,7 +75,11 @@ fn e55_a_response_cut_anywhere_leaves_the_next_one_intact() {
             client.send(&get("/second"));
             drop(upstream.read_until(b"\r\n\r\n"));
             upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond");
-            assert_eq!(reply(&client).text(), "second");
+            assert_eq!(
+                reply(&client).text(),
+                "second",
+                "the body of the response to the client"
+            );
         }
     }
     assert_eq!(hand.accepts(), 1, "every response ended where it should");
@@ -108,7 +112,7 @@ fn e55_a_request_cut_anywhere_leaves_the_next_one_intact() {
             assert_eq!(reply(&client).text(), "/second ", "cut at {cut}");
         }
     }
-    assert_eq!(site.accepts(), 1);
+    assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }
 
 #[test]

@@ -14,7 +14,11 @@ fn e56_descriptors_that_run_out_are_waited_for() {
     let mux = Mux::start(site.addr(), &[]);
     let first: Vec<_> = (0..3).map(|_| mux.client()).collect();
     for client in &first {
-        assert_eq!(ask(client, &get("/first")).status(), "200");
+        assert_eq!(
+            ask(client, &get("/first")).status(),
+            "200",
+            "the status of the response to /first"
+        );
     }
     mux.wait_for("idle", 3);
     if !proc::limit_files(mux.pid(), mux.inspector().rest()) {
@@ -33,10 +37,18 @@ fn e56_descriptors_that_run_out_are_waited_for() {
             "{warnings} warnings in half a second: a state that lasts is told once, and then now and then."
         ),
     );
-    assert_eq!(ask(&first[0], &get("/first")).text(), "/first ");
+    assert_eq!(
+        ask(&first[0], &get("/first")).text(),
+        "/first ",
+        "the body of the response to /first"
+    );
     assert!(proc::limit_files(mux.pid(), 1000));
     for client in &crowd {
-        assert_eq!(reply(client).text(), "/crowd ");
+        assert_eq!(
+            reply(client).text(),
+            "/crowd ",
+            "the body of the response to the client"
+        );
     }
     let pauses = mux.routes()["totals"]["accept_pauses"].as_u64();
     assert!(pauses >= Some(1), "{pauses:?}");
@@ -58,7 +70,11 @@ fn e56_who_finds_no_descriptor_gets_that_of_the_next_who_goes() {
         client.send(&get("/crowd"));
     }
     for client in crowd {
-        assert_eq!(reply(&client).text(), "/crowd ");
+        assert_eq!(
+            reply(&client).text(),
+            "/crowd ",
+            "the body of the response to the client"
+        );
         client.close();
     }
 }
@@ -72,7 +88,11 @@ fn e56_a_limit_that_may_not_be_raised_stays() {
         return;
     };
     let mux = Mux::from_program(&program, site.addr(), &[]);
-    assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
+    assert_eq!(
+        ask(&mux.client(), &get("/")).status(),
+        "200",
+        "the status of the response to /"
+    );
     let log = mux.wait_for_stderr("limit of open files");
     assert!(log.contains("WARN"), "{log}");
 }

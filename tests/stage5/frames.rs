@@ -136,7 +136,11 @@ fn e57_payload_passes_by_as_it_comes_and_only_as_far_as_there_is_room() {
         Ok(Some(Piece::Frame(frame))),
         "a header needs no room"
     );
-    assert_eq!(reader.payload_left(), 5);
+    assert_eq!(
+        reader.payload_left(),
+        5,
+        "bytes of the frame that are still to come"
+    );
     assert_eq!(reader.take(&Multiplex, &mut rest, 0), Ok(None), "no room");
     expect_bytes("The bytes that nothing has taken", b"ab", rest);
     let piece = reader.take(&Multiplex, &mut rest, 9);
@@ -145,7 +149,11 @@ fn e57_payload_passes_by_as_it_comes_and_only_as_far_as_there_is_room() {
         Ok(Some(Piece::Payload(b"ab"))),
         "the read's, not the frame's"
     );
-    assert_eq!((reader.payload_left(), rest), (3, &b""[..]));
+    assert_eq!(
+        (reader.payload_left(), rest),
+        (3, &b""[..]),
+        "bytes of the frame still to come, and of the input"
+    );
     // The rest of the frame, and a header behind it.
     rest = &[b'c', b'd', b'e', 4, 0];
     let piece = reader.take(&Multiplex, &mut rest, 9);
@@ -156,7 +164,11 @@ fn e57_payload_passes_by_as_it_comes_and_only_as_far_as_there_is_room() {
     );
     let end = channel(0, Signals::FINISH, Body::Note(0));
     let header = reader.take(&Multiplex, &mut rest, 9);
-    assert_eq!(header, Ok(Some(Piece::Frame(end))));
+    assert_eq!(
+        header,
+        Ok(Some(Piece::Frame(end))),
+        "the header behind the payload"
+    );
 }
 
 #[test]

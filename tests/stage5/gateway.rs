@@ -66,7 +66,7 @@ fn e55_the_chain_of_proxies_can_be_followed() {
             &mux.client(),
             format!("{line}\r\nHost: x\r\n\r\n").as_bytes(),
         );
-        assert_eq!(reply.status(), "200");
+        assert_eq!(reply.status(), "200", "the status of the response");
         let asked = site.asked().pop().expect("a request");
         assert_eq!(field(&asked.head, "via"), Some(via), "{line}");
     }
@@ -76,7 +76,11 @@ fn e55_the_chain_of_proxies_can_be_followed() {
         ("GET", "3", "3"),
     ] {
         let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nMax-Forwards: {given}\r\n\r\n");
-        assert_eq!(ask(&mux.client(), request.as_bytes()).status(), "200");
+        assert_eq!(
+            ask(&mux.client(), request.as_bytes()).status(),
+            "200",
+            "the status of the response"
+        );
         let asked = site.asked().pop().expect("a request");
         assert_eq!(field(&asked.head, "max-forwards"), Some(left), "{method}");
     }

@@ -21,7 +21,11 @@ fn e56_an_empty_line_after_a_body_does_not_begin_a_request() {
         .map(|later| (mux.client(), later))
         .collect();
     for (client, later) in &clients {
-        assert_eq!(ask(client, &with_empty_line()).text(), "/first body");
+        assert_eq!(
+            ask(client, &with_empty_line()).text(),
+            "/first body",
+            "the body of the response"
+        );
         client.send(later.as_bytes());
     }
     for (client, _) in &clients {
@@ -46,7 +50,11 @@ fn e56_an_empty_line_after_a_body_does_not_hold_up_a_drain() {
         .into_iter()
         .map(|later| {
             let client = mux.client();
-            assert_eq!(ask(&client, &with_empty_line()).text(), "/first body");
+            assert_eq!(
+                ask(&client, &with_empty_line()).text(),
+                "/first body",
+                "the body of the response"
+            );
             client.send(later.as_bytes());
             client.wait_until_read();
             client
@@ -60,8 +68,12 @@ fn e56_an_empty_line_after_a_body_does_not_hold_up_a_drain() {
         client.expect_eof();
     }
     busy.send(&get("/second")[9..]);
-    assert_eq!(reply(&busy).text(), "/second ");
+    assert_eq!(
+        reply(&busy).text(),
+        "/second ",
+        "the body of the response to the busy client"
+    );
     busy.expect_eof();
     drop((clients, busy));
-    assert_eq!(mux.wait().code(), Some(0));
+    assert_eq!(mux.wait().code(), Some(0), "the exit code");
 }

@@ -33,14 +33,18 @@ fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
             in_flight(&mux)
         });
         answer(&upstream, b"answer");
-        assert_eq!(reply(client).text(), "answer");
+        assert_eq!(
+            reply(client).text(),
+            "answer",
+            "the body of the response to the client"
+        );
         let after = view(&mux);
-        assert_eq!(after["served"], number + 1);
-        assert_eq!(after["length"], 1_usize.saturating_sub(number));
+        assert_eq!(after["served"], number + 1, "served");
+        assert_eq!(after["length"], 1_usize.saturating_sub(number), "length");
     }
     let after = view(&mux);
-    assert_eq!(after["in_flight"], Value::Null);
-    assert_eq!(after["longest_wait_ms"], 0);
+    assert_eq!(after["in_flight"], Value::Null, "in_flight");
+    assert_eq!(after["longest_wait_ms"], 0, "longest_wait_ms");
     assert_eq!(after["wait"]["count"], 3, "each exchange ends one wait");
     assert!(after["wait"]["sum_us"].as_u64() > Some(2000), "{after}");
 }
@@ -53,7 +57,8 @@ fn e55_metrics_count_what_the_queue_has_served() {
     for number in 0..4 {
         assert_eq!(
             ask(&mux.client(), &get(&format!("/{number}"))).status(),
-            "200"
+            "200",
+            "the status of the response"
         );
     }
     let metrics = mux.inspector().body("/metrics");
@@ -70,7 +75,11 @@ fn e55_the_page_has_a_part_for_the_queue_and_its_fields_are_there() {
     let _test = Test::begin("The queue hands the inspector a section: JSON, metrics, page part.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
-    assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
+    assert_eq!(
+        ask(&mux.client(), &get("/")).status(),
+        "200",
+        "the status of the response to /"
+    );
     let page = mux.inspector().body("/");
     let titles = ["Waiting", "Longest wait", "In flight", "Served", "Wait"];
     for title in titles {
@@ -120,11 +129,11 @@ fn e56_the_totals_say_what_was_moved_and_who_was_sent_away() {
     let totals = || mux.routes()["totals"].clone();
     eventually_equal("clients", &Some(0), || totals()["sessions_open"].as_u64());
     let totals = totals();
-    assert_eq!(totals["sessions_total"], 3);
+    assert_eq!(totals["sessions_total"], 3, "sessions_total");
     let (up, down) = (totals["bytes_up"].as_u64(), totals["bytes_down"].as_u64());
     assert_eq!(up, Some((request.len() + 8) as u64));
     assert!(down > Some((reply.head.len() + reply.body.len()) as u64));
-    assert_eq!(totals["refusals"], 1);
+    assert_eq!(totals["refusals"], 1, "refusals");
     assert_eq!(totals["timeouts"]["handshake"], 1, "{totals}");
     assert_eq!(totals["timeouts"]["idle"], 1, "{totals}");
 }

@@ -54,7 +54,11 @@ fn asked(hand: &Hand, mux: &Mux, stays: bool) -> (Option<Peer>, Peer, Peer) {
 fn expect_next(hand: &Hand, next: &Peer) {
     let upstream = hand.next();
     answer(&upstream, b"next");
-    assert_eq!(reply(next).text(), "next");
+    assert_eq!(
+        reply(next).text(),
+        "next",
+        "the body of the response to the next client"
+    );
 }
 
 #[test]
@@ -68,7 +72,11 @@ fn e56_bytes_that_no_client_gets_buy_no_time() {
         let (first, next, upstream) = asked(&hand, &mux, stays);
         trickle(&upstream, CONTINUE);
         if let Some(first) = first {
-            assert_eq!(reply(&first).status(), "504");
+            assert_eq!(
+                reply(&first).status(),
+                "504",
+                "the status of the response to the first client"
+            );
         }
         expect_next(&hand, &next);
     }
@@ -92,10 +100,22 @@ fn e56_interim_responses_that_a_client_gets_buy_time() {
         be_busy(Duration::from_millis(50));
     }
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    assert_eq!(reply(&first).text(), "ok");
+    assert_eq!(
+        reply(&first).text(),
+        "ok",
+        "the body of the response to the first client"
+    );
     answer(&upstream, b"next");
-    assert_eq!(reply(&next).text(), "next");
-    assert_eq!(hand.accepts(), 1);
+    assert_eq!(
+        reply(&next).text(),
+        "next",
+        "the body of the response to the next client"
+    );
+    assert_eq!(
+        hand.accepts(),
+        1,
+        "connections that the upstream has accepted"
+    );
 }
 
 #[test]
@@ -108,7 +128,7 @@ fn e56_a_flood_of_interim_responses_has_a_bound() {
         flood(&upstream, CONTINUE);
         if let Some(first) = first {
             let reply = reply(&first);
-            assert_eq!(reply.status(), "502");
+            assert_eq!(reply.status(), "502", "the status of the response");
             assert_eq!(field(&reply.head, "connection"), None, "it is kept");
         }
         expect_next(&hand, &next);

@@ -1,6 +1,6 @@
 //! Exercise 5.1 through the library: one line is a request, one line is its response.
 
-use harness::{Test, expect_bytes};
+use harness::{Test, expect_bytes, expect_value};
 use stage5_mux::queue::framing::{
     EndOfInput, Ending, Framing, Keep, Passage, Persistence, Refusal, Requests, Responses, Status,
     Summary, Taken,
@@ -52,14 +52,19 @@ fn e51_a_request_is_a_line_however_it_was_cut() {
 fn e51_what_is_not_complete_is_not_taken() {
     let _test = Test::begin("A partial line stays in the input, and no byte of it is sent.");
     let mut reader = Line::new(MAX_LINE).requests();
-    assert!(!reader.is_inside());
+    assert!(!reader.is_inside(), "a new reader is in no request");
     let mut request = Vec::new();
     let taken = reader.take(b"half", &mut request).expect("half a line");
     let nothing = Taken {
         used: 0,
         status: Status::Partial,
     };
-    assert_eq!((taken, request.len()), (nothing, 0));
+    expect_value(
+        "What is taken of half a line, and how many bytes of it are sent",
+        &(nothing, 0),
+        &(taken, request.len()),
+        "half a line was taken for a whole one.",
+    );
     assert!(reader.is_inside(), "a request has begun");
     let taken = reader.take(b"half and half\nnext", &mut request);
     let summary = Summary {
@@ -71,7 +76,12 @@ fn e51_what_is_not_complete_is_not_taken() {
         used: 14,
         status: Status::Complete(summary),
     };
-    assert_eq!(taken, Ok(whole));
+    expect_value(
+        "What is taken when the newline has come",
+        &Ok(whole),
+        &taken,
+        "bytes of the next request were taken, too, or `searched` was not set back.",
+    );
     expect_bytes("The request", b"half and half\n", &request);
     assert!(!reader.is_inside(), "the next request has not begun");
 }
@@ -85,7 +95,12 @@ fn e51_a_line_has_a_bound() {
         (taken.map(|taken| taken.used), request.len())
     };
     let longest = [&[b'x'; MAX_LINE][..], b"\n"].concat();
-    assert_eq!(take(&longest), (Ok(MAX_LINE + 1), MAX_LINE + 1));
+    expect_value(
+        "The longest line (bytes taken, bytes of the request)",
+        &(Ok(MAX_LINE + 1), MAX_LINE + 1),
+        &take(&longest),
+        "the newline was counted as a part of the line.",
+    );
     assert_eq!(
         take(&longest[..MAX_LINE]),
         (Ok(0), 0),
@@ -93,7 +108,12 @@ fn e51_a_line_has_a_bound() {
     );
     let too_long = [b"x", &longest[..]].concat();
     let refused = (Err(Refusal::HeadTooLarge), 0);
-    assert_eq!(take(&too_long), refused);
+    expect_value(
+        "A line with one byte too many, and its newline",
+        &refused,
+        &take(&too_long),
+        "the bound holds only for lines whose newline is missing.",
+    );
     assert_eq!(
         take(&too_long[..=MAX_LINE]),
         refused,
@@ -106,13 +126,17 @@ fn e51_the_last_line_needs_no_newline() {
     let _test = Test::begin("The end of input completes a line; the upstream gets its newline.");
     let mut request = Vec::new();
     let mut reader = Line::new(MAX_LINE).requests();
-    assert_eq!(reader.end_of_input(b"", &mut request), Ok(None));
+    assert_eq!(
+        reader.end_of_input(b"", &mut request),
+        Ok(None),
+        "no byte, no request"
+    );
     // Without its newline it is no request yet.
     let _ = reader.take(b"last", &mut request);
     let summary = reader.end_of_input(b"last", &mut request);
     let summary = summary.expect("a request").expect("a request");
     expect_bytes("The request", b"last\n", &request);
-    assert_eq!(summary.details, Terminated::No);
+    assert_eq!(summary.details, Terminated::No, "the line had no newline");
     assert!(
         !summary.persistent,
         "no request follows the end of the input"
@@ -158,7 +182,11 @@ fn e51_a_response_is_one_line_and_no_more() {
         assert_eq!(answer(&WITH_NEWLINE, input), expected, "{input:?}");
     }
     let closing = responses(&WITH_NEWLINE).take(b"x\n", Persistence::Close, &mut Vec::new());
-    assert_eq!(closing, Ok(passage(2, Some(keep(false)))));
+    assert_eq!(
+        closing,
+        Ok(passage(2, Some(keep(false)))),
+        "the client is not kept when it is told to close"
+    );
 }
 
 fn passage(used: usize, end: Option<Keep>) -> Passage {
@@ -181,9 +209,14 @@ fn e51_a_response_that_broke_off_is_never_a_whole_one() {
     };
     for (summary, ending) in [(WITH_NEWLINE, Ending::Truncated), (last, Ending::Hidden)] {
         let mut reader = responses(&summary);
-        assert!(!reader.has_begun());
+        assert!(!reader.has_begun(), "no byte has come");
         drop(reader.take(b"hal", Persistence::Keep, &mut Vec::new()));
-        assert!(reader.has_begun());
-        assert_eq!(reader.end_of_input(EndOfInput::Fin), ending);
+        assert!(reader.has_begun(), "a byte has come");
+        assert_eq!(
+            reader.end_of_input(EndOfInput::Fin),
+            ending,
+            "of {:?}",
+            summary.details
+        );
     }
 }

@@ -82,7 +82,11 @@ fn e53_a_line_cut_anywhere_leaves_the_next_one_intact() {
         upstream.send(&response[cut..]);
         client.expect(response);
     }
-    assert_eq!(hand.accepts(), 1);
+    assert_eq!(
+        hand.accepts(),
+        1,
+        "connections that the upstream has accepted"
+    );
 }
 
 #[test]
@@ -93,7 +97,11 @@ fn e53_a_line_that_is_too_long_ends_its_client_only() {
     let client: Client = mux.client();
     client.send(&[b'x'; 101]);
     client.expect_closed();
-    assert_eq!(hand.accepts(), 0);
+    assert_eq!(
+        hand.accepts(),
+        0,
+        "connections that the upstream has accepted"
+    );
     let client = mux.client();
     client.send(&[&[b'x'; 100][..], b"\n"].concat());
     let upstream = hand.next();

@@ -41,7 +41,7 @@ fn e54_what_concerns_one_connection_ends_here() {
     );
     let expected =
         "GET /a HTTP/1.1\r\nHost: x\r\nX-First: 1\r\nX-Last: 4\r\nVia: 1.1 stage5-mux\r\n\r\n";
-    assert_eq!(request, expected);
+    assert_eq!(request, expected, "the request that the upstream gets");
     assert!(persistent, "no option says close");
     let (request, _) = rewritten(
         "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Own: 1\r\nConnection: , ,x-own\r\n\r\n",
@@ -119,7 +119,11 @@ fn e54_a_length_is_one_plain_number() {
         assert!(refused, "{fields:?}: {:?}", with_fields(fields));
     };
     for good in ["0", "6", "18446744073709551615"] {
-        assert_eq!(with_fields(&format!("Content-Length: {good}\r\n")), Ok(()));
+        assert_eq!(
+            with_fields(&format!("Content-Length: {good}\r\n")),
+            Ok(()),
+            "a length of digits only"
+        );
     }
     let huge = with_fields("Content-Length: 18446744073709551616\r\n");
     assert_eq!(huge, Err(Refusal::TooLarge), "more than 64 bits");
@@ -135,7 +139,7 @@ fn e54_chunked_stands_once_and_alone() {
     let _test = Test::begin("Only a body whose last coding is chunked has an end.");
     let coding = |value: &str| with_fields(&format!("Transfer-Encoding: {value}\r\n"));
     for good in ["chunked", "Chunked"] {
-        assert_eq!(coding(good), Ok(()));
+        assert_eq!(coding(good), Ok(()), "{good:?} is chunked, once and alone");
     }
     for unknown in ["gzip, chunked", "chunked, chunked", "gzip,chunked"] {
         let refused = matches!(coding(unknown), Err(Refusal::NotPossible(_)));
@@ -231,9 +235,21 @@ fn e55_what_has_no_length_ends_with_the_connection_and_only_cleanly() {
         Persistence::Keep,
         &mut Vec::new(),
     );
-    assert_eq!(taken.map(|passage| passage.end), Ok(None));
-    assert_eq!(reader.end_of_input(EndOfInput::Fin), Ending::Complete);
-    assert_eq!(reader.end_of_input(EndOfInput::Error), Ending::Hidden);
+    assert_eq!(
+        taken.map(|passage| passage.end),
+        Ok(None),
+        "a response without a length goes on"
+    );
+    assert_eq!(
+        reader.end_of_input(EndOfInput::Fin),
+        Ending::Complete,
+        "the end of the connection is its end"
+    );
+    assert_eq!(
+        reader.end_of_input(EndOfInput::Error),
+        Ending::Hidden,
+        "a connection that breaks is no end"
+    );
 }
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

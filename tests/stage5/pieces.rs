@@ -62,6 +62,10 @@ fn exchange(client: &Client, send: impl Fn(&Client)) {
 fn time(client: &Client, send: impl Fn(&Client)) -> Duration {
     let begin = Instant::now();
     send(client);
-    assert_eq!(reply(client).status(), "200");
+    assert_eq!(
+        reply(client).status(),
+        "200",
+        "the status of the response to the client"
+    );
     begin.elapsed()
 }

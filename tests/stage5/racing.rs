@@ -68,18 +68,26 @@ fn e56_a_silent_address_of_the_upstream_costs_a_quarter_of_a_second() {
     let attempts = Attempts::to(hole.addr());
     let queue = Racing::start(&[hole.addr(), site.addr()], Duration::from_secs(600));
     let begun = Instant::now();
-    assert_eq!(ask(&queue.client(), &get("/first")).text(), "/first");
+    assert_eq!(
+        ask(&queue.client(), &get("/first")).text(),
+        "/first",
+        "the body of the response to /first"
+    );
     let took = begun.elapsed();
     assert!(took >= DELAY * 9 / 10, "after {took:?} already");
     assert!(took < scaled(PATIENCE / 2), "after {took:?}");
     eventually_equal("attempts", &0, || attempts.count());
     let again = Instant::now();
     for _ in 0..20 {
-        assert_eq!(ask(&queue.client(), &get("/next")).text(), "/next");
+        assert_eq!(
+            ask(&queue.client(), &get("/next")).text(),
+            "/next",
+            "the body of the response to /next"
+        );
     }
     let took = again.elapsed();
     assert!(took < DELAY * 20, "{took:?} for 20 connects");
-    assert_eq!(site.accepts(), 21);
+    assert_eq!(site.accepts(), 21, "connections that the site has accepted");
 }
 
 #[test]
@@ -92,6 +100,10 @@ fn e56_if_no_address_answers_the_last_failure_decides() {
         ([closed.addr(), closed.addr()], "502"),
     ] {
         let queue = Racing::start(&addresses, DELAY * 2);
-        assert_eq!(ask(&queue.client(), &get("/")).status(), status);
+        assert_eq!(
+            ask(&queue.client(), &get("/")).status(),
+            status,
+            "the status of the response to /"
+        );
     }
 }

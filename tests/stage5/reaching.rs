@@ -17,9 +17,13 @@ fn e56_an_upstream_with_a_name_is_found_again_after_each_end() {
     let mux = Mux::start(upstream, &["--connect-timeout", "1h"]);
     let client = mux.client();
     for path in ["/1", "/2", "/3"] {
-        assert_eq!(ask(&client, &get(path)).text(), path);
+        assert_eq!(
+            ask(&client, &get(path)).text(),
+            path,
+            "the body of the response"
+        );
     }
-    assert_eq!(site.accepts(), 3);
+    assert_eq!(site.accepts(), 3, "connections that the site has accepted");
 }
 
 #[test]
@@ -37,7 +41,11 @@ fn e56_an_upstream_that_takes_no_connection_is_a_504_in_the_time_for_a_connect()
         client.send(&get("/told"));
     }
     for client in &clients {
-        assert_eq!(reply(client).status(), "504");
+        assert_eq!(
+            reply(client).status(),
+            "504",
+            "the status of the response to the client"
+        );
     }
     let failures = prompt.routes()["totals"]["failures"].clone();
     assert_eq!(failures["timed_out"], 2, "{failures}");
@@ -55,7 +63,11 @@ fn e56_an_upstream_that_cannot_even_be_tried_is_a_502_for_everybody() {
     }
     for client in &clients {
         for _ in 0..100 {
-            assert_eq!(reply(client).status(), "502");
+            assert_eq!(
+                reply(client).status(),
+                "502",
+                "the status of the response to the client"
+            );
         }
     }
     let failures = mux.routes()["totals"]["failures"].clone();
@@ -84,9 +96,17 @@ fn e56_an_end_behind_an_answer_is_seen_before_the_next_request_leaves() {
         !sockets::is_established(ours, hand.addr())
     });
     mux.cont();
-    assert_eq!(reply(&first).text(), "first");
+    assert_eq!(
+        reply(&first).text(),
+        "first",
+        "the body of the response to the first client"
+    );
     let upstream = hand.next();
     drop(upstream.read_until(b"must not be lost"));
     upstream.send(&ok(b"ordered"));
-    assert_eq!(reply(&second).text(), "ordered");
+    assert_eq!(
+        reply(&second).text(),
+        "ordered",
+        "the body of the response to the second client"
+    );
 }

@@ -29,7 +29,7 @@ fn e56_a_stale_connection_is_noticed_before_the_request_leaves() {
             !sockets::is_established(ours, site.addr())
         });
     }
-    assert_eq!(site.accepts(), 20);
+    assert_eq!(site.accepts(), 20, "connections that the site has accepted");
 }
 
 #[test]
@@ -52,7 +52,11 @@ fn e56_a_connection_that_ends_as_the_request_comes_is_not_used() {
     let upstream = hand.next();
     drop(upstream.read_until(b"must not be lost"));
     upstream.send(&ok(b"ordered"));
-    assert_eq!(reply(&client).text(), "ordered");
+    assert_eq!(
+        reply(&client).text(),
+        "ordered",
+        "the body of the response to the client"
+    );
 }
 
 #[test]
@@ -70,12 +74,20 @@ fn e56_a_reset_is_a_lost_connection_at_any_moment() {
     upstream.reset();
     let upstream = hand.next();
     assert!(answer(&upstream, b"again").starts_with(b"GET /again "));
-    assert_eq!(reply(&client).text(), "again");
+    assert_eq!(
+        reply(&client).text(),
+        "again",
+        "the body of the response to the client"
+    );
 
     client.send(&post("/order", b"one book"));
     drop(upstream.read_until(b"one book"));
     upstream.reset();
-    assert_eq!(reply(&client).status(), "502");
+    assert_eq!(
+        reply(&client).status(),
+        "502",
+        "the status of the response to the client"
+    );
     expect_served_by(&hand, &client, "/last");
 }
 
@@ -96,9 +108,21 @@ fn e56_a_post_is_never_sent_twice() {
     let site = dies_at_the_second();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
-    assert_eq!(ask(&client, &get("/first")).status(), "200");
-    assert_eq!(ask(&client, &post("/order", b"one book")).status(), "502");
-    assert_eq!(site.paths(), ["/first", "/order"]);
+    assert_eq!(
+        ask(&client, &get("/first")).status(),
+        "200",
+        "the status of the response to /first"
+    );
+    assert_eq!(
+        ask(&client, &post("/order", b"one book")).status(),
+        "502",
+        "the status of the response to /order"
+    );
+    assert_eq!(
+        site.paths(),
+        ["/first", "/order"],
+        "the requests that the upstream got, in order"
+    );
     expect_service(&mux);
 }
 
@@ -109,13 +133,25 @@ fn e56_an_idempotent_request_without_an_answer_is_sent_once_more() {
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
     for path in ["/first", "/again"] {
-        assert_eq!(ask(&client, &get(path)).text(), path);
+        assert_eq!(
+            ask(&client, &get(path)).text(),
+            path,
+            "the body of the response"
+        );
     }
-    assert_eq!(site.paths(), ["/first", "/again", "/again"]);
+    assert_eq!(
+        site.paths(),
+        ["/first", "/again", "/again"],
+        "the requests that the upstream got, in order"
+    );
 
     let never = Site::start(|_, _| Then::Close);
     let mux = Mux::start(never.addr(), &[]);
-    assert_eq!(ask(&mux.client(), &get("/")).status(), "502");
+    assert_eq!(
+        ask(&mux.client(), &get("/")).status(),
+        "502",
+        "the status of the response to /"
+    );
     assert_eq!(
         never.asked().len(),
         2,
@@ -131,7 +167,11 @@ fn e56_nothing_is_repeated_after_the_first_byte_of_an_answer() {
         Then::Close
     });
     let mux = Mux::start(site.addr(), &[]);
-    assert_eq!(ask(&mux.client(), &get("/")).status(), "502");
+    assert_eq!(
+        ask(&mux.client(), &get("/")).status(),
+        "502",
+        "the status of the response to /"
+    );
     assert_eq!(site.asked().len(), 1);
 }
 
@@ -167,12 +207,20 @@ fn e55_one_clients_close_never_closes_the_shared_connection() {
         let client = mux.client();
         let request = format!("GET / HTTP/{version}\r\nHost: x\r\n{field_line}\r\n");
         let first = ask(&client, request.as_bytes());
-        assert_eq!(first.status(), "200");
+        assert_eq!(first.status(), "200", "the status of the first response");
         if closes {
-            assert_eq!(field(&first.head, "connection"), Some("close"));
+            assert_eq!(
+                field(&first.head, "connection"),
+                Some("close"),
+                "the field connection"
+            );
             client.expect_eof();
         } else {
-            assert_eq!(ask(&client, request.as_bytes()).status(), "200");
+            assert_eq!(
+                ask(&client, request.as_bytes()).status(),
+                "200",
+                "the status of the response"
+            );
         }
     }
     assert_eq!(site.accepts(), 1, "connections to the upstream");
@@ -208,9 +256,13 @@ fn e55_an_upstream_that_says_close_is_reached_again() {
     let client = mux.client();
     for path in ["/1", "/2", "/3"] {
         let reply = ask(&client, &get(path));
-        assert_eq!(reply.text(), path);
-        assert_eq!(field(&reply.head, "connection"), None);
+        assert_eq!(reply.text(), path, "the body of the response");
+        assert_eq!(
+            field(&reply.head, "connection"),
+            None,
+            "the field connection"
+        );
     }
-    assert_eq!(site.accepts(), 3);
+    assert_eq!(site.accepts(), 3, "connections that the site has accepted");
     eventually_equal("upstream connections", &0, || site.running());
 }

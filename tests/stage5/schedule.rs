@@ -2,8 +2,8 @@
 
 use harness::wire::{Incoming, multiplex};
 use harness::{
-    Client, Connect, Hand, PATIENCE, Peer, Rng, Scripted, Sending, Server, Test, eventually, proc,
-    sockets,
+    Client, Connect, Hand, PATIENCE, Peer, Rng, Scripted, Sending, Server, Test, eventually,
+    expect_value, proc, sockets,
 };
 use stage5_mux::tunnel::key::StreamKey;
 use stage5_mux::tunnel::scheduler::{MIN_QUANTUM, Scheduler};
@@ -44,8 +44,16 @@ fn e59_streams_take_turns_of_one_quantum() {
     let half = MIN_QUANTUM / 2;
     let seen: Vec<_> = (0..12).filter_map(|_| send(&mut scheduler, half)).collect();
     let slots: Vec<_> = seen.iter().map(|&(slot, _)| slot).collect();
-    assert_eq!(slots, [4, 4, 7, 7, 2, 2, 4, 4, 7, 7, 2, 2]);
-    assert!(seen.iter().all(|&(_, bytes)| bytes == half), "{seen:?}");
+    expect_value(
+        "The streams of twelve sends of half a quantum each",
+        &vec![4, 4, 7, 7, 2, 2, 4, 4, 7, 7, 2, 2],
+        &slots,
+        "a turn ends after one send although some of the quantum is left, or a stream that was served goes to the front.",
+    );
+    assert!(
+        seen.iter().all(|&(_, bytes)| bytes == half),
+        "an allowance was below half a quantum (stream, bytes): {seen:?}"
+    );
     assert_eq!(Scheduler::default().turn(), None, "no stream, no turn");
 }
 
@@ -56,7 +64,15 @@ fn e59_a_stream_that_was_idle_is_first_once() {
     order(&mut scheduler, 4);
     scheduler.wake(key(9));
     let turn = scheduler.turn().expect("four streams are ready");
-    assert_eq!((turn.key, turn.is_fresh), (key(9), true));
+    assert_eq!(
+        turn.key,
+        key(9),
+        "a stream that was idle goes in front of the bulk"
+    );
+    assert!(
+        turn.is_fresh,
+        "stream 9 was idle, but is not marked as fresh"
+    );
     let next = order(&mut scheduler, 5);
     assert_eq!(next[0], 9, "in front of the others: {next:?}");
     let mut round = next[1..].to_vec();
@@ -75,15 +91,29 @@ fn e59_a_long_frame_is_paid_for_later() {
     let mut scheduler = ready(&[0, 1]);
     let turn = scheduler.turn().expect("two streams are ready");
     scheduler.charge(turn.key, 3 * MIN_QUANTUM);
-    assert_eq!(order(&mut scheduler, 4), [1, 1, 1, 0]);
+    expect_value(
+        "The streams of four turns, after stream 0 has sent three quanta in one",
+        &vec![1, 1, 1, 0],
+        &order(&mut scheduler, 4),
+        "the deficit is set to a new quantum instead of growing by one.",
+    );
     // And what it has left over is not lost, because its turn has not ended.
     let mut scheduler = ready(&[0, 1]);
-    assert_eq!(send(&mut scheduler, 1000), Some((0, 1000)));
+    assert_eq!(
+        send(&mut scheduler, 1000),
+        Some((0, 1000)),
+        "the first send (stream, bytes)"
+    );
     assert_eq!(
         send(&mut scheduler, usize::MAX),
-        Some((0, MIN_QUANTUM - 1000))
+        Some((0, MIN_QUANTUM - 1000)),
+        "the rest of the quantum belongs to the same turn (stream, bytes)"
     );
-    assert_eq!(send(&mut scheduler, usize::MAX), Some((1, MIN_QUANTUM)));
+    assert_eq!(
+        send(&mut scheduler, usize::MAX),
+        Some((1, MIN_QUANTUM)),
+        "then it is the next one's turn (stream, bytes)"
+    );
 }
 
 #[test]
@@ -116,7 +146,12 @@ fn e59_a_stream_that_sleeps_is_passed_over() {
     let mut scheduler = ready(&[0, 1, 2]);
     order(&mut scheduler, 3);
     scheduler.sleep(key(1));
-    assert_eq!(order(&mut scheduler, 4), [0, 2, 0, 2]);
+    expect_value(
+        "The streams of four turns while stream 1 sleeps",
+        &vec![0, 2, 0, 2],
+        &order(&mut scheduler, 4),
+        "a stream that sleeps is given a turn, or holds up the list.",
+    );
     for slot in [0, 2] {
         scheduler.sleep(key(slot));
     }

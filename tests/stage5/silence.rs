@@ -18,10 +18,18 @@ fn e56_a_connection_that_fell_silent_is_replaced_for_what_may_be_repeated() {
     let mux = Mux::start(site.addr(), &["--upstream-timeout", "8s"]);
     let client = mux.client();
     for path in ["/first", "/second"] {
-        assert_eq!(ask(&client, &get(path)).text(), path);
+        assert_eq!(
+            ask(&client, &get(path)).text(),
+            path,
+            "the body of the response"
+        );
     }
-    assert_eq!(site.paths(), ["/first", "/second", "/second"]);
-    assert_eq!(site.accepts(), 2);
+    assert_eq!(
+        site.paths(),
+        ["/first", "/second", "/second"],
+        "the requests that the upstream got, in order"
+    );
+    assert_eq!(site.accepts(), 2, "connections that the site has accepted");
 }
 
 /// An upstream that answers the first request of its first connection, and of that one no other.
@@ -41,10 +49,26 @@ fn e56_a_post_on_a_silent_connection_is_not_sent_again() {
     let site = mute_at_the_second();
     let mux = Mux::start(site.addr(), &["--upstream-timeout", "2s"]);
     let client = mux.client();
-    assert_eq!(ask(&client, &get("/first")).status(), "200");
-    assert_eq!(ask(&client, &post("/order", b"one book")).status(), "504");
-    assert_eq!(site.paths(), ["/first", "/order"]);
-    assert_eq!(ask(&client, &get("/again")).text(), "/again");
+    assert_eq!(
+        ask(&client, &get("/first")).status(),
+        "200",
+        "the status of the response to /first"
+    );
+    assert_eq!(
+        ask(&client, &post("/order", b"one book")).status(),
+        "504",
+        "the status of the response to /order"
+    );
+    assert_eq!(
+        site.paths(),
+        ["/first", "/order"],
+        "the requests that the upstream got, in order"
+    );
+    assert_eq!(
+        ask(&client, &get("/again")).text(),
+        "/again",
+        "the body of the response to /again"
+    );
 }
 
 #[test]
@@ -59,15 +83,27 @@ fn e56_the_time_counts_from_the_first_attempt() {
     let limit = Duration::from_secs(4);
     let mux = Mux::start(site.addr(), &["--upstream-timeout", "4s"]);
     let client = mux.client();
-    assert_eq!(ask(&client, &get("/first")).status(), "200");
+    assert_eq!(
+        ask(&client, &get("/first")).status(),
+        "200",
+        "the status of the response to /first"
+    );
     let begin = Instant::now();
-    assert_eq!(ask(&client, &get("/silent")).status(), "504");
+    assert_eq!(
+        ask(&client, &get("/silent")).status(),
+        "504",
+        "the status of the response to /silent"
+    );
     let waited = begin.elapsed();
     ensure(
         waited >= limit && waited < limit + limit / 2,
         format!("504 after {waited:?}"),
     );
-    assert_eq!(site.paths(), ["/first", "/silent", "/silent"]);
+    assert_eq!(
+        site.paths(),
+        ["/first", "/silent", "/silent"],
+        "the requests that the upstream got, in order"
+    );
 }
 
 #[test]
@@ -83,9 +119,17 @@ fn e56_a_slow_answer_is_not_asked_for_twice() {
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
     for path in ["/first", "/slow", "/third"] {
-        assert_eq!(ask(&client, &get(path)).text(), path);
+        assert_eq!(
+            ask(&client, &get(path)).text(),
+            path,
+            "the body of the response"
+        );
     }
-    assert_eq!(site.paths(), ["/first", "/slow", "/third"]);
+    assert_eq!(
+        site.paths(),
+        ["/first", "/slow", "/third"],
+        "the requests that the upstream got, in order"
+    );
     assert_eq!(site.accepts(), 1, "the connection is kept");
 }
 
@@ -107,7 +151,11 @@ fn e56_a_large_request_that_is_read_late_is_not_sent_twice() {
     assert!(asked.starts_with(b"PUT /large "));
     upstream.expect(&body);
     upstream.send(&ok(b"large"));
-    assert_eq!(reply(&client).text(), "large");
+    assert_eq!(
+        reply(&client).text(),
+        "large",
+        "the body of the response to the client"
+    );
 }
 
 #[test]
@@ -121,7 +169,11 @@ fn e56_an_upstream_that_no_packet_reaches_is_noticed_soon() {
     client.send(&get("/second"));
     let upstream = hand.next();
     answer(&upstream, b"second");
-    assert_eq!(reply(&client).text(), "second");
+    assert_eq!(
+        reply(&client).text(),
+        "second",
+        "the body of the response to the client"
+    );
 }
 
 #[test]

@@ -40,7 +40,11 @@ fn e56_a_slow_reader_with_room_for_its_response_holds_nobody() {
     assert!(head.starts_with(b"HTTP/1.1 200 OK"));
     for byte in &large[..200] {
         slow.expect(&[*byte]);
-        assert_eq!(ask(&mux.client(), &get("/other")).text(), "/other");
+        assert_eq!(
+            ask(&mux.client(), &get("/other")).text(),
+            "/other",
+            "the body of the response to /other"
+        );
     }
     let rest = slow.read_exact(large.len() - 200);
     assert_eq!(
@@ -48,7 +52,7 @@ fn e56_a_slow_reader_with_room_for_its_response_holds_nobody() {
         Digest::of(&large[200..]),
         "every byte arrives"
     );
-    assert_eq!(site.accepts(), 1);
+    assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }
 
 #[test]
@@ -104,7 +108,11 @@ fn e56_a_slow_reader_that_keeps_the_pace_gets_everything() {
     );
     let client = Connect::new().receive_buffer(16 * 1024).to(mux.addr());
     client.send(&get("/large"));
-    assert_eq!(Digest::of(&reply(&client).body), Digest::of(&large));
+    assert_eq!(
+        Digest::of(&reply(&client).body),
+        Digest::of(&large),
+        "length and hash of all that was received"
+    );
 }
 
 /// A response that is read in parts: their number and their size. The queue holds more than one part, so the client
@@ -142,7 +150,11 @@ fn e56_a_reader_that_is_always_behind_but_keeps_the_pace_is_no_slow_reader() {
     }
     let seen = PARTS as usize * PART;
     let rest = client.read_exact(large.len() - seen);
-    assert_eq!(Digest::of(&rest), Digest::of(&large[seen..]));
+    assert_eq!(
+        Digest::of(&rest),
+        Digest::of(&large[seen..]),
+        "length and hash of all that was received"
+    );
 }
 
 #[test]
@@ -185,11 +197,19 @@ fn e56_half_a_head_and_silence_is_a_408_and_idle_clients_are_closed() {
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
     let half = mux.client();
     half.send(b"GET / HTTP/1.1\r\nHos");
-    assert_eq!(reply(&half).status(), "408");
+    assert_eq!(
+        reply(&half).status(),
+        "408",
+        "the status of the response to the client"
+    );
     half.expect_eof();
     mux.client().expect_eof();
     let asked = mux.client();
-    assert_eq!(ask(&asked, &get("/")).status(), "200");
+    assert_eq!(
+        ask(&asked, &get("/")).status(),
+        "200",
+        "the status of the response to /"
+    );
     asked.expect_eof();
 }
 
@@ -287,7 +307,11 @@ fn e56_a_head_that_comes_byte_by_byte_has_its_time_from_its_first_byte() {
         slow.send(b"x");
         matches!(soon(&slow).peek(&mut [0]), Ok(1))
     });
-    assert_eq!(reply(&slow).status(), "408");
+    assert_eq!(
+        reply(&slow).status(),
+        "408",
+        "the status of the response to the slow client"
+    );
 }
 
 /// Limits the next read to a millisecond and returns the stream.

@@ -110,7 +110,11 @@ fn e55_bad_chunks_are_refused_before_the_upstream_sees_them() {
     }
     assert_eq!(site.accepts(), 0, "connections to the upstream");
     expect_service(&mux);
-    assert_eq!(site.paths(), ["/still-served"]);
+    assert_eq!(
+        site.paths(),
+        ["/still-served"],
+        "the requests that the upstream got, in order"
+    );
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn e54_what_needs_a_tunnel_cannot_share_the_queue() {
         let client = mux.client();
         client.send(request.as_bytes());
         let reply = reply(&client);
-        assert_eq!(reply.status(), "501");
+        assert_eq!(reply.status(), "501", "the status of the response");
         assert!(
             reply.text().contains("shared by all clients"),
             "{}",
@@ -168,7 +172,11 @@ fn e54_a_refusal_survives_the_close() {
         let client = mux.client();
         let bad = [b"GET / HTTP/9\r\n\r\n".as_slice(), &get("/x").repeat(2000)].concat();
         client.send(&bad);
-        assert_eq!(reply(&client).status(), "505");
+        assert_eq!(
+            reply(&client).status(),
+            "505",
+            "the status of the response to the client"
+        );
         client.expect_eof();
     }
 }

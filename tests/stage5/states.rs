@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::Test;
+use harness::{Test, ensure, expect_value};
 use stage5_mux::queue::framing::Refusal;
 use stage5_mux::queue::upstream::{Action, Event, State, Timeouts, Upstream};
 
@@ -15,6 +15,28 @@ const GONE: Event = Event::Abandoned { whole: true };
 fn after(story: &[Event]) -> (Action, State) {
     let (upstream, action) = played(story);
     (action, upstream.state())
+}
+
+/// Checks the last action and the state after a list of events; `cause` is the mistake that another outcome often comes from.
+#[track_caller]
+fn expect_after(story: &[Event], expected: (Action, State), cause: &str) {
+    expect_value(
+        format!("The action and the state after {story:?}"),
+        &expected,
+        &after(story),
+        cause,
+    );
+}
+
+/// Checks whether the next request may begin after a list of events.
+#[track_caller]
+fn expect_free(story: &[Event], is_free: bool) {
+    expect_value(
+        format!("is_free after {story:?}"),
+        &is_free,
+        &played(story).0.is_free(),
+        "the request in flight is forgotten too early, or kept for too long.",
+    );
 }
 
 fn played(story: &[Event]) -> (Upstream, Action) {
@@ -53,17 +75,19 @@ fn e53_a_request_goes_through_all_states() {
     ];
     for (count, expected) in (1..).zip(expected) {
         let story = &EXCHANGE[..count];
-        assert_eq!(after(story), expected, "{story:?}");
-        assert_eq!(played(story).0.is_free(), count == 6, "{story:?}");
+        expect_after(
+            story,
+            expected,
+            "an arrow of the picture in upstream.rs is missing, or leads elsewhere.",
+        );
+        expect_free(story, count == 6);
     }
     let again = [&EXCHANGE[..], &[BEGIN]].concat();
-    assert_eq!(
-        after(&again),
-        (Action::Nothing, State::Sending),
-        "an idle connection takes the next request at once"
-    );
+    let at_once = "an idle connection takes the next request at once.";
+    expect_after(&again, (Action::Nothing, State::Sending), at_once);
     let late = [&again[..], &[Event::Connected]].concat();
-    assert_eq!(after(&late), (Action::Nothing, State::Sending));
+    let late_cause = "the connection is open already, so a second Connected changes nothing.";
+    expect_after(&late, (Action::Nothing, State::Sending), late_cause);
 }
 
 #[test]
@@ -72,7 +96,13 @@ fn e53_two_requests_are_never_in_flight() {
     for count in 1..6 {
         let story = [&EXCHANGE[..count], &[BEGIN]].concat();
         let outcome = std::panic::catch_unwind(|| after(&story));
-        assert!(outcome.is_err(), "{story:?} ends in {outcome:?}");
+        ensure(
+            outcome.is_err(),
+            format!(
+                "After {story:?} a second request is in flight ({outcome:?}). Its client would get the response of the first one: \
+                 panic when a request begins before the last one has ended."
+            ),
+        );
     }
 }
 
@@ -84,14 +114,14 @@ fn e53_a_connection_is_kept_when_both_sides_are_through() {
     let closed = (Action::Close, State::Dead);
     let not_kept = Event::End { keep: false };
     let story = [&EXCHANGE[..5], &[not_kept]].concat();
-    assert_eq!(after(&story), closed, "the upstream closes it");
+    expect_after(&story, closed, "the upstream closes it.");
     let story = [BEGIN, Event::Connected, Event::Head, KEPT];
-    assert_eq!(after(&story), closed, "half a request has left");
+    expect_after(&story, closed, "half a request has left.");
     let story = [BEGIN, Event::Connected, Event::Head, Event::Sent, KEPT];
-    assert_eq!(
-        after(&story),
+    expect_after(
+        &story,
         (Action::Nothing, State::Idle),
-        "the rest of the request may leave while the response comes"
+        "the rest of the request may leave while the response comes.",
     );
 }
 
@@ -100,9 +130,11 @@ fn e53_bytes_that_nobody_asked_for_close_the_connection() {
     let _test =
         Test::begin("Bytes that arrive on an idle connection do not belong to the next response.");
     let story = [&EXCHANGE[..], &[Event::Bytes]].concat();
-    assert_eq!(after(&story), (Action::Close, State::Dead));
+    let unasked = "these bytes would be taken for the beginning of the next client's response.";
+    expect_after(&story, (Action::Close, State::Dead), unasked);
     let next = [&story[..], &[BEGIN]].concat();
-    assert_eq!(after(&next), (Action::Connect, State::Connecting));
+    let anew = "the connection was closed, so the next request needs a new one.";
+    expect_after(&next, (Action::Connect, State::Connecting), anew);
 }
 
 const CLOSED: Action = Action::Refuse(Refusal::BadGateway("the upstream closed the connection"));
@@ -118,25 +150,21 @@ fn e56_a_lost_request_is_sent_once_more_if_that_does_no_harm() {
         ("while it waits", &EXCHANGE[..3]),
     ] {
         let lost = [story, &[Event::Lost]].concat();
-        assert_eq!(after(&lost), (Action::Connect, State::Connecting), "{way}");
-        assert!(!played(&lost).0.is_free(), "the request is still in flight");
+        expect_after(
+            &lost,
+            (Action::Connect, State::Connecting),
+            &format!("a request that is lost {way} is not sent once more."),
+        );
+        expect_free(&lost, false);
         let twice = [&lost[..], &[Event::Connected, Event::Sent, Event::Lost]].concat();
-        assert_eq!(after(&twice), (CLOSED, State::Dead), "not a third time");
+        expect_after(&twice, (CLOSED, State::Dead), "not a third time.");
     }
     let story = [UNREPEATABLE, Event::Connected, Event::Sent, Event::Lost];
-    assert_eq!(
-        after(&story),
-        (CLOSED, State::Dead),
-        "a POST is never repeated"
-    );
+    expect_after(&story, (CLOSED, State::Dead), "a POST is never repeated.");
     let story = [&EXCHANGE[..4], &[Event::Lost]].concat();
-    assert_eq!(after(&story), (CLOSED, State::Dead), "its answer had begun");
+    expect_after(&story, (CLOSED, State::Dead), "its answer had begun.");
     let story = [&EXCHANGE[..3], &[GONE, Event::Lost]].concat();
-    assert_eq!(
-        after(&story),
-        (Action::Close, State::Dead),
-        "its client has gone"
-    );
+    expect_after(&story, (Action::Close, State::Dead), "its client has gone.");
 }
 
 #[test]
@@ -167,7 +195,11 @@ fn e56_every_end_has_its_own_words() {
     ];
     for (story, event, action, state) in table {
         let whole = [story, &[event]].concat();
-        assert_eq!(after(&whole), (action, state), "{whole:?}");
+        expect_after(
+            &whole,
+            (action, state),
+            "before the head the client gets 502 or 504; after it only an aborted connection shows that bytes are missing.",
+        );
     }
 }
 
@@ -178,23 +210,31 @@ fn e56_the_answer_for_a_client_that_has_gone_is_read_and_dropped() {
     );
     for count in 2..6 {
         let gone = [&EXCHANGE[..count], &[GONE]].concat();
-        let (upstream, action) = played(&gone);
-        assert_eq!(action, Action::Nothing, "{gone:?}");
-        assert!(!upstream.is_free(), "{gone:?}: the exchange goes on");
+        let (_, state) = after(&EXCHANGE[..count]);
+        expect_after(
+            &gone,
+            (Action::Nothing, state),
+            "the exchange goes on without its client.",
+        );
+        expect_free(&gone, false);
         let end = [&gone[..], &EXCHANGE[count..]].concat();
-        assert_eq!(after(&end), (Action::Nothing, State::Idle), "{end:?}");
+        expect_after(
+            &end,
+            (Action::Nothing, State::Idle),
+            "the response was read to its end, so the connection serves the next client.",
+        );
         let late = [&gone[..], &[Event::Expired]].concat();
-        assert_eq!(
-            after(&late),
+        expect_after(
+            &late,
             (Action::Close, State::Dead),
-            "no client is left to tell"
+            "no client is left to tell.",
         );
         let partial = Event::Abandoned { whole: false };
         let cut = [&EXCHANGE[..count], &[partial]].concat();
-        assert_eq!(
-            after(&cut),
+        expect_after(
+            &cut,
             (Action::Close, State::Dead),
-            "the rest of the request never arrives"
+            "the rest of the request never arrives.",
         );
     }
 }
@@ -204,12 +244,17 @@ fn e56_a_connection_begun_for_somebody_who_has_gone_serves_the_next() {
     let _test =
         Test::begin("No byte has been sent, so the new connection can serve the next request.");
     let gone = [BEGIN, GONE];
-    assert_eq!(after(&gone), (Action::Nothing, State::Connecting));
-    assert!(played(&gone).0.is_free());
+    let connecting = (Action::Nothing, State::Connecting);
+    let goes_on = "the connect goes on: no byte of the lost client has gone into it.";
+    expect_after(&gone, connecting, goes_on);
+    expect_free(&gone, true);
     let idle = [BEGIN, GONE, Event::Connected];
-    assert_eq!(after(&idle), (Action::Nothing, State::Idle));
+    let kept = "without a request the new connection is idle, and waits for the next one.";
+    expect_after(&idle, (Action::Nothing, State::Idle), kept);
     let next = [BEGIN, GONE, BEGIN];
-    assert_eq!(after(&next), (Action::Nothing, State::Connecting));
+    let under_way = "a connect is in progress already; a second one would be a second connection.";
+    expect_after(&next, connecting, under_way);
     let next = [BEGIN, GONE, BEGIN, Event::Connected];
-    assert_eq!(after(&next), (Action::Nothing, State::Sending));
+    let sent = "the new connection is open, and a request waits for it.";
+    expect_after(&next, (Action::Nothing, State::Sending), sent);
 }

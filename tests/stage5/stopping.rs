@@ -24,12 +24,16 @@ fn e56_a_signal_lets_the_requests_that_wait_be_answered() {
     for (client, body) in [(&first, "first"), (&second, "second")] {
         answer(&upstream, body.as_bytes());
         let reply = reply(client);
-        assert_eq!(reply.text(), body);
-        assert_eq!(field(&reply.head, "connection"), Some("close"));
+        assert_eq!(reply.text(), body, "the body of the response");
+        assert_eq!(
+            field(&reply.head, "connection"),
+            Some("close"),
+            "the field connection"
+        );
         client.expect_eof();
     }
     drop((idle, first, second));
-    assert_eq!(mux.wait().code(), Some(0));
+    assert_eq!(mux.wait().code(), Some(0), "the exit code");
 }
 
 #[test]
@@ -43,9 +47,13 @@ fn e56_a_signal_that_the_parent_has_blocked_ends_the_queue() {
     for &signal in &signals {
         let program = Program::new(program()).blocking(signals.clone());
         let mux = Mux::from_program(&program, site.addr(), &[]);
-        assert_eq!(ask(&mux.client(), &get("/")).status(), "200");
+        assert_eq!(
+            ask(&mux.client(), &get("/")).status(),
+            "200",
+            "the status of the response to /"
+        );
         mux.signal(signal);
-        assert_eq!(mux.wait().code(), Some(0));
+        assert_eq!(mux.wait().code(), Some(0), "the exit code");
     }
 }
 
@@ -62,11 +70,15 @@ fn e56_clients_in_the_backlog_at_the_signal_are_served() {
     mux.signal(Signal::SIGTERM);
     mux.cont();
     for client in &clients {
-        assert_eq!(reply(client).text(), "/early ");
+        assert_eq!(
+            reply(client).text(),
+            "/early ",
+            "the body of the response to the client"
+        );
         client.expect_eof();
     }
     drop(clients);
-    assert_eq!(mux.wait().code(), Some(0));
+    assert_eq!(mux.wait().code(), Some(0), "the exit code");
 }
 
 #[test]
@@ -88,10 +100,14 @@ fn e56_clients_in_the_backlog_of_a_full_queue_are_reset_at_once() {
     mux.signal(Signal::SIGTERM);
     waiting.iter().for_each(|client| client.expect_reset());
     answer(&hand.next(), b"first");
-    assert_eq!(reply(&client).text(), "first");
+    assert_eq!(
+        reply(&client).text(),
+        "first",
+        "the body of the response to the client"
+    );
     client.expect_eof();
     drop(client);
-    assert_eq!(mux.wait().code(), Some(0));
+    assert_eq!(mux.wait().code(), Some(0), "the exit code");
 }
 
 #[test]
@@ -105,7 +121,7 @@ fn e56_a_second_signal_ends_it_at_once() {
     mux.signal(Signal::SIGINT);
     mux.wait_for_stderr("draining");
     mux.signal(Signal::SIGINT);
-    assert_eq!(mux.wait().code(), Some(0));
+    assert_eq!(mux.wait().code(), Some(0), "the exit code");
     client.expect_reset();
 }
 
@@ -122,7 +138,7 @@ fn e56_the_drain_has_a_limit() {
         mux.wait_for_stderr("draining");
         (mux, client)
     });
-    assert_eq!(prompt.0.wait().code(), Some(0));
+    assert_eq!(prompt.0.wait().code(), Some(0), "the exit code");
     prompt.1.expect_reset();
     patient.1.expect_silence(Duration::from_millis(1));
 }
@@ -133,11 +149,19 @@ fn e56_a_pause_of_the_process_ends_nothing() {
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let client = mux.client();
-    assert_eq!(ask(&client, &get("/before")).text(), "/before ");
+    assert_eq!(
+        ask(&client, &get("/before")).text(),
+        "/before ",
+        "the body of the response to /before"
+    );
     for _ in 0..3 {
         mux.stop();
         mux.cont();
-        assert_eq!(ask(&client, &get("/after")).text(), "/after ");
+        assert_eq!(
+            ask(&client, &get("/after")).text(),
+            "/after ",
+            "the body of the response to /after"
+        );
     }
 }
 
@@ -156,10 +180,14 @@ fn e56_a_terminal_that_closes_lets_the_requests_that_wait_be_answered() {
     mux.wait_for_stderr("draining");
     mux.signal(Signal::SIGHUP);
     answer(&hand.next(), b"answered");
-    assert_eq!(reply(&client).text(), "answered");
+    assert_eq!(
+        reply(&client).text(),
+        "answered",
+        "the body of the response to the client"
+    );
     client.expect_eof();
     drop(client);
-    assert_eq!(mux.wait().code(), Some(0));
+    assert_eq!(mux.wait().code(), Some(0), "the exit code");
 }
 
 #[test]
@@ -171,6 +199,6 @@ fn e56_a_drain_limit_of_zero_ends_at_once() {
     client.send(&get("/"));
     mux.wait_for("in flight", 1);
     mux.signal(Signal::SIGTERM);
-    assert_eq!(mux.wait().code(), Some(0));
+    assert_eq!(mux.wait().code(), Some(0), "the exit code");
     client.expect_reset();
 }

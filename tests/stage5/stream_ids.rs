@@ -160,7 +160,11 @@ fn e58_a_number_tells_the_end_that_has_opened_the_stream() {
         };
         assert_eq!((id.opener, id.number), (opener, number), "{role:?}");
         let saying = Outgoing::Stream(id, Saying::Credit(5));
-        assert_eq!(Yamux::new(role).encode(saying).as_bytes(), header);
+        assert_eq!(
+            Yamux::new(role).encode(saying).as_bytes(),
+            header,
+            "the header of that stream, encoded again"
+        );
     }
 }
 
@@ -190,7 +194,7 @@ fn e58_a_peer_may_use_a_number_again_and_gets_another_stream() {
         opened[0], opened[1],
         "a result for the first must not reach the second"
     );
-    assert_eq!(session.streams(), 1);
+    assert_eq!(session.streams(), 1, "streams of the session");
 }
 
 #[test]
@@ -201,15 +205,27 @@ fn e58_one_stream_too_many_is_refused_alone() {
     let opened = receive(&mut session, &opens).expect("the link goes on");
     assert_eq!(opened.len(), 3, "the bound of this session");
     let refusal = yamux::Frame::credit(7, yamux::RST, 0);
-    assert_eq!(frames(&mut session), [refusal]);
+    assert_eq!(
+        frames(&mut session),
+        [refusal],
+        "the frames that answer the stream beyond the bound"
+    );
     // A session that is about to stop takes none at all.
     let mut session = self::session(Yamux::new(Role::Server));
     session.go_away();
     let opened = receive(&mut session, &[open(1)]);
-    assert_eq!(opened, Ok(Vec::new()));
+    assert_eq!(
+        opened,
+        Ok(Vec::new()),
+        "a session that leaves opens no stream"
+    );
     let refusal = yamux::Frame::credit(1, yamux::RST, 0);
     assert!(frames(&mut session).contains(&refusal), "it is refused");
-    assert_eq!(session.open(), Err(OpenError::Leaving));
+    assert_eq!(
+        session.open(),
+        Err(OpenError::Leaving),
+        "our own stream of a session that leaves"
+    );
 }
 
 #[test]

@@ -108,7 +108,11 @@ pub(crate) fn expect_served_by(hand: &Hand, client: &Client, path: &str) -> Peer
     let upstream = hand.next();
     let head = answer(&upstream, path.as_bytes());
     assert!(head.starts_with(format!("GET {path} ").as_bytes()));
-    assert_eq!(reply(client).text(), path);
+    assert_eq!(
+        reply(client).text(),
+        path,
+        "the body of the response to the client"
+    );
     upstream
 }
 

@@ -206,8 +206,14 @@ fn tunnel_a_drain_lets_open_connections_end() {
     expect_reset_at(tunnel.client.addr());
     client.half_close();
     client.expect_eof();
-    assert!(tunnel.server.wait().success());
-    assert!(tunnel.client.terminate().success());
+    assert!(
+        tunnel.server.wait().success(),
+        "the program did not end with 0"
+    );
+    assert!(
+        tunnel.client.terminate().success(),
+        "the program does not end with 0 after SIGTERM"
+    );
 }
 
 #[test]

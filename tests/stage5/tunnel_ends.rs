@@ -116,7 +116,11 @@ pub(crate) fn expect_reset_at(address: SocketAddr) {
         stream.read(&mut [0])
     };
     let error = read().expect_err("a reset is no end of input");
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset,
+        "the kind of the error"
+    );
 }
 
 /// Checks that bytes of this connection come back from an echoing upstream.

@@ -26,7 +26,7 @@ fn streams(end: &Server) -> Vec<Value> {
 fn expect_link(seen: &Value, wire: &str) {
     let link = &seen["link"];
     assert_eq!(link["state"], "up", "{seen}");
-    assert_eq!(link["wire"], wire);
+    assert_eq!(link["wire"], wire, "wire");
     assert_eq!(
         [&link["made"], &link["reconnects"], &link["streams"]],
         [1, 0, 2]
@@ -43,9 +43,15 @@ fn expect_open_streams(streams: &[Value]) {
     assert_eq!(streams.len(), 2, "{streams:?}");
     for stream in streams {
         assert_eq!([&stream["bytes_up"], &stream["bytes_down"]], [24, 24]);
-        assert_eq!(stream["state"], "open");
-        assert_eq!(stream["to_link_waits_for"], "local bytes");
-        assert_eq!(stream["to_local_waits_for"], "link bytes");
+        assert_eq!(stream["state"], "open", "state");
+        assert_eq!(
+            stream["to_link_waits_for"], "local bytes",
+            "to_link_waits_for"
+        );
+        assert_eq!(
+            stream["to_local_waits_for"], "link bytes",
+            "to_local_waits_for"
+        );
         assert!(stream["send_window"].as_u64() > Some(0), "{stream}");
     }
 }

@@ -40,7 +40,11 @@ fn check_echoes(address: SocketAddr, first: &[u8]) {
         .collect();
     for thread in reading {
         let (sending, client, received) = thread.join().expect("a client has failed");
-        assert_eq!(Digest::of(&received), expected);
+        assert_eq!(
+            Digest::of(&received),
+            expected,
+            "length and hash of all that was received"
+        );
         sending.join();
         client.half_close();
         client.expect_eof();
@@ -78,7 +82,11 @@ async fn check_echo(stream: impl AsyncRead + AsyncWrite + Send + 'static, bytes:
     let read = input.read_to_end(&mut received);
     read.await.expect("it comes back");
     sending.await.expect("the sender has failed");
-    assert_eq!(Digest::of(&received), expected);
+    assert_eq!(
+        Digest::of(&received),
+        expected,
+        "length and hash of all that was received"
+    );
 }
 
 #[test]

@@ -58,7 +58,11 @@ fn sixty_four_mebibytes_both_ways(wire: &str) {
     let options = options.receive_buffer(BUFFER).send_buffer(BUFFER);
     let upstream = options.start(move |peer| {
         let sending = peer.send_in_background(answer.clone());
-        assert_eq!(Digest::of(&peer.read_exact(length)), expected);
+        assert_eq!(
+            Digest::of(&peer.read_exact(length)),
+            expected,
+            "length and hash of all that was received"
+        );
         sending.join();
         peer.half_close();
     });

@@ -54,7 +54,11 @@ fn tunnel_secret_another_one_is_refused_and_both_ends_say_so() {
             let log = end.stderr();
             assert!(!log.contains("the link is up"), "{log}");
         }
-        assert_eq!(upstream.accepts(), 0);
+        assert_eq!(
+            upstream.accepts(),
+            0,
+            "connections that the upstream has accepted"
+        );
     }
 }
 
@@ -81,7 +85,11 @@ fn tunnel_secret_an_end_without_one_is_told_at_both_ends() {
             plain.wait_for_stderr("give it --secret-file");
             knowing.wait_for_stderr("has it a --secret-file?");
         }
-        assert_eq!(upstream.accepts(), 0);
+        assert_eq!(
+            upstream.accepts(),
+            0,
+            "connections that the upstream has accepted"
+        );
     }
 }
 
@@ -104,7 +112,11 @@ fn tunnel_secret_no_stream_of_a_stranger_reaches_the_upstream() {
     mirror.send(&hello);
     mirror.expect_closed();
     server.wait_for_stderr("our own greeting");
-    assert_eq!(upstream.accepts(), 0);
+    assert_eq!(
+        upstream.accepts(),
+        0,
+        "connections that the upstream has accepted"
+    );
     let client = client_program(server.addr(), &with(&secret)).serve();
     wait_until_it_carries(client.addr());
 }

@@ -151,6 +151,9 @@ fn tunnel_ssh_carries_the_link_of_curl() {
                 "the page arrives as it is"
             );
         }
-        assert!(client.terminate().success());
+        assert!(
+            client.terminate().success(),
+            "the program does not end with 0 after SIGTERM"
+        );
     }
 }

@@ -29,7 +29,7 @@ fn tunnel_ways_http_and_socks_clients_reach_different_targets_over_one_link() {
     let before = proc::fd_count(ways.server.pid());
     let http = connect(ways.at(0), one.addr());
     let (by_name, code) = socks(ways.at(1), &socks_name("localhost", two.addr().port()));
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     http.expect(b"one\n");
     by_name.expect(b"two\n");
     echoes(&http);
@@ -67,7 +67,11 @@ fn tunnel_ways_everything_may_come_at_once() {
     client.send(&[&[5, 1, 0], &socks_address(echo.addr())[..], &nonce].concat());
     client.half_close();
     client.expect(&[5, 0]);
-    assert_eq!(socks_reply(&client), 0);
+    assert_eq!(
+        socks_reply(&client),
+        0,
+        "the code of the reply to the client"
+    );
     assert!(client.read_to_end() == nonce, "the bytes have come back");
     let client = Client::connect(ways.at(1));
     client.send(&[connect_to(echo.addr()).as_bytes(), &nonce].concat());
@@ -78,7 +82,11 @@ fn tunnel_ways_everything_may_come_at_once() {
     let client = Client::connect(ways.at(0));
     client.send_chunked(&[&[5, 1, 0], &socks_address(echo.addr())[..]].concat(), 1);
     client.expect(&[5, 0]);
-    assert_eq!(socks_reply(&client), 0);
+    assert_eq!(
+        socks_reply(&client),
+        0,
+        "the code of the reply to the client"
+    );
     echoes(&client);
 }
 
@@ -117,7 +125,7 @@ fn tunnel_ways_a_name_with_both_families_is_reached_over_the_one_that_works() {
     let echo = Scripted::echo();
     let ways = Ways::start(&["socks5"], &[], &["--prefer", "ipv6"]);
     let (client, code) = socks(ways.at(0), &socks_name("localhost", echo.addr().port()));
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     echoes(&client);
     let address: SocketAddr = ([0_u16, 0, 0, 0, 0, 0, 0, 1], 0).into();
     let six = Scripted::options("echo over IPv6").address(address);
@@ -126,7 +134,7 @@ fn tunnel_ways_a_name_with_both_families_is_reached_over_the_one_that_works() {
         peer.send(&bytes);
     });
     let (client, code) = socks(ways.at(0), &socks_address(six.addr()));
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     echoes(&client);
 }
 
@@ -139,7 +147,7 @@ fn tunnel_ways_two_hundred_clients_share_one_link() {
     let clients: Vec<_> = (0..100)
         .flat_map(|_| {
             let (socks, code) = socks(ways.at(0), &socks_address(echo.addr()));
-            assert_eq!(code, 0);
+            assert_eq!(code, 0, "the code of the reply");
             [socks, connect(ways.at(1), echo.addr())]
         })
         .collect();

@@ -52,7 +52,7 @@ fn tunnel_ways_no_spelling_of_an_inner_address_is_reached() {
         }
     }
     assert!(asked >= 180, "{asked} questions");
-    assert_eq!(echo.accepts(), 0);
+    assert_eq!(echo.accepts(), 0, "connections that the echo has accepted");
 }
 
 #[test]
@@ -62,10 +62,14 @@ fn tunnel_ways_the_servers_rules_hold_and_the_clients_are_none_of_its_business()
     let deny = format!("127.0.0.1:{}", shut.addr().port());
     let ways = Ways::start(&["socks5"], &[], &["--deny", &deny]);
     let (client, code) = socks(ways.at(0), &socks_address(open.addr()));
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     echoes(&client);
     assert_eq!(socks(ways.at(0), &socks_address(shut.addr())).1, 2);
-    assert_eq!(shut.accepts(), 0);
+    assert_eq!(
+        shut.accepts(),
+        0,
+        "connections that the shut upstream has accepted"
+    );
 }
 
 #[test]
@@ -89,14 +93,18 @@ fn tunnel_ways_users_are_asked_for_their_passwords() {
     client.send(b"\x05\x01\x02\x01\x03ada\x06secret");
     client.expect(&[5, 2, 1, 0]);
     client.send(&socks_address(echo.addr()));
-    assert_eq!(socks_reply(&client), 0);
+    assert_eq!(
+        socks_reply(&client),
+        0,
+        "the code of the reply to the client"
+    );
     echoes(&client);
     let client = Client::connect(ways.at(0));
     client.send(b"\x05\x01\x02\x01\x03ada\x05wrong");
     client.expect(&[5, 2, 1, 1]);
     client.expect_eof();
     let (code, _) = refused(ways.at(1), &connect_to(echo.addr()));
-    assert_eq!(code, 407);
+    assert_eq!(code, 407, "the code of the reply");
 }
 
 #[test]
@@ -131,13 +139,21 @@ fn tunnel_ways_clients_from_elsewhere_are_reset_and_so_are_their_links() {
     let server = server_at("127.0.0.1:0", &["--clients", "192.0.2.0/24"]);
     match Connect::new().try_to(server.addr()) {
         Ok(stranger) => stranger.expect_reset(),
-        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        Err(error) => assert_eq!(
+            error.kind(),
+            std::io::ErrorKind::ConnectionReset,
+            "the kind of the error"
+        ),
     }
     server.wait_for_stderr("--clients does not admit it");
     let ways = Ways::start(&["http"], &["--clients", "127.0.0.2"], &[]);
     match Connect::new().try_to(ways.at(0)) {
         Ok(stranger) => stranger.expect_reset(),
-        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        Err(error) => assert_eq!(
+            error.kind(),
+            std::io::ErrorKind::ConnectionReset,
+            "the kind of the error"
+        ),
     }
     let echo = Scripted::echo();
     let friend = Connect::new()

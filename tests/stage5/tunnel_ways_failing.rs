@@ -85,7 +85,11 @@ fn tunnel_ways_a_failed_dial_of_a_fixed_client_resets_it_and_no_other() {
     for _ in 0..3 {
         match Connect::new().try_to(ways.at(0)) {
             Ok(client) => client.expect_reset(),
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+            Err(error) => assert_eq!(
+                error.kind(),
+                std::io::ErrorKind::ConnectionReset,
+                "the kind of the error"
+            ),
         }
         echoes(&other);
     }
@@ -107,10 +111,10 @@ fn tunnel_ways_without_a_link_a_client_is_told_so() {
     open.expect_reset();
     client.wait_for_stderr("the link is down");
     let (refused_client, code) = socks(at[0], &socks_address(echo.addr()));
-    assert_eq!(code, 1);
+    assert_eq!(code, 1, "the code of the reply");
     refused_client.expect_eof();
     let (code, body) = refused(at[1], &connect_to(echo.addr()));
-    assert_eq!(code, 502);
+    assert_eq!(code, 502, "the code of the reply");
     assert!(
         body.contains("the tunnel has no link to its other end"),
         "{body}"
@@ -134,7 +138,11 @@ fn tunnel_ways_a_link_that_is_lost_meanwhile_is_told_to_those_that_wait() {
     });
     ways.server.signal(harness::Signal::SIGKILL);
     ways.server.wait();
-    assert_eq!(socks_reply(&waits), 1);
+    assert_eq!(
+        socks_reply(&waits),
+        1,
+        "the code of the reply to the client"
+    );
     waits.expect_eof();
     let reply = String::from_utf8_lossy(&page.read_to_end()).into_owned();
     assert!(reply.starts_with("HTTP/1.1 502 "), "{reply}");
@@ -151,7 +159,7 @@ fn tunnel_ways_a_black_hole_on_one_stream_delays_no_other() {
     waits.expect(&[5, 0]);
     for _ in 0..20 {
         let (client, code) = socks(ways.at(0), &socks_address(echo.addr()));
-        assert_eq!(code, 0);
+        assert_eq!(code, 0, "the code of the reply");
         echoes(&client);
     }
     waits.expect_silence(Duration::from_millis(100));
@@ -170,7 +178,7 @@ fn tunnel_ways_a_far_end_that_says_nothing_is_given_up() {
     );
     let hole = BlackHole::start();
     let (client, code) = socks(ways.at(0), &socks_address(hole.addr()));
-    assert_eq!(code, 6);
+    assert_eq!(code, 6, "the code of the reply");
     client.expect_eof();
 }
 
@@ -184,7 +192,7 @@ fn tunnel_ways_ends_that_do_not_fit_say_so() {
     let upstream = text.addr().to_string();
     let ways = Ways::start(&["http"], &[], &["--upstream", &upstream]);
     let (code, body) = refused(ways.at(0), &connect_to("127.0.0.1:80"));
-    assert_eq!(code, 502);
+    assert_eq!(code, 502, "the code of the reply");
     assert!(
         body.contains("does not speak the chain's protocol"),
         "{body}"
@@ -207,7 +215,11 @@ fn tunnel_ways_refused_streams_leave_nothing_behind() {
         .collect();
     for client in &asking {
         client.expect(&[5, 0]);
-        assert_eq!(socks_reply(client), 5);
+        assert_eq!(
+            socks_reply(client),
+            5,
+            "the code of the reply to the client"
+        );
         client.expect_eof();
     }
     drop(asking);
@@ -215,5 +227,8 @@ fn tunnel_ways_refused_streams_leave_nothing_behind() {
     proc::fds_return_to(ways.server.pid(), before[1]);
     proc::assert_cpu_idle(ways.server.pid(), Duration::from_millis(200));
     ways.client.signal(harness::Signal::SIGTERM);
-    assert!(ways.client.wait().success());
+    assert!(
+        ways.client.wait().success(),
+        "the program did not end with 0"
+    );
 }

@@ -89,7 +89,11 @@ fn tunnel_ways_a_response_header_may_come_byte_by_byte_with_the_targets_bytes_be
     for byte in *b"\x01\x00\x00hello" {
         link.send(&frame(0, 0, 1, &[byte]));
     }
-    assert_eq!(socks_reply(&asking), 0);
+    assert_eq!(
+        socks_reply(&asking),
+        0,
+        "the code of the reply to the client"
+    );
     asking.expect(b"hello");
     // A text that could change what a terminal shows goes nowhere, and the status decides.
     let asking = Client::connect(at[1]);

@@ -74,7 +74,11 @@ fn tunnel_ways_http_pipelined_requests_are_answered_in_order() {
     client.send(&all);
     for number in 0..10 {
         let name = if number % 2 == 0 { "one" } else { "two" };
-        assert_eq!(reply(&client).text(), format!("{name} /{number}"));
+        assert_eq!(
+            reply(&client).text(),
+            format!("{name} /{number}"),
+            "the body of the response to the client"
+        );
     }
 }
 
@@ -117,7 +121,11 @@ fn tunnel_ways_http_bodies_pass_both_ways_and_end_where_they_end() {
     let _ = upstream.read_until(b"\r\n\r\n");
     upstream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     let head = String::from_utf8_lossy(&client.read_until(b"\r\n\r\n")).into_owned();
-    assert_eq!(field(&head, "transfer-encoding"), Some("chunked"));
+    assert_eq!(
+        field(&head, "transfer-encoding"),
+        Some("chunked"),
+        "the field transfer-encoding"
+    );
     client.expect(b"3\r\nabc\r\n0\r\n\r\n");
     upstream.close();
     // By the end: the client's connection ends with it.
@@ -126,7 +134,11 @@ fn tunnel_ways_http_bodies_pass_both_ways_and_end_where_they_end() {
     let _ = upstream.read_until(b"\r\n\r\n");
     upstream.send(b"HTTP/1.1 200 OK\r\n\r\nuntil the end");
     let head = String::from_utf8_lossy(&client.read_until(b"\r\n\r\n")).into_owned();
-    assert_eq!(field(&head, "connection"), Some("close"));
+    assert_eq!(
+        field(&head, "connection"),
+        Some("close"),
+        "the field connection"
+    );
     client.expect(b"until the end");
     upstream.close();
     client.expect_eof();
@@ -233,7 +245,10 @@ fn tunnel_ways_http_a_drain_closes_clients_between_two_requests() {
     ask(&client, &format!("http://{}/", one.addr()), "one /");
     ways.client.signal(Signal::SIGTERM);
     client.expect_eof();
-    assert!(ways.client.wait().success());
+    assert!(
+        ways.client.wait().success(),
+        "the program did not end with 0"
+    );
 }
 
 #[test]

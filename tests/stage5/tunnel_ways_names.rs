@@ -87,7 +87,7 @@ fn tunnel_ways_names_the_next_address_is_tried_when_one_refuses() {
         TunnelLimits::default(),
     );
     let (client, code) = named.ask("three.example");
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     echoes(&client);
 }
 
@@ -103,13 +103,13 @@ fn tunnel_ways_names_the_next_address_is_tried_beside_one_that_stays_silent() {
     let begin = Instant::now();
     let (first, code) = named.ask("two.example");
     let took = begin.elapsed();
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     assert!(took >= DELAY, "the first address had its time: {took:?}");
     echoes(&first);
     // The winner is remembered.
     let begin = Instant::now();
     let (second, code) = named.ask("two.example");
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     echoes(&second);
     assert!(begin.elapsed() < took + DELAY);
 }
@@ -127,7 +127,7 @@ fn tunnel_ways_names_without_a_further_descriptor_addresses_follow_each_other() 
     let named = Named::start(&[], answering(vec![hole.addr(), echo.addr()]), limits);
     let begin = Instant::now();
     let (client, code) = named.ask("two.example");
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "the code of the reply");
     assert!(begin.elapsed() >= 2 * DELAY);
     echoes(&client);
 }
@@ -154,7 +154,7 @@ fn tunnel_ways_names_an_answer_that_moves_inside_is_judged_each_time() {
     for _ in 0..5 {
         assert_eq!(named.ask("MOVES.example").1, 2);
     }
-    assert_eq!(echo.accepts(), 0);
+    assert_eq!(echo.accepts(), 0, "connections that the echo has accepted");
 }
 
 #[test]
@@ -181,11 +181,15 @@ fn tunnel_ways_names_a_slow_lookup_delays_no_other_stream() {
     slow.expect(&[5, 0]);
     for number in 0..5 {
         let (client, code) = named.ask(&format!("fast{number}.example"));
-        assert_eq!(code, 0);
+        assert_eq!(code, 0, "the code of the reply");
         echoes(&client);
     }
     slow.expect_silence(Duration::from_millis(100));
     gate.open();
-    assert_eq!(socks_reply(&slow), 0);
+    assert_eq!(
+        socks_reply(&slow),
+        0,
+        "the code of the reply to the slow client"
+    );
     echoes(&slow);
 }

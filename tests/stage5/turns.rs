@@ -26,7 +26,7 @@ fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
                     let size = rng.below(3000);
                     let nonce = rng.nonce(size);
                     let reply = ask(&client, &post(&path, &nonce));
-                    assert_eq!(reply.status(), "200");
+                    assert_eq!(reply.status(), "200", "the status of the response");
                     let expected = [path.as_bytes(), b" ", &nonce].concat();
                     assert!(reply.body == expected, "{path} got the response of another");
                 }
@@ -102,9 +102,17 @@ fn e55_requests_are_served_in_the_order_of_their_arrival() {
         upstream.expect_silence(Duration::from_millis(2));
         let body = format!("answer {number}");
         upstream.send(&ok(body.as_bytes()));
-        assert_eq!(reply(client).text(), body);
+        assert_eq!(
+            reply(client).text(),
+            body,
+            "the body of the response to the client"
+        );
     }
-    assert_eq!(hand.accepts(), 1);
+    assert_eq!(
+        hand.accepts(),
+        1,
+        "connections that the upstream has accepted"
+    );
 }
 
 #[test]
@@ -135,9 +143,17 @@ fn e55_ten_pipelined_requests_keep_their_order_and_nobody_else_starves() {
         ["/many/0", "/one", "/many/1"],
         "one exchange, then the next client"
     );
-    assert_eq!(reply(&one).text(), "/one");
+    assert_eq!(
+        reply(&one).text(),
+        "/one",
+        "the body of the response to the one client"
+    );
     for number in 0..10 {
-        assert_eq!(reply(&many).text(), format!("/many/{number}"));
+        assert_eq!(
+            reply(&many).text(),
+            format!("/many/{number}"),
+            "the body of the response to the client"
+        );
     }
 }
 
@@ -160,7 +176,11 @@ fn e55_a_client_that_goes_while_it_waits_is_forgotten() {
         let head = String::from_utf8(upstream.read_until(b"\r\n\r\n")).expect("text");
         assert!(head.starts_with(&format!("GET {path} ")), "{head:?}");
         upstream.send(&ok(path.as_bytes()));
-        assert_eq!(reply(client).text(), path);
+        assert_eq!(
+            reply(client).text(),
+            path,
+            "the body of the response to the client"
+        );
     }
 }
 
@@ -187,7 +207,11 @@ fn e56_the_late_answer_of_a_client_that_has_gone_reaches_nobody() {
         let head = String::from_utf8(upstream.read_until(b"\r\n\r\n")).expect("text");
         assert!(head.starts_with("GET /next "), "{head:?}");
         upstream.send(&ok(b"next"));
-        assert_eq!(reply(&next).text(), "next");
+        assert_eq!(
+            reply(&next).text(),
+            "next",
+            "the body of the response to the next client"
+        );
     }
 }
 
@@ -216,7 +240,11 @@ fn e56_an_endless_answer_for_nobody_is_cut_off() {
     }
     let upstream = hand.next();
     answer(&upstream, b"next");
-    assert_eq!(reply(&next).text(), "next");
+    assert_eq!(
+        reply(&next).text(),
+        "next",
+        "the body of the response to the next client"
+    );
 }
 
 #[test]
@@ -230,7 +258,11 @@ fn e55_a_client_that_ends_its_output_still_gets_all_its_answers() {
     client.send(&[get("/1"), get("/2"), post("/3", b"body")].concat());
     client.half_close();
     for expected in ["/1 ", "/2 ", "/3 body"] {
-        assert_eq!(reply(&client).text(), expected);
+        assert_eq!(
+            reply(&client).text(),
+            expected,
+            "the body of the response to the client"
+        );
     }
     client.expect_eof();
     expect_service(&mux);

@@ -77,7 +77,11 @@ fn e55_with_the_queue_each_response_reaches_its_client() {
     let mux = Mux::start(site.addr(), &[]);
     let (alice, bob) = (mux.client(), mux.client());
     alice.send(&get("/alice"));
-    assert_eq!(ask(&bob, &get("/bob")).text(), "/bob ");
+    assert_eq!(
+        ask(&bob, &get("/bob")).text(),
+        "/bob ",
+        "the body of the response to /bob"
+    );
     assert_eq!(crate::support::reply(&alice).text(), "/alice ");
-    assert_eq!(site.accepts(), 1);
+    assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }

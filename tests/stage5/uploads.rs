@@ -33,7 +33,11 @@ fn e56_an_upload_that_stops_half_way_holds_nobody() {
         expect_service(&mux);
     }
     for stuck in &stuck {
-        assert_eq!(reply(stuck).status(), "408");
+        assert_eq!(
+            reply(stuck).status(),
+            "408",
+            "the status of the response to the stuck client"
+        );
         stuck.expect_eof();
     }
     assert!(site.paths().iter().all(|path| path == "/still-served"));
@@ -54,13 +58,21 @@ fn e56_a_large_upload_that_stops_half_way_has_a_deadline() {
     drop(upstream.read_until(b"\r\n\r\n"));
     let other = mux.client();
     other.send(&get("/other"));
-    assert_eq!(reply(&stuck).status(), "408");
+    assert_eq!(
+        reply(&stuck).status(),
+        "408",
+        "the status of the response to the stuck client"
+    );
     stuck.expect_eof();
     upstream.drain();
     let upstream = hand.next();
     assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
     upstream.send(&ok(b"other"));
-    assert_eq!(reply(&other).text(), "other");
+    assert_eq!(
+        reply(&other).text(),
+        "other",
+        "the body of the response to the other client"
+    );
 }
 
 #[test]
@@ -82,7 +94,11 @@ fn e56_a_large_upload_streams_and_arrives_whole() {
     );
     client.send(head.as_bytes());
     client.send(&body);
-    assert_eq!(reply(&client).text(), expected);
+    assert_eq!(
+        reply(&client).text(),
+        expected,
+        "the body of the response to the client"
+    );
 
     client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
     for piece in body.chunks(100_000) {
@@ -91,8 +107,12 @@ fn e56_a_large_upload_streams_and_arrives_whole() {
         client.send(b"\r\n");
     }
     client.send(b"0\r\nTrailer: t\r\n\r\n");
-    assert_eq!(reply(&client).text(), expected);
-    assert_eq!(site.accepts(), 1);
+    assert_eq!(
+        reply(&client).text(),
+        expected,
+        "the body of the response to the client"
+    );
+    assert_eq!(site.accepts(), 1, "connections that the site has accepted");
     let grown = proc::private_kib(mux.pid()).saturating_sub(before);
     ensure(grown < 6144, format!("The queue has grown by {grown} KiB."));
 }
@@ -168,7 +188,11 @@ fn e56_an_upload_that_stalls_is_not_the_upstreams_fault() {
     );
     let stuck = begin_upload(&mux, 100_000_000, 100_000);
     let upstream = hand.next();
-    assert_eq!(reply(&stuck).status(), "408");
+    assert_eq!(
+        reply(&stuck).status(),
+        "408",
+        "the status of the response to the stuck client"
+    );
     upstream.drain();
 }
 
@@ -194,7 +218,11 @@ fn e56_an_upstream_that_takes_nothing_is_late_and_not_its_client() {
     let client = mux.client();
     client.send(b"POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
     client.send_until_blocked(&[b'x'; 65_536], Duration::from_millis(100), 64 * MIB);
-    assert_eq!(reply(&client).status(), "504");
+    assert_eq!(
+        reply(&client).status(),
+        "504",
+        "the status of the response to the client"
+    );
     drop(hand.next());
 }
 
@@ -209,7 +237,11 @@ fn e56_a_broken_upload_is_a_400_and_ends_both_connections() {
     let head = b"POST /broken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n";
     // The bound is reached where the chunk ends, and the error follows it.
     broken.send(&[&head[..], &[b'x'; 1024], b"\r\nnot a size\r\n"].concat());
-    assert_eq!(reply(&broken).status(), "400");
+    assert_eq!(
+        reply(&broken).status(),
+        "400",
+        "the status of the response to the broken client"
+    );
     broken.expect_eof();
     hand.next().drain();
     expect_served_by(&hand, &mux.client(), "/other");
@@ -223,7 +255,11 @@ fn e56_a_refusal_reaches_a_client_that_is_still_sending() {
     let client = mux.client();
     let rest = vec![b'x'; 4 * MIB];
     client.send(&[&b"no request\r\n\r\n"[..], &rest].concat());
-    assert_eq!(reply(&client).status(), "400");
+    assert_eq!(
+        reply(&client).status(),
+        "400",
+        "the status of the response to the client"
+    );
     client.expect_eof();
     client.half_close();
     mux.wait_for("lingering", 0);
@@ -247,9 +283,17 @@ fn e56_an_upload_that_has_waited_for_its_turn_still_has_a_deadline() {
     // It came later than the others, so their time has passed when its own has.
     mux.client().expect_eof();
     upstream.send(&ok(b"first"));
-    assert_eq!(reply(&first).text(), "first");
+    assert_eq!(
+        reply(&first).text(),
+        "first",
+        "the body of the response to the first client"
+    );
     drop(upstream.read_until(b"\r\n\r\n"));
-    assert_eq!(reply(&stuck).status(), "408");
+    assert_eq!(
+        reply(&stuck).status(),
+        "408",
+        "the status of the response to the stuck client"
+    );
     upstream.drain();
     expect_served_by(&hand, &mux.client(), "/other");
 }
@@ -273,5 +317,9 @@ fn e56_a_body_that_comes_steadily_is_not_late() {
         });
         client.send(b"x");
     }
-    assert_eq!(reply(&client).status(), "200");
+    assert_eq!(
+        reply(&client).status(),
+        "200",
+        "the status of the response to the client"
+    );
 }

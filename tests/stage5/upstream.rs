@@ -20,7 +20,7 @@ fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
     let begin = Instant::now();
     for _ in 0..3 {
         let reply = ask(&client, &get("/"));
-        assert_eq!(reply.status(), "502");
+        assert_eq!(reply.status(), "502", "the status of the response");
         assert_eq!(
             field(&reply.head, "connection"),
             None,
@@ -30,7 +30,11 @@ fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
     assert!(begin.elapsed() < PROMPT, "{:?}", begin.elapsed());
     client.send(&get("/").repeat(3000));
     for _ in 0..3000 {
-        assert_eq!(reply(&client).status(), "502");
+        assert_eq!(
+            reply(&client).status(),
+            "502",
+            "the status of the response to the client"
+        );
     }
     let failures = mux.routes()["totals"]["failures"].clone();
     assert_eq!(failures["refused"], 3003, "{failures}");
@@ -38,7 +42,11 @@ fn e56_a_refused_upstream_is_a_prompt_502_and_the_queue_lives() {
         &mux.client(),
         b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     );
-    assert_eq!(field(&old.head, "connection"), Some("keep-alive"));
+    assert_eq!(
+        field(&old.head, "connection"),
+        Some("keep-alive"),
+        "the field connection"
+    );
 }
 
 #[test]
@@ -49,12 +57,20 @@ fn e56_an_upstream_that_is_down_does_not_fill_the_disk() {
     let refused = mux.client();
     refused.send(&get("/").repeat(1000));
     for _ in 0..1000 {
-        assert_eq!(reply(&refused).status(), "502");
+        assert_eq!(
+            reply(&refused).status(),
+            "502",
+            "the status of the response to the refused client"
+        );
     }
     for _ in 0..300 {
         let client = mux.client();
         client.send(b"no request at all\r\n\r\n");
-        assert_eq!(reply(&client).status(), "400");
+        assert_eq!(
+            reply(&client).status(),
+            "400",
+            "the status of the response to the client"
+        );
     }
     let totals = mux.routes()["totals"].clone();
     assert_eq!(totals["refusals"], 1300, "{totals}");
@@ -86,10 +102,18 @@ fn e56_a_silent_upstream_is_a_504_and_the_next_request_gets_a_new_connection() {
     let silent = hand.next();
     drop(silent.read_until(b"\r\n\r\n"));
     second.send(&get("/second"));
-    assert_eq!(reply(&first).status(), "504");
+    assert_eq!(
+        reply(&first).status(),
+        "504",
+        "the status of the response to the first client"
+    );
     let upstream = hand.next();
     answer(&upstream, b"second");
-    assert_eq!(reply(&second).text(), "second");
+    assert_eq!(
+        reply(&second).text(),
+        "second",
+        "the body of the response to the second client"
+    );
     silent.expect_eof();
 }
 
@@ -106,7 +130,11 @@ fn e55_surplus_bytes_never_become_the_next_answer() {
     for round in 0..10 {
         for client in [&one, &two] {
             let path = format!("/{round}");
-            assert_eq!(ask(client, &get(&path)).text(), path);
+            assert_eq!(
+                ask(client, &get(&path)).text(),
+                path,
+                "the body of the response"
+            );
         }
     }
     assert_eq!(site.accepts(), 20, "a new connection after each");
@@ -160,7 +188,7 @@ fn e55_a_later_minor_version_is_http_1_1() {
     }
     assert_eq!(site.accepts(), 1, "the upstream connection is kept");
     let late = ask(&client, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n");
-    assert_eq!(late.status(), "505");
+    assert_eq!(late.status(), "505", "the status of the late response");
 }
 
 #[test]
@@ -213,7 +241,11 @@ fn e55_a_full_queue_is_a_503_with_retry_after() {
     second.send(&get("/second"));
     mux.wait_for("waiting", 1);
     let refused = ask(&third, &get("/third"));
-    assert_eq!(refused.status(), "503");
+    assert_eq!(
+        refused.status(),
+        "503",
+        "the status of the refused response"
+    );
     assert!(
         field(&refused.head, "retry-after").is_some(),
         "{}",
@@ -222,7 +254,11 @@ fn e55_a_full_queue_is_a_503_with_retry_after() {
     let upstream = hand.next();
     for (client, body) in [(&first, "first"), (&second, "second")] {
         answer(&upstream, body.as_bytes());
-        assert_eq!(reply(client).text(), body);
+        assert_eq!(
+            reply(client).text(),
+            body,
+            "the body of the response to the client"
+        );
     }
     third.send(&get("/again"));
     let head = upstream.read_until(b"\r\n\r\n");
@@ -253,7 +289,11 @@ fn e56_an_answer_before_the_end_of_the_upload_arrives() {
     other.send(&get("/other"));
     let upstream = hand.next();
     answer(&upstream, b"other");
-    assert_eq!(reply(&other).text(), "other");
+    assert_eq!(
+        reply(&other).text(),
+        "other",
+        "the body of the response to the other client"
+    );
 }
 
 /// `ENOBUFS` leaves the connection open, unlike the errors of a connection that has ended.

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use harness::deadline::holds_by;
 use harness::wire::Incoming;
 use harness::wire::yamux::{ACK, FIN, Frame, Kind, SYN, WINDOW};
-use harness::{BlackHole, Connect, Deadline, Hand, Peer, Rng, Scripted, Test, sockets};
+use harness::{
+    BlackHole, Connect, Deadline, Hand, Peer, Rng, Scripted, Test, expect_value, sockets,
+};
 use stage5_mux::tunnel::frame::Violation;
 use stage5_mux::tunnel::window::{Budget, ReceiveWindow, SendWindow};
 
@@ -22,12 +24,13 @@ fn e5_10_credit_adds_up_and_is_never_more_than_32_bits_hold() {
     let _test =
         Test::begin("A peer that gives more has lost count: no receiver has that much room.");
     let mut window = SendWindow::new(5);
-    assert_eq!(window.add(7), Ok(()));
-    assert_eq!(window.left(), 12);
+    assert_eq!(window.add(7), Ok(()), "7 more than 5");
+    assert_eq!(window.left(), 12, "5 and 7");
     window.take(12);
-    assert_eq!((window.left(), window.add(0)), (0, Ok(())));
+    assert_eq!(window.left(), 0, "all of it was sent");
+    assert_eq!(window.add(0), Ok(()), "no credit is no mistake");
     assert_eq!(window.add(u32::MAX), Ok(()), "as much as there can be");
-    assert_eq!(window.left(), u32::MAX);
+    assert_eq!(window.left(), u32::MAX, "the largest window");
     for credit in [1, 2, u32::MAX] {
         assert_eq!(
             window.add(credit),
@@ -37,18 +40,37 @@ fn e5_10_credit_adds_up_and_is_never_more_than_32_bits_hold() {
     }
 }
 
+/// Checks how many bytes may still come, and how many wait for the reader.
+#[track_caller]
+fn expect_room(window: &ReceiveWindow, open: u32, held: u32) {
+    expect_value(
+        "The window (bytes that may come, bytes that wait for the reader)",
+        &(open, held),
+        &(window.open(), window.held()),
+        "a byte that has arrived is taken from `open` and added to `held`.",
+    );
+}
+
 #[test]
 fn e5_10_a_peer_may_send_its_window_and_no_byte_more() {
     let _test =
         Test::begin("The last byte of a window is allowed; the next one breaks the protocol.");
     let (mut window, _, now) = window();
-    assert_eq!(window.receive(399, now), Ok(()));
-    assert_eq!((window.open(), window.held()), (1, 399));
+    assert_eq!(window.receive(399, now), Ok(()), "399 of 400 bytes");
+    expect_room(&window, 1, 399);
     assert_eq!(window.receive(0, now), Ok(()), "an empty frame");
     let mut other = self::window().0;
-    assert_eq!(other.receive(401, now), Err(Violation::WindowOverrun));
-    assert_eq!(window.receive(1, now), Ok(()));
-    assert_eq!((window.open(), window.held()), (0, 400));
+    assert_eq!(
+        other.receive(401, now),
+        Err(Violation::WindowOverrun),
+        "401 bytes in a window of 400: a peer that ignores its window would fill the memory"
+    );
+    assert_eq!(
+        window.receive(1, now),
+        Ok(()),
+        "the last byte of the window"
+    );
+    expect_room(&window, 0, 400);
     for bytes in [1, 256, u32::MAX] {
         let overrun = window.receive(bytes, now);
         assert_eq!(overrun, Err(Violation::WindowOverrun), "{bytes} more");
@@ -68,7 +90,11 @@ fn e5_10_credit_is_for_bytes_that_were_consumed() {
             "{credit} bytes of credit for {consumed}"
         );
         assert_eq!(window.open(), credit, "credit that was given is open");
-        assert_eq!(window.held(), 400 - consumed);
+        assert_eq!(
+            window.held(),
+            400 - consumed,
+            "bytes that wait for the reader"
+        );
         if consumed == 200 {
             assert!(
                 credit > 0,
@@ -119,14 +145,22 @@ fn e5_10_sender_and_receiver_agree_after_any_sequence_of_steps() {
         consumed += u64::from(taken);
         let credit = receiver.consume(taken, now, &mut budget);
         sender.add(credit).expect("the window is small");
-        assert_eq!(sender.left(), receiver.open());
+        assert_eq!(
+            sender.left(),
+            receiver.open(),
+            "what the sender may send, and the receiver expects"
+        );
         assert!(
             receiver.open() + receiver.held() <= 400,
             "more was promised than there is room for"
         );
         receiver.check_invariants();
     }
-    assert_eq!(sent - consumed, u64::from(receiver.held()));
+    assert_eq!(
+        sent - consumed,
+        u64::from(receiver.held()),
+        "bytes sent and not consumed, and bytes held"
+    );
     assert!(
         sent > 400_000,
         "the stream has come to a stop after {sent} bytes"

@@ -4,13 +4,13 @@ use std::thread;
 use std::time::Duration;
 
 use harness::{
-    Client, Connect, End, Hand, PATIENCE, Peer, Program, Rng, Scripted, Test, eventually, proc,
-    sockets, strace,
+    Client, Connect, Digest, End, Hand, PATIENCE, Peer, Program, Rng, Scripted, Test, eventually,
+    proc, sockets, strace,
 };
 
 use crate::support::{
-    HALF_A_SECOND, KIB, MIB, Proxy, echoes, expect_reset_while_sending, program, proxy_and_echo,
-    proxy_and_hand, session, talk, unread, wait_until_still,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, expect_reset_while_sending, kernel_room, program,
+    proxy_and_echo, proxy_and_hand, session, talk, unread, wait_until_still,
 };
 
 /// A pause without a byte, after which a stream counts as full.
@@ -105,6 +105,54 @@ fn e45_an_answer_of_an_upstream_that_never_reads() {
         client.expect(b"413 too large");
         assert_ne!(client.expect_closed(), End::TimedOut);
     }
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e45_a_slow_client_that_sends_on_keeps_its_answer() {
+    let _test = Test::begin(
+        "EPIPE says that the upstream had ended in order before: the client has a whole answer, and needs an end and no reset.",
+    );
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let slow = Connect::new().segment(88).receive_buffer(2 * KIB);
+    // More than the kernel takes for such a client, so that bytes wait in the proxy when it meets EPIPE; less than the
+    // proxy and its own receive buffer take besides, so that the upstream's end is there.
+    let length = kernel_room(&slow) + 68_000;
+    let client = slow.to(proxy.addr());
+    let upstream = hand.next();
+    talk(&client, &upstream);
+    let answer = Rng::for_test().bytes(length);
+    upstream.send(&answer);
+    let (here, there) = (upstream.local(), upstream.remote());
+    upstream.close();
+    let state = || sockets::find(there, here).map(|row| row.state);
+    eventually("the answer and its end reach the proxy", PATIENCE, || {
+        state() == Some(sockets::CLOSE_WAIT)
+    });
+    // The first byte makes the upstream's kernel answer with a reset, and the second one meets it.
+    client.send_chunked(b"?", 1);
+    eventually("the upstream's kernel refuses a byte", PATIENCE, || {
+        state().is_none()
+    });
+    client.send_chunked(b"?", 1);
+    let drained = client.drain();
+    harness::ensure(
+        drained.digest == Digest::of(&answer),
+        format!(
+            "The upstream sent a whole answer and ended in order, but the client got {:?} of {:?}.",
+            drained.digest,
+            Digest::of(&answer)
+        ),
+    );
+    harness::ensure(
+        drained.end == End::Eof,
+        format!(
+            "The client got the whole answer and then {:?} instead of its end. A client that still sends takes that for a broken \
+             answer: after EPIPE close in order, and read the rest that it sends.",
+            drained.end
+        ),
+    );
+    client.close();
     proxy.wait_for_rows(0);
 }
 

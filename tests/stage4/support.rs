@@ -77,6 +77,18 @@ pub(crate) fn session(proxy: &Proxy, hand: &Hand) -> (Client, Peer) {
     (client, upstream)
 }
 
+/// Returns how many bytes the kernel takes for a client of these options that does not read, on this machine.
+///
+/// With small segments it is little, because a send buffer has room for a number of them (`tcp(7)`).
+#[track_caller]
+pub(crate) fn kernel_room(slow: &Connect) -> usize {
+    let hand = Hand::start();
+    let _reader = slow.to(hand.addr());
+    let quiet = Duration::from_millis(200);
+    hand.next()
+        .send_until_blocked(&[0; 30_000], quiet, 16 << 20)
+}
+
 /// Checks that two ends are connected: a nonce each way.
 #[track_caller]
 pub(crate) fn talk(client: &Client, upstream: &Peer) {

@@ -101,7 +101,8 @@ fn tunnel_loss_a_part_of_an_answer_does_not_end_like_a_whole_one() {
         let (tunnel, _upstream, client, peer) = tunnel_and_hand(wire);
         fill(&peer);
         tunnel.server.signal(Signal::SIGKILL);
-        tunnel.client.wait_for_stderr("the link is down");
+        tunnel.server.wait();
+        // A link that this reader stalls is not read to its end before.
         assert_eq!(client.drain().end, End::Reset);
     }
 }

@@ -55,7 +55,7 @@ impl Default for ListenOptions {
 ///   are still in `TIME_WAIT` (`socket(7)`). On Linux it does not let two servers listen at once.
 /// - `IPV6_V6ONLY`, always for IPv6: `[::]:8080` means IPv6 alone, whatever the machine's default
 ///   is, so that no IPv4 client appears under a mapped address like `::ffff:192.0.2.1` (`ipv6(7)`).
-/// - `SO_REUSEPORT`, `TCP_NODELAY` and the [`Keepalive`] as `options` say.
+/// - `SO_REUSEPORT`, `TCP_NODELAY`, the [`Keepalive`] and the non-blocking mode as `options` say.
 ///
 /// # Errors
 /// Fails with one sentence that names the address and the reason: address already in use
@@ -73,6 +73,7 @@ pub fn local_addr(socket: &Socket) -> io::Result<SocketAddr> {
     socket.local_addr()?.as_socket().ok_or_else(not_internet)
 }
 
+/// Takes the steps of [`listen`] and returns the kernel's own error if one of them fails.
 fn try_listen(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     cli::finish(run(&arguments))
 }
 
+/// Stops on signals, listens, prints the address that the socket really has, and serves.
 fn run(arguments: &Arguments) -> io::Result<()> {
     cli::exit_on_signals()?;
     let options = ListenOptions {

@@ -26,6 +26,7 @@ pub fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<Socket
     Err(no_answer(&failures, timeout))
 }
 
+/// Connects to one address with a socket of its own, and waits for `timeout` at most.
 fn connect_one(address: SocketAddr, timeout: Duration) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
@@ -33,6 +34,7 @@ fn connect_one(address: SocketAddr, timeout: Duration) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Makes the error of [`connect`]: `cannot connect to ADDRESS (REASON) or ADDRESS (REASON)`, with [`reason`] for each.
 fn no_answer(failures: &[(SocketAddr, io::Error)], timeout: Duration) -> io::Error {
     let Some((_, last)) = failures.last() else {
         let sentence = "cannot connect: there is no address to try";

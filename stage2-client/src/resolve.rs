@@ -31,6 +31,10 @@ pub fn resolve(target: &Target, prefer: Prefer) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
+/// Asks the system for the addresses of a name, each with `port`, in the system's order (`getaddrinfo(3)`).
+///
+/// # Errors
+/// Fails with [`not_found`] if the lookup fails, and if it brings no address.
 fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found = (name, port).to_socket_addrs();
     let addresses: Vec<_> = found.map_err(|error| not_found(name, &error))?.collect();

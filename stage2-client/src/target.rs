@@ -106,6 +106,10 @@ impl fmt::Display for Target {
     }
 }
 
+/// Parses a port: digits only, and a number from 1 to 65535.
+///
+/// # Errors
+/// Fails with [`TargetError::BadPort`], which holds the text.
 fn parse_port(text: &str) -> Result<u16, TargetError> {
     let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
@@ -127,6 +131,11 @@ impl FromStr for Host {
     }
 }
 
+/// Parses a host: an IPv6 address in brackets ([`ipv6_host`]), an IPv4 address, or a name ([`is_name`]).
+///
+/// # Errors
+/// Fails with [`TargetError::BadAddress`] if the text begins with a bracket, and with [`TargetError::BadName`] otherwise.
+/// Both hold the whole text, brackets too.
 fn parse_host(text: &str) -> Result<Host, TargetError> {
     if let Some(inside) = text.strip_prefix('[') {
         let host = inside.strip_suffix(']').and_then(ipv6_host);

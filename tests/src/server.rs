@@ -53,6 +53,9 @@ impl Server {
         process
             .transcript()
             .step(format!("{} prints {line:?}", process.name()));
+        if address.port() == 0 {
+            announced_no_port(&process)
+        }
         Self { process, address }
     }
 
@@ -113,6 +116,21 @@ fn did_not_start(process: &Process) -> ! {
     failure.symptom(Symptom::EarlyExit).raise();
 }
 
+/// Port 0 is the one that was asked for: without this, each test of the program fails with a refused connect.
+#[track_caller]
+fn announced_no_port(process: &Process) -> ! {
+    Failure::new(format!(
+        "{} announces port 0, on which no program can listen.",
+        process.name()
+    ))
+    .detail(
+        "0 asks the kernel for a free port, so announce the address that the socket has now"
+            .to_owned(),
+    )
+    .in_transcript(process.transcript())
+    .raise()
+}
+
 #[track_caller]
 fn announced_otherwise(process: &Process, line: &str) -> ! {
     Failure::new(format!(
@@ -152,6 +170,14 @@ mod tests {
         let server = shell("echo listening on 127.0.0.1:4711; sleep 60").serve();
         assert_eq!(server.addr(), "127.0.0.1:4711".parse().unwrap());
         server.expect_alive();
+    }
+
+    #[test]
+    fn port_zero_is_no_address() {
+        let message = message_of(|| {
+            let _ = shell("echo listening on 127.0.0.1:0; sleep 60").serve();
+        });
+        assert!(message.contains("sh announces port 0"), "{message}");
     }
 
     #[test]

@@ -26,8 +26,9 @@ fn e35_a_pause_is_not_an_end() {
 
 #[test]
 fn e35_a_burst_is_answered_to_its_end() {
-    let _test =
-        Test::begin("Edge-triggered and not drained? The unread bytes are not reported again.");
+    let _test = Test::begin(
+        "Bytes that one turn leaves unread are reported again; when a turn has closed a client, dismiss it.",
+    );
     let server = server();
     lines::a_burst(server.addr());
     lines::a_mebibyte_before_the_end(server.addr());

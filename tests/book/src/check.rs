@@ -11,7 +11,7 @@
 //! | figures | pictures that differ from their source, look bad, have too short an alternative text, or are shown nowhere |
 //! | voice | counters of the prose that are beyond their budget |
 //! | numbers | counts and hours in prose that `course.toml` no longer gives |
-//! | transcripts | terminals that show something else now, or are shown nowhere |
+//! | transcripts | terminals that show something else now, or are shown nowhere; scripts that no chapter shows |
 
 use std::fmt::Display;
 use std::fs;
@@ -27,7 +27,7 @@ use crate::log::Problems;
 use crate::places::Places;
 use crate::preprocess::load;
 use crate::times::Times;
-use crate::transcript::files;
+use crate::transcript::{files, scripts};
 use crate::voice::Voice;
 use crate::{figures, links, text};
 use course::listing;
@@ -86,7 +86,7 @@ pub(crate) fn find(root: &Path, pages: &Path, log: &Problems, times: Times) -> R
 fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
     let places = Places::of(&book.book);
     let manifest = Manifest::load(root)?;
-    let mut problems = Vec::new();
+    let (mut problems, mut prose) = (Vec::new(), String::new());
     let mut listed: Vec<_> = book
         .book
         .chapters()
@@ -105,7 +105,9 @@ fn in_sources(root: &Path, book: &MDBook) -> Result<Findings> {
             .with_context(|| format!("cannot read {}", name.display()))?;
         problems.extend(within(name.display(), text::includes(&markdown)?));
         problems.extend(within(name.display(), Voice::of(&markdown)?.problems()));
+        prose.push_str(&markdown);
     }
+    problems.extend(scripts::unnamed(root, &prose)?);
     for (_, exercise) in manifest.exercises() {
         let chapter: &String = exercise.chapter.as_ref();
         if !listed.iter().any(|one| one == Path::new(chapter)) {
@@ -385,6 +387,12 @@ hints = ["a", "b", "c"]
     fn figures_and_transcripts_that_are_old_or_unused_are_found() {
         let figure = "book/figures/box.txt";
         each_is_found(&[
+            [
+                "book/transcripts/echo.txt",
+                "$ echo",
+                "% file x.py: 1\n$ echo",
+                "book/transcripts/echo.txt: no chapter shows x.py",
+            ],
             [
                 "book/src/one.md",
                 "{{#figure box}}",

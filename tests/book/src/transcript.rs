@@ -45,6 +45,7 @@ mod alone;
 mod asleep;
 pub(crate) mod files;
 mod format;
+pub(crate) mod scripts;
 pub(crate) mod session;
 pub(crate) mod show;
 mod stage;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +15,6 @@ use crate::run::test::Guard;
 use crate::starter::blank;
 use crate::verify::bug::apply;
 use crate::verify::judge::{Tests, Verdict, shortened};
-use crate::verify::outside::Kept;
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
 use course::manifest::{Exercise, Manifest};
 
@@ -49,8 +49,8 @@ pub(super) struct Bench<'a> {
     root: &'a Path,
     manifest: &'a Manifest,
     pub(super) workbench: Workbench,
-    /// The tests of the reference.
-    pub(super) kept: Kept,
+    /// The executables with the reference's tests, by stage (see `outside`).
+    pub(super) kept: Mutex<HashMap<String, PathBuf>>,
     /// The code as the setting wants it, before it is compared with what the workbench has.
     staging: PathBuf,
     guard: Guard,
@@ -71,7 +71,7 @@ impl<'a> Bench<'a> {
             root,
             manifest,
             workbench,
-            kept: Kept::default(),
+            kept: Mutex::default(),
             staging: folder.join("staging"),
             guard: Guard::limits(),
         })

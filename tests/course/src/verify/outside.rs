@@ -10,10 +10,9 @@
 //! takes longer than everything else that a claim needs. A kept test that fails has seen the wrong program. One that
 //! passes has proved nothing, because it may have looked at the library, which is the reference's.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use anyhow::{Context, Result};
 
@@ -22,10 +21,6 @@ use crate::verify::bench::Bench;
 use crate::verify::judge::Verdict;
 use crate::verify::plan::{Change, Demand, Setting};
 use course::manifest::{Stage, last_segment};
-
-/// The executables with the reference's tests, by stage.
-#[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<HashMap<String, PathBuf>>);
 
 impl Bench<'_> {
     /// Judges a setting by its programs alone; `None` if that proves nothing.
@@ -60,7 +55,7 @@ impl Bench<'_> {
     /// Returns the executable with the reference's tests of a stage, which is built at the first call; `None` if it does
     /// not compile.
     fn reference_tests(&self, stage: &Stage) -> Result<Option<PathBuf>> {
-        let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(executable) = kept.get(stage.id()) {
             return Ok(Some(executable.clone()));
         }

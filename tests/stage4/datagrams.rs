@@ -187,12 +187,14 @@ pub(crate) fn wait_for_dropped(proxy: &Proxy, reason: &str, count: f64) {
     proxy.wait_for_metric(&name, count);
 }
 
-/// Waits until a counter of dropped datagrams has at least a value.
+/// Sends a datagram again and again until the proxy has counted one as dropped. A single one may be lost, or the ICMP message
+/// about it.
 #[track_caller]
-pub(crate) fn wait_for_some_dropped(proxy: &Proxy, reason: &str) {
+pub(crate) fn send_until_dropped(client: &Datagrams, proxy: &Proxy, bytes: &[u8], reason: &str) {
     let name = format!("proxy_udp_dropped_total{{reason=\"{reason}\"}}");
     let what = format!("{name} is counted");
     eventually(&what, PATIENCE, || {
+        client.send(proxy.addr(), bytes);
         proxy.metrics().get(&name).is_some_and(|&count| count > 0.0)
     });
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use harness::{Client, Program, Rng, Scripted, Test, proc};
 
 use crate::datagrams::{
-    Datagrams, LARGEST, UdpEcho, closed_port, wait_for_dropped, wait_for_some_dropped,
+    Datagrams, LARGEST, UdpEcho, closed_port, send_until_dropped, wait_for_dropped,
 };
 use crate::redirect::in_an_own_network;
 use crate::support::{HALF_A_SECOND, Proxy, echoes, program};
@@ -138,8 +138,7 @@ fn udp_a_closed_port_ends_no_flow() {
         let proxy = proxy(target, &["--udp-filter", filter]);
         let client = Datagrams::new();
         for _ in 0..3 {
-            client.send(proxy.addr(), b"is there a listener?");
-            wait_for_some_dropped(&proxy, "refused");
+            send_until_dropped(&client, &proxy, b"is there a listener?", "refused");
         }
         let socket = std::net::UdpSocket::bind(target).expect("the port again");
         harness::eventually("a datagram arrives", harness::PATIENCE, || {

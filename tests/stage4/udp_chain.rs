@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use harness::{Rng, Test};
 
-use crate::datagrams::{Datagrams, UdpEcho, closed_port, wait_for_dropped, wait_for_some_dropped};
+use crate::datagrams::{Datagrams, UdpEcho, closed_port, send_until_dropped, wait_for_dropped};
 use crate::support::Proxy;
 
 /// Starts `count` hops that take datagrams.
@@ -154,14 +154,12 @@ fn udp_chain_the_error_of_a_hop_is_counted_and_logged_with_its_reason() {
         }
         let server = access_server(&chain, target);
         let client = Datagrams::new();
-        client.send(server.addr(), b"?");
+        send_until_dropped(&client, &server, b"?", "hop");
         server.wait_for_stderr(words);
-        wait_for_some_dropped(&server, "hop");
         client.expect_nothing();
     }
     let server = access_server(&[dead, addresses[0]], echo.addr());
-    Datagrams::at("127.0.0.78").send(server.addr(), b"?");
-    wait_for_some_dropped(&server, "refused");
+    send_until_dropped(&Datagrams::at("127.0.0.78"), &server, b"?", "refused");
 }
 
 #[test]

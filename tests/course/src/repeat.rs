@@ -65,6 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let site = Site {
         target: target_folder(&root),
         root,
+        is_shared: false,
     };
     let folder = match &options.failures {
         Some(folder) => folder.clone(),

@@ -54,6 +54,7 @@ impl Workbench {
         let site = Site {
             root: absolute(&folder.join("workbench"))?,
             target: absolute(&folder.join("build"))?,
+            is_shared: false,
         };
         prepare_copy(course, &site.root, manifest)?;
         settle_lock_file(&site.root)?;

@@ -1,6 +1,7 @@
 //! Builds the tests of a stage, without running them.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -32,6 +33,9 @@ pub(crate) struct Site {
     pub(crate) root: PathBuf,
     /// The folder for cargo's output.
     pub(crate) target: PathBuf,
+    /// Whether dependencies have the features that the whole workspace needs, so that all stages share them. Otherwise they
+    /// have those that one stage needs, as in `cargo test --package`.
+    pub(crate) is_shared: bool,
 }
 
 impl Site {
@@ -87,7 +91,10 @@ impl Site {
     /// Fails if cargo cannot be started.
     pub(crate) fn build_programs(&self, stage: &Stage) -> Result<Result<(), String>> {
         let mut command = Command::new(cargo());
-        command.args(["build", "--bins", "--package", stage.package()]);
+        command.arg("build").args(self.selection(stage));
+        for program in programs(&self.folder(stage)) {
+            command.arg("--bin").arg(program);
+        }
         let output = self
             .common(command)
             .output()
@@ -99,10 +106,19 @@ impl Site {
     fn order(&self, mut command: Command, stage: &Stage) -> Command {
         // The programs are built with it, because the tests start them.
         command
-            .args(["test", "--no-run"])
-            .args(["--package", stage.package(), "--test", stage.id()])
+            .args(["test", "--no-run", "--test", stage.id()])
+            .args(self.selection(stage))
             .arg("--message-format=json-render-diagnostics");
         self.common(command)
+    }
+
+    /// Returns the packages among which cargo finds the features of dependencies.
+    fn selection<'a>(&self, stage: &'a Stage) -> Vec<&'a str> {
+        if self.is_shared {
+            vec!["--workspace"]
+        } else {
+            vec!["--package", stage.package()]
+        }
     }
 
     /// Adds what every build has in common.
@@ -140,6 +156,18 @@ impl Site {
 /// Returns the folder for cargo's output in a workspace.
 pub(crate) fn target_folder(root: &Path) -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// Lists the names of a package's programs.
+pub(super) fn programs(folder: &Path) -> Vec<OsString> {
+    let mut names = vec![folder.file_name().unwrap_or_default().to_owned()];
+    let further = fs::read_dir(folder.join("src/bin")).into_iter().flatten();
+    names.extend(
+        further
+            .flatten()
+            .filter_map(|entry| Some(entry.path().file_stem()?.to_owned())),
+    );
+    names
 }
 
 /// Finds the test's executable in the messages of cargo, one JSON value a line.

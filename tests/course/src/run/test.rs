@@ -1,6 +1,5 @@
 //! Runs one test: alone, under limits, with its output kept.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 pub(crate) use crate::run::guard::Guard;
 use crate::run::nonce::{self, Nonce};
-use crate::run::{confinement, output};
+use crate::run::{build, confinement, output};
 
 /// The bytes of a test's output that are kept.
 const OUTPUT: usize = 64 * 1024;
@@ -119,15 +118,10 @@ impl Guard {
 
 /// Lists the programs of a package that have been built. Others beside them stay hidden, because one may be the reference's.
 fn programs(executable: &Path, folder: &Path) -> Vec<PathBuf> {
-    let mut names = vec![folder.file_name().unwrap_or_default().to_owned()];
-    let further = fs::read_dir(folder.join("src/bin")).into_iter().flatten();
-    names.extend(
-        further
-            .flatten()
-            .filter_map(|entry| Some(entry.path().file_stem()?.to_owned())),
-    );
     let beside = executable.parent().and_then(Path::parent).unwrap_or(folder);
-    let all = names.into_iter().map(|name| beside.join(name));
+    let all = build::programs(folder)
+        .into_iter()
+        .map(|name| beside.join(name));
     all.filter(|program| program.is_file()).collect()
 }
 

@@ -52,7 +52,11 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
     println!("exercise {}", exercise.name());
     let target = target_folder(root);
     let root = root.to_owned();
-    let site = Site { root, target };
+    let site = Site {
+        root,
+        target,
+        is_shared: false,
+    };
     let executable = match site.build(stage)? {
         Build::Ready(executable) => executable,
         Build::Broken(messages) => {

@@ -63,7 +63,8 @@ impl<'a> Bench<'a> {
     ///
     /// Fails if it cannot be written.
     pub(super) fn open(root: &'a Path, manifest: &'a Manifest, folder: &Path) -> Result<Self> {
-        let workbench = Workbench::open_in(folder, root, manifest)?;
+        let mut workbench = Workbench::open_in(folder, root, manifest)?;
+        workbench.site.is_shared = true;
         let config = workbench.site.root.join(".cargo/config.toml");
         let text = fs::read_to_string(&config).context("cannot read .cargo/config.toml")?;
         fs::write(&config, text + CONFIG).context("cannot write .cargo/config.toml")?;

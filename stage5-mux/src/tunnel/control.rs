@@ -49,6 +49,11 @@ impl Control {
         self.resets.push_back(id);
     }
 
+    /// Forgets the resets of a stream, because its number is another stream's now.
+    pub(super) fn forget_resets(&mut self, id: StreamId) {
+        self.resets.retain(|&other| other != id);
+    }
+
     /// Returns the number of resets that are owed.
     pub(super) fn resets(&self) -> usize {
         self.resets.len()

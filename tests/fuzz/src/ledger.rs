@@ -95,7 +95,7 @@ impl Ledger {
     /// Notes that the peer opens a stream, perhaps with the number of an earlier one.
     fn open(&mut self, id: StreamId) {
         let life = self.life(id);
-        let has_ended = life.has_finished && life.peer_has_finished;
+        let has_ended = life.has_finished && life.peer_has_finished && life.resets_owed == 0;
         if has_ended {
             *life = Life::default();
         }

@@ -200,6 +200,8 @@ impl<W: Wire> Session<W> {
             return self.refuse(id);
         }
         let stream = Stream::new(id, Beginning::AcceptOwed, W::INITIAL_WINDOW);
+        // A reset that is still owed is about an earlier stream, and would be taken for one of this.
+        self.outbox.control.forget_resets(id);
         let key = self.streams.insert(stream);
         self.inbox.events.push_back(Event::Opened(key));
         Ok(())

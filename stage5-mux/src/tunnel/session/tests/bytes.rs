@@ -225,6 +225,22 @@ fn a_stream_that_has_ended_on_the_link_is_not_accepted_any_more() {
 }
 
 #[test]
+fn a_reset_is_not_said_of_the_next_stream_with_that_number() {
+    let mut session = server();
+    pass(&mut session, &data(SYN, 1, b"hi")).unwrap();
+    let key = session.streams.at(0).unwrap();
+    session.readable(key);
+    let end = header(UPDATE, FIN, 1, 0);
+    assert_eq!(sent(&mut session, &mut Text(b"")), end);
+    // The peer ends the stream in order before it hears that we have given it up, and uses its number again.
+    session.reset(key);
+    pass(&mut session, &header(UPDATE, FIN, 1, 0)).unwrap();
+    pass(&mut session, &data(SYN, 1, b"again")).unwrap();
+    assert_eq!(session.streams(), 1);
+    assert_eq!(sent(&mut session, &mut Silent), b"");
+}
+
+#[test]
 fn a_failed_dial_resets_its_stream_only() {
     let mut session = server();
     pass(

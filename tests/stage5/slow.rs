@@ -59,7 +59,7 @@ fn e56_a_slow_reader_with_room_for_its_response_holds_nobody() {
 fn e56_a_slow_reader_beyond_its_room_has_a_deadline() {
     let _test =
         Test::begin("Buffered bytes have a bound; at the bound, the slow reader gets a deadline.");
-    let large = Rng::for_test().bytes(10 * MIB);
+    let large = Rng::for_test().bytes(32 * MIB);
     let site = large_site(&large);
     let mux = Mux::start(site.addr(), &["--client-timeout", "1s"]);
     let before = proc::private_kib(mux.pid());

@@ -174,10 +174,34 @@ impl Drop for UdpEcho {
     }
 }
 
-/// Returns an address whose port is closed for datagrams. No other test has a socket at its IP address, because a
-/// port that was just freed may soon be another test's.
-pub(crate) fn closed_port() -> SocketAddr {
-    Datagrams::at("127.0.0.77").addr()
+/// A port that is closed for everybody's datagrams, and stays so. It belongs to a socket that is connected to itself: the kernel
+/// gives it datagrams of no other sender, and gives its port to no other socket. A port that was only freed would soon be
+/// that of a flow: the flows of other tests' proxies are bound to any address, a thousand at a time.
+#[derive(Debug)]
+pub(crate) struct ClosedPort(SocketAddr, UdpSocket);
+
+impl ClosedPort {
+    /// Closes a port of 127.0.0.1.
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        let Datagrams(socket) = Datagrams::new();
+        let addr = socket.local_addr().expect("an address");
+        socket.connect(addr).expect("a socket connected to itself");
+        Self(addr, socket)
+    }
+
+    /// Returns its address, to which datagrams are refused.
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.0
+    }
+
+    /// Opens it: a socket that gets every datagram.
+    #[track_caller]
+    pub(crate) fn open(self) -> UdpSocket {
+        let Self(addr, socket) = self;
+        drop(socket);
+        UdpSocket::bind(addr).expect("the port again")
+    }
 }
 
 /// Waits until a counter of dropped datagrams has a value.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use harness::{Client, Program, Rng, Scripted, Test, proc};
 
 use crate::datagrams::{
-    Datagrams, LARGEST, UdpEcho, closed_port, send_until_dropped, wait_for_dropped,
+    ClosedPort, Datagrams, LARGEST, UdpEcho, send_until_dropped, wait_for_dropped,
 };
 use crate::redirect::in_an_own_network;
 use crate::support::{HALF_A_SECOND, Proxy, echoes, program};
@@ -134,13 +134,13 @@ fn udp_each_filter_admits_its_senders() {
 fn udp_a_closed_port_ends_no_flow() {
     let _test = Test::begin("An ICMP message is about a datagram, and the next one may arrive.");
     for filter in ["address", "port"] {
-        let target = closed_port();
-        let proxy = proxy(target, &["--udp-filter", filter]);
+        let target = ClosedPort::new();
+        let proxy = proxy(target.addr(), &["--udp-filter", filter]);
         let client = Datagrams::new();
         for _ in 0..3 {
             send_until_dropped(&client, &proxy, b"is there a listener?", "refused");
         }
-        let socket = std::net::UdpSocket::bind(target).expect("the port again");
+        let socket = target.open();
         harness::eventually("a datagram arrives", harness::PATIENCE, || {
             client.send(proxy.addr(), b"now there is");
             socket.set_nonblocking(true).expect("a socket");

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use harness::{Client, Rng, Test, proc};
 
-use crate::datagrams::{Datagrams, UdpEcho, closed_port, wait_for_dropped};
+use crate::datagrams::{ClosedPort, Datagrams, UdpEcho, wait_for_dropped};
 use crate::socks5::ask;
 use crate::support::{HALF_A_SECOND, Proxy, in_path};
 
@@ -177,9 +177,10 @@ fn udp_associate_one_bad_datagram_costs_itself() {
     for bad in [&fragment[..], &reserved, &good[..7], b"", &[0, 0, 0, 9]] {
         client.send(association.socket, bad);
     }
+    let closed = ClosedPort::new();
     client.send(
         association.socket,
-        &packet(closed_port(), b"is there a listener?"),
+        &packet(closed.addr(), b"is there a listener?"),
     );
     association.echoes(&client, echo.addr(), b"after");
     wait_for_dropped(&proxy, "fragment", 1.0);

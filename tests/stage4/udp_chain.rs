@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use harness::{Rng, Test};
 
-use crate::datagrams::{Datagrams, UdpEcho, closed_port, send_until_dropped, wait_for_dropped};
+use crate::datagrams::{ClosedPort, Datagrams, UdpEcho, send_until_dropped, wait_for_dropped};
 use crate::support::Proxy;
 
 /// Starts `count` hops that take datagrams.
@@ -102,7 +102,7 @@ fn udp_chain_a_hop_strips_its_header_and_no_more() {
 fn udp_chain_each_error_is_a_response_with_its_status() {
     let _test = Test::begin("Statuses 1, 2, 5 and 6: resolution, refused, not allowed, malformed.");
     let hop = Proxy::choosing("hop", &["--udp", "--deny", "127.0.0.66"]);
-    let client = Datagrams::new();
+    let (client, closed) = (Datagrams::new(), ClosedPort::new());
     let denied: SocketAddr = "127.0.0.66:1000".parse().expect("an address");
     let name = [&b"\x01\x03\x0cname.invalid"[..], &[1, 1], b"payload"].concat();
     let table = [
@@ -112,7 +112,7 @@ fn udp_chain_each_error_is_a_response_with_its_status() {
         (b"\x01\x07\x7f\x00\x00\x01\x00\x50".to_vec(), 6),
         (header(denied), 5),
         (header("169.254.169.254:80".parse().expect("an address")), 5),
-        (header(closed_port()), 2),
+        (header(closed.addr()), 2),
         (name, 1),
     ];
     for (datagram, status) in table {
@@ -141,7 +141,8 @@ fn udp_chain_the_error_of_a_hop_is_counted_and_logged_with_its_reason() {
     let _test = Test::begin("The place of the first response that is no success names the hop.");
     let (hops, echo) = (hops(3), UdpEcho::start());
     let addresses: Vec<_> = hops.iter().map(|hop| hop.addr()).collect();
-    let dead = closed_port();
+    let closed = ClosedPort::new();
+    let dead = closed.addr();
     for (place, words) in [
         (1, "hop 1 of 3 cannot reach hop 2: connection refused"),
         (2, "hop 2 of 3 cannot reach hop 3: connection refused"),

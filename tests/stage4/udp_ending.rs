@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Deadline, PATIENCE, Signal, Test, ensure, scaled};
 
-use crate::datagrams::{Datagrams, UdpEcho, closed_port, wait_for_dropped};
+use crate::datagrams::{ClosedPort, Datagrams, UdpEcho, wait_for_dropped};
 use crate::support::Proxy;
 use crate::udp_associate::{Association, packet};
 use crate::udp_chain::header;
@@ -142,9 +142,10 @@ fn udp_ending_a_hop_says_that_no_flow_begins() {
     client.send(proxy.addr(), &hello);
     client.expect(proxy.addr(), b"\x01\0\0hello");
     proxy.signal(Signal::SIGTERM);
+    let closed = ClosedPort::new();
     harness::eventually("a new target is refused", PATIENCE, || {
         let other = Datagrams::new();
-        other.send(proxy.addr(), &header(closed_port()));
+        other.send(proxy.addr(), &header(closed.addr()));
         other.receives_soon(&[1, 7, 0])
     });
     client.send(proxy.addr(), &hello);

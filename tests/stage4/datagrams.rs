@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use harness::{PATIENCE, eventually, fail, scaled};
+use socket2::{Domain, Socket, Type};
 
 use crate::support::Proxy;
 
@@ -178,30 +179,37 @@ impl Drop for UdpEcho {
 /// gives it datagrams of no other sender, and gives its port to no other socket. A port that was only freed would soon be
 /// that of a flow: the flows of other tests' proxies are bound to any address, a thousand at a time.
 #[derive(Debug)]
-pub(crate) struct ClosedPort(SocketAddr, UdpSocket);
+pub(crate) struct ClosedPort(UdpSocket);
 
 impl ClosedPort {
     /// Closes a port of 127.0.0.1.
     #[track_caller]
     pub(crate) fn new() -> Self {
-        let Datagrams(socket) = Datagrams::new();
-        let addr = socket.local_addr().expect("an address");
-        socket.connect(addr).expect("a socket connected to itself");
-        Self(addr, socket)
+        let closed = Self(sharing(([127, 0, 0, 1], 0).into()));
+        closed.0.connect(closed.addr()).expect("a connection");
+        closed
     }
 
     /// Returns its address, to which datagrams are refused.
-    pub(crate) const fn addr(&self) -> SocketAddr {
-        self.0
+    #[track_caller]
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.0.local_addr().expect("an address")
     }
 
-    /// Opens it: a socket that gets every datagram.
+    /// Opens it: returns a socket that gets every datagram.
     #[track_caller]
     pub(crate) fn open(self) -> UdpSocket {
-        let Self(addr, socket) = self;
-        drop(socket);
-        UdpSocket::bind(addr).expect("the port again")
+        sharing(self.addr())
     }
+}
+
+/// Binds a socket to an address that it may share with others which say the same (`SO_REUSEPORT`).
+#[track_caller]
+fn sharing(address: SocketAddr) -> UdpSocket {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("an option");
+    socket.bind(&address.into()).expect("the address");
+    socket.into()
 }
 
 /// Waits until a counter of dropped datagrams has a value.

@@ -77,15 +77,20 @@ impl Control {
     /// A worker that has ended counts with its last known totals. No answer is better than a sum without one
     /// of the workers: a counter that falls looks like a restart to Prometheus, and when it rises again,
     /// the whole total looks like the work of one interval.
+    /// Its sections are shown only if no other worker has them: they may count for all workers together, and no longer change.
     #[must_use]
     pub fn snapshot(&self, scope: Scope) -> Option<Snapshot> {
         // All are asked before the first answer is awaited, so that they work at the same time.
         let answers: Vec<_> = self.workers.iter().map(|it| it.ask(scope)).collect();
         let until = Instant::now() + SNAPSHOT_TIMEOUT;
-        let mut all = Snapshot::default();
+        let (mut all, mut ended) = (Snapshot::default(), Vec::new());
         for (worker, answer) in self.workers.iter().zip(answers) {
-            all.merge(worker.wait(&answer, until)?);
+            match worker.wait(&answer, until)? {
+                Answer::Now(snapshot) => all.merge(snapshot),
+                Answer::LastKnown(snapshot) => ended.push(snapshot),
+            }
         }
+        ended.into_iter().for_each(|last| all.merge(last));
         Some(all)
     }
 
@@ -112,6 +117,15 @@ impl Control {
     }
 }
 
+/// What is known of a worker.
+#[derive(Debug)]
+enum Answer {
+    /// It has answered.
+    Now(Snapshot),
+    /// It has ended.
+    LastKnown(Snapshot),
+}
+
 impl RemoteWorker {
     fn ask(&self, scope: Scope) -> Receiver<Arc<Snapshot>> {
         // The only sender goes with the question: the channel closes if the worker ends without an answer.
@@ -122,7 +136,7 @@ impl RemoteWorker {
     }
 
     /// Waits for an answer; returns `None` if there is none at `until`.
-    fn wait(&self, answer: &Receiver<Arc<Snapshot>>, until: Instant) -> Option<Snapshot> {
+    fn wait(&self, answer: &Receiver<Arc<Snapshot>>, until: Instant) -> Option<Answer> {
         let answer = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
@@ -130,9 +144,9 @@ impl RemoteWorker {
                 last.totals = snapshot.totals.clone();
                 last.totals.sessions_open = 0;
                 last.sections.clone_from(&snapshot.sections);
-                Some(Arc::unwrap_or_clone(snapshot))
+                Some(Answer::Now(Arc::unwrap_or_clone(snapshot)))
             }
-            Err(RecvTimeoutError::Disconnected) => Some(last.clone()),
+            Err(RecvTimeoutError::Disconnected) => Some(Answer::LastKnown(last.clone())),
             Err(RecvTimeoutError::Timeout) => None,
         }
     }
@@ -143,7 +157,7 @@ mod tests {
     use std::sync::mpsc::Sender;
 
     use super::*;
-    use crate::inspect::{SessionView, Totals};
+    use crate::inspect::{Metrics, Section, SessionView, Totals};
 
     /// A worker that answers with so many sessions.
     #[derive(Debug)]
@@ -157,8 +171,15 @@ mod tests {
                     sessions_total: 10 * self.0,
                     ..Totals::default()
                 };
+                let section = Section {
+                    name: "answering",
+                    json: self.0.into(),
+                    metrics: Metrics::default(),
+                    page: "",
+                };
                 let snapshot = Snapshot {
                     totals,
+                    sections: vec![section],
                     ..Snapshot::default()
                 };
                 question.reply.send(Arc::new(snapshot)).unwrap();
@@ -223,6 +244,20 @@ mod tests {
         assert_eq!((after.sessions_open, after.sessions_total), (3, 50));
         let sessions: Vec<SessionView> = control.snapshot(Scope::Sessions).unwrap().sessions;
         assert_eq!(sessions, []);
+    }
+
+    #[test]
+    fn a_section_is_that_of_a_worker_that_still_answers() {
+        let mut control = Control::default();
+        control.add(EndingAfterOne(Mutex::new(Some(Answering(2)))));
+        control.add(Answering(3));
+        let sections = [(); 2].map(|()| control.snapshot(Scope::Totals).unwrap().sections);
+        let numbers = sections.map(|all| all.into_iter().map(|one| one.json).collect::<Vec<_>>());
+        assert_eq!(
+            numbers,
+            [[2], [3]],
+            "the last known one of the first worker is out of date"
+        );
     }
 
     #[test]

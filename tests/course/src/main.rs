@@ -5,9 +5,10 @@
 //! 2. [`starter`]: a workspace for a student, made from the reference by [`splice`].
 //! 3. `run`: tests, each alone and under limits.
 //! 4. [`student`]: progress, hints, tests, watching; [`update`]: a corrected course for a workspace that was begun.
-//! 5. [`grade`]: points for a submission; [`rehearse`]: a class of difficult submissions, graded.
-//! 6. [`pack`]: what an instructor gives away; [`solutions`]: a file of solutions.
-//! 7. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
+//! 5. [`net`]: two networks with a slow and lossy cable between them, for experiments.
+//! 6. [`grade`]: points for a submission; [`rehearse`]: a class of difficult submissions, graded.
+//! 7. [`pack`]: what an instructor gives away; [`solutions`]: a file of solutions.
+//! 8. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
 
 #![expect(
     clippy::print_stdout,
@@ -15,6 +16,7 @@
 )]
 
 mod grade;
+mod net;
 mod pack;
 mod rehearse;
 mod repeat;
@@ -64,6 +66,7 @@ enum Command {
     Book(student::book::Options),
     /// Check whether this machine is ready for the course and its experiments
     Doctor,
+    Net(net::Options),
     Update(update::Options),
     Start(starter::Options),
     Grade(grade::Options),
@@ -72,6 +75,9 @@ enum Command {
     Verify(verify::Options),
     Repeat(repeat::Options),
     Confine(run::confinement::Options),
+    /// The first process of a network: for `net`, not for people
+    #[command(hide = true)]
+    NetInside(net::Options),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +85,12 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(Command::Confine(options)) = &arguments.command {
         return run::confine::run(options);
+    }
+    if let Some(Command::Net(options)) = &arguments.command {
+        return net::run(options);
+    }
+    if let Some(Command::NetInside(options)) = &arguments.command {
+        return net::run_inside(options);
     }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,8 +105,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     update::recover(&workspace::root()?)?;
     match &arguments.command {
         None => student::picture::run()?,
-        // Its exit status is the test's: see main.
-        Some(Command::Confine(_)) => {}
+        // Their exit status is that of a command: see main.
+        Some(Command::Confine(_) | Command::Net(_) | Command::NetInside(_)) => {}
         Some(Command::Test(options)) => student::test::run(options)?,
         Some(Command::Hint(options)) => student::hint::run(options)?,
         Some(Command::Watch(options)) => student::watch::run(options)?,

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 use nix::sys::resource::{Resource, getrlimit};
 
+use crate::net;
 use crate::run::guard::Guard;
 use tools::{Found, TOOLS, Tool};
 
@@ -35,6 +36,7 @@ pub(crate) fn run() -> Result<()> {
         ("Rust", rust()),
         ("descriptors", descriptors()),
         ("IPv6", ipv6()),
+        ("networks", networks()),
         ("grading", Finding::Good(Guard::strict().describe())),
     ];
     let mut bad = 0;
@@ -131,6 +133,17 @@ fn ipv6() -> Finding {
         Err(_) => {
             Finding::Optional("this machine has no ::1; some tests then test less".to_owned())
         }
+    }
+}
+
+/// Tries the two networks of the experiments, with the cable between them.
+fn networks() -> Finding {
+    match net::probe() {
+        Ok(None) => Finding::Good("cargo course net makes two, with a slow cable".to_owned()),
+        Ok(Some(reason)) => {
+            Finding::Optional(format!("for experiments with cargo course net: {reason}"))
+        }
+        Err(error) => Finding::Optional(error.to_string()),
     }
 }
 

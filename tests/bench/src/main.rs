@@ -18,7 +18,8 @@
 //! 3. `scenario`: one measurement from start to numbers; `load`: the traffic; `conversation`: the
 //!    handshakes in front of it.
 //! 4. `peers`: how each proxy is started; `process`: started, pinned, read, killed.
-//! 5. `results`, `comparison`, `table`, `json`: medians, what they prove, and how they are shown.
+//! 5. `soak`: not how fast, but whether it stays so.
+//! 6. `results`, `comparison`, `table`, `json`: medians, what they prove, and how they are shown.
 //!
 //! # Invariants
 //! 1. Subjects are interleaved: a slow minute of the machine hits all of them.
@@ -37,6 +38,7 @@ mod limits;
 mod load;
 mod machine;
 mod options;
+mod output;
 mod peers;
 mod process;
 mod readings;
@@ -45,19 +47,21 @@ mod rows;
 mod runner;
 mod scenario;
 mod site;
+mod soak;
 mod stop;
 mod table;
 mod upstream;
 mod wait;
 mod window;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::machine::Machine;
-use crate::options::Options;
+use crate::options::{Command, Options};
+use crate::output::print;
 
 fn main() -> ExitCode {
     match bench(&Options::parse()) {
@@ -79,6 +83,9 @@ fn bench(options: &Options) -> io::Result<()> {
         return print(&table::list());
     }
     stop::on_signals()?;
+    if let Some(Command::Soak(soak)) = &options.command {
+        return soak::run(soak);
+    }
     let plan = options.plan()?;
     let results = runner::run(&plan)?;
     let machine = Machine::look(&plan);
@@ -93,9 +100,4 @@ fn bench(options: &Options) -> io::Result<()> {
             "failed measurements: {count}, see below the table"
         ))),
     }
-}
-
-/// Writes the one thing that belongs on stdout.
-fn print(text: &str) -> io::Result<()> {
-    io::stdout().lock().write_all(text.as_bytes())
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::cores::Cores;
 use crate::limits;
@@ -12,11 +12,15 @@ use crate::peers::ours::Package;
 use crate::peers::{Programs, Subject, ours};
 use crate::rows::Row;
 use crate::scenario::Scenario;
+use crate::soak::SoakOptions;
 
 /// Measures this proxy beside other proxies, interleaved in one run, and prints a Markdown table.
 #[derive(Debug, Parser)]
-#[command(name = "relay-bench")]
+#[command(name = "relay-bench", args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// How often everything is measured; the table shows medians
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -62,6 +66,12 @@ pub(crate) struct Options {
     /// Shows the rows and the proxies that can be measured here, and ends
     #[arg(long)]
     pub(crate) list: bool,
+}
+
+/// The work besides measuring.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Soak(SoakOptions),
 }
 
 /// The rows, scenarios and subjects of a run.

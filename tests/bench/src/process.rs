@@ -76,6 +76,11 @@ impl Process {
         std::fs::read_to_string(&self.output)
     }
 
+    /// Returns what the process has written to stderr so far.
+    pub(crate) fn errors(&self) -> io::Result<String> {
+        std::fs::read_to_string(&self.errors)
+    }
+
     /// Fails if the process has ended, with its last line on stderr or the one that begins with "error:".
     pub(crate) fn check_alive(&mut self) -> io::Result<()> {
         let Some(status) = self.child.try_wait()? else {

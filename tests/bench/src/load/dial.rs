@@ -47,6 +47,14 @@ impl Dial {
         Self { first, steps }
     }
 
+    /// Creates the way through one SOCKS5 proxy to a name, which the proxy has to resolve.
+    pub(crate) fn to_name(proxy: SocketAddr, name: &str, port: u16) -> Self {
+        Self {
+            first: proxy,
+            steps: socks5_to(&wire_name(name, port)).to_vec(),
+        }
+    }
+
     /// Returns the same way with one more step at its end; what comes behind no answer is sent at once.
     pub(crate) fn then(&self, send: &[u8], answer: Answer) -> Self {
         let mut dial = self.clone();
@@ -91,8 +99,13 @@ impl Dial {
 
 /// Returns the greeting and the request: RFC 1928 sections 3 and 4.
 fn socks5(target: SocketAddr) -> [Step; 2] {
+    socks5_to(&wire_address(target))
+}
+
+/// Returns the same for a target that is encoded already.
+fn socks5_to(target: &[u8]) -> [Step; 2] {
     let greeting = vec![5, 1, 0];
-    let request = [&[5, 1, 0][..], &wire_address(target)].concat();
+    let request = [&[5, 1, 0], target].concat();
     [
         Step {
             send: greeting,
@@ -135,6 +148,14 @@ fn wire_address(address: SocketAddr) -> Vec<u8> {
     [&[kind][..], &octets, &address.port().to_be_bytes()].concat()
 }
 
+/// Encodes a name in the same way; of a name that is too long, the rest is missing.
+fn wire_name(name: &str, port: u16) -> Vec<u8> {
+    const KIND: u8 = 3;
+    let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+    let name = &name.as_bytes()[..usize::from(length)];
+    [&[KIND, length][..], name, &port.to_be_bytes()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +186,13 @@ mod tests {
         let second = vec![5, 1, 0, 1, 127, 0, 0, 2, 0, 2];
         let upstream = vec![5, 1, 0, 1, 127, 0, 0, 9, 1, 0];
         assert_eq!(sent(&dial), [greeting.clone(), second, greeting, upstream]);
+    }
+
+    #[test]
+    fn a_name_goes_to_the_proxy_as_it_is() {
+        let dial = Dial::to_name("127.0.0.1:1".parse().unwrap(), "a.b", 258);
+        let request = [&[5, 1, 0, 3, 3][..], b"a.b", &[1, 2]].concat();
+        assert_eq!(sent(&dial), [vec![5, 1, 0], request]);
     }
 
     #[test]

@@ -38,7 +38,8 @@ impl Probe {
         Ok(latencies.take())
     }
 
-    fn ask(&self) -> io::Result<Duration> {
+    /// Sends one request; returns how long its answer took.
+    pub(crate) fn ask(&self) -> io::Result<Duration> {
         let mut answer = [0; MESSAGE.len()];
         let begin = Instant::now();
         (&self.socket).write_all(&MESSAGE)?;

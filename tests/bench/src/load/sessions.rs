@@ -16,7 +16,8 @@ pub(crate) fn open_idle(dial: &Dial, count: usize) -> io::Result<Vec<Socket>> {
     (0..count).map(|_| open_one(dial)).collect()
 }
 
-fn open_one(dial: &Dial) -> io::Result<Socket> {
+/// Opens one session that has carried one byte each way.
+pub(crate) fn open_one(dial: &Dial) -> io::Result<Socket> {
     stop::check()?;
     let socket = dial.open()?;
     (&socket).write_all(b"?")?;

@@ -108,7 +108,7 @@ pub(crate) fn package(job: Job) -> Package {
 }
 
 /// Reads the one line `listening on ADDR:PORT`.
-pub(super) fn wait_for_address(process: &mut Process) -> io::Result<SocketAddr> {
+pub(crate) fn wait_for_address(process: &mut Process) -> io::Result<SocketAddr> {
     const LIMIT: Duration = Duration::from_secs(10);
     let mut address = None;
     wait::until("the line `listening on ADDR:PORT`", LIMIT, || {

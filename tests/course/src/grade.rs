@@ -21,6 +21,7 @@ use clap::Args;
 
 use crate::run::build::Build;
 use crate::run::guard::Guard;
+use crate::shard::Shard;
 use bench::Workbench;
 use class::Order;
 use course::manifest::Manifest;
@@ -34,8 +35,13 @@ Verdicts: passed; failed; timed out; could not build; could not be graded (no co
 of this machine: look at it yourself). An exercise has its points when all of its tests pass.
 
 A class: every folder in CLASS is a submission. RESULTS/NAME has results.json, report.md and report.txt, and
-RESULTS/class.csv one row for each. After an interruption, give the same command again: a submission that has a result
-for the same code and the same course is not graded twice.
+RESULTS/class.csv one row for each, RESULTS/times.csv how long each took. After an interruption, give the same command
+again: a submission that has a result for the same code and the same course is not graded twice.
+
+A class for several machines: give each the same class and the same course, and one of `--shard 1/3`, `2/3`, `3/3`. Shard
+2/3 writes its results into CLASS-shards/2-of-3 (--out DIR: into DIR/2-of-3). Bring these folders together, and `grade
+--merge CLASS-shards` writes the results of the whole class, its class.csv the same, byte for byte, as without shards. It
+refuses shards that do not fit together. Shards on one machine or one file system may run side by side in one clone.
 
 Cheating that does not work: other tests, manifests, build scripts or cargo settings; links; include! of other files; unsafe
 code; printing `test result: ok`; ending the test process with 0; running the reference's program (with namespaces);
@@ -71,15 +77,23 @@ pub(crate) struct Options {
     summary: Option<PathBuf>,
 
     /// Grade every folder in a folder: a class
-    #[arg(long, value_name = "CLASS", conflicts_with_all = ["dir", "results", "junit", "summary"])]
+    #[arg(long, value_name = "CLASS", group = "class", conflicts_with_all = ["dir", "results", "junit", "summary"])]
     all: Option<PathBuf>,
+
+    /// Grade only one part of the class, like 1/3: with 2/3 and 3/3 it is the whole
+    #[arg(long, value_name = "PART/PARTS", requires = "all")]
+    shard: Option<Shard>,
+
+    /// Merge the results of all shards of a class, which are in this folder
+    #[arg(long, value_name = "SHARDS", group = "class", conflicts_with_all = ["dir", "results", "junit", "summary"])]
+    merge: Option<PathBuf>,
 
     /// How many submissions at a time; each has a workbench and a cache of its own
     #[arg(long, value_name = "N", default_value_t = 1, requires = "all")]
     jobs: usize,
 
-    /// Where the results of a class go; default: CLASS-results
-    #[arg(long, value_name = "DIR", requires = "all")]
+    /// Where the results of a class go; default: CLASS-results; for a shard, CLASS-shards
+    #[arg(long, value_name = "DIR", requires = "class")]
     out: Option<PathBuf>,
 
     /// Grade again, even if there is a result for the same code and the same course
@@ -87,7 +101,7 @@ pub(crate) struct Options {
     again: bool,
 
     /// Only build everything once with the reference's code, so that grading has less to do
-    #[arg(long, conflicts_with_all = ["dir", "all", "results", "junit", "summary"])]
+    #[arg(long, conflicts_with_all = ["dir", "class", "results", "junit", "summary"])]
     prepare: bool,
 }
 
@@ -99,6 +113,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(all) = &options.all {
         return class::run(&order(options, all)?);
+    }
+    if let Some(shards) = &options.merge {
+        return class::merge::run(shards, &merged(options, shards)?);
     }
     let root = workspace::root()?;
     if options.prepare {
@@ -139,17 +156,38 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Returns the order to grade a class, as the options have it.
 fn order(options: &Options, all: &Path) -> Result<Order> {
-    let out = match &options.out {
-        Some(out) => out.clone(),
-        None => class::beside(all)?,
+    let kind = match options.shard {
+        Some(_) => "shards",
+        None => "results",
     };
+    let mut out = match &options.out {
+        Some(out) => out.clone(),
+        None => class::beside(all, kind)?,
+    };
+    if let Some(shard) = options.shard {
+        out.push(shard.folder());
+    }
     Ok(Order {
         all: all.to_owned(),
         out,
         jobs: options.jobs,
         again: options.again,
+        shard: options.shard,
         seconds: None,
     })
+}
+
+/// Returns the folder for merged results: `class-results` for `class-shards`, as if the class had no shards.
+fn merged(options: &Options, shards: &Path) -> Result<PathBuf> {
+    if let Some(out) = &options.out {
+        return Ok(out.clone());
+    }
+    let shards = shards
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", shards.display()))?;
+    let name = shards.file_name().unwrap_or_default().to_string_lossy();
+    let class = name.strip_suffix("-shards").unwrap_or(&name);
+    Ok(shards.with_file_name(format!("{class}-results")))
 }
 
 /// Builds the tests of every stage once, so that grading finds everything compiled.

@@ -9,6 +9,7 @@
 //! 6. [`grade`]: points for a submission; [`rehearse`]: a class of difficult submissions, graded.
 //! 7. [`pack`]: what an instructor gives away; [`solutions`]: a file of solutions.
 //! 8. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
+//! 9. [`shard`]: one part of the work, where several machines share it.
 
 #![expect(
     clippy::print_stdout,
@@ -21,6 +22,7 @@ mod pack;
 mod rehearse;
 mod repeat;
 mod run;
+mod shard;
 mod solutions;
 mod splice;
 mod starter;

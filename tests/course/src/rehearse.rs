@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         out: folder.join("results"),
         jobs: options.jobs,
         again: true,
+        shard: None,
         seconds: options.quick.then_some(QUICK_SECONDS),
     };
     let rows = class::grade(&order)?;

@@ -16,7 +16,6 @@ mod outside;
 mod plan;
 mod pool;
 mod progress;
-mod shard;
 mod table;
 pub(crate) mod terminal;
 mod variant;
@@ -29,12 +28,12 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::Args;
 
+use crate::shard::Shard;
 use crate::starter::Record;
 use course::manifest::{Manifest, Stage};
 use course::workspace;
 use plan::{Proof, Setting};
 use progress::Progress;
-use shard::Shard;
 
 /// The most benches: more of them only slow each other down, because the tests measure time.
 const MOST_JOBS: usize = 4;
@@ -134,7 +133,7 @@ fn settings<'a>(
     };
     settings.sort_by_key(|setting| place(setting.stage));
     if let Some(shard) = options.shard {
-        settings = shard.of(settings);
+        settings = shard.of(settings).collect();
     }
     Ok(settings)
 }

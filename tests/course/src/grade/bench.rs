@@ -1,6 +1,6 @@
 //! The workbench: a workspace in which a submission's code is built with the course's tests.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -34,10 +34,26 @@ impl Workbench {
     ///
     /// Fails if it cannot be written.
     pub(crate) fn open_numbered(course: &Path, manifest: &Manifest, number: usize) -> Result<Self> {
-        let folder = usual_folder(course);
-        match number {
-            0 => Self::open_in(&folder, course, manifest),
-            _ => Self::open_in(&folder.join(format!("worker-{number}")), course, manifest),
+        Self::open_in(&numbered_folder(course, number), course, manifest)
+    }
+
+    /// As [`Workbench::open`], for one of several commands on the same folder: takes the first workbench that no other uses.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be written.
+    pub(crate) fn open_free(course: &Path, manifest: &Manifest) -> Result<Self> {
+        let mut number = 0;
+        loop {
+            let folder = numbered_folder(course, number);
+            let lock = lock_file(&folder)?;
+            match lock.try_lock() {
+                Ok(()) => return Self::locked(lock, &folder, course, manifest),
+                Err(TryLockError::WouldBlock) => number += 1,
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).context("cannot lock the workbench");
+                }
+            }
         }
     }
 
@@ -47,10 +63,13 @@ impl Workbench {
     ///
     /// Fails if it cannot be written.
     pub(crate) fn open_in(folder: &Path, course: &Path, manifest: &Manifest) -> Result<Self> {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-        let lock = File::create(folder.join("lock"))?;
+        let lock = lock_file(folder)?;
         lock.lock().context("cannot lock the workbench")?;
+        Self::locked(lock, folder, course, manifest)
+    }
+
+    /// Creates or refreshes the workbench in a folder whose lock we have.
+    fn locked(lock: File, folder: &Path, course: &Path, manifest: &Manifest) -> Result<Self> {
         let site = Site {
             root: absolute(&folder.join("workbench"))?,
             target: absolute(&folder.join("build"))?,
@@ -111,6 +130,21 @@ pub(crate) fn refusal(from: &Path, stage: &Stage) -> Option<String> {
 
 fn usual_folder(course: &Path) -> PathBuf {
     target_folder(course).join("course")
+}
+
+/// Returns the folder of one of several workbenches.
+fn numbered_folder(course: &Path, number: usize) -> PathBuf {
+    let folder = usual_folder(course);
+    match number {
+        0 => folder,
+        _ => folder.join(format!("worker-{number}")),
+    }
+}
+
+/// Opens the file whose lock belongs to the command that uses the workbench.
+fn lock_file(folder: &Path) -> Result<File> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(File::create(folder.join("lock"))?)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

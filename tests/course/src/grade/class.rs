@@ -3,16 +3,20 @@
 //! ```text
 //!   DIR/anna ─┐            ┌─ worker, workbench 0 ─┐              OUT/anna/results.json
 //!   DIR/ben  ─┼─▶ queue ──▶┤                       ├─▶ files ──▶  OUT/anna/report.md, report.txt
-//!   DIR/...  ─┘            └─ worker, workbench 1 ─┘              OUT/class.csv
+//!   DIR/...  ─┘            └─ worker, workbench 1 ─┘              OUT/class.csv, times.csv
 //! ```
 //!
 //! 1. Two workers never share a workbench.
 //! 2. A file is there with all of its content, or not at all; results.json is the last of a submission's files.
 //! 3. A results.json for the same code and the same course is reused, so that an interrupted run can continue.
+//!
+//! With `--shard`, only a part of the class enters the queue, and record.rs notes which; merge.rs puts the parts together.
 
 mod csv;
 mod files;
+pub(super) mod merge;
 mod print;
+mod record;
 pub(crate) mod row;
 
 use std::collections::VecDeque;
@@ -28,9 +32,11 @@ use signal_hook::iterator::Signals;
 use crate::grade::bench::Workbench;
 use crate::grade::grader::Grader;
 use crate::run::guard::Guard;
+use crate::shard::Shard;
 use course::listing;
 use course::manifest::Manifest;
 use course::workspace;
+use record::{Entry, Record};
 use row::{Mark, Row};
 
 /// The exit status after Ctrl-C, as shells have it: 128 and the number of the signal.
@@ -43,6 +49,8 @@ struct Class<'a> {
     guard: Guard,
     out: PathBuf,
     again: bool,
+    /// Whether other shards of the class may use the same folder for workbenches.
+    is_shard: bool,
     /// The fingerprint of the course: results of another one do not count.
     course: u64,
     /// The number of submissions.
@@ -68,6 +76,8 @@ pub(crate) struct Order {
     pub(crate) jobs: usize,
     /// Whether to ignore earlier results.
     pub(crate) again: bool,
+    /// The part of the class, if not all of it.
+    pub(crate) shard: Option<Shard>,
     /// The time limit of a test, if not the usual one.
     pub(crate) seconds: Option<u64>,
 }
@@ -102,15 +112,21 @@ pub(super) fn run(order: &Order) -> Result<()> {
 pub(crate) fn grade(order: &Order) -> Result<Vec<Row>> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
-    let open = submissions(&order.all)?;
-    let jobs = order.jobs.max(1).min(open.len());
+    let course = print::course(&root, &manifest)?;
+    let mut open = submissions(&order.all)?;
+    if let Some(shard) = order.shard {
+        record(shard, &open, course, &manifest).write(&order.out)?;
+        open = shard.of(open).collect();
+    }
+    let jobs = order.jobs.clamp(1, open.len().max(1));
     let class = Class {
         root: &root,
         manifest: &manifest,
         guard: order.guard(jobs),
         out: order.out.clone(),
         again: order.again,
-        course: print::course(&root, &manifest)?,
+        is_shard: order.shard.is_some(),
+        course,
         count: open.len(),
         state: Mutex::new(State {
             open,
@@ -145,14 +161,27 @@ fn submissions(all: &Path) -> Result<VecDeque<PathBuf>> {
     Ok(found.into())
 }
 
-/// Returns `class-results` for `class`: inside of it, the results would be taken for a submission.
+/// Describes a shard and the whole class.
+fn record(shard: Shard, all: &VecDeque<PathBuf>, course: u64, manifest: &Manifest) -> Record {
+    let entry = |path: &PathBuf| Entry {
+        name: name_of(path),
+        code: print::submission(path, manifest),
+    };
+    Record {
+        shard,
+        course,
+        class: all.iter().map(entry).collect(),
+    }
+}
+
+/// Returns `class-results` for `class` and `results`: inside of it, the results would be taken for a submission.
 ///
 /// # Errors
 ///
 /// Fails if the folder does not exist.
-pub(super) fn beside(all: &Path) -> Result<PathBuf> {
+pub(super) fn beside(all: &Path, kind: &str) -> Result<PathBuf> {
     let all = all.canonicalize()?;
-    Ok(all.with_file_name(format!("{}-results", name_of(&all))))
+    Ok(all.with_file_name(format!("{}-{kind}", name_of(&all))))
 }
 
 fn name_of(path: &Path) -> String {
@@ -219,7 +248,11 @@ impl Class<'_> {
     }
 
     fn grader(&self, number: usize) -> Result<Grader<'_>> {
-        let bench = Workbench::open_numbered(self.root, self.manifest, number)?;
+        let bench = if self.is_shard {
+            Workbench::open_free(self.root, self.manifest)?
+        } else {
+            Workbench::open_numbered(self.root, self.manifest, number)?
+        };
         Grader::new(self.root, self.manifest, &self.guard, bench)
     }
 
@@ -250,14 +283,14 @@ impl Class<'_> {
         files::read(&self.out, &name)
     }
 
-    /// Adds a graded submission to the list and rewrites class.csv.
+    /// Adds a graded submission to the list and rewrites the tables.
     fn note(&self, row: Row) -> Result<()> {
         let mut state = self.lock();
         let number = state.done.len() + 1;
         eprintln!("[{number:>3}/{}] {}", self.count, row.line());
         state.done.push(row);
         state.done.sort_by(|one, other| one.name.cmp(&other.name));
-        files::replace(&self.out.join("class.csv"), &csv::render(&state.done))
+        csv::write(&self.out, &state.done)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,14 +1,31 @@
-//! The class as a table: class.csv, and lines for the terminal.
+//! The class as tables: class.csv, times.csv, and lines for the terminal.
+//!
+//! class.csv holds no times, so that two machines, or two runs, write the same bytes for the same class.
 
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::grade::class::files;
 use crate::grade::class::row::{Row, number_of};
+
+/// Writes both files.
+///
+/// # Errors
+///
+/// Fails if one cannot be written.
+pub(super) fn write(out: &Path, rows: &[Row]) -> Result<()> {
+    files::replace(&out.join("times.csv"), &times(rows))?;
+    files::replace(&out.join("class.csv"), &render(rows))
+}
 
 /// Renders the lines for the terminal.
 pub(super) fn overview(rows: &[Row]) -> String {
     rows.iter().map(|row| row.line() + "\n").collect()
 }
 
-/// Renders the whole file (RFC 4180): name, total, points of each stage, points and verdict of each exercise.
-pub(super) fn render(rows: &[Row]) -> String {
+/// Renders class.csv (RFC 4180): name, total, points of each stage, points and verdict of each exercise.
+fn render(rows: &[Row]) -> String {
     let Some(first) = rows.first() else {
         return String::new();
     };
@@ -19,20 +36,25 @@ pub(super) fn render(rows: &[Row]) -> String {
     head.extend(stages.iter().map(|number| format!("stage{number}")));
     head.extend(ids.iter().map(|id| format!("{id} points")));
     head.extend(ids.iter().map(|id| format!("{id} verdict")));
-    head.push("seconds".to_owned());
     let lines = rows.iter().map(|row| {
         let mut fields = vec![row.name.clone(), row.total.to_string()];
         fields.extend(stages.iter().map(|number| row.stage(number).to_string()));
         fields.extend(row.exercises.iter().map(|one| one.points.to_string()));
         fields.extend(row.exercises.iter().map(|one| one.verdict.clone()));
-        fields.push(row.seconds().to_string());
         fields
     });
-    [head]
-        .into_iter()
-        .chain(lines)
-        .map(|fields| line(&fields))
-        .collect()
+    let all = [head].into_iter().chain(lines);
+    all.map(|fields| line(&fields)).collect()
+}
+
+/// Renders times.csv: how long each submission took.
+fn times(rows: &[Row]) -> String {
+    let head = ["name".to_owned(), "seconds".to_owned()];
+    let lines = rows
+        .iter()
+        .map(|row| [row.name.clone(), row.seconds().to_string()]);
+    let all = [head].into_iter().chain(lines);
+    all.map(|fields| line(&fields)).collect()
 }
 
 fn line(fields: &[String]) -> String {
@@ -76,10 +98,11 @@ mod tests {
         assert!(row.line().contains("20 of 30 points"), "{}", row.line());
         assert!(row.line().ends_with("2 passed, 1 timed out"));
         assert_eq!(
-            render(&[row]),
-            "name,total,stage1,stage2,1.1 points,1.2 points,2.1 points,1.1 verdict,1.2 verdict,2.1 verdict,seconds\r\n\
-             \"'=anna, \"\"b\"\"\",20,10,10,10,0,10,passed,timed out,passed,9\r\n"
+            render(std::slice::from_ref(&row)),
+            "name,total,stage1,stage2,1.1 points,1.2 points,2.1 points,1.1 verdict,1.2 verdict,2.1 verdict\r\n\
+             \"'=anna, \"\"b\"\"\",20,10,10,10,0,10,passed,timed out,passed\r\n"
         );
+        assert_eq!(times(&[row]), "name,seconds\r\n\"'=anna, \"\"b\"\"\",9\r\n");
     }
 
     #[test]

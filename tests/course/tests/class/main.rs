@@ -1,4 +1,4 @@
-//! `cargo course grade --all`: two workers give the same results as one, even after an interruption.
+//! `cargo course grade --all`: two workers give the same results as one, even after an interruption, and so do shards.
 //!
 //! The submissions have nothing to build, so that the tests are fast.
 
@@ -7,43 +7,21 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod shards;
+mod support;
+
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::SystemTime;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const NAMES: [&str; 5] = ["anna", "ben", "carl", "dora", "emil"];
+use support::{NAMES, class_csv, grade, make_class};
 
-/// Creates submissions without code; ben has a link instead, dora a file that is too large.
-fn make_class(at: &Path) {
-    for name in NAMES {
-        fs::create_dir_all(at.join(name).join("stage1-server")).unwrap();
-    }
-    std::os::unix::fs::symlink("/etc", at.join("ben/stage1-server/src")).unwrap();
-    let source = at.join("dora/stage1-server/src");
-    fs::create_dir(&source).unwrap();
-    let large = File::create(source.join("lib.rs")).unwrap();
-    large.set_len(2 << 20).unwrap();
-}
-
-fn grade(folder: &Path, out: &str, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_course"));
-    command
-        .args(["grade", "--all"])
-        .arg(folder.join("class"))
-        .arg("--out")
-        .arg(folder.join(out))
-        .args(more)
-        .env("CARGO_TARGET_DIR", folder.join("target"))
-        .stdin(Stdio::null());
-    command
-}
-
-/// Grades and returns how many results are new, and the table without the times.
+/// Grades and returns how many results are new, and the table.
 fn graded(folder: &Path, out: &str, more: &[&str]) -> (usize, String) {
     let before = written(&folder.join(out));
     let output = grade(folder, out, more).output().unwrap();
@@ -53,7 +31,7 @@ fn graded(folder: &Path, out: &str, more: &[&str]) -> (usize, String) {
     assert!(after.iter().all(Option::is_some), "{stderr}");
     let pairs = before.into_iter().zip(after);
     let new = pairs.filter(|(before, after)| before != after).count();
-    (new, table(&folder.join(out)))
+    (new, class_csv(&folder.join(out)))
 }
 
 /// Returns when each result was written.
@@ -62,12 +40,6 @@ fn written(out: &Path) -> [Option<SystemTime>; 5] {
         let file = out.join(name).join("results.json").metadata().ok()?;
         file.modified().ok()
     })
-}
-
-fn table(out: &Path) -> String {
-    let text = fs::read_to_string(out.join("class.csv")).unwrap();
-    let lines = text.lines().map(|line| line.rsplit_once(',').unwrap().0);
-    lines.map(|line| line.to_owned() + "\n").collect()
 }
 
 /// Reads the command's output until all but one are graded, interrupts it as Ctrl-C does, and returns its last line.
@@ -99,7 +71,10 @@ fn two_workers_and_one_grade_alike_and_an_interrupted_run_continues() {
         "{last}"
     );
     let count = written(&folder.join("two")).iter().flatten().count();
-    assert_eq!((count, table(&folder.join("two")).lines().count()), (4, 5));
+    assert_eq!(
+        (count, class_csv(&folder.join("two")).lines().count()),
+        (4, 5)
+    );
     drop(lock);
 
     let (new, two) = graded(folder, "two", &["--jobs", "2"]);

@@ -5,6 +5,7 @@
 //! {{#item +docs FILE::NAME}}                                 with their documentation comments as prose
 //! {{#exercise 3.2}}                                          the box of an exercise
 //! {{#exercises}}                                             the table of all exercises
+//! {{#hunts}}                                                 the table of all bug hunts
 //! {{#mutations NAME NAME NAME}}                               small changes, and the test that fails after each: tests/bugs/NAME.patch
 //! {{#transcript two-clients}}                                a recorded terminal: book/transcripts/two-clients.txt
 //! {{#figure loop-turn}}                                      a picture with its caption: book/figures/loop-turn.txt
@@ -30,6 +31,8 @@ pub(crate) enum Kind {
     Exercise,
     /// The table of all exercises.
     Exercises,
+    /// The table of all bug hunts.
+    Hunts,
     /// Small changes of the code, and the test that fails after each.
     Mutations,
     /// A recorded terminal.
@@ -47,6 +50,7 @@ impl<'a> Directive<'a> {
             "item" => Kind::Item,
             "exercise" => Kind::Exercise,
             "exercises" => Kind::Exercises,
+            "hunts" => Kind::Hunts,
             "mutations" => Kind::Mutations,
             "transcript" => Kind::Transcript,
             "figure" => Kind::Figure,

@@ -1,4 +1,4 @@
-//! `{{#exercise ID}}` and `{{#exercises}}`: the box of an exercise, and the table of all.
+//! `{{#exercise ID}}`, `{{#exercises}}` and `{{#hunts}}`: the box of an exercise, the table of all, and that of the bug hunts.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -104,6 +104,28 @@ pub(crate) fn table(manifest: &Manifest, places: &Places) -> String {
         time(minutes)
     );
     text
+}
+
+/// Returns the table of all bug hunts as Markdown.
+pub(crate) fn hunts(manifest: &Manifest) -> String {
+    let mut text =
+        "| hunt | the report | stage | points | time |\n|---|---|---:|---:|---:|\n".to_owned();
+    let (mut points, mut minutes) = (0, 0);
+    for (stage, hunt) in manifest.hunts() {
+        points += hunt.points;
+        minutes += hunt.minutes;
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} |",
+            hunt.name(),
+            hunt.title,
+            stage.number(),
+            hunt.points,
+            short_time(hunt.minutes)
+        );
+    }
+    let (points, time) = (count(points, "point"), time(minutes));
+    text + &format!("\nTogether: {points}, about {time}.\n")
 }
 
 fn link(exercise: &Exercise, text: &str, places: &Places) -> String {

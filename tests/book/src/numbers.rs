@@ -1,4 +1,4 @@
-//! Numbers in prose that the course knows: exercises, hours, wrong solutions, variants.
+//! Numbers in prose that the course knows: exercises, hours, wrong solutions, variants, hunts.
 //!
 //! A sentence with such a number is listed here with its words, so that the check finds it when the number has changed.
 
@@ -31,6 +31,7 @@ pub(crate) fn problems(root: &Path, manifest: &Manifest) -> Result<Vec<String>> 
 /// Returns all sentences with a number, and their files.
 fn sentences(root: &Path, manifest: &Manifest) -> Result<Vec<(&'static str, String)>> {
     const INTRODUCTION: &str = "book/src/introduction.md";
+    const INSTRUCTORS: &str = "book/src/instructors.md";
     const README: &str = "README.md";
     let count = manifest.exercises().count();
     let minutes: u32 = manifest.stages.iter().map(minutes).sum();
@@ -38,12 +39,17 @@ fn sentences(root: &Path, manifest: &Manifest) -> Result<Vec<(&'static str, Stri
     let bugs = bugs(root, manifest)?;
     let (all, of_stages) = (bugs.iter().sum::<usize>(), list(&bugs));
     let variants = listing::entries(&root.join("tests/variants"))?.len();
+    let hunts = manifest.hunts().count();
+    let points: u32 = manifest.hunts().map(|(_, hunt)| hunt.points).sum();
     let mut sentences = vec![
         (INTRODUCTION, format!("The {count} exercises {hours};")),
-        ("book/src/instructors.md", format!("The exercises {hours}")),
+        (INSTRUCTORS, format!("The exercises {hours}")),
         (README, format!("{all} wrong solutions")),
         (README, of_stages),
         (README, format!("{variants} right but different solutions")),
+        (README, format!("{hunts} bug hunts")),
+        (README, format!("{hunts} faulty programs")),
+        (INSTRUCTORS, format!("their {points} points")),
     ];
     for (place, stage) in manifest.stages.iter().enumerate() {
         let next = manifest.stages.get(place + 1);

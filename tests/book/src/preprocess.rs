@@ -134,6 +134,7 @@ impl Desk<'_> {
                 exercise::box_of(self.root, &self.manifest, &self.places, directive.rest)
             }
             Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
+            Kind::Hunts => Ok(exercise::hunts(&self.manifest)),
             Kind::Mutations => {
                 let changes = Changes {
                     root: self.root,

@@ -4,12 +4,14 @@
 //!   DIR/stage*/src ─┐
 //!                   ├─▶ workbench ─▶ build ─▶ each test alone ─▶ Report ─▶ table, results.json, junit.xml, summary.md
 //!   everything else ┘   (pristine)
+//!   DIR/hunts/NAME/hunt.py ─▶ the trial of hunts/trial.rs ─▶ hunt.rs: a part of the Report with points of its own
 //! ```
 
 pub(crate) mod bench;
 pub(crate) mod class;
 pub(crate) mod files;
 mod grader;
+mod hunt;
 mod pass;
 pub(crate) mod report;
 
@@ -34,6 +36,9 @@ const LIMITS: &str = "\
 Verdicts: passed; failed; timed out; could not build; could not be graded (no code, a link instead of a file, or a fault
 of this machine: look at it yourself). An exercise has its points when all of its tests pass.
 
+Hunts: a submission with scripts in hunts/ gets points for them beside the 100. Without the programs of the hunts (a
+workspace that was made without them, a grading service) they could not be graded.
+
 A class: every folder in CLASS is a submission. RESULTS/NAME has results.json, report.md and report.txt, and
 RESULTS/class.csv one row for each, RESULTS/times.csv how long each took. After an interruption, give the same command
 again: a submission that has a result for the same code and the same course is not graded twice.
@@ -48,11 +53,12 @@ code; printing `test result: ok`; ending the test process with 0; running the re
 processes that stay behind; killing the parent.
 Cheating that may work: code under test runs in the process of some tests. Types that call everything equal deceive
 these tests, but not those that talk to the program through sockets. Code that knows the tests can answer just what they
-ask; the random bytes make that hard, not impossible. Without namespaces, a submission can read what you can read.";
+ask; the random bytes make that hard, not impossible. A program that was handed out for a hunt is almost the reference's: a
+submission that holds its bytes and starts them passes nearly all tests; its size gives it away. Without namespaces, a submission can read what you can read.";
 
 /// Grade a submission: this folder's, or that of DIR
 ///
-/// Takes only stage*/src from it; tests, manifests and tools are those of the course. Builds without the network.
+/// Takes only stage*/src and the scripts of bug hunts from it; tests, manifests and tools are those of the course. Builds without the network.
 ///
 /// Each test runs alone, with a deadline, under limits of time, memory, processes, files and output, and with everything
 /// that it has started killed at its end. Where the kernel allows it, it has no network but loopback, a read-only file

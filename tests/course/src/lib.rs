@@ -9,7 +9,7 @@
 //! # Reading order
 //! 1. [`manifest`]: the stages and exercises, as `course.toml` lists them.
 //! 2. [`item`]: how an exercise names a function, and where that function is in its file.
-//! 3. [`bug`]: the wrong solutions, and the test that catches each.
+//! 3. [`bug`]: the wrong solutions, and the test that catches each. [`hunt`]: those that students hunt.
 //! 4. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
 //! 5. [`loopback`], [`broken_pipe`], [`browser`]: three small matters of a command on Linux.
 //!
@@ -18,6 +18,7 @@
 pub mod broken_pipe;
 pub mod browser;
 pub mod bug;
+pub mod hunt;
 pub mod item;
 pub mod listing;
 pub mod loopback;

@@ -6,10 +6,11 @@
 //! 3. `run`: tests, each alone and under limits.
 //! 4. [`student`]: progress, hints, tests, watching; [`update`]: a corrected course for a workspace that was begun.
 //! 5. [`net`]: two networks with a slow and lossy cable between them, for experiments.
-//! 6. [`grade`]: points for a submission; [`rehearse`]: a class of difficult submissions, graded.
-//! 7. [`pack`]: what an instructor gives away; [`solutions`]: a file of solutions.
-//! 8. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
-//! 9. [`shard`]: one part of the work, where several machines share it.
+//! 6. [`hunts`]: programs with a fault, and the scripts that must expose it.
+//! 7. [`grade`]: points for a submission; [`rehearse`]: a class of difficult submissions, graded.
+//! 8. [`pack`]: what an instructor gives away; [`solutions`]: a file of solutions.
+//! 9. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
+//! 10. [`shard`]: one part of the work, where several machines share it.
 
 #![expect(
     clippy::print_stdout,
@@ -17,8 +18,10 @@
 )]
 
 mod grade;
+mod hunts;
 mod net;
 mod pack;
+mod patch;
 mod rehearse;
 mod repeat;
 mod run;
@@ -66,6 +69,7 @@ enum Command {
     /// Show the next exercise: where to read, what to write
     Next,
     Book(student::book::Options),
+    Hunt(hunts::Options),
     /// Check whether this machine is ready for the course and its experiments
     Doctor,
     Net(net::Options),
@@ -115,6 +119,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Solution(options)) => student::solution::run(options)?,
         Some(Command::Next) => student::picture::run_next()?,
         Some(Command::Book(options)) => student::book::run(options)?,
+        Some(Command::Hunt(options)) => hunts::run(options)?,
         Some(Command::Update(options)) => update::run(options)?,
         Some(Command::Doctor) => student::doctor::run()?,
         Some(Command::Start(options)) => starter::run(options)?,

@@ -5,6 +5,7 @@
 //!                                     ── sources ────▶ does it fit the code, the tests and the book?
 //! ```
 
+mod hunt;
 mod sources;
 mod structure;
 
@@ -17,6 +18,7 @@ use toml::Spanned;
 
 use crate::item::ItemPath;
 
+pub use hunt::{FOLDER as HUNTS, Hunt};
 pub use sources::tests_of_exercise;
 pub use sources::{last_segment, owner_of};
 
@@ -48,6 +50,9 @@ pub struct Stage {
     /// Its exercises, in an order in which each needs earlier ones only.
     #[serde(rename = "exercise")]
     pub exercises: Vec<Exercise>,
+    /// Its bug hunts, whose points do not count among the 100.
+    #[serde(default, rename = "hunt")]
+    pub hunts: Vec<Hunt>,
 }
 
 /// An exercise: functions to write, and the tests that tell whether they are right.
@@ -130,6 +135,24 @@ impl Manifest {
         self.stages.iter().flat_map(of_stage)
     }
 
+    /// Iterates over all bug hunts with their stages, in order.
+    pub fn hunts(&self) -> impl Iterator<Item = (&Stage, &Hunt)> {
+        let of_stage = |stage| Stage::hunts_with(stage);
+        self.stages.iter().flat_map(of_stage)
+    }
+
+    /// Finds a bug hunt by its name.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none.
+    pub fn hunt(&self, name: &str) -> Result<(&Stage, &Hunt)> {
+        let found = self.hunts().find(|(_, hunt)| hunt.name() == name);
+        found.with_context(|| {
+            format!("there is no hunt {name:?}: `cargo course hunt` shows them all")
+        })
+    }
+
     /// Finds an exercise as people name it: `3.2`, `32` or `e32`.
     ///
     /// # Errors
@@ -183,6 +206,10 @@ impl Stage {
     /// Returns the number: `3`.
     pub fn number(&self) -> &str {
         self.id().trim_start_matches("stage")
+    }
+
+    fn hunts_with(&self) -> impl Iterator<Item = (&Self, &Hunt)> {
+        self.hunts.iter().map(move |hunt| (self, hunt))
     }
 
     fn exercises_with(&self) -> impl Iterator<Item = (&Self, &Exercise)> {

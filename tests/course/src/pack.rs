@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 
-use crate::starter::{self, Record};
+use crate::starter::{self, Extras, Record};
 use course::manifest::Manifest;
 use course::workspace;
 
@@ -51,6 +51,10 @@ struct Workspace {
     /// Leave out the book, which takes a while to build
     #[arg(long)]
     without_book: bool,
+
+    /// Leave out the programs of the bug hunts: about 80 MB for this kind of machine
+    #[arg(long)]
+    without_hunts: bool,
 }
 
 /// Packs a parcel and prints what to do with it.
@@ -76,7 +80,11 @@ fn pack_workspace(root: &Path, options: &Workspace) -> Result<()> {
     let manifest = Manifest::load_checked(root)?;
     let from = starter::first_open(&manifest, options.from.as_deref())?;
     let folder = tempfile::tempdir()?;
-    starter::make(root, folder.path(), &manifest, from, !options.without_book)?;
+    let extras = Extras {
+        book: !options.without_book,
+        hunts: !options.without_hunts,
+    };
+    starter::make(root, folder.path(), &manifest, from, extras)?;
     let file = File::create(&options.out)
         .with_context(|| format!("cannot write {}", options.out.display()))?;
     let count = archive::pack(folder.path(), file)?;

@@ -4,6 +4,7 @@
 //!   reference ── copy ──▶ the stages, their tests, the tools        copy.rs
 //!             ── blank ─▶ bodies of the open exercises               here
 //!             ── words ─▶ README, AGENTS.md, workflow, cargo's aliases  texts.rs
+//!             ── build ─▶ the programs of the bug hunts              hunts/kit.rs
 //!             ── build ─▶ the book, without solutions                book.rs
 //!             ── note ──▶ its origin; the files as they are now      record.rs, given.rs
 //! ```
@@ -22,12 +23,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use crate::hunts::kit::Kit;
 use crate::splice;
 use course::item::ItemPath;
 use course::manifest::{Exercise, Manifest, Stage};
 use course::workspace;
 
 pub(crate) use copy::copy_changed;
+pub(crate) use copy::prepare_copy;
 pub(crate) use copy::settle_lock_file;
 pub(crate) use given::Given;
 pub(crate) use record::Record;
@@ -45,6 +48,19 @@ pub(crate) struct Options {
     /// Leave out the book, which takes a while to build
     #[arg(long)]
     without_book: bool,
+
+    /// Leave out the programs of the bug hunts, which take a while to build
+    #[arg(long)]
+    without_hunts: bool,
+}
+
+/// The parts of a workspace that take a while to build.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extras {
+    /// The book.
+    pub(crate) book: bool,
+    /// The programs of the bug hunts.
+    pub(crate) hunts: bool,
 }
 
 /// Creates the starter and prints what to do next.
@@ -63,7 +79,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let manifest = Manifest::load_checked(&root)?;
     let from = first_open(&manifest, options.from.as_deref())?;
     must_be_empty(&options.dir)?;
-    let count = make(&root, &options.dir, &manifest, from, !options.without_book)?;
+    let extras = Extras {
+        book: !options.without_book,
+        hunts: !options.without_hunts,
+    };
+    let count = make(&root, &options.dir, &manifest, from, extras)?;
     println!(
         "{} is ready: {count} exercises to write, from {} on.\n\n  cd {0}\n  cargo course\n\nREADME.md says the rest.",
         options.dir.display(),
@@ -94,13 +114,18 @@ pub(crate) fn make(
     dir: &Path,
     manifest: &Manifest,
     from: &Stage,
-    with_book: bool,
+    extras: Extras,
 ) -> Result<usize> {
     let open = open_exercises(manifest, from);
     create(root, dir, manifest, &open)?;
     texts::write(dir, manifest, &open)?;
     settle_lock_file(dir)?;
-    if with_book {
+    if extras.hunts
+        && let Some(kit) = Kit::find(root, manifest)?
+    {
+        kit.hand_out(dir)?;
+    }
+    if extras.book {
         println!("building the book");
         book::build(root, &dir.join("book"))?;
     }
@@ -117,18 +142,6 @@ pub(crate) fn make(
 fn create(root: &Path, dir: &Path, manifest: &Manifest, open: &[&Exercise]) -> Result<()> {
     prepare_copy(root, dir, manifest)?;
     blank(dir, open)
-}
-
-/// Writes the stages as they are, their tests and the tools into `dir`, with a Cargo.toml that fits.
-///
-/// # Errors
-///
-/// Fails if something cannot be copied.
-pub(crate) fn prepare_copy(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    copy::copy_parts(root, dir, copy::COURSE_PARTS)?;
-    copy::copy_parts(root, dir, copy::stage_parts(manifest))?;
-    copy::write_workspace(root, dir, manifest)
 }
 
 /// Blanks exercises in a copy of the reference, and lets the crates concerned compile without warnings.
@@ -265,6 +278,10 @@ mod tests {
             ".git",
         ] {
             assert!(!folder.path().join(part).exists(), "{part}");
+        }
+        for (_, hunt) in manifest.hunts() {
+            assert!(folder.path().join(hunt.report()).is_file());
+            assert!(!folder.path().join(hunt.kept()).exists());
         }
     }
 }

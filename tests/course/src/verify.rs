@@ -1,16 +1,18 @@
 //! `cargo course verify`: proof that the exercises, the tests and the reference fit together.
 //!
 //! ```text
-//!   course.toml, tests/bugs, tests/variants ── plan.rs, bug.rs, variant.rs ──▶ settings, each with its claims
+//!   course.toml, tests/bugs, tests/variants ── plan.rs, bug.rs, variant.rs, hunt.rs ──▶ settings, each with its claims
 //!   settings ── pool.rs: several benches at once ──▶ bench.rs: change, build, run tests, judge ──▶ rows
 //!   rows ── progress.rs: while it runs, to standard error ── table.rs: at the end, to standard output
 //! ```
 //!
 //! A setting is the reference with something changed; claims that need the same setting share it. A wrong solution that a
-//! test sees from outside needs no build of the tests (outside.rs).
+//! test sees from outside needs no build of the tests (outside.rs). The scripts of hunts run against programs that are built for
+//! other claims (hunt.rs).
 
 mod bench;
 mod bug;
+mod hunt;
 mod judge;
 mod outside;
 mod plan;
@@ -18,7 +20,7 @@ mod pool;
 mod progress;
 mod table;
 pub(crate) mod terminal;
-mod variant;
+pub(crate) mod variant;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -113,6 +115,7 @@ fn settings<'a>(
     let mut settings = plan::exercises(manifest);
     settings.extend(bug::settings(root, manifest)?);
     settings.extend(variant::settings(root, manifest)?);
+    hunt::join(root, &mut settings)?;
     for setting in &mut settings {
         setting
             .claims

@@ -78,7 +78,12 @@ fn is_workspace() -> bool {
 fn start(course: &Path, folder: &Path) {
     done(
         course,
-        &["start", "--without-book", folder.to_str().unwrap()],
+        &[
+            "start",
+            "--without-book",
+            "--without-hunts",
+            folder.to_str().unwrap(),
+        ],
     );
 }
 
@@ -303,7 +308,14 @@ fn an_update_corrects_the_course_around_a_students_work_or_changes_nothing() {
     let zip = zip.to_str().unwrap();
     done(
         &fixed,
-        &["pack", "workspace", "--without-book", "--out", zip],
+        &[
+            "pack",
+            "workspace",
+            "--without-book",
+            "--without-hunts",
+            "--out",
+            zip,
+        ],
     );
     it_corrects_the_course(&mine, zip);
     it_does_not_fit(&other, &late, zip);

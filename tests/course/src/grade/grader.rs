@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::grade::bench::{self, Workbench};
+use crate::grade::hunt;
 use crate::grade::pass::{self, Tell};
 use crate::grade::report::{Report, StageReport};
 use crate::run::guard::Guard;
@@ -58,6 +59,7 @@ impl<'a> Grader<'a> {
         }
         Ok(Report {
             stages,
+            hunts: hunt::grade(self.root, self.manifest, self.guard, submission, tell)?,
             guard: self.guard.describe(),
         })
     }

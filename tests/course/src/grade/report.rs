@@ -5,6 +5,7 @@ pub(super) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod table;
 
+use crate::hunts::trial;
 use crate::run::output;
 use crate::run::test::{Outcome, Run};
 use course::manifest::Exercise;
@@ -14,6 +15,8 @@ use course::manifest::Exercise;
 pub(crate) struct Report {
     /// The stages in their order.
     pub(crate) stages: Vec<StageReport>,
+    /// The hunts for which the submission has a script; their points are not among those of the exercises.
+    pub(crate) hunts: Vec<HuntReport>,
     /// How the tests were guarded.
     pub(crate) guard: String,
 }
@@ -26,6 +29,28 @@ pub(crate) struct StageReport {
     /// The compiler's messages, if it did not compile.
     pub(crate) build: Option<String>,
     pub(crate) exercises: Vec<ExerciseReport>,
+}
+
+/// A graded hunt.
+#[derive(Debug)]
+pub(crate) struct HuntReport {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    /// The points that there are.
+    pub(crate) points: u32,
+    pub(crate) verdict: trial::Verdict,
+    pub(crate) story: String,
+}
+
+impl HuntReport {
+    /// Returns the points earned: all or none.
+    pub(crate) fn earned(&self) -> u32 {
+        if self.verdict == trial::Verdict::Caught {
+            self.points
+        } else {
+            0
+        }
+    }
 }
 
 /// A graded exercise.
@@ -94,6 +119,11 @@ impl Report {
     /// Iterates over all exercises.
     pub(crate) fn exercises(&self) -> impl Iterator<Item = &ExerciseReport> {
         self.stages.iter().flat_map(|stage| &stage.exercises)
+    }
+
+    /// Returns the points earned in hunts.
+    pub(crate) fn points_of_hunts(&self) -> u32 {
+        self.hunts.iter().map(HuntReport::earned).sum()
     }
 
     /// Returns the points earned, and those that there are.
@@ -244,7 +274,26 @@ pub(super) mod sample {
                     vec![broken],
                 ),
             ],
+            hunts: Vec::new(),
             guard: "guarded".to_owned(),
+        }
+    }
+
+    /// The same with a hunt that was won and one that was not.
+    pub(crate) fn report_with_hunts() -> Report {
+        let hunt = |name: &str, verdict, story: &str| HuntReport {
+            name: name.to_owned(),
+            title: "A hunt".to_owned(),
+            points: 3,
+            verdict,
+            story: story.to_owned(),
+        };
+        Report {
+            hunts: vec![
+                hunt("one", trial::Verdict::Caught, "3 times"),
+                hunt("two", trial::Verdict::FalseAlarm, "on <right>:\n1"),
+            ],
+            ..report()
         }
     }
 }

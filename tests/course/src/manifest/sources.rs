@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use toml::Spanned;
 
+use crate::hunt::bug_of;
 use crate::item::{ItemPath, test_names};
 use crate::listing;
 
-use crate::manifest::{Exercise, Manifest, Problem, Stage};
+use crate::manifest::{Exercise, Hunt, Manifest, Problem, Stage};
 
 /// How many lines of the reference an exercise may ask for.
 const LINES: std::ops::RangeInclusive<usize> = 4..=40;
@@ -27,6 +28,9 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
             found.extend(item_problems(root, stage, exercise));
             found.extend(unmatched(&exercise.tests, &tests));
             found.extend(missing_chapter(root, exercise));
+        }
+        for hunt in &stage.hunts {
+            found.extend(hunt_problems(root, stage, hunt));
         }
         found.extend(unmatched(&stage.ungraded, &tests));
         found.extend(orphans(stage, &tests));
@@ -138,6 +142,19 @@ fn unmatched(prefixes: &[Spanned<String>], tests: &[String]) -> Vec<Problem> {
         )
     };
     prefixes.iter().filter(nothing).map(problem).collect()
+}
+
+/// Checks that a hunt has its report, and a kept script that names a wrong solution of its stage.
+fn hunt_problems(root: &Path, stage: &Stage, hunt: &Hunt) -> Vec<Problem> {
+    let mut found = Vec::new();
+    if !root.join(hunt.report()).is_file() {
+        let text = format!("there is no {}", hunt.report().display());
+        found.push(Problem::new(&hunt.name, text));
+    }
+    if let Err(error) = bug_of(root, stage, hunt) {
+        found.push(Problem::new(&hunt.name, format!("{error:#}")));
+    }
+    found
 }
 
 fn missing_chapter(root: &Path, exercise: &Exercise) -> Option<Problem> {

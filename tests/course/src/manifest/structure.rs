@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::manifest::{Exercise, Manifest, Problem, Stage};
+use crate::manifest::{Exercise, Hunt, Manifest, Problem, Stage};
 
 /// The sum of all points.
 const POINTS: u32 = 100;
@@ -22,6 +22,7 @@ pub(super) fn problems(manifest: &Manifest) -> Vec<Problem> {
             }
         }
     }
+    found.extend(hunt_problems(manifest));
     found.extend(twice(manifest));
     found.extend(wrong_sum(manifest));
     found
@@ -80,6 +81,39 @@ fn exercise_problems(stage: &Stage, exercise: &Exercise) -> Vec<Problem> {
         wrong(format!("exercise {}: a hint is empty", exercise.id()));
     }
     found
+}
+
+/// Finds hunts whose name is no name of a folder or not the only one, or that are worth nothing.
+fn hunt_problems(manifest: &Manifest) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut names = HashSet::new();
+    for (_, hunt) in manifest.hunts() {
+        let name = hunt.name();
+        let mut wrong = |text: String| found.push(Problem::new(&hunt.name, text));
+        if !is_name_of_hunt(name) {
+            wrong(format!("hunt {name:?}: a name is like restart-refused"));
+        }
+        if !names.insert(name) {
+            wrong(format!("hunt {name} is listed twice"));
+        }
+        if !is_worth_it(hunt) {
+            wrong(format!(
+                "hunt {name} needs a title, points and minutes, and no braces or quotes"
+            ));
+        }
+    }
+    found
+}
+
+fn is_name_of_hunt(name: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    name.split('-').all(is_word)
+}
+
+fn is_worth_it(hunt: &Hunt) -> bool {
+    let is_title = !hunt.title.is_empty() && !hunt.title.contains(['{', '}', '"', '\\', '|']);
+    is_title && hunt.points > 0 && hunt.minutes > 0
 }
 
 /// Every need must come earlier in the list, which excludes circles as well.
@@ -178,6 +212,28 @@ hints = ["a", "b", "c"]
         }
         assert!(manifest.find("9.9").is_err());
         assert!(manifest.stage("stage9").is_err());
+    }
+
+    #[test]
+    fn hunts_have_names_of_folders_and_points_of_their_own() {
+        let hunt = |name: &str, points: u32| {
+            format!(
+                "[[stage.hunt]]\nname = {name:?}\ntitle = \"T\"\npoints = {points}\nminutes = 5\n"
+            )
+        };
+        let text = GOOD.to_owned() + &hunt("half-words", 7) + &hunt("a", 7);
+        let manifest = Manifest::parse(&text).unwrap();
+        assert_eq!(manifest.hunt("half-words").unwrap().1.points, 7);
+        assert!(manifest.hunt("b").is_err());
+        for (name, points, expected) in [
+            ("Half", 1, "a name is like"),
+            ("../x", 1, "a name is like"),
+            ("a", 1, "listed twice"),
+            ("b", 0, "needs a title"),
+        ] {
+            let error = Manifest::parse(&(text.clone() + &hunt(name, points))).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -10,10 +10,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::splice::{Edit, apply};
-use course::manifest::{FILE, Manifest, Stage};
+use course::manifest::{FILE, Hunt, Manifest, Stage};
 
 /// The parts that every copy needs, beside its stages.
-pub(super) const COURSE_PARTS: &[&str] = &[
+const COURSE_PARTS: &[&str] = &[
     ".cargo/config.toml",
     ".gitignore",
     "Cargo.lock",
@@ -23,6 +23,7 @@ pub(super) const COURSE_PARTS: &[&str] = &[
     "tests/Cargo.toml",
     "tests/house",
     "tests/house.rs",
+    "tests/hunts/hunting.py",
     "tests/src",
     "tests/course/Cargo.toml",
     "tests/course/src",
@@ -36,14 +37,28 @@ const PACKAGE_PARTS: &[&str] = &["Cargo.toml", "src", "benches", "examples"];
 /// The packages other than stages.
 const OTHER_MEMBERS: &[&str] = &["tests", "tests/course", "tests/demo"];
 
-/// Returns the folders and files of all stages, with their tests.
-pub(super) fn stage_parts(manifest: &Manifest) -> Vec<String> {
+/// Writes the stages as they are, their tests and the tools into `dir`, with a Cargo.toml that fits.
+///
+/// # Errors
+///
+/// Fails if something cannot be copied.
+pub(crate) fn prepare_copy(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    copy_parts(root, dir, COURSE_PARTS)?;
+    copy_parts(root, dir, stage_parts(manifest))?;
+    write_workspace(root, dir, manifest)
+}
+
+/// Returns the folders and files of all stages, with their tests and the reports of their hunts.
+fn stage_parts(manifest: &Manifest) -> Vec<String> {
     let of_stage = |stage: &Stage| {
         let package = stage.package().to_owned();
         let parts = PACKAGE_PARTS
             .iter()
             .map(move |part| format!("{package}/{part}"));
-        parts.chain([
+        let reports = stage.hunts.iter().map(Hunt::report);
+        let reports: Vec<_> = reports.map(|report| report.display().to_string()).collect();
+        parts.chain(reports).chain([
             format!("tests/{}.rs", stage.id()),
             format!("tests/{}", stage.id()),
         ])
@@ -56,7 +71,7 @@ pub(super) fn stage_parts(manifest: &Manifest) -> Vec<String> {
 /// # Errors
 ///
 /// Fails if something cannot be read or written.
-pub(super) fn copy_parts(
+fn copy_parts(
     from: &Path,
     to: &Path,
     parts: impl IntoIterator<Item = impl AsRef<str>>,
@@ -121,7 +136,7 @@ struct Workspace {
 /// # Errors
 ///
 /// Fails if the original has no list of members, or the copy cannot be written.
-pub(super) fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
+fn write_workspace(root: &Path, dir: &Path, manifest: &Manifest) -> Result<()> {
     let text = fs::read_to_string(root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
     let file: CargoFile = toml::from_str(&text)?;
     let members = file

@@ -12,7 +12,7 @@ use crate::run::build::target_folder;
 use crate::splice;
 use crate::starter::Record;
 use course::listing;
-use course::manifest::{Exercise, Manifest, Stage};
+use course::manifest::{Exercise, Hunt, Manifest, Stage};
 
 /// The progress that a workspace remembers.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -23,6 +23,9 @@ pub(crate) struct Progress {
     /// How many hints were shown.
     #[serde(default)]
     hints: BTreeMap<String, usize>,
+    /// The digest of the script with which a hunt was won.
+    #[serde(default)]
+    hunts: BTreeMap<String, String>,
 }
 
 /// The status of an exercise.
@@ -78,6 +81,19 @@ impl Progress {
     /// Records how many hints of an exercise have been shown.
     pub(crate) fn set_hints(&mut self, exercise: &Exercise, count: usize) {
         self.hints.insert(exercise.id().to_owned(), count);
+    }
+
+    /// Returns whether a hunt was won with the script of this digest.
+    pub(crate) fn has_caught(&self, hunt: &Hunt, digest: &str) -> bool {
+        self.hunts.get(hunt.name()).is_some_and(|won| won == digest)
+    }
+
+    /// Records the digest of the script that has won a hunt, or that it is not won.
+    pub(crate) fn note_hunt(&mut self, hunt: &Hunt, digest: Option<String>) {
+        match digest {
+            Some(digest) => self.hunts.insert(hunt.name().to_owned(), digest),
+            None => self.hunts.remove(hunt.name()),
+        };
     }
 
     fn status(&self, exercise: &Exercise, is_open: bool, fingerprint: u64) -> Status {

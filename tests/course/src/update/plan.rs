@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::hunts::kit;
 use crate::starter::Given;
 use crate::starter::Record;
 use crate::starter::given::FOLDER;
@@ -17,8 +18,8 @@ use course::item::ItemPath;
 use course::listing;
 use course::manifest::{Manifest, Stage};
 
-/// The folder of the book, which is the course's alone.
-const BOOK: &str = "book";
+/// The folders of the book and of the programs of the hunts, which are the course's alone and may be left out.
+const EXTRAS: [&str; 2] = ["book", kit::FOLDER];
 
 /// What happens to a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Plan {
             return Ok(());
         };
         self.changes.insert(name.to_owned(), change);
-        let is_told = is_theirs && !name.starts_with(BOOK);
+        let is_told = is_theirs && !EXTRAS.iter().any(|part| name.starts_with(part));
         self.notes.extend(Some(note).filter(|_| is_told));
         Ok(())
     }
@@ -140,11 +141,13 @@ impl Plan {
 }
 
 impl Desk<'_> {
-    /// Returns the files that the course has handed out, before or now. A course that was packed without the book leaves the old one.
+    /// Returns the files that the course has handed out, before or now. A course that was packed without the book, or without the
+    /// programs of the hunts, leaves the old ones.
     fn names(&self) -> BTreeSet<PathBuf> {
         let (old, new) = (self.given.files.keys(), self.source.given.files.keys());
-        let has_book = new.clone().any(|name| name.starts_with(BOOK));
-        let old = old.filter(|name| has_book || !name.starts_with(BOOK));
+        let is_left_out = |part: &&str| !new.clone().any(|name| name.starts_with(part));
+        let left_out: Vec<_> = EXTRAS.into_iter().filter(is_left_out).collect();
+        let old = old.filter(|name| !left_out.iter().any(|part| name.starts_with(part)));
         old.chain(new).cloned().collect()
     }
 

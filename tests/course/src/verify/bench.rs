@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::grade::bench::Workbench;
+use crate::patch::apply;
 use crate::run::build::{Build, cargo};
 use crate::run::test::Guard;
 use crate::starter::blank;
-use crate::verify::bug::apply;
 use crate::verify::judge::{Tests, Verdict, shortened};
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
 use course::manifest::{Exercise, Manifest};
@@ -53,7 +53,7 @@ pub(super) struct Bench<'a> {
     pub(super) kept: Mutex<HashMap<String, PathBuf>>,
     /// The code as the setting wants it, before it is compared with what the workbench has.
     staging: PathBuf,
-    guard: Guard,
+    pub(super) guard: Guard,
 }
 
 impl<'a> Bench<'a> {
@@ -130,10 +130,16 @@ impl<'a> Bench<'a> {
     /// Fails if a patch does not fit, cargo cannot be started, or the tests cannot be listed.
     pub(super) fn judge(&self, setting: &Setting<'_>) -> Result<Vec<Row>> {
         let start = Instant::now();
-        let verdicts = match self.judge_outside(setting)? {
+        let is_hunt = |claim: &&Claim<'_>| claim.proof == Proof::Hunts;
+        let (hunts, tests): (Vec<_>, Vec<_>) = setting.claims.iter().partition(is_hunt);
+        let mut verdicts = match self.judge_outside(setting, &tests)? {
             Some(verdict) => vec![verdict],
-            None => self.judge_all(setting)?,
+            None if tests.is_empty() => vec![],
+            None => self.judge_all(setting, &tests)?,
         };
+        if !hunts.is_empty() {
+            verdicts.extend(self.judge_hunts(setting, &hunts, !tests.is_empty())?);
+        }
         let mut time = Some(start.elapsed());
         let row = |(claim, verdict): (&Claim<'_>, Verdict)| Row {
             proof: claim.proof,
@@ -143,18 +149,18 @@ impl<'a> Bench<'a> {
             late: verdict.late,
             time: time.take().unwrap_or_default(),
         };
-        Ok(setting.claims.iter().zip(verdicts).map(row).collect())
+        let claims = tests.into_iter().chain(hunts);
+        Ok(claims.zip(verdicts).map(row).collect())
     }
 
     /// The same with everything built anew, whatever the tests look at.
-    fn judge_all(&self, setting: &Setting<'_>) -> Result<Vec<Verdict>> {
-        let claims = setting.claims.iter();
+    fn judge_all(&self, setting: &Setting<'_>, claims: &[&Claim<'_>]) -> Result<Vec<Verdict>> {
         Ok(match self.tests(setting)? {
             Ok(mut tests) => {
-                tests.run_all(claims.clone().flat_map(Claim::must_pass));
-                claims.map(|claim| tests.judge(claim)).collect()
+                tests.run_all(claims.iter().flat_map(|claim| claim.must_pass()));
+                claims.iter().map(|claim| tests.judge(claim)).collect()
             }
-            Err(refusal) => vec![Verdict::against(vec![refusal]); setting.claims.len()],
+            Err(refusal) => vec![Verdict::against(vec![refusal]); claims.len()],
         })
     }
 
@@ -226,7 +232,11 @@ impl Claim<'_> {
     fn must_pass(&self) -> impl Iterator<Item = &Exercise> {
         let all = match &self.demand {
             Demand::Passes(exercises) => exercises.as_slice(),
-            Demand::NoWarning | Demand::Fails(_) | Demand::Catches(_) => &[],
+            Demand::NoWarning
+            | Demand::Fails(_)
+            | Demand::Catches(_)
+            | Demand::Exposes(_)
+            | Demand::Clears(_) => &[],
         };
         all.iter().copied()
     }

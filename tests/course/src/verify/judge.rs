@@ -66,6 +66,8 @@ impl Tests<'_> {
                 .collect(),
             Demand::Fails(exercise) => self.escape(&self.of(exercise), "every test of it passes"),
             Demand::Catches(test) => return self.catch(test),
+            // Judged by verify/hunt.rs, without tests.
+            Demand::Exposes(_) | Demand::Clears(_) => vec![],
         })
     }
 

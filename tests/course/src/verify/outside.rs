@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use crate::run::build::Build;
 use crate::verify::bench::Bench;
 use crate::verify::judge::Verdict;
-use crate::verify::plan::{Change, Demand, Setting};
+use crate::verify::plan::{Change, Claim, Demand, Setting};
 use course::manifest::{Stage, last_segment};
 
 impl Bench<'_> {
@@ -28,8 +28,12 @@ impl Bench<'_> {
     /// # Errors
     ///
     /// Fails if the reference cannot be built, or cargo cannot be started.
-    pub(super) fn judge_outside(&self, setting: &Setting<'_>) -> Result<Option<Verdict>> {
-        let [claim] = setting.claims.as_slice() else {
+    pub(super) fn judge_outside(
+        &self,
+        setting: &Setting<'_>,
+        claims: &[&Claim<'_>],
+    ) -> Result<Option<Verdict>> {
+        let [claim] = claims else {
             return Ok(None);
         };
         let (Change::Patch(_), Demand::Catches(test)) = (&setting.change, &claim.demand) else {

@@ -26,11 +26,13 @@ pub(super) enum Proof {
     Bugs,
     /// Each right but different solution of tests/variants passes
     Variants,
+    /// The kept script of each hunt exposes its fault, and clears the reference and every variant
+    Hunts,
 }
 
 impl Proof {
     /// All of them, in the order of the table.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Compiles,
         Self::Unsolved,
         Self::Reference,
@@ -39,6 +41,7 @@ impl Proof {
         Self::Order,
         Self::Bugs,
         Self::Variants,
+        Self::Hunts,
     ];
 
     /// Returns the sentence of the table.
@@ -52,6 +55,7 @@ impl Proof {
             Self::Order => "in order, each turns its tests from red to green",
             Self::Bugs => "wrong solutions are caught by the test they name",
             Self::Variants => "right but different solutions pass",
+            Self::Hunts => "kept scripts of hunts expose and clear",
         }
     }
 
@@ -59,7 +63,7 @@ impl Proof {
     pub(super) fn is_quick(self) -> bool {
         match self {
             Self::Compiles | Self::Unsolved | Self::Alone | Self::Bugs => true,
-            Self::Reference | Self::Needs | Self::Order | Self::Variants => false,
+            Self::Reference | Self::Needs | Self::Order | Self::Variants | Self::Hunts => false,
         }
     }
 }
@@ -102,6 +106,10 @@ pub(super) enum Demand<'a> {
     Passes(Vec<&'a Exercise>),
     /// The test of this name fails.
     Catches(String),
+    /// This script ends with 1 on the program.
+    Exposes(PathBuf),
+    /// This script ends with 0 on the program.
+    Clears(PathBuf),
 }
 
 /// Plans all claims about exercises.

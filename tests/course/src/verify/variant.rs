@@ -14,15 +14,33 @@ use course::bug::Head;
 use course::listing;
 use course::manifest::{Manifest, Stage};
 
+/// The folder of the variants, below that of the course.
+const FOLDER: &str = "tests/variants";
+
 /// Plans the proof that every variant passes all tests of its stage.
 ///
 /// # Errors
 ///
 /// Fails if a file has no proper head.
 pub(super) fn settings<'a>(root: &Path, manifest: &'a Manifest) -> Result<Vec<Setting<'a>>> {
-    let files = listing::entries(&root.join("tests/variants"))?;
+    let files = listing::entries(&root.join(FOLDER))?;
     let setting = |file| setting(file, manifest);
     files.into_iter().map(setting).collect()
+}
+
+/// Returns the variants of a stage.
+///
+/// # Errors
+///
+/// Fails if a file has no proper head.
+pub(crate) fn of_stage(root: &Path, manifest: &Manifest, stage: &Stage) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for file in listing::entries(&root.join(FOLDER))? {
+        if stage_of(&file, manifest)?.id() == stage.id() {
+            found.push(file);
+        }
+    }
+    Ok(found)
 }
 
 fn setting(file: PathBuf, manifest: &Manifest) -> Result<Setting<'_>> {
@@ -42,7 +60,8 @@ fn setting(file: PathBuf, manifest: &Manifest) -> Result<Setting<'_>> {
     })
 }
 
-fn is_patch(file: &Path) -> bool {
+/// Returns whether a variant is a patch of the reference, and not a program.
+pub(crate) fn is_patch(file: &Path) -> bool {
     listing::has_extension(file, "patch")
 }
 

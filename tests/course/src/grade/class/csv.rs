@@ -24,7 +24,8 @@ pub(super) fn overview(rows: &[Row]) -> String {
     rows.iter().map(|row| row.line() + "\n").collect()
 }
 
-/// Renders class.csv (RFC 4180): name, total, points of each stage, points and verdict of each exercise.
+/// Renders class.csv (RFC 4180): name, total, points of each stage, points and verdict of each exercise; points and verdicts of
+/// the hunts, if a submission has any.
 fn render(rows: &[Row]) -> String {
     let Some(first) = rows.first() else {
         return String::new();
@@ -36,11 +37,18 @@ fn render(rows: &[Row]) -> String {
     head.extend(stages.iter().map(|number| format!("stage{number}")));
     head.extend(ids.iter().map(|id| format!("{id} points")));
     head.extend(ids.iter().map(|id| format!("{id} verdict")));
+    let has_hunts = rows.iter().any(|row| !row.hunts.is_empty());
+    if has_hunts {
+        head.extend(["hunts points".to_owned(), "hunts".to_owned()]);
+    }
     let lines = rows.iter().map(|row| {
         let mut fields = vec![row.name.clone(), row.total.to_string()];
         fields.extend(stages.iter().map(|number| row.stage(number).to_string()));
         fields.extend(row.exercises.iter().map(|one| one.points.to_string()));
         fields.extend(row.exercises.iter().map(|one| one.verdict.clone()));
+        if has_hunts {
+            fields.extend([row.points_of_hunts().to_string(), hunts(row)]);
+        }
         fields
     });
     let all = [head].into_iter().chain(lines);
@@ -55,6 +63,15 @@ fn times(rows: &[Row]) -> String {
         .map(|row| [row.name.clone(), row.seconds().to_string()]);
     let all = [head].into_iter().chain(lines);
     all.map(|fields| line(&fields)).collect()
+}
+
+/// Lists the hunts with their verdicts: `half-words caught; swollen missed`.
+fn hunts(row: &Row) -> String {
+    let all = row.hunts.iter();
+    let words: Vec<_> = all
+        .map(|hunt| format!("{} {}", hunt.name, hunt.verdict))
+        .collect();
+    words.join("; ")
 }
 
 fn line(fields: &[String]) -> String {
@@ -103,6 +120,26 @@ mod tests {
              \"'=anna, \"\"b\"\"\",20,10,10,10,0,10,passed,timed out,passed\r\n"
         );
         assert_eq!(times(&[row]), "name,seconds\r\n\"'=anna, \"\"b\"\"\",9\r\n");
+    }
+
+    #[test]
+    fn a_class_with_hunts_has_two_more_columns() {
+        let mut value = results();
+        value["extra_data"]["hunts"] = json!([
+            {"name": "half-words", "title": "x", "score": 1, "max_score": 1, "verdict": "caught"},
+            {"name": "swollen", "title": "x", "score": 0, "max_score": 3, "verdict": "missed"},
+        ]);
+        let with = Row::parse("anna", &value).unwrap();
+        let without = Row::parse("ben", &results()).unwrap();
+        assert!(with.line().ends_with(", hunts 1 points"), "{}", with.line());
+        let text = render(&[with, without]);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].ends_with(",hunts points,hunts"), "{text}");
+        assert!(
+            lines[1].ends_with(",1,half-words caught; swollen missed"),
+            "{text}"
+        );
+        assert!(lines[2].ends_with(",0,"), "{text}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::hunts::handin;
 use course::manifest::{FILE, Manifest};
 
 /// The parts of the course that decide about a grade, beside the stages: the tests, all versions, the grader.
@@ -16,6 +17,9 @@ const PARTS: &[&str] = &[
     "tests/src",
     "tests/course/src",
 ];
+
+/// The parts that decide about hunts.
+const OTHERS: &[&str] = &["tests/hunts", "tests/bugs", "tests/variants"];
 
 /// Returns the fingerprint of the course: tests, reference, manifests.
 ///
@@ -35,6 +39,10 @@ pub(super) fn course(root: &Path, manifest: &Manifest) -> Result<u64> {
         add(&mut hasher, &root.join(format!("tests/{}.rs", stage.id())));
         add(&mut hasher, &root.join(format!("tests/{}", stage.id())));
     }
+    // Not in every copy of the course.
+    for part in OTHERS {
+        add(&mut hasher, &root.join(part));
+    }
     Ok(hasher.finish())
 }
 
@@ -43,6 +51,12 @@ pub(super) fn submission(dir: &Path, manifest: &Manifest) -> u64 {
     let mut hasher = DefaultHasher::new();
     for stage in &manifest.stages {
         add(&mut hasher, &dir.join(stage.package()).join("src"));
+    }
+    for (_, hunt) in manifest.hunts() {
+        if let Ok(Some(script)) = handin::script(dir, hunt) {
+            hunt.name().hash(&mut hasher);
+            add(&mut hasher, &script);
+        }
     }
     hasher.finish()
 }

@@ -24,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) total: u64,
     possible: u64,
     pub(super) exercises: Vec<Exercise>,
+    /// The hunts that it has scripts for.
+    pub(super) hunts: Vec<Hunt>,
     mark: Mark,
 }
 
@@ -32,6 +34,14 @@ pub(crate) struct Row {
 pub(super) struct Exercise {
     pub(super) id: String,
     pub(super) points: u64,
+    pub(super) verdict: String,
+}
+
+/// A hunt of a graded submission.
+#[derive(Debug, Deserialize)]
+pub(super) struct Hunt {
+    pub(super) name: String,
+    pub(super) score: u64,
     pub(super) verdict: String,
 }
 
@@ -50,6 +60,10 @@ impl Row {
             total: results["score"].as_u64().context("there is no score")?,
             possible: possible.sum(),
             exercises: exercises.context("a test is incomplete")?,
+            hunts: match results["extra_data"].get("hunts") {
+                Some(hunts) => serde_json::from_value(hunts.clone())?,
+                None => Vec::new(),
+            },
             mark: serde_json::from_value(results["extra_data"]["mark"].clone())?,
         })
     }
@@ -85,14 +99,23 @@ impl Row {
             .iter()
             .map(|(words, count)| format!("{count} {words}"))
             .collect();
+        let hunts = match self.hunts.len() {
+            0 => String::new(),
+            _ => format!(", hunts {} points", self.points_of_hunts()),
+        };
         format!(
-            "{:<24} {:>3} of {} points  {:>5} s  {}",
+            "{:<24} {:>3} of {} points  {:>5} s  {}{hunts}",
             self.name,
             self.total,
             self.possible,
             self.mark.seconds,
             counts.join(", ")
         )
+    }
+
+    /// Returns the points of the hunts.
+    pub(super) fn points_of_hunts(&self) -> u64 {
+        self.hunts.iter().map(|hunt| hunt.score).sum()
     }
 
     /// Returns the points of a stage; the numbers of its exercises begin with `number`.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::grade::report::{ExerciseReport, Report, Verdict};
+use crate::grade::report::{ExerciseReport, HuntReport, Report, Verdict};
 
 /// How many lines of a story are shown.
 const STORY: usize = 60;
@@ -25,13 +25,43 @@ pub(crate) fn render(report: &Report) -> Result<String> {
                 .map(|one| entry(one, stage.build.as_deref()))
         })
         .collect();
-    let value = json!({
+    let mut value = json!({
         "score": earned,
         "output": format!("How it was run: {}.", report.guard),
         "visibility": "visible",
         "tests": tests,
     });
+    if !report.hunts.is_empty() {
+        value["output"] = json!(format!(
+            "How it was run: {}.\n{}",
+            report.guard,
+            hunts_in_words(report)
+        ));
+        value["extra_data"] = json!({ "hunts": report.hunts.iter().map(hunt).collect::<Vec<_>>() });
+    }
     Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+/// Describes the hunts in a line each, because their points are not among the scores of the tests.
+fn hunts_in_words(report: &Report) -> String {
+    let line = |hunt: &HuntReport| {
+        let (name, earned, words) = (&hunt.name, hunt.earned(), hunt.verdict.words());
+        format!(
+            "hunt {name}: {earned} of {} points, {words}: {}\n",
+            hunt.points, hunt.story
+        )
+    };
+    report.hunts.iter().map(line).collect()
+}
+
+fn hunt(hunt: &HuntReport) -> Value {
+    json!({
+        "name": hunt.name,
+        "title": hunt.title,
+        "score": hunt.earned(),
+        "max_score": hunt.points,
+        "verdict": hunt.verdict.words(),
+    })
 }
 
 fn entry(exercise: &ExerciseReport, build: Option<&str>) -> Value {
@@ -55,6 +85,29 @@ fn entry(exercise: &ExerciseReport, build: Option<&str>) -> Value {
 mod tests {
     use super::super::sample;
     use super::*;
+
+    #[test]
+    fn hunts_are_beside_the_score_and_leave_no_trace_where_there_are_none() {
+        let value = |text: String| serde_json::from_str::<Value>(&text).unwrap();
+        let without = value(render(&sample::report()).unwrap());
+        let with = value(render(&sample::report_with_hunts()).unwrap());
+        assert!(without.get("extra_data").is_none());
+        assert_eq!(
+            (&with["score"], &with["tests"]),
+            (&without["score"], &without["tests"])
+        );
+        let hunts = with["extra_data"]["hunts"].as_array().unwrap();
+        assert_eq!(
+            (&hunts[0]["score"], &hunts[1]["score"]),
+            (&json!(3), &json!(0))
+        );
+        assert!(
+            with["output"]
+                .as_str()
+                .unwrap()
+                .contains("hunt two: 0 of 3 points, false alarm")
+        );
+    }
 
     #[test]
     fn the_scores_of_the_entries_are_the_whole_score() {

@@ -1,6 +1,7 @@
 //! The report as JUnit XML: a suite for each exercise, a case for each test.
 
-use crate::grade::report::{ExerciseReport, Report, TestReport, Verdict};
+use crate::grade::report::{ExerciseReport, HuntReport, Report, TestReport, Verdict};
+use crate::hunts::trial;
 use crate::run::output;
 use crate::run::test::Outcome;
 
@@ -14,7 +15,28 @@ pub(crate) fn render(report: &Report) -> String {
             text += &suite(exercise, stage.build.as_deref());
         }
     }
+    text += &hunts(report);
     text + "</testsuites>\n"
+}
+
+/// Renders one suite with a case for each hunt, if there are any.
+fn hunts(report: &Report) -> String {
+    if report.hunts.is_empty() {
+        return String::new();
+    }
+    let case = |hunt: &HuntReport| {
+        let head = format!("    <testcase classname=\"hunts\" name=\"{}\"", hunt.name);
+        if hunt.verdict == trial::Verdict::Caught {
+            return format!("{head}/>\n");
+        }
+        let (words, story) = (hunt.verdict.words(), escape(&hunt.story));
+        format!("{head}><failure message=\"{words}\">{story}</failure></testcase>\n")
+    };
+    let cases: String = report.hunts.iter().map(case).collect();
+    let (all, lost) = (report.hunts.len(), cases.matches("<failure ").count());
+    format!(
+        "  <testsuite name=\"hunts\" tests=\"{all}\" failures=\"{lost}\" errors=\"0\">\n{cases}  </testsuite>\n"
+    )
 }
 
 fn suite(exercise: &ExerciseReport, build: Option<&str>) -> String {
@@ -86,6 +108,14 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
+
+    #[test]
+    fn hunts_are_a_suite() {
+        let text = render(&sample::report_with_hunts());
+        let head = "<testsuite name=\"hunts\" tests=\"2\" failures=\"1\" errors=\"0\">";
+        assert!(text.contains(head), "{text}");
+        assert!(text.contains("<failure message=\"false alarm\">on &lt;right&gt;:\n1</failure>"));
+    }
 
     #[test]
     fn a_suite_for_each_exercise_and_a_case_for_each_test() {

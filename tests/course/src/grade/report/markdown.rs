@@ -31,6 +31,21 @@ pub(crate) fn render(report: &Report) -> String {
             stories += &folded(&format!("{} could not be run", stage.id), messages);
         }
     }
+    if !report.hunts.is_empty() {
+        let points = report.points_of_hunts();
+        text += &format!(
+            "\n## Hunts: {points} points beside these\n\n| hunt | points | result |\n|---|---|---|\n"
+        );
+    }
+    for hunt in &report.hunts {
+        let (earned, all) = (hunt.earned(), hunt.points);
+        text += &format!(
+            "| {} | {earned}/{all} | {} |\n",
+            hunt.name,
+            hunt.verdict.words()
+        );
+        stories += &folded(&format!("hunt {}", hunt.name), &hunt.story);
+    }
     format!("{text}{stories}\nHow it was run: {}.\n", report.guard)
 }
 
@@ -61,6 +76,13 @@ mod tests {
             text.contains("<details><summary>stage2 could not be run</summary>"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn hunts_have_a_table_of_their_own() {
+        let text = render(&sample::report_with_hunts());
+        assert!(text.contains("## Hunts: 3 points"), "{text}");
+        assert!(text.contains("| two | 0/3 | false alarm |\n"), "{text}");
     }
 
     #[test]

@@ -32,11 +32,34 @@ pub(crate) fn render(report: &Report) -> String {
             stories += &format!("\n{} could not be run:\n{}\n", stage.id, lines.join("\n"));
         }
     }
+    text += &hunts(report);
     let (earned, all) = report.points();
     format!(
         "{text}{stories}\n{earned} of {all} points. ({})\n",
         report.guard
     )
+}
+
+/// Renders the hunts, if there are any.
+fn hunts(report: &Report) -> String {
+    if report.hunts.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\nhunts  {} points beside those of the exercises\n",
+        report.points_of_hunts()
+    );
+    for hunt in &report.hunts {
+        let earned = format!("{}/{}", hunt.earned(), hunt.points);
+        let story: Vec<_> = hunt.story.lines().take(STORY).collect();
+        text += &format!(
+            "  {:<47} {earned:>6}  {:<20} {}\n",
+            hunt.name,
+            hunt.verdict.words(),
+            story.join("\n       ")
+        );
+    }
+    text
 }
 
 #[cfg(test)]
@@ -58,6 +81,11 @@ mod tests {
             "E0308",
             "60 of 100 points. (guarded)",
         ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("hunts"), "{text}");
+        let text = render(&sample::report_with_hunts());
+        for part in ["hunts  3 points", "0/3  false alarm", "60 of 100 points."] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -27,7 +27,8 @@ pub(crate) fn exercise_of<'a>(manifest: &'a Manifest, path: &ItemPath) -> Option
     all.find(|exercise| exercise.items.iter().any(|item| *item.as_ref() == name))
 }
 
-/// Replaces the body of an exercise's function in the text of its file, as the starter does.
+/// Replaces the body of an exercise's function in the text of its file, as the starter does where it gives no simple
+/// version.
 ///
 /// # Errors
 ///

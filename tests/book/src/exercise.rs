@@ -36,6 +36,9 @@ pub(crate) fn box_of(
         count(u32::try_from(tests.len())?, "test"),
     );
     let _ = writeln!(text, "- **Write** {}", to_write(exercise, places)?);
+    if let Some(given) = exercise.given() {
+        let _ = writeln!(text, "- **Given** a simple version. {given}");
+    }
     let _ = writeln!(text, "- **Needs** {}", needs(manifest, places, exercise)?);
     if let Some(next) = next(manifest, exercise) {
         let _ = writeln!(text, "- **Next** {}", link(next, &next.name(), places));

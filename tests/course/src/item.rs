@@ -264,6 +264,21 @@ fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|one| one.path().is_ident("cfg"))
 }
 
+/// Returns the names of all functions in a file, with the types that own them: `Client::send`.
+///
+/// # Errors
+///
+/// Fails if the text is not Rust.
+pub fn functions(source: &str) -> Result<Vec<String>> {
+    let file = syn::parse_file(source)?;
+    let all = file.items.iter().flat_map(named);
+    let name = |one: Named<'_>| match one.owner {
+        Some(owner) => format!("{owner}::{}", one.name),
+        None => one.name,
+    };
+    Ok(all.filter(|one| one.function.is_some()).map(name).collect())
+}
+
 /// Returns the names of the functions with `#[test]` in a file, at any depth.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 //! ```
 
 mod hunt;
+mod simple;
 mod sources;
 mod structure;
 
@@ -19,6 +20,7 @@ use toml::Spanned;
 use crate::item::ItemPath;
 
 pub use hunt::{FOLDER as HUNTS, Hunt};
+pub use simple::Simple;
 pub use sources::tests_of_exercise;
 pub use sources::{last_segment, owner_of};
 
@@ -47,12 +49,25 @@ pub struct Stage {
     /// Prefixes of test names that count for no exercise, because they show the faults of the code as given.
     #[serde(default)]
     pub ungraded: Vec<Spanned<String>>,
+    /// A test that passes as soon as the program runs: with all exercises written up to `id`, and the simple versions
+    /// of the others.
+    pub runs: Option<Runs>,
     /// Its exercises, in an order in which each needs earlier ones only.
     #[serde(rename = "exercise")]
     pub exercises: Vec<Exercise>,
     /// Its bug hunts, whose points do not count among the 100.
     #[serde(default, rename = "hunt")]
     pub hunts: Vec<Hunt>,
+}
+
+/// When a student's own program of a stage runs for the first time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runs {
+    /// The exercise from which on it runs.
+    pub from: Spanned<String>,
+    /// The test that shows it.
+    pub test: Spanned<String>,
 }
 
 /// An exercise: functions to write, and the tests that tell whether they are right.
@@ -71,6 +86,9 @@ pub struct Exercise {
     pub chapter: Spanned<String>,
     /// The functions to write.
     pub items: Vec<Spanned<String>>,
+    /// What the simple version of the functions does that the starter has in their place; without one, they have no body
+    /// at all. It is in the file `tests/simple/ID.rs`.
+    pub given: Option<Spanned<String>>,
     /// Prefixes of the names of its tests; the longest one that fits a test decides.
     pub tests: Vec<Spanned<String>>,
     /// The exercises whose code this one, or its tests, cannot do without.
@@ -226,6 +244,11 @@ impl Exercise {
     /// Returns number and title, as a `todo!` says it.
     pub fn name(&self) -> String {
         format!("{}: {}", self.id(), self.title)
+    }
+
+    /// Returns what the given version of its functions does, if there is one.
+    pub fn given(&self) -> Option<&str> {
+        self.given.as_ref().map(|text| text.as_ref().as_str())
     }
 
     /// Returns the page of the book with its box: `stage1-server.html`.

@@ -22,6 +22,12 @@ pub(crate) struct Edit {
 /// The panic message of a blanked function, which the report of a test looks for.
 pub(crate) const MARK: &str = "exercise ";
 
+/// The first line of a function with a simple version, before number and title.
+const OPEN: &str = "// Open exercise ";
+
+/// Its second line.
+const REPLACE: &str = "// Given, and too simple. Replace it together with these two lines.";
+
 /// The line above the `allow`, which says when to remove it.
 const WHEN_TO_REMOVE: &str =
     "// Exercises of this crate are open. Remove these lines when the last one is written.";
@@ -54,16 +60,36 @@ pub(crate) fn apply(source: &str, mut edits: Vec<Edit>) -> Result<String> {
     Ok(text)
 }
 
-/// Replaces the bodies of functions by `todo!("exercise ID: TITLE")`.
+/// A function that is to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Blank {
+    /// Where it is.
+    pub(crate) item: ItemPath,
+    /// Number and title of its exercise.
+    pub(crate) exercise: String,
+    /// The body that it has until then, with its braces; `None` for a `todo!`.
+    pub(crate) simple: Option<String>,
+}
+
+/// Replaces the bodies of functions by `todo!("exercise ID: TITLE")`, or by the simple version that is given.
 ///
 /// # Errors
 ///
 /// Fails if a function is not there or cannot be an exercise.
-pub(crate) fn blank(source: &str, open: &[(&ItemPath, String)]) -> Result<String> {
-    let edits = open.iter().map(|(item, name)| {
-        let function = item.find(source)?;
+pub(crate) fn blank(source: &str, open: &[Blank]) -> Result<String> {
+    let edits = open.iter().map(|blank| {
+        let function = blank.item.find(source)?;
         let indent = indent_at(source, function.whole.start);
-        let text = format!("{{\n{indent}    todo!(\"{MARK}{name}\")\n{indent}}}");
+        let name = &blank.exercise;
+        let text = match &blank.simple {
+            None => format!("{{\n{indent}    todo!(\"{MARK}{name}\")\n{indent}}}"),
+            Some(body) => {
+                let rest = body.trim_start_matches('{').trim_start_matches('\n');
+                // Two braces without a line between them are an empty body.
+                let end = if rest == "}" { indent } else { "" };
+                format!("{{\n{indent}    {OPEN}{name}\n{indent}    {REPLACE}\n{end}{rest}")
+            }
+        };
         let range = function.body;
         Ok(Edit { range, text })
     });
@@ -87,9 +113,9 @@ pub(crate) fn permit_unused(source: &str) -> Result<String> {
 
 /// Returns the exercises whose mark is in a text.
 pub(crate) fn marks(source: &str) -> Vec<String> {
-    source
-        .split("todo!(\"exercise ")
-        .skip(1)
+    let marked = |mark| source.split(mark).skip(1);
+    marked("todo!(\"exercise ")
+        .chain(marked(OPEN))
         .filter_map(|rest| Some(rest.split_once(':')?.0.to_owned()))
         .collect()
 }
@@ -126,10 +152,40 @@ impl Thing {
         format!("x/src/lib.rs::{item}").parse().unwrap()
     }
 
+    fn blank_of(item: &str, exercise: &str, simple: Option<&str>) -> Blank {
+        Blank {
+            item: path(item),
+            exercise: exercise.to_owned(),
+            simple: simple.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_simple_version_takes_the_place_of_a_body_and_is_marked() {
+        let open = [
+            blank_of("one", "1.1: one", Some("{\n    // Simple.\n    x\n}")),
+            blank_of("Thing::two", "1.2: two", Some("{}")),
+        ];
+        let text = blank(SOURCE, &open).unwrap();
+        let expected = SOURCE
+            .replace(
+                "    // The thought that a student shall have.\n    x + 1\n",
+                &format!("    // Open exercise 1.1: one\n    {REPLACE}\n    // Simple.\n    x\n"),
+            )
+            .replace(
+                "{}",
+                &format!("{{\n        // Open exercise 1.2: two\n        {REPLACE}\n    }}"),
+            );
+        assert_eq!(text, expected);
+        assert_eq!(marks(&text), ["1.1", "1.2"]);
+    }
+
     #[test]
     fn bodies_become_todo_and_nothing_else_changes() {
-        let (one, two) = (path("one"), path("Thing::two"));
-        let open = [(&one, "1.1: one".to_owned()), (&two, "1.2: two".to_owned())];
+        let open = [
+            blank_of("one", "1.1: one", None),
+            blank_of("Thing::two", "1.2: two", None),
+        ];
         let text = blank(SOURCE, &open).unwrap();
         let expected = SOURCE
             .replace(

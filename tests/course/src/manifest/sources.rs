@@ -10,7 +10,7 @@ use crate::hunt::bug_of;
 use crate::item::{ItemPath, test_names};
 use crate::listing;
 
-use crate::manifest::{Exercise, Hunt, Manifest, Problem, Stage};
+use crate::manifest::{Exercise, Hunt, Manifest, Problem, Stage, simple};
 
 /// How many lines of the reference an exercise may ask for.
 const LINES: std::ops::RangeInclusive<usize> = 4..=40;
@@ -34,7 +34,9 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
         }
         found.extend(unmatched(&stage.ungraded, &tests));
         found.extend(orphans(stage, &tests));
+        found.extend(run_problems(stage, &tests));
     }
+    found.extend(simple::problems(manifest, root)?);
     Ok(found)
 }
 
@@ -161,6 +163,23 @@ fn missing_chapter(root: &Path, exercise: &Exercise) -> Option<Problem> {
     let chapter = root.join("book/src").join(exercise.chapter.as_ref());
     let text = || format!("the book has no chapter {}", exercise.chapter.as_ref());
     (!chapter.is_file()).then(|| Problem::new(&exercise.chapter, text()))
+}
+
+fn run_problems(stage: &Stage, tests: &[String]) -> Vec<Problem> {
+    let Some(runs) = &stage.runs else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let from = runs.from.as_ref();
+    if !stage.exercises.iter().any(|one| one.id() == from) {
+        let text = format!("{} has no exercise {from}", stage.id());
+        found.push(Problem::new(&runs.from, text));
+    }
+    if !tests.contains(runs.test.as_ref()) {
+        let text = format!("there is no test {}", runs.test.as_ref());
+        found.push(Problem::new(&runs.test, text));
+    }
+    found
 }
 
 fn orphans(stage: &Stage, tests: &[String]) -> Vec<Problem> {

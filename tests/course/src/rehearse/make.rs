@@ -45,7 +45,7 @@ impl Maker<'_> {
             Change::Blank(ids) => {
                 let all = self.manifest.exercises().map(|(_, exercise)| exercise);
                 let open: Vec<_> = all.filter(|one| ids.contains(&one.id())).collect();
-                starter::blank(dir, &open)
+                starter::blank(self.root, dir, &open)
             }
             Change::Body(item, body) => replace_body(dir, item, &self.fill(body)),
             Change::Append(file, text) => {

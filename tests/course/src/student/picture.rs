@@ -131,6 +131,9 @@ fn next_step(root: &Path, exercise: &Exercise) -> String {
             item.function()
         );
     }
+    if let Some(given) = exercise.given() {
+        text += &format!("  given  a simple version: {given}\n");
+    }
     text + &format!(
         "  then   cargo course test {0}      (or: cargo course watch)\n  stuck  cargo course hint {0}\n",
         exercise.id()

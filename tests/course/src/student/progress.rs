@@ -37,7 +37,7 @@ pub(crate) enum Status {
     Changed,
     /// It is written, but has not passed.
     Written,
-    /// A `todo!` of it is left.
+    /// A `todo!` of it is left, or a simple version.
     Open,
     /// It was solved from the start, because the starter begins with a later stage.
     Given,

@@ -216,7 +216,7 @@ impl<'a> Bench<'a> {
         Workbench::stage_in(&self.staging, self.root, stages)?;
         let refusal = match change {
             Change::Blank(open) => {
-                blank(&self.staging, open)?;
+                blank(self.root, &self.staging, open)?;
                 None
             }
             Change::Patch(patch) => apply(patch, &self.staging)?,
@@ -235,6 +235,7 @@ impl Claim<'_> {
             Demand::NoWarning
             | Demand::Fails(_)
             | Demand::Catches(_)
+            | Demand::Works(_)
             | Demand::Exposes(_)
             | Demand::Clears(_) => &[],
         };

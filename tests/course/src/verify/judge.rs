@@ -68,6 +68,7 @@ impl Tests<'_> {
             Demand::Catches(test) => return self.catch(test),
             // Judged by verify/hunt.rs, without tests.
             Demand::Exposes(_) | Demand::Clears(_) => vec![],
+            Demand::Works(test) => self.failure(test),
         })
     }
 
@@ -85,6 +86,21 @@ impl Tests<'_> {
             self.runs.retain(|name, _| !found.contains(name));
         }
         Verdict::against(against)
+    }
+
+    /// Runs the test that shows that a program works; returns the objection if it does not pass.
+    fn failure(&mut self, test: &str) -> Vec<String> {
+        let Some(name) = self.names.iter().find(|name| last_segment(name) == test) else {
+            return vec![format!("there is no test {test}")];
+        };
+        let run = || self.guard.run(&self.executable, &self.folder, name);
+        let run = self.runs.entry(name.clone()).or_insert_with(run);
+        match run.outcome {
+            Outcome::Passed => vec![],
+            Outcome::Failed | Outcome::TimedOut | Outcome::NotGraded => {
+                vec![format!("{test}: {}", headline(run))]
+            }
+        }
     }
 
     /// Lists the tests of an exercise that have not passed.

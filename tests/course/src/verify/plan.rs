@@ -14,6 +14,8 @@ pub(super) enum Proof {
     Compiles,
     /// On it, each exercise has a test that fails
     Unsolved,
+    /// With the first exercises of a stage and the simple versions of the others, its program runs
+    Runs,
     /// The reference passes every test
     Reference,
     /// With one exercise blanked alone, a test of it fails
@@ -32,9 +34,10 @@ pub(super) enum Proof {
 
 impl Proof {
     /// All of them, in the order of the table.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Compiles,
         Self::Unsolved,
+        Self::Runs,
         Self::Reference,
         Self::Alone,
         Self::Needs,
@@ -49,6 +52,7 @@ impl Proof {
         match self {
             Self::Compiles => "a starter compiles without warnings",
             Self::Unsolved => "on it, each exercise has a test that fails",
+            Self::Runs => "with its first exercises, a program runs",
             Self::Reference => "the reference passes every test",
             Self::Alone => "blanked alone, an exercise fails a test of its own",
             Self::Needs => "with what it needs and nothing else, it passes",
@@ -63,7 +67,12 @@ impl Proof {
     pub(super) fn is_quick(self) -> bool {
         match self {
             Self::Compiles | Self::Unsolved | Self::Alone | Self::Bugs => true,
-            Self::Reference | Self::Needs | Self::Order | Self::Variants | Self::Hunts => false,
+            Self::Runs
+            | Self::Reference
+            | Self::Needs
+            | Self::Order
+            | Self::Variants
+            | Self::Hunts => false,
         }
     }
 }
@@ -110,6 +119,8 @@ pub(super) enum Demand<'a> {
     Exposes(PathBuf),
     /// This script ends with 0 on the program.
     Clears(PathBuf),
+    /// The test of this name passes.
+    Works(&'a str),
 }
 
 /// Plans all claims about exercises.
@@ -151,9 +162,23 @@ impl<'a> Plan<'a> {
                 Claim::new(Proof::Unsolved, text, Demand::Fails(exercise)),
             );
         }
+        self.running(stage, known);
         let text = format!("the reference passes {id}");
         let all = Demand::Passes(stage.exercises.iter().collect());
         self.add(stage, &[], Claim::new(Proof::Reference, text, all));
+    }
+
+    /// Plans the claim that the stage's program runs long before its last exercise.
+    fn running(&mut self, stage: &'a Stage, known: &[&'a Exercise]) {
+        let Some(runs) = &stage.runs else {
+            return;
+        };
+        let (from, test) = (runs.from.as_ref().as_str(), runs.test.as_ref().as_str());
+        let later = known.iter().skip_while(|one| one.id() != from).skip(1);
+        let open: Vec<_> = later.copied().collect();
+        let text = format!("the program of {} runs from {from} on", stage.id());
+        let claim = Claim::new(Proof::Runs, text, Demand::Works(test));
+        self.add(stage, &open, claim);
     }
 
     /// Plans the claims about the exercise at an index of the order.
@@ -276,6 +301,8 @@ mod tests {
         assert_eq!(claims(Proof::Needs), count);
         assert_eq!(claims(Proof::Order), 2 * count);
         assert_eq!(claims(Proof::Compiles), manifest.stages.len());
+        let running = manifest.stages.iter().filter(|stage| stage.runs.is_some());
+        assert_eq!(claims(Proof::Runs), running.count());
         // The first exercise is red until it is restored: that is the starter.
         let starter = settings.iter().find(|setting| {
             let mut proofs = setting.claims.iter().map(|claim| claim.proof);

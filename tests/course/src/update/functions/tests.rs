@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::splice::blank;
+use crate::splice::{Blank, blank};
 use course::manifest::Manifest;
 use course::workspace;
 
@@ -50,7 +50,11 @@ impl Real {
         let open: Vec<_> = self
             .items
             .iter()
-            .map(|(item, name)| (item, format!("{name}{title}")))
+            .map(|(item, name)| Blank {
+                item: item.clone(),
+                exercise: format!("{name}{title}"),
+                simple: None,
+            })
             .collect();
         blank(text, &open).unwrap()
     }

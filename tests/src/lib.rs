@@ -79,7 +79,7 @@ pub mod watchdog;
 pub mod wire;
 
 pub use connect::Connect;
-pub use deadline::{Deadline, PATIENCE, option, scaled};
+pub use deadline::{Deadline, PATIENCE, holds_by, option, scaled};
 pub use digest::{Digest, Hasher};
 pub use end::End;
 pub use eventually::{eventually, eventually_equal};

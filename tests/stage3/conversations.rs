@@ -1,7 +1,10 @@
 //! Exercise 3.5: the line service for clients of every temper.
 
+use std::time::Duration;
+
+use harness::{Client as Dialler, Deadline, Rng, Server, Test, holds_by, lines, proc};
+
 use crate::support::{HALF_A_SECOND, server};
-use harness::{Client as Dialler, PATIENCE, Rng, Test, lines, proc};
 
 #[test]
 fn e35_the_same_service_as_stage_1() {
@@ -83,24 +86,34 @@ fn e35_a_client_that_waits_for_its_last_answers_costs_no_cpu() {
         "After a read of 0 stop asking for readable: the end of the input stays readable forever.",
     );
     let server = server();
-    let line = Rng::for_test().line(32 * 1024);
-    // Few enough bytes to be read to their end, more than the buffers of a client take that does not read.
-    let client = harness::Connect::new()
-        .receive_buffer(4096)
-        .to(server.addr());
-    let input = line.repeat(200);
-    let sending = client.send_in_background(input.clone());
-    harness::eventually(
-        "everything is sent, or the server takes no more",
-        PATIENCE,
-        || sending.is_done() || proc::state(server.pid()) == 'S',
-    );
-    lines::served(server.addr());
+    let line = Rng::for_test().line(16 * 1024);
+    let count = lines_until_a_pause(&server, &line);
+    // With two lines less its end is read as well, and some of its answers are still with the server.
+    let input = line.repeat(count.saturating_sub(2));
+    let client = slow_client(&server);
+    client.send_chunked(&input, line.len());
+    client.half_close();
+    client.wait_until_read();
     proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
     client.expect(&lines::reversed(&input));
-    sending.join();
-    client.half_close();
     client.expect_eof();
+}
+
+/// Connects a client whose receive buffer is small.
+fn slow_client(server: &Server) -> Dialler {
+    let small = harness::Connect::new().receive_buffer(4096);
+    small.to(server.addr())
+}
+
+/// Returns how many lines the server reads from a client that takes no answers.
+fn lines_until_a_pause(server: &Server, line: &[u8]) -> usize {
+    let client = slow_client(server);
+    let is_read_soon = || {
+        client.send(line);
+        let deadline = Deadline::after(Duration::from_millis(300));
+        holds_by(deadline, &mut || client.unread_by_peer() == 0)
+    };
+    (0..1000).take_while(|_| is_read_soon()).count()
 }
 
 #[test]

@@ -112,7 +112,11 @@ impl Bench<'_> {
         let (script, wanted) = match &claim.demand {
             Demand::Exposes(script) => (script, 1),
             Demand::Clears(script) => (script, 0),
-            Demand::NoWarning | Demand::Fails(_) | Demand::Passes(_) | Demand::Catches(_) => {
+            Demand::NoWarning
+            | Demand::Fails(_)
+            | Demand::Passes(_)
+            | Demand::Catches(_)
+            | Demand::Works(_) => {
                 return Ok(Verdict::against(vec![
                     "this is no claim about a hunt".to_owned(),
                 ]));

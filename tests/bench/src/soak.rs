@@ -63,7 +63,8 @@ pub(crate) struct SoakOptions {
     ours_queue: Option<PathBuf>,
 }
 
-const LOADS: [fn(&Scene); 12] = [
+const LOADS: [fn(&Scene); 13] = [
+    streams::probe_direct,
     streams::probe_relay,
     streams::probe_tunnel,
     streams::streams,
@@ -183,6 +184,7 @@ fn sample(scene: &Scene) -> io::Result<Sample> {
         programs: [relay?, datagrams?, client?, server?],
         relay: times(&scene.probes.relay),
         tunnel: times(&scene.probes.tunnel),
+        direct: times(&scene.probes.direct),
     })
 }
 

@@ -87,8 +87,16 @@ impl Journal {
         }
     }
 
-    /// Counts a failure that must not be.
+    /// Counts work that was not done in time, which happens now and then where other programs need the cores.
+    pub(super) fn late(&self, load: Load) {
+        self.caused(load, LATE, 1);
+    }
+
+    /// Counts a failure that must not be, or one of time.
     pub(super) fn fault(&self, load: Load, error: &io::Error) {
+        if is_late(error) {
+            return self.late(load);
+        }
         *self
             .lock()
             .faults
@@ -115,9 +123,16 @@ impl Journal {
         (counts.caused.values().sum(), counts.faults.values().sum())
     }
 
-    /// Returns the failures without a cause, a line for each kind.
+    /// Returns the failures without a cause, a line for each kind, and the loads that were late too often.
     pub(super) fn faults(&self) -> Vec<String> {
-        lines(&self.lock().faults)
+        let mut faults = lines(&self.lock().faults);
+        for load in Load::ALL {
+            let done = self.count(load);
+            let late = self.lock().caused.get(&(load, LATE.into())).copied();
+            let too_often = late.filter(|late| *late > 2 + done / 100);
+            faults.extend(too_often.map(|late| format!("{load}: {late} {LATE}, {done} done")));
+        }
+        faults
     }
 
     /// Returns the failures that the soak has caused, a line for each kind.
@@ -128,6 +143,18 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The kind of work that was not done in time.
+const LATE: &str = "not in time";
+
+/// Returns whether a time limit has passed: ours, or the one of an inspector that waits for its workers.
+fn is_late(error: &io::Error) -> bool {
+    let is_limit = matches!(
+        error.kind(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
+    );
+    is_limit || error.to_string().contains("503 Service Unavailable")
 }
 
 fn lines(counts: &BTreeMap<(Load, String), u64>) -> Vec<String> {
@@ -147,6 +174,25 @@ fn kind_of(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn late_work_is_a_fault_only_if_it_is_frequent() {
+        let journal = Journal::default();
+        journal.done(Load::Bulk, 1_000);
+        for count in 0..13 {
+            assert!(
+                journal.faults().is_empty(),
+                "{count}: {:?}",
+                journal.faults()
+            );
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            journal.outcome(Load::Bulk, Err(error));
+        }
+        assert_eq!(
+            journal.faults(),
+            ["pieces of bulk: 13 not in time, 1000 done"]
+        );
+    }
 
     #[test]
     fn failures_are_counted_by_load_and_kind() {

@@ -142,6 +142,8 @@ fn ask_for_names(scene: &Scene, suffix: &str) {
             Err(_) if manner == "silent" => {
                 scene.journal.caused(Load::Names, "a silent name", 1);
             }
+            // The resolver has its own time limit, and says no more than that there was no answer.
+            Err(_) if manner == "slow" => scene.journal.late(Load::Names),
             outcome => scene.outcome(Load::Names, outcome.map(drop)),
         }
     }

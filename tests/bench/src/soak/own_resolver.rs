@@ -10,7 +10,7 @@ use std::thread;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-/// Does something on a thread whose programs ask one name server, with one attempt of a second, and nothing else.
+/// Does something on a thread whose programs ask one name server, with one attempt of two seconds, and nothing else.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ fn replace_files(name_server: Ipv4Addr, folder: &Path) -> io::Result<()> {
     let nothing = None::<&OsStr>;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(nothing, "/", nothing, private, nothing)?;
-    let resolver = format!("nameserver {name_server}\noptions timeout:1 attempts:1\n");
+    let resolver = format!("nameserver {name_server}\noptions timeout:2 attempts:1\n");
     for (name, text) in [
         ("resolv.conf", resolver.as_str()),
         ("nsswitch.conf", "hosts: files dns\n"),

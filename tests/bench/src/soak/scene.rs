@@ -56,6 +56,8 @@ pub(super) struct Scene {
 pub(super) struct Probes {
     pub(super) relay: Mutex<Latencies>,
     pub(super) tunnel: Mutex<Latencies>,
+    /// Without any program of ours: they show how busy the machine is.
+    pub(super) direct: Mutex<Latencies>,
 }
 
 /// The paths of our programs, and the places for them.
@@ -117,6 +119,11 @@ impl Scene {
         self.name_server.as_ref()?;
         let port = self.upstream.address().port();
         Some(Dial::to_name(self.relay.address, name, port))
+    }
+
+    /// Returns the way to the upstream itself.
+    pub(super) fn dial_direct(&self) -> Dial {
+        Dial::new(Way::Plain, &[], self.upstream.address())
     }
 
     /// Returns the way through the tunnel.

@@ -14,6 +14,8 @@ pub(super) struct Sample {
     pub(super) relay: Times,
     /// Round trips through the tunnel.
     pub(super) tunnel: Times,
+    /// Round trips without a proxy.
+    pub(super) direct: Times,
 }
 
 /// The readings of one program.
@@ -62,11 +64,11 @@ impl Series {
     /// Returns the head of the table.
     pub(super) fn header(&self) -> String {
         let programs = self.names.map(|name| format!("{name} KiB | fds"));
-        let times = "p50 us | p99 us | max us | tunnel p99 us";
+        let times = "p50 us | p99 us | max us | tunnel p99 us | direct p99 us";
         format!(
             "| s | {} | {times} | caused | faults |\n|---:|{}\n",
             programs.join(" | "),
-            "---:|".repeat(2 * PROGRAMS + 6)
+            "---:|".repeat(2 * PROGRAMS + 7)
         )
     }
 
@@ -86,6 +88,7 @@ impl Series {
             whole(median(&of(&|sample| sample.relay.tail))),
             whole(longest.into_iter().fold(f64::NAN, f64::max)),
             whole(median(&of(&|sample| sample.tunnel.tail))),
+            whole(median(&of(&|sample| sample.direct.tail))),
         ]);
         let (caused, faults) = journal.failures();
         cells.extend([caused, faults].map(|count| count.to_string()));
@@ -105,19 +108,21 @@ impl Series {
             let name = format!("{name}, descriptors");
             findings.push(Finding::judge(name, &fds, DESCRIPTORS));
         }
+        let medians = of(&|sample| sample.direct.median);
+        let tails = of(&|sample| sample.direct.tail);
         for (name, times) in [
             ("relay", of(&|sample| sample.relay.median)),
             ("tunnel", of(&|sample| sample.tunnel.median)),
         ] {
             let name = format!("{name}, median round trip, us");
-            findings.push(Finding::judge(name, &times, MEDIAN));
+            findings.push(Finding::judge_beside(name, (&times, &medians), MEDIAN));
         }
         for (name, times) in [
             ("relay", of(&|sample| sample.relay.tail)),
             ("tunnel", of(&|sample| sample.tunnel.tail)),
         ] {
             let name = format!("{name}, 99 % of the round trips, us");
-            findings.push(Finding::judge(name, &times, TAIL));
+            findings.push(Finding::judge_beside(name, (&times, &tails), TAIL));
         }
         findings.into_iter().flatten().collect()
     }
@@ -149,6 +154,7 @@ mod tests {
             programs: [reading; PROGRAMS],
             relay: times,
             tunnel: times,
+            direct: times,
         }
     }
 

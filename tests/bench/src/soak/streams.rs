@@ -39,6 +39,12 @@ pub(super) fn probe_tunnel(scene: &Scene) {
     probe(scene, Load::Streams, &dial, latencies);
 }
 
+/// The same without a proxy.
+pub(super) fn probe_direct(scene: &Scene) {
+    let (dial, latencies) = (scene.dial_direct(), &scene.probes.direct);
+    probe(scene, Load::Probe, &dial, latencies);
+}
+
 fn probe(scene: &Scene, load: Load, dial: &Dial, latencies: &Mutex<Latencies>) {
     let mut pace = scene.pace(200);
     let mut open: Option<Probe> = None;

@@ -6,6 +6,7 @@ use crate::comparison::{Comparison, Verdict};
 use crate::machine::Machine;
 use crate::results::Results;
 use crate::rows::{Better, Row};
+use crate::table::title_of;
 
 /// Returns the document that `--json` writes.
 pub(crate) fn render(results: &Results, machine: &Machine) -> String {
@@ -15,6 +16,7 @@ pub(crate) fn render(results: &Results, machine: &Machine) -> String {
         .map(|&each| row(results, each))
         .collect();
     let document = json!({
+        "date": machine.date,
         "machine": { "sentence": machine.sentence(), "versions": machine.versions },
         "rounds": results.rounds,
         "seconds": results.time.as_secs_f64(),
@@ -39,6 +41,7 @@ fn row(results: &Results, row: Row) -> Value {
         .collect();
     json!({
         "key": spec.key,
+        "work": title_of(row),
         "title": spec.title,
         "better": better,
         "columns": columns,

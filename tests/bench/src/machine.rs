@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::utsname::uname;
 
@@ -12,6 +13,8 @@ use crate::peers::Subject;
 /// The machine and the programs.
 #[derive(Debug)]
 pub(crate) struct Machine {
+    /// The day of the run, as `2026-11-30`, in UTC.
+    pub(crate) date: String,
     kernel: String,
     processor: String,
     core_count: usize,
@@ -28,6 +31,7 @@ impl Machine {
         versions.dedup();
         let core_count = online_cores();
         Self {
+            date: date(days_since_1970()),
             kernel: kernel(),
             processor: processor(),
             core_count,
@@ -53,6 +57,33 @@ impl Machine {
              load and upstream on core {load}; one worker each; loopback, congestion control {congestion_control}."
         )
     }
+}
+
+fn days_since_1970() -> u64 {
+    const DAY: u64 = 24 * 60 * 60;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs() / DAY)
+}
+
+/// Writes the day down, by the Gregorian calendar.
+fn date(mut days: u64) -> String {
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let mut year = 1970;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
 }
 
 fn kernel() -> String {
@@ -86,5 +117,39 @@ fn online_cores() -> usize {
         listed
     } else {
         thread::available_parallelism().map_or(1, usize::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Machine {
+        /// Creates the description of no machine.
+        pub(crate) fn example() -> Self {
+            Self {
+                date: "2026-11-30".into(),
+                kernel: "Linux".into(),
+                processor: "a processor".into(),
+                core_count: 2,
+                cores: Cores { proxy: 0, load: 1 },
+                congestion_control: "reno".into(),
+                versions: Vec::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn days_are_dates() {
+        for (days, text) in [
+            (0, "1970-01-01"),
+            (58, "1970-02-28"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (20_787, "2026-11-30"),
+            (20_818, "2026-12-31"),
+        ] {
+            assert_eq!(date(days), text);
+        }
     }
 }

@@ -28,10 +28,12 @@
 //! 4. Every process is killed by its group and reaped, also after an error or a signal.
 
 mod arrangement;
+mod chart;
 mod comparison;
 mod conversation;
 mod cores;
 mod delay;
+mod growth;
 mod http;
 mod json;
 mod limits;
@@ -42,6 +44,7 @@ mod output;
 mod peers;
 mod process;
 mod readings;
+mod report;
 mod results;
 mod rows;
 mod runner;
@@ -82,15 +85,23 @@ fn bench(options: &Options) -> io::Result<()> {
     if options.list {
         return print(&table::list());
     }
-    stop::on_signals()?;
-    if let Some(Command::Soak(soak)) = &options.command {
-        return soak::run(soak);
+    match &options.command {
+        Some(Command::Chart(chart)) => return chart::run(chart),
+        Some(Command::Soak(soak)) => {
+            stop::on_signals()?;
+            return soak::run(soak);
+        }
+        None => stop::on_signals()?,
     }
     let plan = options.plan()?;
     let results = runner::run(&plan)?;
     let machine = Machine::look(&plan);
     if let Some(path) = &options.json {
         std::fs::write(path, json::render(&results, &machine))?;
+    }
+    if options.all {
+        report::write(&options.report, &results, &machine)?;
+        eprintln!("relay-bench: see {}/report.md", options.report.display());
     }
     print(&table::render(&results, &machine))?;
     stop::check()?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::chart::ChartOptions;
 use crate::cores::Cores;
 use crate::limits;
 use crate::peers::ours::Package;
@@ -21,13 +22,25 @@ pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// How often everything is measured; the table shows medians
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
+    /// How often everything is measured; the table shows medians [default: 5, with --all 7, with --quick 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
 
-    /// How long one measure takes, in seconds
-    #[arg(long, default_value = "2", value_parser = parse_seconds)]
-    seconds: Duration,
+    /// How long one measure takes, in seconds [default: 2, with --quick 0.2]
+    #[arg(long, value_parser = parse_seconds)]
+    seconds: Option<Duration>,
+
+    /// Measures every row, and writes `report.md`, `ratios.svg` and `results.json` to the folder of --report
+    #[arg(long, conflicts_with = "only")]
+    pub(crate) all: bool,
+
+    /// A trial of --all in some minutes: one short round, and no more than 1,000 sessions at once
+    #[arg(long, requires = "all")]
+    quick: bool,
+
+    /// The folder for the files of --all
+    #[arg(long, value_name = "FOLDER", default_value = "target/relay-bench")]
+    pub(crate) report: PathBuf,
 
     /// Only these rows, by key or by the beginning of it: `bulk,http-p99`. `tunnel` needs root for the links of a given
     /// rate (network namespaces), and about 8 minutes with `--seconds 0.5`
@@ -72,6 +85,7 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Soak(SoakOptions),
+    Chart(ChartOptions),
 }
 
 /// The rows, scenarios and subjects of a run.
@@ -92,10 +106,17 @@ impl Options {
     pub(crate) fn plan(&self) -> io::Result<Plan> {
         let rows = self.rows();
         let has_row = |scenario: &Scenario| scenario.rows().iter().any(|row| rows.contains(row));
-        let scenarios: Vec<Scenario> = Scenario::ALL.into_iter().filter(has_row).collect();
-        let (subjects, missing) = self.subjects(&scenarios)?;
         limits::raise_fd_limit()?;
-        let (rounds, time, cores) = (self.rounds, self.seconds, Cores::choose()?);
+        let scenarios = Scenario::all().filter(has_row);
+        let scenarios: Vec<Scenario> = scenarios
+            .filter(|each| !self.quick || each.is_quick())
+            .collect();
+        let (scenarios, impossible) = possible(scenarios);
+        let is_possible = |row: &Row| scenarios.iter().any(|each| each.rows().contains(row));
+        let rows: Vec<Row> = rows.into_iter().filter(is_possible).collect();
+        let (subjects, mut missing) = self.subjects(&scenarios)?;
+        missing.extend(impossible);
+        let (rounds, time, cores) = (self.rounds(), self.time(), Cores::choose()?);
         Ok(Plan {
             rounds,
             time,
@@ -107,10 +128,24 @@ impl Options {
         })
     }
 
+    fn rounds(&self) -> u32 {
+        let usual = match (self.all, self.quick) {
+            (_, true) => 1,
+            (true, false) => 7,
+            (false, false) => 5,
+        };
+        self.rounds.unwrap_or(usual)
+    }
+
+    fn time(&self) -> Duration {
+        let usual = if self.quick { 200 } else { 2_000 };
+        self.seconds.unwrap_or(Duration::from_millis(usual))
+    }
+
     fn rows(&self) -> Vec<Row> {
         let is_wanted =
             |row: &Row| self.only.is_empty() || self.only.iter().any(|word| row.is_named_by(word));
-        Row::ALL.into_iter().filter(is_wanted).collect()
+        Row::all().filter(is_wanted).collect()
     }
 
     /// Returns the columns that will be measured, and a sentence about each that cannot be.
@@ -186,6 +221,23 @@ impl Options {
     }
 }
 
+/// Returns the scenarios that this machine has room for, and a sentence for each reason against the others.
+fn possible(scenarios: Vec<Scenario>) -> (Vec<Scenario>, Vec<String>) {
+    let (mut possible, mut sentences) = (Vec::new(), Vec::new());
+    for scenario in scenarios {
+        match scenario.check() {
+            Ok(()) => possible.push(scenario),
+            // Several scenarios may lack the same thing.
+            Err(sentence) if sentences.contains(&sentence) => {}
+            Err(sentence) => sentences.push(sentence),
+        }
+    }
+    for sentence in &sentences {
+        eprintln!("relay-bench: {sentence}");
+    }
+    (possible, sentences)
+}
+
 fn say_that_it_has_no_part(subject: &Subject) {
     eprintln!("relay-bench: {} has no part in these rows", subject.name);
 }
@@ -219,7 +271,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn parse_row(text: &str) -> Result<String, String> {
-    let is_named = Row::ALL.into_iter().any(|row| row.is_named_by(text));
+    let is_named = Row::all().any(|row| row.is_named_by(text));
     is_named
         .then(|| text.to_owned())
         .ok_or_else(|| "no such row: see --list".into())
@@ -250,6 +302,19 @@ mod tests {
     fn only_selects_rows_and_with_them_scenarios() {
         let options = options(&["--only", "http-p99,trip"]).unwrap();
         assert_eq!(options.rows(), [Row::HttpTail, Row::RoundTrip]);
+    }
+
+    #[test]
+    fn all_has_more_rounds_and_quick_is_one_short_one() {
+        let plan = |words: &[&str]| {
+            let options = options(words).unwrap();
+            (options.rounds(), options.time().as_millis())
+        };
+        assert_eq!(plan(&[]), (5, 2_000));
+        assert_eq!(plan(&["--all"]), (7, 2_000));
+        assert_eq!(plan(&["--all", "--quick"]), (1, 200));
+        assert_eq!(plan(&["--all", "--quick", "--rounds", "3"]), (3, 200));
+        assert!(options(&["--quick"]).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod listening;
 mod microsocks;
 mod nginx;
 pub(crate) mod ours;
+mod place;
 mod program;
 mod shadowsocks;
 mod socat;
@@ -23,10 +24,8 @@ pub(crate) mod tunnel;
 mod vproxy;
 
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 
+use crate::growth::Manner;
 use crate::limits::sessions_of;
 use crate::load::dial::Way;
 
@@ -34,6 +33,7 @@ pub(crate) use job::Job;
 pub(crate) use listening::Started;
 use ours::Ingress;
 pub(crate) use ours::Programs;
+pub(crate) use place::{Launch, Place};
 use tunnel::TunnelPeer;
 
 /// One column of the table.
@@ -78,24 +78,6 @@ pub(crate) enum Role {
     Fixed,
     Peer,
     Ours,
-}
-
-/// The addresses and the folder of a proxy.
-#[derive(Debug)]
-pub(crate) struct Place<'a> {
-    job: Job,
-    /// The address to listen on; port 0 for a proxy that announces its port.
-    listen: SocketAddr,
-    upstream: SocketAddr,
-    /// For its configuration.
-    folder: &'a Path,
-}
-
-/// A proxy that runs in the foreground, ready to be started.
-#[derive(Debug)]
-pub(crate) struct Launch {
-    command: Command,
-    forks: bool,
 }
 
 impl Subject {
@@ -222,8 +204,17 @@ impl Subject {
             Kind::Ours(_) => true,
             Kind::Beside(programs) => programs.path(job).is_some(),
             Kind::Fixed(_) => matches!(job, Job::Socks5 | Job::Connect | Job::Chain(_)),
-            Kind::HaproxyCopy => matches!(job, Job::Relay | Job::Queue),
-            Kind::NginxDefault | Kind::Socat => matches!(job, Job::Relay | Job::Datagrams),
+            // It looks a name up once, when it starts.
+            Kind::HaproxyCopy => {
+                matches!(job, Job::Relay | Job::Queue)
+                    || matches!(job, Job::Grow(growth) if growth.manner != Manner::ByName)
+            }
+            // With more than one worker, it would be several processes.
+            Kind::NginxDefault => {
+                matches!(job, Job::Relay | Job::Datagrams)
+                    || matches!(job, Job::Grow(growth) if growth.manner == Manner::OneThread)
+            }
+            Kind::Socat => matches!(job, Job::Relay | Job::Datagrams),
             Kind::HaproxySplice | Kind::NginxLarge | Kind::SocketProxyd | Kind::Custom(_) => {
                 job == Job::Relay
             }
@@ -253,7 +244,12 @@ impl Subject {
             Job::Connect => Way::Connect,
             Job::Chain(_) if is_hop => Way::Hops,
             Job::Chain(_) => self.way_through_chain(),
-            Job::Relay | Job::Queue | Job::Forward | Job::Datagrams | Job::Tunnel => Way::Plain,
+            Job::Relay
+            | Job::Grow(_)
+            | Job::Queue
+            | Job::Forward
+            | Job::Datagrams
+            | Job::Tunnel => Way::Plain,
         }
     }
 

@@ -203,7 +203,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[test]
@@ -213,7 +213,8 @@ mod tests {
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 
-    fn results(figures: &[(u32, usize, f64)]) -> Results {
+    /// Four columns (fixed, two peers, ours) with one row: each figure is a round, a column and a value.
+    pub(crate) fn results(figures: &[(u32, usize, f64)]) -> Results {
         let column = |(index, role)| Column {
             name: format!("column {index}"),
             role,

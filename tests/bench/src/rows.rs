@@ -1,7 +1,11 @@
 //! The lines of the table.
 
+mod growth;
 mod tunnel;
 
+use std::borrow::Cow;
+
+pub(crate) use growth::GrowthRow;
 pub(crate) use tunnel::TunnelRow;
 
 /// One line of the table.
@@ -14,6 +18,7 @@ pub(crate) enum Row {
     HttpCpu,
     HttpMedian,
     HttpTail,
+    HttpLongest,
     RoundTrip,
     ConnectRate,
     ConnectCpu,
@@ -27,6 +32,7 @@ pub(crate) enum Row {
     QueueCpu,
     QueueMedian,
     QueueTail,
+    QueueLongest,
     SocksRate,
     SocksCpu,
     SocksBulk,
@@ -50,6 +56,7 @@ pub(crate) enum Row {
     DatagramCpu,
     FlowMemory,
     FlowFds,
+    Growth(GrowthRow),
     Tunnel(TunnelRow),
 }
 
@@ -61,19 +68,19 @@ pub(crate) enum Better {
 }
 
 /// The title of a line and how to read it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Spec {
     /// The name for `--only` and for JSON.
-    pub(crate) key: &'static str,
-    pub(crate) title: &'static str,
+    pub(crate) key: Cow<'static, str>,
+    pub(crate) title: Cow<'static, str>,
     pub(crate) better: Better,
     /// A difference smaller than this is noise of the instrument, in the unit of the row.
     pub(crate) grain: f64,
 }
 
 impl Row {
-    /// All lines, in the order of the table.
-    pub(crate) const ALL: [Self; 43 + TunnelRow::ALL.len()] = [
+    /// The lines that have no family of their own, in the order of the table.
+    const PLAIN: [Self; 45] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::BulkCpu,
@@ -81,6 +88,7 @@ impl Row {
         Self::HttpCpu,
         Self::HttpMedian,
         Self::HttpTail,
+        Self::HttpLongest,
         Self::RoundTrip,
         Self::ConnectRate,
         Self::ConnectCpu,
@@ -94,6 +102,7 @@ impl Row {
         Self::QueueCpu,
         Self::QueueMedian,
         Self::QueueTail,
+        Self::QueueLongest,
         Self::SocksRate,
         Self::SocksCpu,
         Self::SocksBulk,
@@ -117,26 +126,14 @@ impl Row {
         Self::DatagramCpu,
         Self::FlowMemory,
         Self::FlowFds,
-        Self::Tunnel(TunnelRow::Bulk1),
-        Self::Tunnel(TunnelRow::Bulk1Cpu),
-        Self::Tunnel(TunnelRow::Bulk8),
-        Self::Tunnel(TunnelRow::Bulk8Cpu),
-        Self::Tunnel(TunnelRow::Unloaded),
-        Self::Tunnel(TunnelRow::Under1),
-        Self::Tunnel(TunnelRow::Under8),
-        Self::Tunnel(TunnelRow::FastLinkTail),
-        Self::Tunnel(TunnelRow::FastLinkShare),
-        Self::Tunnel(TunnelRow::SlowLinkTail),
-        Self::Tunnel(TunnelRow::SlowLinkShare),
-        Self::Tunnel(TunnelRow::LongLink),
-        Self::Tunnel(TunnelRow::Fairness),
-        Self::Tunnel(TunnelRow::FairnessOfOthers),
-        Self::Tunnel(TunnelRow::ShareOfOthers),
-        Self::Tunnel(TunnelRow::OpenRate),
-        Self::Tunnel(TunnelRow::OpenCpu),
-        Self::Tunnel(TunnelRow::IdleMemory),
-        Self::Tunnel(TunnelRow::IdleFds),
     ];
+
+    /// Returns all lines, in the order of the table.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let growth = GrowthRow::all().map(Self::Growth);
+        let tunnel = TunnelRow::ALL.into_iter().map(Self::Tunnel);
+        Self::PLAIN.into_iter().chain(growth).chain(tunnel)
+    }
 
     /// Returns the properties of the line.
     #[expect(clippy::too_many_lines, reason = "a table, one entry for each row")]
@@ -149,6 +146,7 @@ impl Row {
             Self::HttpCpu => less("http-cpu", "CPU us per request", 0.0),
             Self::HttpMedian => less("http-p50", "p50 us at 64 connections", 0.0),
             Self::HttpTail => less("http-p99", "p99 us at 64 connections", 0.0),
+            Self::HttpLongest => less("http-max", "longest of these requests, us", 0.0),
             Self::RoundTrip => less("trip-p50", "unloaded round trip, p50 us", 0.0),
             Self::ConnectRate => more("connect-rate", "new connections/s, 32 in flight"),
             Self::ConnectCpu => less("connect-cpu", "CPU us per connection", 0.0),
@@ -173,6 +171,7 @@ impl Row {
             Self::QueueCpu => less("queue-cpu", "queue: CPU us per request", 0.0),
             Self::QueueMedian => less("queue-p50", "queue: p50 us", 0.0),
             Self::QueueTail => less("queue-p99", "queue: p99 us", 0.0),
+            Self::QueueLongest => less("queue-max", "queue: longest request, us", 0.0),
             Self::SocksRate => more("socks-rate", "SOCKS5: new connections/s, 32 in flight"),
             Self::SocksCpu => less("socks-cpu", "SOCKS5: CPU us per connection", 0.0),
             Self::SocksBulk => more("socks-bulk", "SOCKS5: bulk, 1 connection, GB/s"),
@@ -225,6 +224,7 @@ impl Row {
             Self::DatagramCpu => less("udp-cpu", "CPU us per datagram at that rate", 0.0),
             Self::FlowMemory => less("udp-flow-memory", "memory of a flow, bytes", 16.0),
             Self::FlowFds => less("udp-flow-fds", "fds of a flow", 0.01),
+            Self::Growth(row) => row.spec(),
             Self::Tunnel(row) => row.spec(),
         }
     }
@@ -256,17 +256,21 @@ impl Row {
 
 pub(crate) fn more(key: &'static str, title: &'static str) -> Spec {
     Spec {
-        key,
-        title,
+        key: key.into(),
+        title: title.into(),
         better: Better::More,
         grain: 0.0,
     }
 }
 
-pub(crate) fn less(key: &'static str, title: &'static str, grain: f64) -> Spec {
+pub(crate) fn less(
+    key: impl Into<Cow<'static, str>>,
+    title: impl Into<Cow<'static, str>>,
+    grain: f64,
+) -> Spec {
     Spec {
-        key,
-        title,
+        key: key.into(),
+        title: title.into(),
         better: Better::Less,
         grain,
     }
@@ -278,10 +282,10 @@ mod tests {
 
     #[test]
     fn the_list_is_complete_and_in_order_and_keys_are_distinct() {
-        assert!(Row::ALL.is_sorted_by(|first, second| first < second));
-        for row in Row::ALL {
-            let same = Row::ALL
-                .iter()
+        let all: Vec<Row> = Row::all().collect();
+        assert!(all.is_sorted_by(|first, second| first < second));
+        for row in Row::all() {
+            let same = Row::all()
                 .filter(|other| other.spec().key == row.spec().key)
                 .count();
             assert_eq!(same, 1, "{row:?}");

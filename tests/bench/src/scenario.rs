@@ -3,6 +3,7 @@
 mod arrival;
 mod chain;
 mod datagrams;
+mod growth;
 mod rest;
 mod traffic;
 mod tunnel;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use crate::arrangement::Arrangement;
 use crate::cores::Cores;
+use crate::growth::Growth;
 use crate::load::datagrams::Sending;
 use crate::peers::{Job, Subject};
-use crate::rows::Row;
+use crate::rows::{GrowthRow, Row};
 use crate::upstream::{Service, Upstream};
 use crate::window::Spent;
 
@@ -64,12 +66,13 @@ pub(crate) enum Scenario {
     DatagramRuns,
     DatagramLoss,
     Flows,
+    Growth(Growth),
     Tunnel(TunnelScenario),
 }
 
 impl Scenario {
-    /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Self; 30] = [
+    /// Those that have no family of their own, in the order in which they run.
+    const PLAIN: [Self; 21] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::Http,
@@ -91,47 +94,53 @@ impl Scenario {
         Self::DatagramRuns,
         Self::DatagramLoss,
         Self::Flows,
-        Self::Tunnel(TunnelScenario::Bulk1),
-        Self::Tunnel(TunnelScenario::Bulk8),
-        Self::Tunnel(TunnelScenario::Latency),
-        Self::Tunnel(TunnelScenario::FastLink),
-        Self::Tunnel(TunnelScenario::SlowLink),
-        Self::Tunnel(TunnelScenario::LongLink),
-        Self::Tunnel(TunnelScenario::Fair),
-        Self::Tunnel(TunnelScenario::Opens),
-        Self::Tunnel(TunnelScenario::Idle),
     ];
 
+    /// Returns all of them, in the order in which they run.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let growth = Growth::all().map(Self::Growth);
+        let tunnel = TunnelScenario::ALL.into_iter().map(Self::Tunnel);
+        Self::PLAIN.into_iter().chain(growth).chain(tunnel)
+    }
+
     /// Returns the rows that it measures.
-    pub(crate) fn rows(self) -> &'static [Row] {
+    pub(crate) fn rows(self) -> Vec<Row> {
         match self {
-            Self::Bulk1 => &[Row::Bulk1],
-            Self::Bulk8 => &[Row::Bulk8, Row::BulkCpu],
-            Self::Http => &[Row::HttpRate, Row::HttpCpu, Row::HttpMedian, Row::HttpTail],
-            Self::RoundTrip => &[Row::RoundTrip],
-            Self::Connect => &[Row::ConnectRate, Row::ConnectCpu],
-            Self::Idle => &[Row::IdleMemory, Row::IdleFds, Row::IdleCpu],
-            Self::Stalled => &[Row::StalledMemory, Row::StalledCpu],
-            Self::Empty => &[Row::EmptyMemory],
-            Self::Queue => &[
+            Self::Bulk1 => vec![Row::Bulk1],
+            Self::Bulk8 => vec![Row::Bulk8, Row::BulkCpu],
+            Self::Http => vec![
+                Row::HttpRate,
+                Row::HttpCpu,
+                Row::HttpMedian,
+                Row::HttpTail,
+                Row::HttpLongest,
+            ],
+            Self::RoundTrip => vec![Row::RoundTrip],
+            Self::Connect => vec![Row::ConnectRate, Row::ConnectCpu],
+            Self::Idle => vec![Row::IdleMemory, Row::IdleFds, Row::IdleCpu],
+            Self::Stalled => vec![Row::StalledMemory, Row::StalledCpu],
+            Self::Empty => vec![Row::EmptyMemory],
+            Self::Queue => vec![
                 Row::QueueRate,
                 Row::QueueCpu,
                 Row::QueueMedian,
                 Row::QueueTail,
+                Row::QueueLongest,
             ],
-            Self::SocksConnect => &[Row::SocksRate, Row::SocksCpu],
-            Self::SocksBulk => &[Row::SocksBulk, Row::SocksBulkCpu],
-            Self::ConnectMethod => &[Row::ConnectMethodRate, Row::ConnectMethodCpu],
-            Self::Forward => &[Row::ForwardRate, Row::ForwardCpu, Row::ForwardTail],
-            Self::ForwardNew => &[Row::ForwardNewRate, Row::ForwardNewCpu],
-            Self::Chain1 => &[Row::Chain1Time, Row::Chain1Cpu],
-            Self::Chain3 => &[Row::Chain3Time, Row::Chain3Cpu],
-            Self::Chain5 => &[Row::Chain5Time, Row::Chain5Cpu],
-            Self::Datagrams => &[Row::DatagramRate],
-            Self::DatagramRuns => &[Row::DatagramRunRate],
-            Self::DatagramLoss => &[Row::DatagramLoss, Row::DatagramCpu],
-            Self::Flows => &[Row::FlowMemory, Row::FlowFds],
-            Self::Tunnel(scenario) => scenario.rows(),
+            Self::SocksConnect => vec![Row::SocksRate, Row::SocksCpu],
+            Self::SocksBulk => vec![Row::SocksBulk, Row::SocksBulkCpu],
+            Self::ConnectMethod => vec![Row::ConnectMethodRate, Row::ConnectMethodCpu],
+            Self::Forward => vec![Row::ForwardRate, Row::ForwardCpu, Row::ForwardTail],
+            Self::ForwardNew => vec![Row::ForwardNewRate, Row::ForwardNewCpu],
+            Self::Chain1 => vec![Row::Chain1Time, Row::Chain1Cpu],
+            Self::Chain3 => vec![Row::Chain3Time, Row::Chain3Cpu],
+            Self::Chain5 => vec![Row::Chain5Time, Row::Chain5Cpu],
+            Self::Datagrams => vec![Row::DatagramRate],
+            Self::DatagramRuns => vec![Row::DatagramRunRate],
+            Self::DatagramLoss => vec![Row::DatagramLoss, Row::DatagramCpu],
+            Self::Flows => vec![Row::FlowMemory, Row::FlowFds],
+            Self::Growth(growth) => GrowthRow::of(growth).map(Row::Growth).to_vec(),
+            Self::Tunnel(scenario) => scenario.rows().iter().copied().map(Row::Tunnel).collect(),
         }
     }
 
@@ -139,6 +148,7 @@ impl Scenario {
     pub(crate) fn job(self) -> Job {
         match self {
             Self::Queue => Job::Queue,
+            Self::Growth(growth) => Job::Grow(growth),
             Self::Tunnel(_) => Job::Tunnel,
             Self::SocksConnect | Self::SocksBulk => Job::Socks5,
             Self::ConnectMethod => Job::Connect,
@@ -163,7 +173,9 @@ impl Scenario {
     /// Returns whether it says anything about a subject: direct has no memory to read, and few can queue.
     pub(crate) fn suits(self, subject: &Subject) -> bool {
         let has_work = match self {
-            Self::Idle | Self::Stalled | Self::Empty | Self::Flows => !subject.is_direct(),
+            Self::Idle | Self::Stalled | Self::Empty | Self::Flows | Self::Growth(_) => {
+                !subject.is_direct()
+            }
             Self::SocksBulk => subject.is_meant_for_bulk(),
             Self::Tunnel(scenario) => scenario.suits(subject),
             Self::Bulk1
@@ -184,6 +196,41 @@ impl Scenario {
             | Self::DatagramLoss => true,
         };
         has_work && subject.can(self.job())
+    }
+
+    /// Returns whether it fits into a trial of all rows in some minutes.
+    pub(crate) fn is_quick(self) -> bool {
+        const MOST_SESSIONS: usize = 1_000;
+        !matches!(self, Self::Growth(growth) if growth.sessions > MOST_SESSIONS)
+    }
+
+    /// Checks that this machine has room for it; the error says why not.
+    pub(crate) fn check(self) -> Result<(), String> {
+        match self {
+            Self::Growth(growth) => growth::check(growth),
+            Self::Bulk1
+            | Self::Bulk8
+            | Self::Http
+            | Self::RoundTrip
+            | Self::Connect
+            | Self::Idle
+            | Self::Stalled
+            | Self::Empty
+            | Self::Queue
+            | Self::SocksConnect
+            | Self::SocksBulk
+            | Self::ConnectMethod
+            | Self::Forward
+            | Self::ForwardNew
+            | Self::Chain1
+            | Self::Chain3
+            | Self::Chain5
+            | Self::Datagrams
+            | Self::DatagramRuns
+            | Self::DatagramLoss
+            | Self::Flows
+            | Self::Tunnel(_) => Ok(()),
+        }
     }
 
     /// Measures.
@@ -215,6 +262,7 @@ impl Scenario {
             Self::DatagramRuns => bench.datagrams(Sending::AsOne, Row::DatagramRunRate),
             Self::DatagramLoss => bench.datagram_loss(),
             Self::Flows => bench.flows(),
+            Self::Growth(growth) => bench.growth(growth),
             Self::Tunnel(scenario) => scenario.run(bench),
         }
     }

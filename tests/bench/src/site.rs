@@ -141,6 +141,29 @@ fn one_core(core: usize) -> Cores {
     }
 }
 
+/// Does something on a thread in a network of its own, whose loopback has more than twice as many local ports as usual.
+///
+/// # Errors
+///
+/// Fails without the right to create a network, and if `action` fails.
+pub(crate) fn in_own_network<T: Send>(
+    action: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    let on_thread = || {
+        new_network()?;
+        run("ip", &["link", "set", "lo", "up"])?;
+        fs::write("/proc/sys/net/ipv4/ip_local_port_range", "1500 65500")?;
+        action()
+    };
+    let outcome = thread::scope(|scope| scope.spawn(on_thread).join());
+    outcome.map_err(|_| io::Error::other("the thread with its own network has panicked"))?
+}
+
+/// Checks that [`in_own_network`] is possible here; the error says why not.
+pub(crate) fn check_own_network() -> Result<(), String> {
+    in_own_network(|| Ok(())).map_err(|error| error.to_string())
+}
+
 /// Moves the calling thread into a network of its own, which has nothing but a loopback that is down.
 fn new_network() -> io::Result<File> {
     let sentence = |error: nix::Error| {
@@ -196,6 +219,22 @@ mod tests {
     fn a_cable_carries_headers_too() {
         let bytes = Cable { megabits: 100 }.payload_bytes();
         assert!((11.9e6..12.0e6).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn a_network_of_its_own_has_more_ports_and_a_loopback_that_works() {
+        let path = "/proc/sys/net/ipv4/ip_local_port_range";
+        let before = fs::read_to_string(path).unwrap();
+        let outcome = in_own_network(|| {
+            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            std::net::TcpStream::connect(listener.local_addr()?)?;
+            fs::read_to_string(path)
+        });
+        match outcome {
+            Ok(inside) => assert_eq!(inside.split_whitespace().next(), Some("1500")),
+            Err(error) => println!("skipped: {error}"),
+        }
+        assert_eq!(fs::read_to_string(path).unwrap(), before);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub(crate) fn render(results: &Results, machine: &Machine) -> String {
 }
 
 /// Returns the kind of work in a row.
-fn title_of(row: Row) -> &'static str {
-    let mut scenarios = Scenario::ALL.into_iter();
+pub(crate) fn title_of(row: Row) -> &'static str {
+    let mut scenarios = Scenario::all();
     let scenario = scenarios.find(|scenario| scenario.rows().contains(&row));
     scenario.map_or("", |scenario| scenario.job().title())
 }
@@ -62,7 +62,7 @@ fn table(results: &Results, rows: &[Row]) -> String {
 /// Returns the rows and columns that can be measured, for `--list`.
 pub(crate) fn list() -> String {
     let mut text = String::from("Rows:\n");
-    for row in Row::ALL {
+    for row in Row::all() {
         text += &format!("  {:<24}{}\n", row.spec().key, title(row));
     }
     text += "\nColumns:\n";
@@ -139,7 +139,7 @@ fn ratio(comparison: &Comparison) -> String {
 }
 
 /// Formats a figure with three digits, because more would be noise; thousands are separated.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value >= 999.5 {
         let digits = format!("{value:.0}");
         let groups: Vec<&str> = digits

@@ -16,6 +16,16 @@ pub(crate) fn open_idle(dial: &Dial, count: usize) -> io::Result<Vec<Socket>> {
     (0..count).map(|_| open_one(dial)).collect()
 }
 
+/// Opens sessions that have carried nothing.
+pub(crate) fn open_silent(dial: &Dial, count: usize) -> io::Result<Vec<Socket>> {
+    let mut sessions = Vec::with_capacity(count);
+    for _ in 0..count {
+        stop::check()?;
+        sessions.push(dial.open()?);
+    }
+    Ok(sessions)
+}
+
 /// Opens one session that has carried one byte each way.
 pub(crate) fn open_one(dial: &Dial) -> io::Result<Socket> {
     stop::check()?;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 
-use crate::limits::session_capacity;
 use crate::peers::{Job, Launch, Place, program};
 
 /// How it moves bytes.
@@ -18,6 +17,7 @@ pub(super) fn launch(place: &Place<'_>, mode: Mode) -> io::Result<Launch> {
     let text = match place.job {
         Job::Queue => config(place, &QUEUE),
         Job::Relay
+        | Job::Grow(_)
         | Job::Socks5
         | Job::Connect
         | Job::Forward
@@ -69,11 +69,11 @@ fn config(place: &Place<'_>, setup: &Setup) -> String {
         options,
         server,
     } = setup;
-    let sessions = session_capacity();
+    let (sessions, threads) = (place.session_capacity(), place.threads());
     let (listen, upstream) = (place.listen, place.upstream);
     format!(
         "global
-    nbthread 1
+    nbthread {threads}
     maxconn {sessions}
 
 defaults

@@ -1,10 +1,14 @@
 //! The work of a subject in a measurement.
 
+use crate::growth::Growth;
+
 /// The work of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
     /// Pass bytes on, one upstream connection for each client.
     Relay,
+    /// The same for a growing number of clients.
+    Grow(Growth),
     /// Pass HTTP requests on, one at a time, over one upstream connection for all clients.
     Queue,
     /// Connect each client to the target of its SOCKS5 request.
@@ -26,6 +30,7 @@ impl Job {
     pub(crate) fn proxy_count(self) -> usize {
         match self {
             Self::Relay
+            | Self::Grow(_)
             | Self::Queue
             | Self::Socks5
             | Self::Connect
@@ -40,6 +45,7 @@ impl Job {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Relay => "Relay",
+            Self::Grow(growth) => growth.manner.title(),
             Self::Queue => "Queue",
             Self::Socks5 => "SOCKS5",
             Self::Connect | Self::Forward => "HTTP proxy",

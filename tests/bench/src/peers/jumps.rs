@@ -52,6 +52,7 @@ fn forward(job: Job, listen: SocketAddr, upstream: SocketAddr) -> ssh::Forward {
         Job::Socks5 => ssh::Forward::Dynamic { listen },
         Job::Chain(_)
         | Job::Relay
+        | Job::Grow(_)
         | Job::Queue
         | Job::Connect
         | Job::Forward

@@ -76,6 +76,7 @@ fn bind_once(job: Job, address: SocketAddr) -> io::Result<SocketAddr> {
     match job {
         Job::Datagrams => UdpSocket::bind(address)?.local_addr(),
         Job::Relay
+        | Job::Grow(_)
         | Job::Queue
         | Job::Socks5
         | Job::Connect

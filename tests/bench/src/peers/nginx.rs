@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::limits::session_capacity;
 use crate::peers::{Job, Launch, Place, program};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
@@ -35,11 +34,12 @@ fn config(place: &Place<'_>, buffer_size: &str) -> String {
     } else {
         String::new()
     };
-    let connections = session_capacity() * 2 + 64;
+    let connections = place.session_capacity() * 2 + 64;
     let (listen, upstream) = (place.listen, place.upstream);
     let kind = match place.job {
         Job::Datagrams => "udp",
         Job::Relay
+        | Job::Grow(_)
         | Job::Queue
         | Job::Socks5
         | Job::Connect

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::growth::Manner;
 use crate::peers::{Job, Launch, Place, program};
 use crate::process::Process;
 use crate::wait;
@@ -46,7 +47,7 @@ pub(super) fn launch(
 ) -> io::Result<Launch> {
     let path = programs.path(place.job);
     let path = path.ok_or_else(|| io::Error::other("this column has no program for this job"))?;
-    let (listen, upstream) = (place.listen.to_string(), place.upstream.to_string());
+    let (listen, upstream) = (place.listen.to_string(), upstream(place));
     let mut command = Command::new(path);
     command.args(match ingress {
         Ingress::Fixed => &[][..],
@@ -58,6 +59,24 @@ pub(super) fn launch(
         command,
         forks: false,
     })
+}
+
+/// Returns the upstream as the command line has it: for one job by its name, which has to be looked up.
+fn upstream(place: &Place<'_>) -> String {
+    match place.job {
+        Job::Grow(growth) if growth.manner == Manner::ByName => {
+            format!("localhost:{}", place.upstream.port())
+        }
+        Job::Grow(_)
+        | Job::Relay
+        | Job::Queue
+        | Job::Socks5
+        | Job::Connect
+        | Job::Forward
+        | Job::Chain(_)
+        | Job::Datagrams
+        | Job::Tunnel => place.upstream.to_string(),
+    }
 }
 
 /// How the targets of clients are found.
@@ -72,6 +91,12 @@ pub(super) enum Ingress {
 fn arguments(job: Job) -> &'static [&'static str] {
     match job {
         Job::Relay => &[],
+        Job::Grow(growth) => match growth.manner {
+            Manner::OneThread => &[],
+            Manner::TwoThreads => &["--threads", "2"],
+            // The upstream listens on 127.0.0.1 alone, and localhost may be ::1 as well.
+            Manner::ByName => &["--prefer", "ipv4"],
+        },
         Job::Queue => &["queue", "--framing", "http1"],
         Job::Socks5 => &["--ingress", "socks5"],
         Job::Connect | Job::Forward => &["--ingress", "http"],
@@ -101,9 +126,13 @@ impl Package {
 pub(crate) fn package(job: Job) -> Package {
     match job {
         Job::Queue | Job::Tunnel => Package::Mux,
-        Job::Relay | Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_) | Job::Datagrams => {
-            Package::Proxy
-        }
+        Job::Relay
+        | Job::Grow(_)
+        | Job::Socks5
+        | Job::Connect
+        | Job::Forward
+        | Job::Chain(_)
+        | Job::Datagrams => Package::Proxy,
     }
 }
 

@@ -28,9 +28,13 @@ pub(super) fn launch(place: &Place<'_>) -> Launch {
     let mut command = match place.job {
         Job::Chain(_) => hop(place),
         Job::Datagrams => datagrams(place),
-        Job::Relay | Job::Queue | Job::Socks5 | Job::Connect | Job::Forward | Job::Tunnel => {
-            socks5(place)
-        }
+        Job::Relay
+        | Job::Grow(_)
+        | Job::Queue
+        | Job::Socks5
+        | Job::Connect
+        | Job::Forward
+        | Job::Tunnel => socks5(place),
     };
     command.args(["--single-threaded", "--tcp-no-delay"]);
     Launch {

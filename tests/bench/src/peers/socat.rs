@@ -21,6 +21,7 @@ fn addresses(place: &Place<'_>) -> [String; 2] {
             format!("UDP4:{upstream}"),
         ],
         Job::Relay
+        | Job::Grow(_)
         | Job::Queue
         | Job::Socks5
         | Job::Connect

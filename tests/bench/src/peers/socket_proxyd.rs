@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::limits::session_capacity;
 use crate::peers::{Launch, Place, program};
 
 const PROGRAM: &str = "/lib/systemd/systemd-socket-proxyd";
@@ -24,7 +23,7 @@ pub(super) fn version() -> Option<String> {
 /// The first program listens, and becomes the second one as soon as a client comes: `systemd-socket-activate(1)`.
 pub(super) fn launch(place: &Place<'_>) -> Launch {
     let (listen, upstream) = (place.listen.to_string(), place.upstream.to_string());
-    let sessions = session_capacity();
+    let sessions = place.session_capacity();
     let mut command = program::command("systemd-socket-activate");
     command.args(["--listen", &listen, PROGRAM]);
     command

@@ -1,12 +1,12 @@
 //! Measurements of new connections.
 
-use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
 use crate::arrangement::Arrangement;
 use crate::conversation::Answer;
 use crate::http::absolute_request;
+use crate::limits::local_ports;
 use crate::load::churn::Churn;
 use crate::load::dial::Dial;
 use crate::peers::Job;
@@ -72,6 +72,7 @@ impl Bench<'_> {
         match job {
             Job::Forward => self.arrange_unproven(job, Service::Http),
             Job::Relay
+            | Job::Grow(_)
             | Job::Queue
             | Job::Socks5
             | Job::Connect
@@ -91,6 +92,7 @@ fn whole(job: Job, arrangement: &Arrangement) -> Dial {
             dial.then(&request, Answer::HttpMessage)
         }
         Job::Relay
+        | Job::Grow(_)
         | Job::Queue
         | Job::Socks5
         | Job::Connect
@@ -105,6 +107,7 @@ fn wait_for_ends(job: Job, arrangement: &Arrangement) -> io::Result<()> {
     match job {
         Job::Forward => Ok(()),
         Job::Relay
+        | Job::Grow(_)
         | Job::Queue
         | Job::Socks5
         | Job::Connect
@@ -119,14 +122,5 @@ fn wait_for_ends(job: Job, arrangement: &Arrangement) -> io::Result<()> {
 /// `connect(2)` takes even ports first and looks at every one of them before it takes an odd one,
 /// so this stays below half of `ip_local_port_range` in `ip(7)`.
 pub(super) fn episode_limit() -> usize {
-    const USUAL: usize = 28_000;
-    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let mut ports = text
-        .split_whitespace()
-        .filter_map(|word| word.parse::<usize>().ok());
-    let range = ports
-        .next()
-        .zip(ports.next())
-        .map_or(USUAL, |(first, last)| last - first);
-    range * 2 / 5
+    local_ports() * 2 / 5
 }

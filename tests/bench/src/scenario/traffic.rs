@@ -48,6 +48,7 @@ impl Bench<'_> {
             (Row::HttpRate, answers / spent.time.as_secs_f64()),
             (Row::HttpMedian, latencies.quantile_us(50, 100)),
             (Row::HttpTail, latencies.quantile_us(99, 100)),
+            (Row::HttpLongest, latencies.quantile_us(1, 1)),
         ];
         figures.extend(cpu_figure(Row::HttpCpu, &spent, answers, 1e6));
         Ok(Outcome {
@@ -84,6 +85,7 @@ impl Bench<'_> {
             (Row::QueueRate, answers / spent.time.as_secs_f64()),
             (Row::QueueMedian, latencies.quantile_us(50, 100)),
             (Row::QueueTail, latencies.quantile_us(99, 100)),
+            (Row::QueueLongest, latencies.quantile_us(1, 1)),
         ];
         figures.extend(cpu_figure(Row::QueueCpu, &spent, answers, 1e6));
         Ok(Outcome {

@@ -30,44 +30,35 @@ pub(crate) enum TunnelScenario {
 }
 
 impl TunnelScenario {
+    /// All of them, in the order in which they run.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Bulk1,
+        Self::Bulk8,
+        Self::Latency,
+        Self::FastLink,
+        Self::SlowLink,
+        Self::LongLink,
+        Self::Fair,
+        Self::Opens,
+        Self::Idle,
+    ];
+
     /// Returns the rows that it measures.
-    pub(super) fn rows(self) -> &'static [Row] {
+    pub(super) fn rows(self) -> &'static [TunnelRow] {
         match self {
-            Self::Bulk1 => &[
-                Row::Tunnel(TunnelRow::Bulk1),
-                Row::Tunnel(TunnelRow::Bulk1Cpu),
-            ],
-            Self::Bulk8 => &[
-                Row::Tunnel(TunnelRow::Bulk8),
-                Row::Tunnel(TunnelRow::Bulk8Cpu),
-            ],
-            Self::Latency => &[
-                Row::Tunnel(TunnelRow::Unloaded),
-                Row::Tunnel(TunnelRow::Under1),
-                Row::Tunnel(TunnelRow::Under8),
-            ],
-            Self::FastLink => &[
-                Row::Tunnel(TunnelRow::FastLinkTail),
-                Row::Tunnel(TunnelRow::FastLinkShare),
-            ],
-            Self::SlowLink => &[
-                Row::Tunnel(TunnelRow::SlowLinkTail),
-                Row::Tunnel(TunnelRow::SlowLinkShare),
-            ],
-            Self::LongLink => &[Row::Tunnel(TunnelRow::LongLink)],
+            Self::Bulk1 => &[TunnelRow::Bulk1, TunnelRow::Bulk1Cpu],
+            Self::Bulk8 => &[TunnelRow::Bulk8, TunnelRow::Bulk8Cpu],
+            Self::Latency => &[TunnelRow::Unloaded, TunnelRow::Under1, TunnelRow::Under8],
+            Self::FastLink => &[TunnelRow::FastLinkTail, TunnelRow::FastLinkShare],
+            Self::SlowLink => &[TunnelRow::SlowLinkTail, TunnelRow::SlowLinkShare],
+            Self::LongLink => &[TunnelRow::LongLink],
             Self::Fair => &[
-                Row::Tunnel(TunnelRow::Fairness),
-                Row::Tunnel(TunnelRow::FairnessOfOthers),
-                Row::Tunnel(TunnelRow::ShareOfOthers),
+                TunnelRow::Fairness,
+                TunnelRow::FairnessOfOthers,
+                TunnelRow::ShareOfOthers,
             ],
-            Self::Opens => &[
-                Row::Tunnel(TunnelRow::OpenRate),
-                Row::Tunnel(TunnelRow::OpenCpu),
-            ],
-            Self::Idle => &[
-                Row::Tunnel(TunnelRow::IdleMemory),
-                Row::Tunnel(TunnelRow::IdleFds),
-            ],
+            Self::Opens => &[TunnelRow::OpenRate, TunnelRow::OpenCpu],
+            Self::Idle => &[TunnelRow::IdleMemory, TunnelRow::IdleFds],
         }
     }
 

@@ -5,6 +5,7 @@
 //! group : More is better
 //! bar 1.18 more : bulk, 1 connection           the ratio as the table has it; above 1 is better
 //! bar 0.44 less : processor time for each GB   here, below 1 is better
+//! bar 0.44 less 0.40 0.47 : ...                with the lowest and the highest ratio of one round
 //! ```
 
 use anyhow::{Result, bail, ensure};
@@ -14,7 +15,7 @@ use crate::figures::geometry::{Area, point};
 use crate::figures::source::{Command, Source, number};
 
 /// The width of the labels.
-const LABELS: f64 = 290.0;
+const LABELS: f64 = 345.0;
 /// The room for a ratio beside its bar.
 const RATIO: f64 = 56.0;
 const ROW: f64 = 28.0;
@@ -30,6 +31,8 @@ enum Row {
         label: String,
         /// How many times better, as a power of two: negative if it is worse.
         doublings: f64,
+        /// The same for the lowest and the highest ratio of one round.
+        range: Option<[f64; 2]>,
     },
 }
 
@@ -42,12 +45,10 @@ pub(super) fn draw(source: &Source) -> Result<Canvas> {
     let width = number(source.kind.word(1)?)?;
     let rows = source.commands.iter().map(Row::read);
     let rows = rows.collect::<Result<Vec<_>>>()?;
-    let doublings = |row: &Row| match row {
-        Row::Bar { doublings, .. } => *doublings,
-        Row::Group(_) => 0.0,
-    };
-    let worst = rows.iter().map(doublings).fold(-0.5, f64::min);
-    let best = rows.iter().map(doublings).fold(0.5, f64::max);
+    let ends = rows.iter().flat_map(Row::ends);
+    let (worst, best) = ends.fold((-0.5, 0.5), |(worst, best), end| {
+        (f64::min(worst, end), f64::max(best, end))
+    });
     #[expect(clippy::cast_precision_loss, reason = "a chart has few rows")]
     let height = rows.len() as f64 * ROW + 2.0 * MARGIN;
     let scale = Scale {
@@ -99,23 +100,42 @@ impl Row {
         match command.word(0)? {
             "group" => Ok(Self::Group(label)),
             "bar" => {
-                let ratio = number(command.word(1)?)?;
-                ensure!(ratio > 0.0, "line {}: a ratio is above zero", command.line);
-                let doublings = match command.word(2)? {
-                    "more" => ratio.log2(),
-                    "less" => -ratio.log2(),
+                let ratio = ratio_at(command, 1)?;
+                let sign = match command.word(2)? {
+                    "more" => 1.0,
+                    "less" => -1.0,
                     other => bail!(
                         "line {}: \"{other}\" is neither more nor less",
                         command.line
                     ),
                 };
+                let range = match command.words.len() {
+                    ..=3 => None,
+                    _lowest_and_highest => Some([ratio_at(command, 3)?, ratio_at(command, 4)?]),
+                };
                 Ok(Self::Bar {
                     ratio,
                     label,
-                    doublings,
+                    doublings: sign * ratio.log2(),
+                    range: range.map(|range| range.map(|ratio| sign * ratio.log2())),
                 })
             }
             other => bail!("line {}: \"{other}\" is not known here", command.line),
+        }
+    }
+
+    /// Returns the places, in doublings, that the scale must have.
+    fn ends(&self) -> Vec<f64> {
+        match self {
+            Self::Group(_) => Vec::new(),
+            Self::Bar {
+                doublings, range, ..
+            } => range
+                .iter()
+                .flatten()
+                .copied()
+                .chain([*doublings])
+                .collect(),
         }
     }
 
@@ -129,6 +149,7 @@ impl Row {
                 ratio,
                 label,
                 doublings,
+                range,
             } => {
                 canvas.text(point(LABELS, baseline), Anchor::End, "s", label);
                 let (one, end) = (scale.x(0.0), scale.x(*doublings));
@@ -139,6 +160,17 @@ impl Row {
                     height: BAR,
                 };
                 canvas.rect(area, 2.0, colour);
+                // The ratio is beside the bar, or beside its range, whichever is longer.
+                let mut end = end;
+                if let Some(range) = range {
+                    let ends = range.map(|doublings| scale.x(doublings));
+                    draw_range(canvas, ends, top + ROW / 2.0);
+                    end = if *doublings < 0.0 {
+                        ends.into_iter().fold(end, f64::min)
+                    } else {
+                        ends.into_iter().fold(end, f64::max)
+                    };
+                }
                 let (at, anchor) = if *doublings < 0.0 {
                     (end - 6.0, Anchor::End)
                 } else {
@@ -147,6 +179,23 @@ impl Row {
                 canvas.text(point(at, baseline), anchor, "s", &format!("{ratio:.2}"));
             }
         }
+    }
+}
+
+/// Reads a ratio.
+fn ratio_at(command: &Command, index: usize) -> Result<f64> {
+    let ratio = number(command.word(index)?)?;
+    ensure!(ratio > 0.0, "line {}: a ratio is above zero", command.line);
+    Ok(ratio)
+}
+
+/// Draws a range across the middle of a bar: a line with an end at both sides.
+fn draw_range(canvas: &mut Canvas, ends: [f64; 2], y: f64) {
+    const HALF: f64 = 4.0;
+    let [first, last] = ends;
+    canvas.line(&[point(first, y), point(last, y)], "", Heads::None);
+    for x in ends {
+        canvas.line(&[point(x, y - HALF), point(x, y + HALF)], "", Heads::None);
     }
 }
 
@@ -170,10 +219,19 @@ mod tests {
     }
 
     #[test]
+    fn the_scale_has_room_for_the_range_of_a_bar() {
+        let text = format!("{HEAD}bar 2 more 0.25 8 : a\n");
+        let row = Row::read(&Source::parse(&text).unwrap().commands[0]).unwrap();
+        assert_eq!(row.ends(), [-2.0, 3.0, 1.0]);
+    }
+
+    #[test]
     fn what_is_no_ratio_is_refused() {
         for line in [
             "bar 0 more : a",
             "bar x more : a",
+            "bar 2 more 1 : a",
+            "bar 2 more 0 3 : a",
             "bar 1 wide : a",
             "pie 1",
         ] {

@@ -10,6 +10,7 @@
 //! | boxes | an exercise whose box is missing, appears twice, or is in another chapter |
 //! | figures | pictures that differ from their source, look bad, have too short an alternative text, or are shown nowhere |
 //! | voice | counters of the prose that are beyond their budget |
+//! | schedules | an exercise that comes before one that it needs, hours that are not the sum; see [`crate::schedule`] |
 //! | numbers | counts and hours in prose that `course.toml` no longer gives |
 //! | transcripts | terminals that show something else now, or are shown nowhere; scripts that no chapter shows |
 
@@ -29,7 +30,7 @@ use crate::preprocess::load;
 use crate::times::Times;
 use crate::transcript::{files, scripts};
 use crate::voice::Voice;
-use crate::{figures, links, text};
+use crate::{figures, links, slides, text};
 use course::listing;
 use course::manifest::Manifest;
 
@@ -75,6 +76,7 @@ pub(crate) fn find(root: &Path, pages: &Path, log: &Problems, times: Times) -> R
     // Dropped, because the build runs the preprocessors again and would report the same twice.
     drop(log.take());
     times.of("building the pages", || book.build())?;
+    slides::write(root, &book, pages)?;
     findings.problems.extend(log.take());
     let links = times.of("links", || links::check(pages))?;
     findings.problems.extend(links.broken);
@@ -155,7 +157,7 @@ pub(crate) fn print_voices(root: &Path) -> Result<()> {
 }
 
 fn unused(places: &Places, kind: Kind, folder: &str, names: Vec<String>) -> Vec<String> {
-    let is_unused = |name: &String| !places.shows(kind, name);
+    let is_unused = |name: &String| places.shows(kind, name).is_none();
     let problem = |name| format!("book/{folder}/{name}.txt: no chapter shows it");
     names.into_iter().filter(is_unused).map(problem).collect()
 }

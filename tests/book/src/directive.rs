@@ -8,6 +8,7 @@
 //! {{#hunts}}                                                 the table of all bug hunts
 //! {{#mutations NAME NAME NAME}}                               small changes, and the test that fails after each: tests/bugs/NAME.patch
 //! {{#transcript two-clients}}                                a recorded terminal: book/transcripts/two-clients.txt
+//! {{#commands two-clients}}                                  its commands alone, to paste them
 //! {{#figure loop-turn}}                                      a picture with its caption: book/figures/loop-turn.txt
 //! ```
 //!
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
     Mutations,
     /// A recorded terminal.
     Transcript,
+    /// The commands of a recorded terminal.
+    Commands,
     /// A picture.
     Figure,
 }
@@ -53,6 +56,7 @@ impl<'a> Directive<'a> {
             "hunts" => Kind::Hunts,
             "mutations" => Kind::Mutations,
             "transcript" => Kind::Transcript,
+            "commands" => Kind::Commands,
             "figure" => Kind::Figure,
             _ => return None,
         };

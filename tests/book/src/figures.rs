@@ -47,6 +47,9 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
+    /// The colours and fonts of all figures, for a page that does not link the book's style sheet.
+    pub(crate) const STYLE: &str = STYLE;
+
     /// Reads the figure `name` of the book and draws it.
     ///
     /// # Errors
@@ -93,6 +96,19 @@ impl Figure {
         let title = text::caption(title);
         format!(
             "<figure class=\"figure\" id=\"figure-{name}\">\n{svg}<figcaption>{title}</figcaption>\n</figure>\n"
+        )
+    }
+
+    /// Returns the figure as a slide, with its alternative text to read aloud and a link to its chapter.
+    pub(crate) fn slide(&self, page: &Path, chapter: &str) -> String {
+        let Self {
+            name, svg, title, ..
+        } = self;
+        let (title, alt) = (text::caption(title), text::escape(&self.alt));
+        let (page, chapter) = (page.display(), text::escape(chapter));
+        format!(
+            "<section id=\"{name}\">\n<h2>{title}</h2>\n{svg}<details><summary>In words</summary><p>{alt}</p>\n\
+             <p><a href=\"{page}#figure-{name}\">{chapter}</a></p></details>\n</section>\n"
         )
     }
 

@@ -5,8 +5,8 @@
 //! 2. `edition`: with solutions or, for students, without.
 //! 3. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
 //! 4. `places`: which chapter has what. `reading`: how long it takes to read.
-//! 5. `check`: what can be broken; `links`, `text`, `voice`, `log`, `numbers` and `pages` find parts of it, `times` measures them.
-//! 6. `programs`: the course's programs, built for the transcripts. `chromium`: a browser, for `pages` and `pdf`.
+//! 5. `check`: what can be broken; `links`, `text`, `voice`, `log`, `numbers`, `schedule` and `pages` find parts of it, `times` measures them.
+//! 6. `slides`: the figures for a projector. `programs`: the course's programs, built for the transcripts. `chromium`: a browser, for `pages` and `pdf`.
 
 #![expect(
     clippy::print_stdout,
@@ -33,6 +33,8 @@ mod places;
 mod preprocess;
 mod programs;
 mod reading;
+mod schedule;
+mod slides;
 mod text;
 mod times;
 mod transcript;
@@ -169,6 +171,7 @@ fn make(options: &Options) -> Result<()> {
     book.build()?;
     report(&problems.take())?;
     let folder = book.build_dir_for("html");
+    slides::write(&root, &book, &folder)?;
     let page = folder.join("index.html");
     println!("The book is at {}", page.display());
     if options.pdf {
@@ -201,6 +204,7 @@ fn check(root: &Path, log: &Problems, times: Times) -> Result<()> {
     let manifest = Manifest::load(root)?;
     let mut add = |problems: Vec<String>| findings.problems.extend(problems);
     add(numbers::problems(root, &manifest)?);
+    add(schedule::problems(root, &manifest)?);
     add(played.unwrap_or_else(|panic| resume_unwind(panic))?);
     add(times.of("transcripts alone", || plays.alone(times))?);
     report(&findings.problems)?;

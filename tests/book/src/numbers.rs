@@ -100,7 +100,7 @@ fn minutes(stage: &Stage) -> u32 {
 }
 
 /// Rounds to half an hour: `3½`.
-fn hours(minutes: u32) -> String {
+pub(crate) fn hours(minutes: u32) -> String {
     let halves = (minutes + 15) / 30;
     let half = if halves % 2 == 1 { "½" } else { "" };
     format!("{}{half}", halves / 2)

@@ -21,8 +21,8 @@ pub(crate) struct Places {
     pub(crate) table: Option<PathBuf>,
     /// The chapters with small changes of their code.
     changed: Vec<PathBuf>,
-    /// The names of transcripts and figures that are shown.
-    shown: Vec<(Kind, String)>,
+    /// The names of transcripts and figures that are shown, and the chapters that show them.
+    shown: Vec<(Kind, String, PathBuf)>,
 }
 
 impl Places {
@@ -47,9 +47,12 @@ impl Places {
             Kind::Exercises => self.table = Some(chapter.to_owned()),
             Kind::Hunts => {}
             Kind::Mutations => self.changed.push(chapter.to_owned()),
-            Kind::Transcript | Kind::Figure => {
-                self.shown.push((directive.kind, directive.rest.to_owned()))
-            }
+            Kind::Transcript | Kind::Figure => self.shown.push((
+                directive.kind,
+                directive.rest.to_owned(),
+                chapter.to_owned(),
+            )),
+            Kind::Commands => {}
             Kind::Item => {
                 // A malformed path is reported when the directive is expanded.
                 for path in Block::parse(directive.words()).map_or(Vec::new(), |block| block.paths)
@@ -65,11 +68,11 @@ impl Places {
         self.items.get(path).map(PathBuf::as_path)
     }
 
-    /// Returns whether a transcript or a figure is shown anywhere.
-    pub(crate) fn shows(&self, kind: Kind, name: &str) -> bool {
-        self.shown
-            .iter()
-            .any(|(one, shown)| *one == kind && shown == name)
+    /// Returns the first chapter that shows a transcript or a figure.
+    pub(crate) fn shows(&self, kind: Kind, name: &str) -> Option<&Path> {
+        let mut shown = self.shown.iter();
+        let found = shown.find(|(one, shown, _)| *one == kind && shown == name)?;
+        Some(&found.2)
     }
 
     /// Returns where a link to an exercise leads: to its box, or to its chapter as long as it has none.

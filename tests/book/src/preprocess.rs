@@ -18,7 +18,7 @@ use crate::edition::Edition;
 use crate::figures::Figure;
 use crate::mutations::Changes;
 use crate::places::Places;
-use crate::transcript::show::markdown;
+use crate::transcript::show::{commands, markdown};
 use crate::{exercise, reading};
 use course::manifest::Manifest;
 use course::workspace;
@@ -146,6 +146,12 @@ impl Desk<'_> {
             }
             Kind::Figure => Ok(Figure::read(self.root, directive.rest)?.html()),
             Kind::Transcript => markdown(self.root, directive.rest),
+            Kind::Commands => {
+                let name = directive.rest;
+                let shown = self.places.shows(Kind::Transcript, name);
+                let chapter = shown.with_context(|| format!("no chapter shows {name}"))?;
+                commands(self.root, name, chapter)
+            }
         }
     }
 }

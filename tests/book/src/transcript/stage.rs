@@ -1,8 +1,9 @@
 //! The place where sessions are played: the course's programs, and a network for each.
 
 use std::env;
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,7 +14,8 @@ use crate::transcript::format::Transcript;
 use crate::transcript::session::Report;
 
 /// The packages whose programs the commands may use.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
+    "course",
     "stage1-server",
     "stage2-client",
     "stage3-epoll",
@@ -26,12 +28,19 @@ const MAY_BE_MISSING: [&str; 12] = [
     "haproxy", "openssl",
 ];
 
+/// What a transcript types for the course's own commands, in a folder that has no workspace.
+const CARGO: &str = "#!/bin/sh\nshift\nexec course \"$@\"\n";
+/// The word in a command that asks for two networks and a cable.
+const NET: &str = "net";
+
 /// The programs and the network for all sessions.
 pub(super) struct Stage {
     /// A folder with links to the course's programs, and nothing else.
     programs: tempfile::TempDir,
     /// Whether the kernel gives every session a network of its own.
     own_network: bool,
+    /// The reason why `cargo course net` makes no networks here.
+    no_cable: Option<String>,
 }
 
 impl Stage {
@@ -46,6 +55,9 @@ impl Stage {
             let name = program.file_name().context("a program without a name")?;
             symlink(&program, programs.path().join(name))?;
         }
+        let cargo = programs.path().join("cargo");
+        fs::write(&cargo, CARGO)?;
+        fs::set_permissions(&cargo, Permissions::from_mode(0o755))?;
         // Tried in a process of its own, because a process cannot leave a network namespace again.
         let mut probe = Command::new(env::current_exe().context("cannot find ourselves")?);
         probe.args(["transcript", "--own-network"]);
@@ -58,9 +70,11 @@ impl Stage {
                 "The kernel allows no network of its own: transcripts use the ports of this machine."
             );
         }
+        let no_cable = no_cable(programs.path())?;
         Ok(Self {
             programs,
             own_network,
+            no_cable,
         })
     }
 
@@ -79,6 +93,9 @@ impl Stage {
         let mut needed = known.chain(transcript.needs.iter().map(String::as_str));
         if let Some(name) = needed.find(|name| !is_installed(name)) {
             return Some(format!("{name} is not installed"));
+        }
+        if let (true, Some(reason)) = (words.contains(NET), &self.no_cable) {
+            return Some(reason.clone());
         }
         let mut ports = transcript.ports().into_iter();
         let taken = ports
@@ -119,6 +136,8 @@ impl Stage {
         // Without $SHELL bash asks the user database for it, and strace(1) shows how it does.
         command
             .env("SHELL", "/bin/bash")
+            // Sessions side by side do not meet each other's networks.
+            .env("XDG_RUNTIME_DIR", folder.path())
             .env("LC_ALL", "C")
             .env("TERM", "dumb")
             .env("NO_COLOR", "1")
@@ -143,6 +162,19 @@ impl Stage {
         let places = std::iter::once(self.programs.path().to_owned()).chain(env::split_paths(&old));
         env::join_paths(places).context("the PATH cannot be extended")
     }
+}
+
+/// Tries two networks with a cable, and returns the reason if there can be none.
+fn no_cable(programs: &Path) -> Result<Option<String>> {
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let output = Command::new(programs.join("course"))
+        .args(["net", "--", "left", "true"])
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start the program of cargo course")?;
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok((!output.status.success()).then_some(reason))
 }
 
 fn is_installed(program: &str) -> bool {

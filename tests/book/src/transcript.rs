@@ -22,6 +22,7 @@
 //! | `% eof 1`, `% interrupt 1` | Ctrl-D or Ctrl-C in terminal 1; the program ends then |
 //! | `% runs` | below a command: it keeps running until the end (the recorder writes it) |
 //! | `% ends` | below a command that is silent for long: the recorder waits for its end |
+//! | `% until: COMMAND` | below a command or a typed line: the next step waits until this line of bash succeeds |
 //! | anything else | output |
 //!
 //! Lines for the runner, at the head of the file; chapters do not show them:
@@ -43,6 +44,7 @@
 
 mod alone;
 mod asleep;
+mod awaited;
 pub(crate) mod files;
 mod format;
 pub(crate) mod scripts;

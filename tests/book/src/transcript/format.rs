@@ -50,6 +50,8 @@ pub(super) struct Step {
     pub(super) action: Action,
     /// How the command ends.
     pub(super) stay: Stay,
+    /// A command that must succeed before the step is over.
+    pub(super) until: Option<String>,
     /// The output.
     pub(super) output: Vec<String>,
 }
@@ -100,13 +102,13 @@ impl Transcript {
                     command.push('\n');
                     command.push_str(next);
                 }
-                let (stay, output) = (Stay::Unsaid, Vec::new());
                 transcript.steps.push(Step {
                     line: number,
                     terminal,
                     action,
-                    stay,
-                    output,
+                    stay: Stay::Unsaid,
+                    until: None,
+                    output: Vec::new(),
                 });
             } else if let Some(order) = line.strip_prefix("% ") {
                 transcript
@@ -135,11 +137,12 @@ impl Transcript {
                 step.output.is_empty(),
                 "{order:?} belongs below a command or in the head"
             );
-            step.stay = match order.trim() {
-                "runs" => Stay::Runs,
-                "ends" => Stay::Ends,
-                other => bail!("{other:?} is not known below a command"),
-            };
+            match (order.trim(), order.split_once("until: ")) {
+                ("runs", _) => step.stay = Stay::Runs,
+                ("ends", _) => step.stay = Stay::Ends,
+                (_, Some(("", command))) => step.until = Some(command.to_owned()),
+                (other, _) => bail!("{other:?} is not known below a command"),
+            }
             return Ok(());
         }
         self.head.push(order.to_owned());
@@ -192,6 +195,9 @@ impl Transcript {
                 Stay::Runs => "% runs\n",
                 Stay::Ends => "% ends\n",
             });
+            if let Some(command) = &step.until {
+                let _ = writeln!(text, "% until: {command}");
+            }
             for line in &step.output {
                 let _ = writeln!(text, "{line}");
             }
@@ -248,8 +254,10 @@ impl Transcript {
             Action::Command(command) => Some(command),
             Action::Type(_) | Action::More | Action::Interrupt | Action::Eof => None,
         });
+        let awaited = self.steps.iter().filter_map(|step| step.until.as_ref());
         let is_edge = |letter: char| !(letter.is_alphanumeric() || "-_.".contains(letter));
         commands
+            .chain(awaited)
             .flat_map(|command| command.split(is_edge))
             .collect()
     }
@@ -331,6 +339,7 @@ olleh
 client 127.0.0.1:50312
 3$ other
 % runs
+% until: test -e ready
 ";
 
     #[test]
@@ -339,6 +348,7 @@ client 127.0.0.1:50312
         assert_eq!(transcript.text(), TEXT);
         assert_eq!(transcript.files, [("one.txt".to_owned(), "1\n".to_owned())]);
         assert_eq!(transcript.needs, ["curl"]);
+        assert_eq!(transcript.steps[5].until.as_deref(), Some("test -e ready"));
         assert!(transcript.words().contains("client") && transcript.words().contains("server"));
         assert!(transcript.ports().contains(&3000));
         let ends: Vec<_> = (0..6).map(|place| transcript.must_end(place)).collect();

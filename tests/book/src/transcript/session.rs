@@ -12,6 +12,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::alone;
+use crate::transcript::awaited::wait_until;
 use crate::transcript::format::{Action, Stay, Step, Transcript, is_mark, trim_end};
 use crate::transcript::terminal::Terminal;
 
@@ -97,6 +98,9 @@ fn compare(transcript: &Transcript) -> Report {
             (seen, true)
         };
         problems.extend(difference(transcript, step, &seen));
+        if problems.is_empty() {
+            problems.extend(not_come_true(step, deadline));
+        }
         if !ended {
             problems.push(format!("{}: the program was expected to end", step.line));
         }
@@ -118,6 +122,17 @@ fn compare(transcript: &Transcript) -> Report {
     }
     let text = transcript.text();
     Report { text, problems }
+}
+
+/// Waits until the command of `% until` succeeds, and says so if it never does.
+fn not_come_true(step: &Step, deadline: Instant) -> Option<String> {
+    let command = step.until.as_deref()?;
+    let line = step.line;
+    match wait_until(command, deadline) {
+        Ok(true) => None,
+        Ok(false) => Some(format!("{line}: this never succeeds: {command}")),
+        Err(error) => Some(format!("{line}: bash cannot be started: {error}")),
+    }
 }
 
 fn act(terminal: &mut Terminal, action: &Action) -> Result<()> {
@@ -167,6 +182,7 @@ fn record(mut transcript: Transcript) -> Report {
         }
         let must_end = transcript.must_end(step_place);
         step.output = take_down(&transcript, terminal, must_end == Some(true));
+        problems.extend(not_come_true(&step, Instant::now() + PATIENCE));
         match must_end {
             Some(true) if terminal.is_busy() => {
                 problems.push(format!("{}: the program was expected to end", step.line));
@@ -189,6 +205,7 @@ fn record(mut transcript: Transcript) -> Report {
                     terminal: *number,
                     action: Action::More,
                     stay: Stay::Unsaid,
+                    until: None,
                     output,
                 });
             }
@@ -308,6 +325,18 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(compared(text), [expected], "{text}");
         }
+    }
+
+    #[test]
+    fn a_step_waits_for_what_the_next_one_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ready");
+        let file = file.display();
+        let text = format!(
+            "1$ sleep 0.3; echo it > {file}; exec sleep 60\n% runs\n% until: grep it {file}\n2$ cat {file}\nit\n"
+        );
+        assert_eq!(compared(&text), Vec::<String>::new());
+        assert_eq!(recorded(&text).text, text);
     }
 
     #[test]

@@ -81,16 +81,18 @@ child = subprocess.Popen(sys.argv[1:], stdin=slave, stdout=slave)
 def write(fd, data):
     while data:
         data = data[os.write(fd, data):]
+raw = False
 while True:
     ready, _, _ = select.select([0, master], [], [])
     if master in ready:
+        # Now, because a server that its peer has left ends by itself.
+        raw |= not termios.tcgetattr(slave)[3] & termios.ECHO
         write(1, os.read(master, 65536))
     if 0 in ready:
         data = os.read(0, 65536)
         if not data:
             break
         write(master, data)
-raw = not termios.tcgetattr(slave)[3] & termios.ECHO
 child.terminate()
 child.wait()
 after = termios.tcgetattr(slave), fcntl.fcntl(slave, fcntl.F_GETFL)

@@ -1,5 +1,6 @@
 //! The load generator: one thread, which should never be the bottleneck.
 
+pub(crate) mod association;
 pub(crate) mod background;
 pub(crate) mod bulk;
 pub(crate) mod churn;

@@ -11,6 +11,7 @@ mod microsocks;
 mod nginx;
 pub(crate) mod ours;
 mod place;
+mod preproxy;
 mod program;
 mod shadowsocks;
 mod socat;
@@ -34,6 +35,7 @@ pub(crate) use listening::Started;
 use ours::Ingress;
 pub(crate) use ours::Programs;
 pub(crate) use place::{Launch, Place};
+pub(crate) use preproxy::find_curl;
 use tunnel::TunnelPeer;
 
 /// One column of the table.
@@ -60,6 +62,8 @@ enum Kind {
     Apache,
     TrafficServer,
     Shadowsocks,
+    /// The two of curl's `--preproxy`.
+    Preproxy,
     /// A tunnel; ssh is a SOCKS5 server and a chain, too.
     Tunnel(TunnelPeer),
     /// Ours as a plain relay, where others are told their targets.
@@ -143,6 +147,7 @@ impl Subject {
             peer("apache", Kind::Apache),
             peer("trafficserver", Kind::TrafficServer),
             peer("shadowsocks", Kind::Shadowsocks),
+            peer("microsocks+tinyproxy", Kind::Preproxy),
             peer("ssh", Kind::Tunnel(TunnelPeer::Ssh)),
             peer("penguin", Kind::Tunnel(TunnelPeer::Penguin)),
             peer("yamux", Kind::Tunnel(TunnelPeer::Yamux)),
@@ -191,6 +196,7 @@ impl Subject {
             | Kind::Apache
             | Kind::TrafficServer
             | Kind::Shadowsocks
+            | Kind::Preproxy
             | Kind::Tunnel(_)
             | Kind::Beside(_)
             | Kind::Custom(_) => Role::Peer,
@@ -218,13 +224,22 @@ impl Subject {
             Kind::HaproxySplice | Kind::NginxLarge | Kind::SocketProxyd | Kind::Custom(_) => {
                 job == Job::Relay
             }
-            Kind::Dante => job == Job::Socks5,
+            Kind::Dante => matches!(job, Job::Socks5 | Job::Associate),
+            Kind::Preproxy => job == Job::Preproxy,
             Kind::Microsocks => matches!(job, Job::Socks5 | Job::Chain(_)),
             Kind::Vproxy => matches!(
                 job,
-                Job::Socks5 | Job::Connect | Job::Forward | Job::Chain(_)
+                Job::Socks5
+                    | Job::Connect
+                    | Job::Forward
+                    | Job::Chain(_)
+                    | Job::Associate
+                    | Job::Preproxy
             ),
-            Kind::Shadowsocks => matches!(job, Job::Socks5 | Job::Chain(_) | Job::Datagrams),
+            Kind::Shadowsocks => matches!(
+                job,
+                Job::Socks5 | Job::Chain(_) | Job::Datagrams | Job::Associate
+            ),
             Kind::Tunnel(TunnelPeer::Ssh) => {
                 matches!(job, Job::Socks5 | Job::Chain(_) | Job::Tunnel)
             }
@@ -249,6 +264,8 @@ impl Subject {
             | Job::Queue
             | Job::Forward
             | Job::Datagrams
+            | Job::Associate
+            | Job::Preproxy
             | Job::Tunnel => Way::Plain,
         }
     }
@@ -287,6 +304,7 @@ impl Subject {
             Kind::Apache => program::find("apache2", "apache2"),
             Kind::TrafficServer => program::find("traffic_server", "trafficserver"),
             Kind::Shadowsocks => shadowsocks::find(),
+            Kind::Preproxy => preproxy::find(),
             Kind::Tunnel(peer) => peer.find(),
             Kind::Direct | Kind::Fixed(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => {
                 Ok(())
@@ -309,6 +327,7 @@ impl Subject {
             Kind::Apache => program::version("apache2", "-v"),
             Kind::TrafficServer => program::package_version("trafficserver"),
             Kind::Shadowsocks => shadowsocks::version(),
+            Kind::Preproxy => preproxy::version(),
             Kind::Tunnel(peer) => peer.version(),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
             Kind::Direct | Kind::Fixed(_) | Kind::Custom(_) => None,
@@ -351,6 +370,7 @@ impl Subject {
             | Kind::Apache
             | Kind::TrafficServer
             | Kind::Shadowsocks
+            | Kind::Preproxy
             | Kind::Fixed(_)
             | Kind::Ours(_)
             | Kind::Beside(_)
@@ -375,6 +395,7 @@ impl Subject {
             Kind::Apache => apache::launch(place),
             Kind::TrafficServer => traffic_server::launch(place),
             Kind::Shadowsocks => Ok(shadowsocks::launch(place)),
+            Kind::Preproxy => preproxy::launch(place),
             Kind::Tunnel(_) => Err(io::Error::other("a tunnel has two ends")),
             Kind::Fixed(programs) => ours::launch(place, programs, Ingress::Fixed),
             Kind::Ours(programs) | Kind::Beside(programs) => {

@@ -56,6 +56,13 @@ pub(crate) enum Row {
     DatagramCpu,
     FlowMemory,
     FlowFds,
+    AssociateRate,
+    AssociateLoss,
+    AssociateCpu,
+    AssociationMemory,
+    AssociationFds,
+    PreproxyTime,
+    PreproxyCpu,
     Growth(GrowthRow),
     Tunnel(TunnelRow),
 }
@@ -80,7 +87,7 @@ pub(crate) struct Spec {
 
 impl Row {
     /// The lines that have no family of their own, in the order of the table.
-    const PLAIN: [Self; 45] = [
+    const PLAIN: [Self; 52] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::BulkCpu,
@@ -126,6 +133,13 @@ impl Row {
         Self::DatagramCpu,
         Self::FlowMemory,
         Self::FlowFds,
+        Self::AssociateRate,
+        Self::AssociateLoss,
+        Self::AssociateCpu,
+        Self::AssociationMemory,
+        Self::AssociationFds,
+        Self::PreproxyTime,
+        Self::PreproxyCpu,
     ];
 
     /// Returns all lines, in the order of the table.
@@ -185,17 +199,24 @@ impl Row {
             }
             Self::ForwardRate => more(
                 "forward-keep-rate",
-                "absolute-form: 64 clients that keep their connections, req/s",
+                "absolute-form, kept connections, req/s",
             ),
-            Self::ForwardCpu => less("forward-keep-cpu", "absolute-form: CPU us per request", 0.0),
-            Self::ForwardTail => less("forward-keep-p99", "absolute-form: p99 us", 0.0),
-            Self::ForwardNewRate => more(
-                "forward-new-rate",
-                "absolute-form: a connection for each request, 32 in flight, req/s",
+            Self::ForwardCpu => less(
+                "forward-keep-cpu",
+                "absolute-form, kept connections: CPU us",
+                0.0,
             ),
+            Self::ForwardTail => less(
+                "forward-keep-p99",
+                "absolute-form, kept connections: p99 us",
+                0.0,
+            ),
+            Self::ForwardNewRate => {
+                more("forward-new-rate", "absolute-form, new connections, req/s")
+            }
             Self::ForwardNewCpu => less(
                 "forward-new-cpu",
-                "absolute-form: CPU us per connection and request",
+                "absolute-form, new connections: CPU us",
                 0.0,
             ),
             Self::Chain1Time => less("chain-1-p50", "1 proxy: p50 us to the first byte", 0.0),
@@ -212,18 +233,33 @@ impl Row {
                 "5 proxies: CPU us per connection and proxy",
                 0.0,
             ),
-            Self::DatagramRate => more(
-                "udp-rate",
-                "datagrams of 100 bytes on 64 flows, one way, 1/s",
-            ),
-            Self::DatagramRunRate => more(
-                "udp-gso-rate",
-                "the same, sent in runs of 16 (UDP_SEGMENT), 1/s",
-            ),
+            Self::DatagramRate => more("udp-rate", "datagrams on 64 flows, one way, 1/s"),
+            Self::DatagramRunRate => more("udp-gso-rate", "the same, sent in runs of 16, 1/s"),
             Self::DatagramLoss => less("udp-loss", "lost at 100,000 datagrams/s, %", 0.01),
             Self::DatagramCpu => less("udp-cpu", "CPU us per datagram at that rate", 0.0),
             Self::FlowMemory => less("udp-flow-memory", "memory of a flow, bytes", 16.0),
             Self::FlowFds => less("udp-flow-fds", "fds of a flow", 0.01),
+            Self::AssociateRate => more("associate-rate", "datagrams on 64 associations, 1/s"),
+            Self::AssociateLoss => less(
+                "associate-loss",
+                "associations: lost at 100,000 datagrams/s, %",
+                0.01,
+            ),
+            Self::AssociateCpu => less(
+                "associate-cpu",
+                "associations: CPU us per datagram at that rate",
+                0.0,
+            ),
+            Self::AssociationMemory => {
+                less("associate-memory", "memory of an association, bytes", 16.0)
+            }
+            Self::AssociationFds => less("associate-fds", "fds of an association", 0.01),
+            Self::PreproxyTime => less(
+                "preproxy-p50",
+                "curl --preproxy: p50 us to the first byte",
+                0.0,
+            ),
+            Self::PreproxyCpu => less("preproxy-cpu", "curl --preproxy: CPU us per proxy", 0.0),
             Self::Growth(row) => row.spec(),
             Self::Tunnel(row) => row.spec(),
         }
@@ -250,6 +286,7 @@ impl Row {
                 | Self::ForwardNewRate
                 | Self::DatagramRate
                 | Self::DatagramRunRate
+                | Self::AssociateRate
         )
     }
 }

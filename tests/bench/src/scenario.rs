@@ -4,6 +4,7 @@ mod arrival;
 mod chain;
 mod datagrams;
 mod growth;
+mod preproxy;
 mod rest;
 mod traffic;
 mod tunnel;
@@ -66,13 +67,17 @@ pub(crate) enum Scenario {
     DatagramRuns,
     DatagramLoss,
     Flows,
+    Associate,
+    AssociateLoss,
+    Associations,
+    Preproxy,
     Growth(Growth),
     Tunnel(TunnelScenario),
 }
 
 impl Scenario {
     /// Those that have no family of their own, in the order in which they run.
-    const PLAIN: [Self; 21] = [
+    const PLAIN: [Self; 25] = [
         Self::Bulk1,
         Self::Bulk8,
         Self::Http,
@@ -94,6 +99,10 @@ impl Scenario {
         Self::DatagramRuns,
         Self::DatagramLoss,
         Self::Flows,
+        Self::Associate,
+        Self::AssociateLoss,
+        Self::Associations,
+        Self::Preproxy,
     ];
 
     /// Returns all of them, in the order in which they run.
@@ -139,6 +148,10 @@ impl Scenario {
             Self::DatagramRuns => vec![Row::DatagramRunRate],
             Self::DatagramLoss => vec![Row::DatagramLoss, Row::DatagramCpu],
             Self::Flows => vec![Row::FlowMemory, Row::FlowFds],
+            Self::Associate => vec![Row::AssociateRate],
+            Self::AssociateLoss => vec![Row::AssociateLoss, Row::AssociateCpu],
+            Self::Associations => vec![Row::AssociationMemory, Row::AssociationFds],
+            Self::Preproxy => vec![Row::PreproxyTime, Row::PreproxyCpu],
             Self::Growth(growth) => GrowthRow::of(growth).map(Row::Growth).to_vec(),
             Self::Tunnel(scenario) => scenario.rows().iter().copied().map(Row::Tunnel).collect(),
         }
@@ -159,6 +172,8 @@ impl Scenario {
             Self::Datagrams | Self::DatagramRuns | Self::DatagramLoss | Self::Flows => {
                 Job::Datagrams
             }
+            Self::Associate | Self::AssociateLoss | Self::Associations => Job::Associate,
+            Self::Preproxy => Job::Preproxy,
             Self::Bulk1
             | Self::Bulk8
             | Self::Http
@@ -173,9 +188,12 @@ impl Scenario {
     /// Returns whether it says anything about a subject: direct has no memory to read, and few can queue.
     pub(crate) fn suits(self, subject: &Subject) -> bool {
         let has_work = match self {
-            Self::Idle | Self::Stalled | Self::Empty | Self::Flows | Self::Growth(_) => {
-                !subject.is_direct()
-            }
+            Self::Idle
+            | Self::Stalled
+            | Self::Empty
+            | Self::Flows
+            | Self::Associations
+            | Self::Growth(_) => !subject.is_direct(),
             Self::SocksBulk => subject.is_meant_for_bulk(),
             Self::Tunnel(scenario) => scenario.suits(subject),
             Self::Bulk1
@@ -193,7 +211,10 @@ impl Scenario {
             | Self::Chain5
             | Self::Datagrams
             | Self::DatagramRuns
-            | Self::DatagramLoss => true,
+            | Self::DatagramLoss
+            | Self::Associate
+            | Self::AssociateLoss
+            | Self::Preproxy => true,
         };
         has_work && subject.can(self.job())
     }
@@ -229,7 +250,11 @@ impl Scenario {
             | Self::DatagramRuns
             | Self::DatagramLoss
             | Self::Flows
+            | Self::Associate
+            | Self::AssociateLoss
+            | Self::Associations
             | Self::Tunnel(_) => Ok(()),
+            Self::Preproxy => preproxy::check(),
         }
     }
 
@@ -258,10 +283,23 @@ impl Scenario {
             Self::Chain1 => bench.chain(1, [Row::Chain1Time, Row::Chain1Cpu]),
             Self::Chain3 => bench.chain(3, [Row::Chain3Time, Row::Chain3Cpu]),
             Self::Chain5 => bench.chain(5, [Row::Chain5Time, Row::Chain5Cpu]),
-            Self::Datagrams => bench.datagrams(Sending::Each, Row::DatagramRate),
-            Self::DatagramRuns => bench.datagrams(Sending::AsOne, Row::DatagramRunRate),
-            Self::DatagramLoss => bench.datagram_loss(),
-            Self::Flows => bench.flows(),
+            Self::Datagrams => bench.datagrams(Job::Datagrams, Sending::Each, Row::DatagramRate),
+            Self::DatagramRuns => {
+                bench.datagrams(Job::Datagrams, Sending::AsOne, Row::DatagramRunRate)
+            }
+            Self::DatagramLoss => {
+                bench.datagram_loss(Job::Datagrams, [Row::DatagramLoss, Row::DatagramCpu])
+            }
+            Self::Flows => bench.flows(Job::Datagrams, [Row::FlowMemory, Row::FlowFds]),
+            Self::Associate => bench.datagrams(Job::Associate, Sending::Each, Row::AssociateRate),
+            Self::AssociateLoss => {
+                bench.datagram_loss(Job::Associate, [Row::AssociateLoss, Row::AssociateCpu])
+            }
+            Self::Associations => bench.flows(
+                Job::Associate,
+                [Row::AssociationMemory, Row::AssociationFds],
+            ),
+            Self::Preproxy => bench.preproxy(),
             Self::Growth(growth) => bench.growth(growth),
             Self::Tunnel(scenario) => scenario.run(bench),
         }

@@ -23,7 +23,8 @@ fn the_figures_of_the_book_come_from_these_results() {
     let figures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../book/figures");
     for (results, figure) in [
         ("relay.json", "ratios.txt"),
-        ("ways-in-and-tunnel.json", "ratios-ways-in-and-tunnel.txt"),
+        ("ways-in.json", "ratios-ways-in.txt"),
+        ("tunnel.json", "ratios-tunnel.txt"),
     ] {
         let path = figures.join(figure);
         let found = fs::read_to_string(&path).unwrap();

@@ -59,7 +59,7 @@ fn assert_is_number(cell: &str, table: &str) {
 
 #[test]
 fn every_row_of_the_forward_proxy_is_measured() {
-    let output = measure("socks,forward,chain", "direct,fixed,ours").unwrap();
+    let output = measure("socks,forward,chain,associate", "direct,fixed,ours").unwrap();
     let (table, errors) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
@@ -72,16 +72,35 @@ fn every_row_of_the_forward_proxy_is_measured() {
         ("SOCKS5: CPU s per GB", 2),
         ("CONNECT: new connections/s", 2),
         ("CONNECT: CPU us", 2),
-        ("absolute-form: 64 clients", 2),
-        ("absolute-form: CPU us per request", 2),
-        ("absolute-form: a connection", 2),
+        ("absolute-form, kept connections, req/s", 2),
+        ("absolute-form, kept connections: CPU us", 2),
+        ("absolute-form, new connections, req/s", 2),
         ("1 proxy: p50 us", 2),
         ("3 proxies: CPU us", 2),
         ("5 proxies: p50 us", 2),
+        ("datagrams on 64 associations", 1),
+        ("associations: lost", 1),
+        ("associations: CPU us", 1),
     ] {
         assert_is_number(cells(&table, title)[ours], &table);
     }
     assert!(table.contains("congestion control "), "{table}");
+}
+
+#[test]
+fn curl_goes_through_a_proxy_behind_a_proxy() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        println!("skipped: curl is not installed");
+        return;
+    }
+    let output = measure("preproxy", "direct,ours").unwrap();
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{table}");
+    let [direct, ours] = &cells(&table, "curl --preproxy: p50 us")[..2] else {
+        panic!("no two columns in\n{table}");
+    };
+    assert_is_number(direct, &table);
+    assert_is_number(ours, &table);
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, sendmmsg, sendmsg};
 
+use socket2::Socket;
+
+use crate::load::association;
 use crate::load::sink::{DATAGRAM_BYTES, Sink};
 use crate::stop;
 use crate::wait;
@@ -23,6 +26,23 @@ pub(crate) enum Sending {
     AsOne,
 }
 
+/// How the flows come to the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// The proxy has one target, or there is none.
+    Plain,
+    /// Each flow is an association of a SOCKS5 proxy, and each datagram names the sink.
+    Association,
+}
+
+/// The client's end of a flow.
+#[derive(Debug)]
+struct Flow {
+    socket: UdpSocket,
+    /// Its end is the end of the flow.
+    _association: Option<Socket>,
+}
+
 /// What a stretch of sending came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -34,22 +54,34 @@ pub(crate) struct Tally {
 #[derive(Debug)]
 pub(crate) struct Datagrams {
     sink: Sink,
-    flows: Vec<UdpSocket>,
+    flows: Vec<Flow>,
     next: usize,
     sending: Sending,
+    entrance: Entrance,
+    /// In front of each datagram.
+    header: Vec<u8>,
+    /// A run of datagrams.
     payload: Vec<u8>,
 }
 
 impl Datagrams {
     /// Creates it without a flow.
-    pub(crate) fn new(sink: Sink, sending: Sending) -> Self {
-        Self {
+    pub(crate) fn new(sink: Sink, sending: Sending, entrance: Entrance) -> io::Result<Self> {
+        let header = match entrance {
+            Entrance::Plain => Vec::new(),
+            Entrance::Association => association::header(sink.address()?),
+        };
+        let counted = vec![0x5a; usize::from(DATAGRAM_BYTES)];
+        let payload = [header.clone(), counted].concat().repeat(RUN);
+        Ok(Self {
             sink,
             flows: Vec::new(),
             next: 0,
             sending,
-            payload: vec![0x5a; usize::from(DATAGRAM_BYTES) * RUN],
-        }
+            entrance,
+            header,
+            payload,
+        })
     }
 
     /// Opens flows, `at_once` of them side by side: each one has carried a datagram each way.
@@ -77,23 +109,42 @@ impl Datagrams {
     }
 
     /// Sends questions until each has its answer: the proxy may not be ready, and datagrams may be lost.
-    fn open_batch(&mut self, address: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+    fn open_batch(&mut self, address: SocketAddr, count: usize) -> io::Result<Vec<Flow>> {
         const LIMIT: Duration = Duration::from_secs(10);
+        let question = [&self.header[..], b"?"].concat();
         let mut silent = Vec::with_capacity(count);
         for _ in 0..count {
-            silent.push(connect(address)?);
+            silent.push(self.connect(address)?);
         }
         let mut open = Vec::with_capacity(count);
         wait::until("answers through the proxy", LIMIT, || {
             for flow in &silent {
                 // A refusal (ECONNREFUSED) belongs to a question of when the proxy had no socket yet.
-                let _ = flow.send(b"?");
+                let _ = flow.socket.send(&question);
             }
             self.answer_all(silent.len())?;
-            open.extend(silent.extract_if(.., |flow| flow.recv(&mut [0; 8]).is_ok()));
+            open.extend(silent.extract_if(.., |flow| flow.socket.recv(&mut [0; 8]).is_ok()));
             Ok(silent.is_empty())
         })?;
         Ok(open)
+    }
+
+    /// Creates the client's end of a flow.
+    fn connect(&self, address: SocketAddr) -> io::Result<Flow> {
+        let (association, address) = match self.entrance {
+            Entrance::Plain => (None, address),
+            Entrance::Association => {
+                let (connection, relay) = association::open(address)?;
+                (Some(connection), relay)
+            }
+        };
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.connect(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(Flow {
+            socket,
+            _association: association,
+        })
     }
 
     /// Answers so many questions, or those that come in time, and gives the last answer time to arrive.
@@ -172,7 +223,7 @@ impl Datagrams {
 
     /// Sends one run on the next flow; returns how many datagrams it had.
     fn send(&mut self) -> io::Result<u64> {
-        let flow = &self.flows[self.next];
+        let flow = &self.flows[self.next].socket;
         self.next = (self.next + 1) % self.flows.len();
         match self.sending {
             Sending::Each => send_each(flow, &self.payload),
@@ -181,16 +232,8 @@ impl Datagrams {
     }
 }
 
-/// Creates the client's end of a flow.
-fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
-    let flow = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    flow.connect(address)?;
-    flow.set_nonblocking(true)?;
-    Ok(flow)
-}
-
 fn send_each(flow: &UdpSocket, payload: &[u8]) -> io::Result<u64> {
-    let datagrams = payload.chunks(usize::from(DATAGRAM_BYTES));
+    let datagrams = payload.chunks(payload.len() / RUN);
     let slices: Vec<[IoSlice<'_>; 1]> = datagrams.map(|part| [IoSlice::new(part)]).collect();
     let mut headers = MultiHeaders::<()>::preallocate(RUN, None);
     let (fd, flags) = (flow.as_raw_fd(), MsgFlags::empty());
@@ -199,7 +242,8 @@ fn send_each(flow: &UdpSocket, payload: &[u8]) -> io::Result<u64> {
 }
 
 fn send_as_one(flow: &UdpSocket, payload: &[u8]) -> io::Result<u64> {
-    let control = [ControlMessage::UdpGsoSegments(&DATAGRAM_BYTES)];
+    let length = u16::try_from(payload.len() / RUN).map_err(io::Error::other)?;
+    let control = [ControlMessage::UdpGsoSegments(&length)];
     let slices = [IoSlice::new(payload)];
     let (fd, flags) = (flow.as_raw_fd(), MsgFlags::empty());
     sendmsg::<()>(fd, &slices, &control, flags, None)?;
@@ -276,7 +320,7 @@ mod tests {
         for sending in [Sending::Each, Sending::AsOne] {
             let sink = Sink::open().unwrap();
             let address = sink.address().unwrap();
-            let mut load = Datagrams::new(sink, sending);
+            let mut load = Datagrams::new(sink, sending, Entrance::Plain).unwrap();
             load.open(address, 3, 2).unwrap();
             assert_eq!(load.flow_count(), 3);
             let mut tally = load.run_for(Duration::from_millis(20)).unwrap();

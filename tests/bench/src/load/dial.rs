@@ -140,7 +140,7 @@ fn addresses(next: impl Iterator<Item = SocketAddr>) -> Step {
 }
 
 /// Encodes an address as in RFC 1928 section 5.
-fn wire_address(address: SocketAddr) -> Vec<u8> {
+pub(super) fn wire_address(address: SocketAddr) -> Vec<u8> {
     let (kind, octets) = match address.ip() {
         IpAddr::V4(ip) => (1, ip.octets().to_vec()),
         IpAddr::V6(ip) => (4, ip.octets().to_vec()),

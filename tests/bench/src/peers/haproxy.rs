@@ -23,6 +23,8 @@ pub(super) fn launch(place: &Place<'_>, mode: Mode) -> io::Result<Launch> {
         | Job::Forward
         | Job::Chain(_)
         | Job::Datagrams
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => config(place, &relay(mode)),
     };
     fs::write(&file, text)?;

@@ -21,6 +21,10 @@ pub(crate) enum Job {
     Chain(usize),
     /// Pass datagrams on, one upstream socket for each client.
     Datagrams,
+    /// Pass on the datagrams of SOCKS5 clients, each to the target in its header.
+    Associate,
+    /// Be the two proxies of curl's `--preproxy`: SOCKS5, and behind it CONNECT.
+    Preproxy,
     /// Pass connections on through two ends with one link between them.
     Tunnel,
 }
@@ -35,9 +39,28 @@ impl Job {
             | Self::Socks5
             | Self::Connect
             | Self::Forward
-            | Self::Datagrams => 1,
-            Self::Tunnel => 2,
+            | Self::Datagrams
+            | Self::Associate => 1,
+            Self::Tunnel | Self::Preproxy => 2,
             Self::Chain(count) => count,
+        }
+    }
+
+    /// Returns what one of its proxies does; number 0 is next to the upstream.
+    pub(crate) fn part(self, number: usize) -> Self {
+        match self {
+            Self::Preproxy if number == 0 => Self::Connect,
+            Self::Preproxy => Self::Socks5,
+            Self::Relay
+            | Self::Grow(_)
+            | Self::Queue
+            | Self::Socks5
+            | Self::Connect
+            | Self::Forward
+            | Self::Chain(_)
+            | Self::Datagrams
+            | Self::Associate
+            | Self::Tunnel => self,
         }
     }
 
@@ -51,6 +74,8 @@ impl Job {
             Self::Connect | Self::Forward => "HTTP proxy",
             Self::Chain(_) => "Chain",
             Self::Datagrams => "UDP relay",
+            Self::Associate => "SOCKS5 UDP ASSOCIATE",
+            Self::Preproxy => "curl --preproxy",
             Self::Tunnel => "Tunnel",
         }
     }

@@ -57,6 +57,8 @@ fn forward(job: Job, listen: SocketAddr, upstream: SocketAddr) -> ssh::Forward {
         | Job::Connect
         | Job::Forward
         | Job::Datagrams
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => ssh::Forward::Local { listen, upstream },
     }
 }

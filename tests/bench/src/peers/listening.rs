@@ -78,6 +78,8 @@ fn bind_once(job: Job, address: SocketAddr) -> io::Result<SocketAddr> {
         Job::Relay
         | Job::Grow(_)
         | Job::Queue
+        | Job::Associate
+        | Job::Preproxy
         | Job::Socks5
         | Job::Connect
         | Job::Forward

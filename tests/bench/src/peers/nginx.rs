@@ -45,6 +45,8 @@ fn config(place: &Place<'_>, buffer_size: &str) -> String {
         | Job::Connect
         | Job::Forward
         | Job::Chain(_)
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => "backlog=4096",
     };
     let pid_file = place.folder.join("nginx.pid");

@@ -75,6 +75,8 @@ fn upstream(place: &Place<'_>) -> String {
         | Job::Forward
         | Job::Chain(_)
         | Job::Datagrams
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => place.upstream.to_string(),
     }
 }
@@ -98,8 +100,8 @@ fn arguments(job: Job) -> &'static [&'static str] {
             Manner::ByName => &["--prefer", "ipv4"],
         },
         Job::Queue => &["queue", "--framing", "http1"],
-        Job::Socks5 => &["--ingress", "socks5"],
-        Job::Connect | Job::Forward => &["--ingress", "http"],
+        Job::Socks5 | Job::Associate => &["--ingress", "socks5"],
+        Job::Connect | Job::Forward | Job::Preproxy => &["--ingress", "http"],
         Job::Chain(_) => &["--ingress", "hop"],
         Job::Datagrams => &["--udp"],
         Job::Tunnel => &["client"],
@@ -132,7 +134,9 @@ pub(crate) fn package(job: Job) -> Package {
         | Job::Connect
         | Job::Forward
         | Job::Chain(_)
-        | Job::Datagrams => Package::Proxy,
+        | Job::Datagrams
+        | Job::Associate
+        | Job::Preproxy => Package::Proxy,
     }
 }
 

@@ -30,6 +30,8 @@ impl Place<'_> {
             | Job::Forward
             | Job::Chain(_)
             | Job::Datagrams
+            | Job::Associate
+            | Job::Preproxy
             | Job::Tunnel => session_capacity(),
         }
     }
@@ -45,6 +47,8 @@ impl Place<'_> {
             | Job::Forward
             | Job::Chain(_)
             | Job::Datagrams
+            | Job::Associate
+            | Job::Preproxy
             | Job::Tunnel => 1,
         }
     }

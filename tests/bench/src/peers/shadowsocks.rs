@@ -34,7 +34,9 @@ pub(super) fn launch(place: &Place<'_>) -> Launch {
         | Job::Socks5
         | Job::Connect
         | Job::Forward
+        | Job::Preproxy
         | Job::Tunnel => socks5(place),
+        Job::Associate => associate(place),
     };
     command.args(["--single-threaded", "--tcp-no-delay"]);
     Launch {
@@ -47,6 +49,14 @@ fn socks5(place: &Place<'_>) -> Command {
     let mut command = program::command(LOCAL);
     command.args(["--local-addr", &place.listen.to_string()]);
     command.args(["--protocol", "socks"]);
+    command
+}
+
+fn associate(place: &Place<'_>) -> Command {
+    let flows = session_capacity().to_string();
+    let mut command = socks5(place);
+    // -U: datagrams beside connections.
+    command.args(["-U", "--udp-max-associations", &flows]);
     command
 }
 

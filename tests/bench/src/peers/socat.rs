@@ -27,6 +27,8 @@ fn addresses(place: &Place<'_>) -> [String; 2] {
         | Job::Connect
         | Job::Forward
         | Job::Chain(_)
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => [
             format!("TCP-LISTEN:{port},bind={ip},fork,reuseaddr,nodelay,backlog=4096"),
             format!("TCP:{upstream},nodelay"),

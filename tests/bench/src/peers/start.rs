@@ -43,7 +43,7 @@ impl Subject {
             fs::create_dir_all(&folder)?;
             // From the last one on, so that a plain relay can be told of the one behind it.
             let next = started.last().map_or(upstream, |(_, address)| *address);
-            started.push(self.start_one(job, next, cores, &folder)?);
+            started.push(self.start_one(job.part(number), next, cores, &folder)?);
         }
         let (processes, addresses) = started.into_iter().rev().unzip();
         Ok(Started {

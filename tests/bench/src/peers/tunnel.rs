@@ -98,6 +98,7 @@ impl Subject {
             | Kind::Squid
             | Kind::Apache
             | Kind::TrafficServer
+            | Kind::Preproxy
             | Kind::Shadowsocks
             | Kind::Fixed(_)
             | Kind::Custom(_) => None,

@@ -12,6 +12,8 @@ pub(super) fn launch(place: &Place<'_>) -> Launch {
         | Job::Socks5
         | Job::Chain(_)
         | Job::Datagrams
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => "socks5",
     };
     let (listen, sessions) = (place.listen.to_string(), session_capacity().to_string());

@@ -77,7 +77,9 @@ impl Bench<'_> {
             | Job::Socks5
             | Job::Connect
             | Job::Chain(_)
-            | Job::Datagrams => self.arrange(job, Service::Echo),
+            | Job::Datagrams
+            | Job::Associate
+            | Job::Preproxy => self.arrange(job, Service::Echo),
             Job::Tunnel => self.arrange_tunnel_on_loopback(),
         }
     }
@@ -98,6 +100,8 @@ fn whole(job: Job, arrangement: &Arrangement) -> Dial {
         | Job::Connect
         | Job::Chain(_)
         | Job::Datagrams
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => dial.then(b"?", Answer::Byte),
     }
 }
@@ -113,6 +117,8 @@ fn wait_for_ends(job: Job, arrangement: &Arrangement) -> io::Result<()> {
         | Job::Connect
         | Job::Chain(_)
         | Job::Datagrams
+        | Job::Associate
+        | Job::Preproxy
         | Job::Tunnel => arrangement.wait_for_ends(),
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::load::datagrams::{Datagrams, Sending};
+use crate::load::datagrams::{Datagrams, Entrance, Sending};
 use crate::load::sink::Sink;
 use crate::peers::Job;
 use crate::process::{Process, Usage};
@@ -26,8 +26,8 @@ struct Stage {
 
 impl Bench<'_> {
     /// Measures as many datagrams as go through, one way.
-    pub(super) fn datagrams(&self, sending: Sending, row: Row) -> io::Result<Outcome> {
-        let mut stage = self.stage(sending)?;
+    pub(super) fn datagrams(&self, job: Job, sending: Sending, row: Row) -> io::Result<Outcome> {
+        let mut stage = self.stage(job, sending)?;
         stage.open(FLOWS)?;
         stage.load.run_for(self.warm_up())?;
         stage.load.late()?;
@@ -41,10 +41,10 @@ impl Bench<'_> {
         })
     }
 
-    /// Measures losses and CPU time at a fixed rate.
-    pub(super) fn datagram_loss(&self) -> io::Result<Outcome> {
+    /// Measures losses in per cent and CPU time in microseconds at a fixed rate.
+    pub(super) fn datagram_loss(&self, job: Job, rows: [Row; 2]) -> io::Result<Outcome> {
         const PER_SECOND: u32 = 100_000;
-        let mut stage = self.stage(Sending::Each)?;
+        let mut stage = self.stage(job, Sending::Each)?;
         stage.open(FLOWS)?;
         stage.load.run_at(PER_SECOND, self.warm_up())?;
         let window = Window::open(&stage.proxies, self.cores)?;
@@ -52,9 +52,9 @@ impl Bench<'_> {
         let spent = window.close()?;
         let lost = tally.sent.saturating_sub(tally.received);
         let share = lost as f64 * 100.0 / tally.sent.max(1) as f64;
-        let mut figures = vec![(Row::DatagramLoss, share)];
+        let mut figures = vec![(rows[0], share)];
         let work = tally.received as f64;
-        figures.extend(cpu_figure(Row::DatagramCpu, &spent, work, 1e6));
+        figures.extend(cpu_figure(rows[1], &spent, work, 1e6));
         Ok(Outcome {
             figures,
             spent: Some(spent),
@@ -62,10 +62,10 @@ impl Bench<'_> {
     }
 
     /// Measures memory and fds of flows that have carried one datagram each way.
-    pub(super) fn flows(&self) -> io::Result<Outcome> {
+    pub(super) fn flows(&self, job: Job, rows: [Row; 2]) -> io::Result<Outcome> {
         const WARM_UP_FLOWS: usize = 8;
         const WATCHED: usize = 1_000;
-        let mut stage = self.stage(Sending::Each)?;
+        let mut stage = self.stage(job, Sending::Each)?;
         stage.open(WARM_UP_FLOWS)?;
         wait::pass(self.warm_up())?;
         let before = stage.usage()?;
@@ -77,8 +77,8 @@ impl Bench<'_> {
         let fds = after.fds.saturating_sub(before.fds);
         let count = stage.load.flow_count() - WARM_UP_FLOWS;
         let figures = vec![
-            (Row::FlowMemory, bytes as f64 / count as f64),
-            (Row::FlowFds, fds as f64 / count as f64),
+            (rows[0], bytes as f64 / count as f64),
+            (rows[1], fds as f64 / count as f64),
         ];
         Ok(Outcome {
             figures,
@@ -86,14 +86,17 @@ impl Bench<'_> {
         })
     }
 
-    fn stage(&self, sending: Sending) -> io::Result<Stage> {
+    fn stage(&self, job: Job, sending: Sending) -> io::Result<Stage> {
         let sink = Sink::open()?;
         let upstream = sink.address()?;
-        let started = self
-            .subject
-            .start(Job::Datagrams, upstream, self.cores, self.folder)?;
+        let started = self.subject.start(job, upstream, self.cores, self.folder)?;
         let address = started.addresses.first().copied().unwrap_or(upstream);
-        let load = Datagrams::new(sink, sending);
+        let entrance = if job == Job::Associate && !self.subject.is_direct() {
+            Entrance::Association
+        } else {
+            Entrance::Plain
+        };
+        let load = Datagrams::new(sink, sending, entrance)?;
         Ok(Stage {
             proxies: started.processes,
             load,

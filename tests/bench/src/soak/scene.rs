@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::cores::Cores;
-use crate::load::datagrams::{Datagrams, Sending};
+use crate::load::datagrams::{Datagrams, Entrance, Sending};
 use crate::load::dial::{Dial, Way};
 use crate::load::latencies::Latencies;
 use crate::load::sink::Sink;
@@ -87,7 +87,7 @@ impl Scene {
             link,
             upstream,
             deaf: Upstream::start(Service::Ignore)?,
-            flows: Mutex::new(Datagrams::new(sink, Sending::Each)),
+            flows: Mutex::new(Datagrams::new(sink, Sending::Each, Entrance::Plain)?),
             name_server,
             probes: Probes::default(),
             journal: Journal::default(),

@@ -166,7 +166,7 @@ fn every_row_of_datagrams_is_measured() {
     );
     assert!(output.status.success(), "{errors}\n{table}");
     for title in [
-        "datagrams of 100 bytes",
+        "datagrams on 64 flows",
         "the same, sent in runs",
         "lost at 100,000",
     ] {

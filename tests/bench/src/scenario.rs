@@ -187,36 +187,23 @@ impl Scenario {
 
     /// Returns whether it says anything about a subject: direct has no memory to read, and few can queue.
     pub(crate) fn suits(self, subject: &Subject) -> bool {
-        let has_work = match self {
+        let watches_the_proxy = matches!(
+            self,
             Self::Idle
-            | Self::Stalled
-            | Self::Empty
-            | Self::Flows
-            | Self::Associations
-            | Self::Growth(_) => !subject.is_direct(),
-            Self::SocksBulk => subject.is_meant_for_bulk(),
-            Self::Tunnel(scenario) => scenario.suits(subject),
-            Self::Bulk1
-            | Self::Bulk8
-            | Self::Http
-            | Self::RoundTrip
-            | Self::Connect
-            | Self::Queue
-            | Self::SocksConnect
-            | Self::ConnectMethod
-            | Self::Forward
-            | Self::ForwardNew
-            | Self::Chain1
-            | Self::Chain3
-            | Self::Chain5
-            | Self::Datagrams
-            | Self::DatagramRuns
-            | Self::DatagramLoss
-            | Self::Associate
-            | Self::AssociateLoss
-            | Self::Preproxy => true,
+                | Self::Stalled
+                | Self::Empty
+                | Self::Flows
+                | Self::Associations
+                | Self::Growth(_)
+        );
+        let says_something = if let Self::Tunnel(scenario) = self {
+            scenario.suits(subject)
+        } else if self == Self::SocksBulk {
+            subject.is_meant_for_bulk()
+        } else {
+            !(watches_the_proxy && subject.is_direct())
         };
-        has_work && subject.can(self.job())
+        says_something && subject.can(self.job())
     }
 
     /// Returns whether it fits into a trial of all rows in some minutes.
@@ -227,34 +214,12 @@ impl Scenario {
 
     /// Checks that this machine has room for it; the error says why not.
     pub(crate) fn check(self) -> Result<(), String> {
-        match self {
-            Self::Growth(growth) => growth::check(growth),
-            Self::Bulk1
-            | Self::Bulk8
-            | Self::Http
-            | Self::RoundTrip
-            | Self::Connect
-            | Self::Idle
-            | Self::Stalled
-            | Self::Empty
-            | Self::Queue
-            | Self::SocksConnect
-            | Self::SocksBulk
-            | Self::ConnectMethod
-            | Self::Forward
-            | Self::ForwardNew
-            | Self::Chain1
-            | Self::Chain3
-            | Self::Chain5
-            | Self::Datagrams
-            | Self::DatagramRuns
-            | Self::DatagramLoss
-            | Self::Flows
-            | Self::Associate
-            | Self::AssociateLoss
-            | Self::Associations
-            | Self::Tunnel(_) => Ok(()),
-            Self::Preproxy => preproxy::check(),
+        if let Self::Growth(growth) = self {
+            growth::check(growth)
+        } else if self == Self::Preproxy {
+            preproxy::check()
+        } else {
+            Ok(())
         }
     }
 

@@ -14,18 +14,10 @@ pub(super) enum Mode {
 
 pub(super) fn launch(place: &Place<'_>, mode: Mode) -> io::Result<Launch> {
     let file = place.folder.join("haproxy.cfg");
-    let text = match place.job {
-        Job::Queue => config(place, &QUEUE),
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Socks5
-        | Job::Connect
-        | Job::Forward
-        | Job::Chain(_)
-        | Job::Datagrams
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => config(place, &relay(mode)),
+    let text = if place.job == Job::Queue {
+        config(place, &QUEUE)
+    } else {
+        config(place, &relay(mode))
     };
     fs::write(&file, text)?;
     let mut command = program::command("haproxy");

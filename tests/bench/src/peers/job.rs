@@ -46,21 +46,23 @@ impl Job {
         }
     }
 
+    /// Returns how its sessions grow in number, if they do.
+    pub(crate) fn growth(self) -> Option<Growth> {
+        if let Self::Grow(growth) = self {
+            Some(growth)
+        } else {
+            None
+        }
+    }
+
     /// Returns what one of its proxies does; number 0 is next to the upstream.
     pub(crate) fn part(self, number: usize) -> Self {
-        match self {
-            Self::Preproxy if number == 0 => Self::Connect,
-            Self::Preproxy => Self::Socks5,
-            Self::Relay
-            | Self::Grow(_)
-            | Self::Queue
-            | Self::Socks5
-            | Self::Connect
-            | Self::Forward
-            | Self::Chain(_)
-            | Self::Datagrams
-            | Self::Associate
-            | Self::Tunnel => self,
+        if self != Self::Preproxy {
+            self
+        } else if number == 0 {
+            Self::Connect
+        } else {
+            Self::Socks5
         }
     }
 

@@ -48,17 +48,9 @@ pub(super) fn start(
 
 /// Returns the flag of the client's end: only in the SOCKS5 rows do clients name their targets.
 fn forward(job: Job, listen: SocketAddr, upstream: SocketAddr) -> ssh::Forward {
-    match job {
-        Job::Socks5 => ssh::Forward::Dynamic { listen },
-        Job::Chain(_)
-        | Job::Relay
-        | Job::Grow(_)
-        | Job::Queue
-        | Job::Connect
-        | Job::Forward
-        | Job::Datagrams
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => ssh::Forward::Local { listen, upstream },
+    if job == Job::Socks5 {
+        ssh::Forward::Dynamic { listen }
+    } else {
+        ssh::Forward::Local { listen, upstream }
     }
 }

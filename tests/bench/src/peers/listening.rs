@@ -73,18 +73,10 @@ fn free_port(job: Job) -> io::Result<SocketAddr> {
 
 /// Checks that an address can be bound.
 fn bind_once(job: Job, address: SocketAddr) -> io::Result<SocketAddr> {
-    match job {
-        Job::Datagrams => UdpSocket::bind(address)?.local_addr(),
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Queue
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Socks5
-        | Job::Connect
-        | Job::Forward
-        | Job::Chain(_)
-        | Job::Tunnel => TcpListener::bind(address)?.local_addr(),
+    if job == Job::Datagrams {
+        UdpSocket::bind(address)?.local_addr()
+    } else {
+        TcpListener::bind(address)?.local_addr()
     }
 }
 

@@ -36,18 +36,10 @@ fn config(place: &Place<'_>, buffer_size: &str) -> String {
     };
     let connections = place.session_capacity() * 2 + 64;
     let (listen, upstream) = (place.listen, place.upstream);
-    let kind = match place.job {
-        Job::Datagrams => "udp",
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Queue
-        | Job::Socks5
-        | Job::Connect
-        | Job::Forward
-        | Job::Chain(_)
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => "backlog=4096",
+    let kind = if place.job == Job::Datagrams {
+        "udp"
+    } else {
+        "backlog=4096"
     };
     let pid_file = place.folder.join("nginx.pid");
     let pid_file = pid_file.display();

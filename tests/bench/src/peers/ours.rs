@@ -63,21 +63,11 @@ pub(super) fn launch(
 
 /// Returns the upstream as the command line has it: for one job by its name, which has to be looked up.
 fn upstream(place: &Place<'_>) -> String {
-    match place.job {
-        Job::Grow(growth) if growth.manner == Manner::ByName => {
-            format!("localhost:{}", place.upstream.port())
-        }
-        Job::Grow(_)
-        | Job::Relay
-        | Job::Queue
-        | Job::Socks5
-        | Job::Connect
-        | Job::Forward
-        | Job::Chain(_)
-        | Job::Datagrams
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => place.upstream.to_string(),
+    let growth = place.job.growth();
+    if growth.is_some_and(|growth| growth.manner == Manner::ByName) {
+        format!("localhost:{}", place.upstream.port())
+    } else {
+        place.upstream.to_string()
     }
 }
 
@@ -126,17 +116,10 @@ impl Package {
 
 /// Returns the package that does a job.
 pub(crate) fn package(job: Job) -> Package {
-    match job {
-        Job::Queue | Job::Tunnel => Package::Mux,
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Socks5
-        | Job::Connect
-        | Job::Forward
-        | Job::Chain(_)
-        | Job::Datagrams
-        | Job::Associate
-        | Job::Preproxy => Package::Proxy,
+    if matches!(job, Job::Queue | Job::Tunnel) {
+        Package::Mux
+    } else {
+        Package::Proxy
     }
 }
 

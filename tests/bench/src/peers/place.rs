@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use crate::growth::Growth;
 use crate::limits::session_capacity;
 use crate::peers::Job;
 
@@ -21,36 +22,14 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     /// Returns for how many sessions a proxy has to be configured.
     pub(super) fn session_capacity(&self) -> usize {
-        match self.job {
-            Job::Grow(growth) => growth.capacity(),
-            Job::Relay
-            | Job::Queue
-            | Job::Socks5
-            | Job::Connect
-            | Job::Forward
-            | Job::Chain(_)
-            | Job::Datagrams
-            | Job::Associate
-            | Job::Preproxy
-            | Job::Tunnel => session_capacity(),
-        }
+        let growth = self.job.growth();
+        growth.map_or_else(session_capacity, Growth::capacity)
     }
 
     /// Returns how many event loops it has to have.
     pub(super) fn threads(&self) -> u8 {
-        match self.job {
-            Job::Grow(growth) => growth.manner.threads(),
-            Job::Relay
-            | Job::Queue
-            | Job::Socks5
-            | Job::Connect
-            | Job::Forward
-            | Job::Chain(_)
-            | Job::Datagrams
-            | Job::Associate
-            | Job::Preproxy
-            | Job::Tunnel => 1,
-        }
+        let growth = self.job.growth();
+        growth.map_or(1, |growth| growth.manner.threads())
     }
 }
 

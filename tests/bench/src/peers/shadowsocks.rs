@@ -28,6 +28,7 @@ pub(super) fn launch(place: &Place<'_>) -> Launch {
     let mut command = match place.job {
         Job::Chain(_) => hop(place),
         Job::Datagrams => datagrams(place),
+        Job::Associate => associate(place),
         Job::Relay
         | Job::Grow(_)
         | Job::Queue
@@ -36,7 +37,6 @@ pub(super) fn launch(place: &Place<'_>) -> Launch {
         | Job::Forward
         | Job::Preproxy
         | Job::Tunnel => socks5(place),
-        Job::Associate => associate(place),
     };
     command.args(["--single-threaded", "--tcp-no-delay"]);
     Launch {

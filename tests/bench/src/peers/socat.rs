@@ -15,23 +15,15 @@ pub(super) fn launch(place: &Place<'_>) -> Launch {
 /// Returns the two ends in its language.
 fn addresses(place: &Place<'_>) -> [String; 2] {
     let (ip, port, upstream) = (place.listen.ip(), place.listen.port(), place.upstream);
-    match place.job {
-        Job::Datagrams => [
+    if place.job == Job::Datagrams {
+        [
             format!("UDP4-LISTEN:{port},bind={ip},fork,reuseaddr"),
             format!("UDP4:{upstream}"),
-        ],
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Queue
-        | Job::Socks5
-        | Job::Connect
-        | Job::Forward
-        | Job::Chain(_)
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => [
+        ]
+    } else {
+        [
             format!("TCP-LISTEN:{port},bind={ip},fork,reuseaddr,nodelay,backlog=4096"),
             format!("TCP:{upstream},nodelay"),
-        ],
+        ]
     }
 }

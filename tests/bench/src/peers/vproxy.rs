@@ -4,17 +4,10 @@ use crate::limits::session_capacity;
 use crate::peers::{Job, Launch, Place, program};
 
 pub(super) fn launch(place: &Place<'_>) -> Launch {
-    let protocol = match place.job {
-        Job::Connect | Job::Forward => "http",
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Queue
-        | Job::Socks5
-        | Job::Chain(_)
-        | Job::Datagrams
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => "socks5",
+    let protocol = if matches!(place.job, Job::Connect | Job::Forward) {
+        "http"
+    } else {
+        "socks5"
     };
     let (listen, sessions) = (place.listen.to_string(), session_capacity().to_string());
     let mut command = program::command("vproxy");

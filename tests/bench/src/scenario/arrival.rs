@@ -69,18 +69,12 @@ impl Bench<'_> {
     }
 
     fn arrange_for_new(&self, job: Job) -> io::Result<Arrangement> {
-        match job {
-            Job::Forward => self.arrange_unproven(job, Service::Http),
-            Job::Relay
-            | Job::Grow(_)
-            | Job::Queue
-            | Job::Socks5
-            | Job::Connect
-            | Job::Chain(_)
-            | Job::Datagrams
-            | Job::Associate
-            | Job::Preproxy => self.arrange(job, Service::Echo),
-            Job::Tunnel => self.arrange_tunnel_on_loopback(),
+        if job == Job::Forward {
+            self.arrange_unproven(job, Service::Http)
+        } else if job == Job::Tunnel {
+            self.arrange_tunnel_on_loopback()
+        } else {
+            self.arrange(job, Service::Echo)
         }
     }
 }
@@ -88,38 +82,20 @@ impl Bench<'_> {
 /// Returns all that one connection says: the handshake, and one byte there and back, or a request and its response.
 fn whole(job: Job, arrangement: &Arrangement) -> Dial {
     let dial = arrangement.dial();
-    match job {
-        Job::Forward => {
-            let request = absolute_request(arrangement.upstream().address());
-            dial.then(&request, Answer::HttpMessage)
-        }
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Queue
-        | Job::Socks5
-        | Job::Connect
-        | Job::Chain(_)
-        | Job::Datagrams
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => dial.then(b"?", Answer::Byte),
+    if job == Job::Forward {
+        let request = absolute_request(arrangement.upstream().address());
+        dial.then(&request, Answer::HttpMessage)
+    } else {
+        dial.then(b"?", Answer::Byte)
     }
 }
 
 /// Waits for the last ends, unless the proxy may keep connections to the upstream for further requests.
 fn wait_for_ends(job: Job, arrangement: &Arrangement) -> io::Result<()> {
-    match job {
-        Job::Forward => Ok(()),
-        Job::Relay
-        | Job::Grow(_)
-        | Job::Queue
-        | Job::Socks5
-        | Job::Connect
-        | Job::Chain(_)
-        | Job::Datagrams
-        | Job::Associate
-        | Job::Preproxy
-        | Job::Tunnel => arrangement.wait_for_ends(),
+    if job == Job::Forward {
+        Ok(())
+    } else {
+        arrangement.wait_for_ends()
     }
 }
 

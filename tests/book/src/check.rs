@@ -7,7 +7,7 @@
 //! | chapters as built | directives that were not expanded, empty blocks of code |
 //! | pages | links and anchors that lead nowhere; see [`crate::pages`] for what a browser finds |
 //! | `SUMMARY.md` | chapters that it does not list, chapters of `course.toml` that it lacks |
-//! | boxes | an exercise whose box is missing, appears twice, or is in another chapter |
+//! | boxes | an exercise whose box is missing, appears twice, or is in another chapter; a question that is not there |
 //! | figures | pictures that differ from their source, look bad, have too short an alternative text, or are shown nowhere |
 //! | voice | counters of the prose that are beyond their budget |
 //! | schedules | an exercise that comes before one that it needs, hours that are not the sum; see [`crate::schedule`] |
@@ -189,8 +189,9 @@ needs = []
 hints = ["a", "b", "c"]
 "#;
     const FIGURE: &str = "Title: A box.\nAlt: A box with a word in it, and nothing else beside it at all.\n\ndrawing 200x100\nbox one 20,20 100x40 : word\n";
-    const ONE: &str = "# One\n\n{{#item stage1-x/src/lib.rs::two}}\n\n{{#figure box}}\n\n{{#exercise 1.1}}\n\n{{#mutations a a a}}\n\n[two](two.md)\n";
+    const ONE: &str = "# One\n\n{{#item stage1-x/src/lib.rs::two}}\n\n{{#figure box}}\n\n{{#exercise 1.1}}\n\n{{#quiz a}}\n\n{{#mutations a a a}}\n\n[two](two.md)\n";
     const BUG: &str = "Stage: stage1\nExercise: 1.1\nMisconception: It is two.\nCaught by: e11_a\n--- a/stage1-x/src/lib.rs\n+++ b/stage1-x/src/lib.rs\n@@ -1 +1 @@\n-fn one() {}\n+fn two() {}\n";
+    const QUIZ: &str = "[[question]]\nname = \"a\"\nexercise = \"1.1\"\nsituation = \"S.\"\nask = \"W?\"\nright = \"r\"\nwhy = \"w\"\ncite = \"close(2)\"\nwrong = [{ choice = \"x\", why = \"y\" }, { choice = \"z\", why = \"y\" }]\n";
     const TWO: &str =
         "# Two\n\n{{#transcript echo}}\n\n{{#exercises}}\n\n```rust\nfn main() {}\n```\n";
 
@@ -205,6 +206,7 @@ hints = ["a", "b", "c"]
             ),
             ("tests/stage1.rs", "#[test] fn e11_a() {}\n"),
             ("tests/bugs/a.patch", BUG),
+            ("tests/quiz/a.toml", QUIZ),
             ("book/book.toml", "[book]\ntitle = \"T\"\n"),
             ("book/src/SUMMARY.md", "- [One](one.md)\n- [Two](two.md)\n"),
             ("book/src/one.md", ONE),
@@ -351,6 +353,18 @@ hints = ["a", "b", "c"]
                 "{{#mutations a a a}}",
                 "",
                 "one.md: it has exercises, so it needs {{#mutations NAME NAME NAME}}",
+            ],
+            [
+                one,
+                "{{#quiz a}}",
+                "",
+                "one.md: it has exercises, so it needs {{#quiz NAME NAME}}",
+            ],
+            [
+                one,
+                "quiz a",
+                "quiz b",
+                "one.md: there is no question \"b\"",
             ],
             [
                 one,

@@ -6,6 +6,7 @@
 //! {{#exercise 3.2}}                                          the box of an exercise
 //! {{#exercises}}                                             the table of all exercises
 //! {{#hunts}}                                                 the table of all bug hunts
+//! {{#quiz NAME NAME}}                                        a box with one question or two: tests/quiz
 //! {{#mutations NAME NAME NAME}}                               small changes, and the test that fails after each: tests/bugs/NAME.patch
 //! {{#transcript two-clients}}                                a recorded terminal: book/transcripts/two-clients.txt
 //! {{#commands two-clients}}                                  its commands alone, to paste them
@@ -34,6 +35,8 @@ pub(crate) enum Kind {
     Exercises,
     /// The table of all bug hunts.
     Hunts,
+    /// A box of questions.
+    Quiz,
     /// Small changes of the code, and the test that fails after each.
     Mutations,
     /// A recorded terminal.
@@ -54,6 +57,7 @@ impl<'a> Directive<'a> {
             "exercise" => Kind::Exercise,
             "exercises" => Kind::Exercises,
             "hunts" => Kind::Hunts,
+            "quiz" => Kind::Quiz,
             "mutations" => Kind::Mutations,
             "transcript" => Kind::Transcript,
             "commands" => Kind::Commands,

@@ -3,7 +3,7 @@
 //! # Reading order
 //! 1. `directive`: the lines of a chapter that the preprocessor expands; [`preprocess`] does it.
 //! 2. `edition`: with solutions or, for students, without.
-//! 3. `code`, `exercise`, [`transcript`], [`figures`]: what it puts in their place.
+//! 3. `code`, `exercise`, `quiz`, [`transcript`], [`figures`]: what it puts in their place.
 //! 4. `places`: which chapter has what. `reading`: how long it takes to read.
 //! 5. `check`: what can be broken; `links`, `text`, `voice`, `log`, `numbers`, `schedule` and `pages` find parts of it, `times` measures them.
 //! 6. `slides`: the figures for a projector. `programs`: the course's programs, built for the transcripts. `chromium`: a browser, for `pages` and `pdf`.
@@ -32,6 +32,7 @@ mod pdf;
 mod places;
 mod preprocess;
 mod programs;
+mod quiz;
 mod reading;
 mod schedule;
 mod slides;

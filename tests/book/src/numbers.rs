@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use course::listing;
 use course::manifest::{Exercise, Manifest, Stage};
+use course::quiz;
 
 /// Describes every sentence that is not in its file with the numbers of today.
 ///
@@ -40,6 +41,8 @@ fn sentences(root: &Path, manifest: &Manifest) -> Result<Vec<(&'static str, Stri
     let (all, of_stages) = (bugs.iter().sum::<usize>(), list(&bugs));
     let variants = listing::entries(&root.join("tests/variants"))?.len();
     let hunts = manifest.hunts().count();
+    let asked = lines(root, "[[question]]")?;
+    let run = lines(root, "bug = ")?;
     let points: u32 = manifest.hunts().map(|(_, hunt)| hunt.points).sum();
     let mut sentences = vec![
         (INTRODUCTION, format!("The {count} exercises {hours};")),
@@ -49,6 +52,9 @@ fn sentences(root: &Path, manifest: &Manifest) -> Result<Vec<(&'static str, Stri
         (README, format!("{variants} right but different solutions")),
         (README, format!("{hunts} bug hunts")),
         (README, format!("{hunts} faulty programs")),
+        (README, format!("{asked} questions")),
+        (README, format!("for {run} of them")),
+        (INSTRUCTORS, format!("{asked} questions")),
         (INSTRUCTORS, format!("their {points} points")),
     ];
     for (place, stage) in manifest.stages.iter().enumerate() {
@@ -56,6 +62,16 @@ fn sentences(root: &Path, manifest: &Manifest) -> Result<Vec<(&'static str, Stri
         sentences.push((INTRODUCTION, row(stage, next)));
     }
     Ok(sentences)
+}
+
+/// Counts the lines of the questions that begin with some words.
+fn lines(root: &Path, begin: &str) -> Result<usize> {
+    let mut count = 0;
+    for file in listing::below(&root.join(quiz::FOLDER), "toml")? {
+        let text = fs::read_to_string(&file)?;
+        count += text.lines().filter(|line| line.starts_with(begin)).count();
+    }
+    Ok(count)
 }
 
 /// Counts the wrong solutions of each stage: `tests/bugs/s3-*.patch`.

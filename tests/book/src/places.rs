@@ -19,6 +19,8 @@ pub(crate) struct Places {
     items: HashMap<ItemPath, PathBuf>,
     /// The chapter with the table of all exercises.
     pub(crate) table: Option<PathBuf>,
+    /// The chapters with a box of questions.
+    asked: Vec<PathBuf>,
     /// The chapters with small changes of their code.
     changed: Vec<PathBuf>,
     /// The names of transcripts and figures that are shown, and the chapters that show them.
@@ -46,6 +48,7 @@ impl Places {
                 .push((directive.rest.to_owned(), chapter.to_owned())),
             Kind::Exercises => self.table = Some(chapter.to_owned()),
             Kind::Hunts => {}
+            Kind::Quiz => self.asked.push(chapter.to_owned()),
             Kind::Mutations => self.changed.push(chapter.to_owned()),
             Kind::Transcript | Kind::Figure => self.shown.push((
                 directive.kind,
@@ -117,6 +120,11 @@ impl Places {
             }
         }
         for chapter in chapters(manifest) {
+            if !self.asked.iter().any(|one| one == Path::new(chapter)) {
+                problems.push(format!(
+                    "{chapter}: it has exercises, so it needs {{{{#quiz NAME NAME}}}}, one question or two of tests/quiz"
+                ));
+            }
             if !self.changed.iter().any(|one| one == Path::new(chapter)) {
                 problems.push(format!(
                     "{chapter}: it has exercises, so it needs {{{{#mutations NAME NAME NAME}}}}, three short ones of tests/bugs"

@@ -19,7 +19,7 @@ use crate::figures::Figure;
 use crate::mutations::Changes;
 use crate::places::Places;
 use crate::transcript::show::{commands, markdown};
-use crate::{exercise, reading};
+use crate::{exercise, quiz, reading};
 use course::manifest::Manifest;
 use course::workspace;
 
@@ -135,6 +135,7 @@ impl Desk<'_> {
             }
             Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
             Kind::Hunts => Ok(exercise::hunts(&self.manifest)),
+            Kind::Quiz => quiz::box_of(self.root, &self.manifest, chapter, directive.words()),
             Kind::Mutations => {
                 let changes = Changes {
                     root: self.root,

@@ -40,7 +40,8 @@ Hunts: a submission with scripts in hunts/ gets points for them beside the 100. 
 workspace that was made without them, a grading service) they could not be graded.
 
 A class: every folder in CLASS is a submission. RESULTS/NAME has results.json, report.md and report.txt, and
-RESULTS/class.csv one row for each, RESULTS/times.csv how long each took. After an interruption, give the same command
+RESULTS/class.csv one row for each, RESULTS/items.csv the difficulty and the discrimination of each exercise, RESULTS/times.csv
+how long each took. After an interruption, give the same command
 again: a submission that has a result for the same code and the same course is not graded twice.
 
 A class for several machines: give each the same class and the same course, and one of `--shard 1/3`, `2/3`, `3/3`. Shard

@@ -10,8 +10,9 @@
 //! 1. [`manifest`]: the stages and exercises, as `course.toml` lists them.
 //! 2. [`item`]: how an exercise names a function, and where that function is in its file.
 //! 3. [`bug`]: the wrong solutions, and the test that catches each. [`hunt`]: those that students hunt.
-//! 4. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
-//! 5. [`loopback`], [`broken_pipe`], [`browser`]: three small matters of a command on Linux.
+//! 4. [`quiz`]: the questions about wrong solutions.
+//! 5. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
+//! 6. [`loopback`], [`broken_pipe`], [`browser`]: three small matters of a command on Linux.
 //!
 //! The commands themselves are in the programs: `cargo course` beside this library, `cargo book` in `tests/book`.
 
@@ -23,4 +24,5 @@ pub mod item;
 pub mod listing;
 pub mod loopback;
 pub mod manifest;
+pub mod quiz;
 pub mod workspace;

@@ -66,6 +66,7 @@ enum Command {
     Hint(student::hint::Options),
     Watch(student::watch::Options),
     Solution(student::solution::Options),
+    Quiz(student::quiz::Options),
     /// Show the next exercise: where to read, what to write
     Next,
     Book(student::book::Options),
@@ -117,6 +118,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Hint(options)) => student::hint::run(options)?,
         Some(Command::Watch(options)) => student::watch::run(options)?,
         Some(Command::Solution(options)) => student::solution::run(options)?,
+        Some(Command::Quiz(options)) => student::quiz::run(options)?,
         Some(Command::Next) => student::picture::run_next()?,
         Some(Command::Book(options)) => student::book::run(options)?,
         Some(Command::Hunt(options)) => hunts::run(options)?,

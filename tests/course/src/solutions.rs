@@ -12,12 +12,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use course::bug::{self, Bug};
 use course::manifest::Exercise;
 
 /// The file's name in a workspace.
 pub(crate) const FILE: &str = "solutions.json";
 /// The version of its format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// All of the file.
 #[derive(Debug, Deserialize, Serialize)]
@@ -35,6 +36,8 @@ pub(crate) struct Solutions {
 pub(crate) struct Solution {
     exercise: String,
     pub(crate) items: Vec<Item>,
+    /// The beliefs behind its wrong solutions: what the functions are written against.
+    pub(crate) beliefs: Vec<String>,
 }
 
 /// A function of a solution.
@@ -150,8 +153,20 @@ impl Solution {
         Ok(Self {
             exercise: exercise.id().to_owned(),
             items: items.collect::<Result<_>>()?,
+            beliefs: beliefs(root, exercise)?,
         })
     }
+}
+
+/// Returns the beliefs behind the wrong solutions of an exercise; none where the wrong solutions are not there.
+fn beliefs(root: &Path, exercise: &Exercise) -> Result<Vec<String>> {
+    if !root.join(bug::FOLDER).is_dir() {
+        return Ok(Vec::new());
+    }
+    let mine = Bug::all(root)?
+        .into_iter()
+        .filter(|bug| bug.exercise == exercise.id());
+    Ok(mine.map(|bug| bug.misconception).collect())
 }
 
 #[cfg(test)]
@@ -192,10 +207,10 @@ mod tests {
         }
         fs::write(
             &file,
-            "{\"format\": 2, \"edition\": \"1a\", \"solutions\": []}",
+            "{\"format\": 3, \"edition\": \"1a\", \"solutions\": []}",
         )
         .unwrap();
         let error = read(Some("1a")).unwrap_err().to_string();
-        assert!(error.contains("has format 2"), "{error}");
+        assert!(error.contains("has format 3"), "{error}");
     }
 }

@@ -4,6 +4,7 @@
 //!   reference ── copy ──▶ the stages, their tests, the tools        copy.rs
 //!             ── blank ─▶ bodies of the open exercises               here
 //!             ── words ─▶ README, AGENTS.md, workflow, cargo's aliases  texts.rs
+//!             ── veil ──▶ the questions of the quiz                 quiz/veil.rs in the library
 //!             ── build ─▶ the programs of the bug hunts              hunts/kit.rs
 //!             ── build ─▶ the book, without solutions                book.rs
 //!             ── note ──▶ its origin; the files as they are now      record.rs, given.rs
@@ -26,6 +27,7 @@ use clap::Args;
 use crate::hunts::kit::Kit;
 use crate::splice::{self, Blank};
 use course::manifest::{Exercise, Manifest, Simple, Stage};
+use course::quiz::{self, veil};
 use course::workspace;
 
 pub(crate) use copy::copy_changed;
@@ -119,6 +121,7 @@ pub(crate) fn make(
     create(root, dir, manifest, &open)?;
     texts::write(dir, manifest, &open)?;
     settle_lock_file(dir)?;
+    veil::write(dir, &quiz::all(root, manifest)?)?;
     if extras.hunts
         && let Some(kit) = Kit::find(root, manifest)?
     {
@@ -276,6 +279,7 @@ mod tests {
         }
         for part in [
             "tests/bugs",
+            "tests/quiz",
             "tests/variants",
             "tests/bench",
             "tests/book",

@@ -1,14 +1,14 @@
 //! `cargo course verify`: proof that the exercises, the tests and the reference fit together.
 //!
 //! ```text
-//!   course.toml, tests/bugs, tests/variants ── plan.rs, bug.rs, variant.rs, hunt.rs ──▶ settings, each with its claims
+//!   course.toml, tests/bugs, tests/variants ── plan.rs, bug.rs, variant.rs, hunt.rs, quiz.rs ──▶ settings, each with its claims
 //!   settings ── pool.rs: several benches at once ──▶ bench.rs: change, build, run tests, judge ──▶ rows
 //!   rows ── progress.rs: while it runs, to standard error ── table.rs: at the end, to standard output
 //! ```
 //!
 //! A setting is the reference with something changed; claims that need the same setting share it. A wrong solution that a
 //! test sees from outside needs no build of the tests (outside.rs). The scripts of hunts run against programs that are built for
-//! other claims (hunt.rs).
+//! other claims (hunt.rs), and the answers of the quiz are in the messages of tests that fail anyway (quiz.rs).
 
 mod bench;
 mod bug;
@@ -18,6 +18,7 @@ mod outside;
 mod plan;
 mod pool;
 mod progress;
+mod quiz;
 mod table;
 pub(crate) mod terminal;
 pub(crate) mod variant;
@@ -116,6 +117,7 @@ fn settings<'a>(
     settings.extend(bug::settings(root, manifest)?);
     settings.extend(variant::settings(root, manifest)?);
     hunt::join(root, &mut settings)?;
+    quiz::join(root, manifest, &mut settings)?;
     for setting in &mut settings {
         setting
             .claims

@@ -204,6 +204,13 @@ fn solutions_are_released_one_by_one(mine: &Path) {
     );
     let (is_done, told) = solution("1.2");
     assert!(is_done && told.contains("pub fn reverse_line"), "{told}");
+    for part in [
+        "yours",
+        "the reference's",
+        "  - Bytes from the network are text.",
+    ] {
+        assert!(told.contains(part), "{part:?} is missing: {told}");
+    }
     refused(
         mine,
         &["solution", "--spoil", "1.3"],

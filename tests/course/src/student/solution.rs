@@ -1,17 +1,18 @@
-//! `cargo course solution EXERCISE`: the reference's solution, once the student's own passes.
+//! `cargo course solution EXERCISE`: the reference's solution, once the student's own passes, beside it.
 //!
 //! In a workspace it comes from `solutions.json`, if the instructor has released one; otherwise from the course, if that is on
 //! this machine; otherwise the command tells where it is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use crate::solutions::{self, Solution, Solutions};
+use crate::solutions::{self, Solution};
 use crate::starter::Record;
+use crate::student::beside;
 use crate::student::test::test;
-use course::manifest::{Exercise, FILE, Manifest};
+use course::manifest::{Exercise, Manifest};
 use course::workspace;
 
 /// Show the reference's solution, once the tests of your own pass
@@ -40,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let (stage, exercise) = manifest.find(&options.exercise)?;
     let record = Record::read(&root)?;
     // Before the tests, because they take a while and a damaged file is found at once.
-    let solution = find(&root, record.as_ref(), exercise, options.file.as_deref())?;
+    let solution = beside::find(&root, record.as_ref(), exercise, options.file.as_deref())?;
     if !options.spoil {
         ensure!(
             test(&root, stage, exercise)?,
@@ -49,33 +50,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
     }
     match (solution, record) {
-        (Some(solution), _) => show(&solution),
+        (Some(solution), Some(_)) => print!("{}", beside::render(&root, &solution)),
+        (Some(solution), None) => show(&solution),
         (None, Some(record)) => tell_where(&record, exercise)?,
         (None, None) => {}
     }
     Ok(())
-}
-
-/// Finds the solution; `None` if it is not on this machine.
-fn find(
-    root: &Path,
-    record: Option<&Record>,
-    exercise: &Exercise,
-    file: Option<&Path>,
-) -> Result<Option<Solution>> {
-    let Some(record) = record else {
-        return Solution::of(root, exercise).map(Some);
-    };
-    let usual = root.join(solutions::FILE);
-    if let Some(file) = file.or_else(|| Some(usual.as_path()).filter(|usual| usual.exists())) {
-        let released = Solutions::read(file, record.edition.as_deref())?;
-        return released.take(exercise).map(Some);
-    }
-    let reference = Path::new(&record.reference);
-    if reference.join(FILE).is_file() {
-        return Solution::of(reference, exercise).map(Some);
-    }
-    Ok(None)
 }
 
 /// Prints where the solution is, for a starter that was moved to another machine.

@@ -8,8 +8,8 @@ use clap::Args;
 use crate::run::build::{Build, Site, target_folder};
 use crate::run::test::{Guard, Outcome, Run};
 use crate::run::{output, suite};
-use crate::student::page;
 use crate::student::progress::{Progress, fingerprint_of, next, statuses};
+use crate::student::{beside, page, quiz};
 use course::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
 use course::workspace;
 
@@ -37,7 +37,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     };
     if test(&root, stage, exercise)? {
-        Ok(())
+        if let Some(line) = quiz::invitation(&root, &manifest, exercise.id()) {
+            println!("{line}");
+        }
+        beside::after_pass(&root, exercise)
     } else {
         bail!("exercise {} has not passed yet", exercise.id())
     }

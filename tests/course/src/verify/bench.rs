@@ -133,7 +133,7 @@ impl<'a> Bench<'a> {
         let is_hunt = |claim: &&Claim<'_>| claim.proof == Proof::Hunts;
         let (hunts, tests): (Vec<_>, Vec<_>) = setting.claims.iter().partition(is_hunt);
         let mut verdicts = match self.judge_outside(setting, &tests)? {
-            Some(verdict) => vec![verdict],
+            Some(verdicts) => verdicts,
             None if tests.is_empty() => vec![],
             None => self.judge_all(setting, &tests)?,
         };
@@ -235,6 +235,7 @@ impl Claim<'_> {
             Demand::NoWarning
             | Demand::Fails(_)
             | Demand::Catches(_)
+            | Demand::Says { .. }
             | Demand::Works(_)
             | Demand::Exposes(_)
             | Demand::Clears(_) => &[],

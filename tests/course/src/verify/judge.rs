@@ -65,20 +65,25 @@ impl Tests<'_> {
                 .flat_map(|exercise| self.unpassed(exercise))
                 .collect(),
             Demand::Fails(exercise) => self.escape(&self.of(exercise), "every test of it passes"),
-            Demand::Catches(test) => return self.catch(test),
+            Demand::Catches(test) => return self.catch(test, &[]),
+            Demand::Says { test, words } => return self.catch(test, words),
             // Judged by verify/hunt.rs, without tests.
             Demand::Exposes(_) | Demand::Clears(_) => vec![],
             Demand::Works(test) => self.failure(test),
         })
     }
 
-    /// Runs the test that must catch a wrong solution until it fails, at most [`TRIES`] times.
-    fn catch(&mut self, test: &str) -> Verdict {
+    /// Runs the test that must catch a wrong solution until it fails and its message has all of the words, at most [`TRIES`]
+    /// times.
+    fn catch(&mut self, test: &str, words: &[String]) -> Verdict {
         let is_meant = |name: &&String| last_segment(name) == test;
         let found: Vec<_> = self.names.iter().filter(is_meant).cloned().collect();
         let mut against = vec![];
         for number in 1..=TRIES {
             against = self.escape(&found, "the test passes");
+            if against.is_empty() {
+                against = self.unsaid(&found, words);
+            }
             if against.is_empty() {
                 let late = (number > 1).then_some(number);
                 return Verdict { against, late };
@@ -86,6 +91,18 @@ impl Tests<'_> {
             self.runs.retain(|name, _| !found.contains(name));
         }
         Verdict::against(against)
+    }
+
+    /// Lists the words that the message of a test which has failed does not have, however its blanks are. Its hint does not
+    /// count, because that is there whatever has happened.
+    fn unsaid(&self, names: &[String], words: &[String]) -> Vec<String> {
+        let runs = names.iter().filter_map(|name| self.runs.get(name));
+        let said: String = runs.map(|run| without_hint(&run.output)).collect();
+        let is_unsaid = |word: &&String| !one_line(&said).contains(&one_line(word));
+        let unsaid = words.iter().filter(is_unsaid);
+        unsaid
+            .map(|word| format!("{word:?} is not in the message:\n{}", shortened(&said)))
+            .collect()
     }
 
     /// Runs the test that shows that a program works; returns the objection if it does not pass.
@@ -140,6 +157,18 @@ impl Tests<'_> {
         };
         self.names.iter().filter(is_mine).cloned().collect()
     }
+}
+
+/// Returns the message of a failed test up to its hint.
+fn without_hint(output: &str) -> String {
+    let message = output::message(output);
+    let end = message.find("\nHint: ").unwrap_or(message.len());
+    message[..end].to_owned() + "\n"
+}
+
+/// Returns a text with one blank in place of each run of blanks and line ends.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Describes in one line why a test has not passed.

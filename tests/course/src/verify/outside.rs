@@ -32,11 +32,8 @@ impl Bench<'_> {
         &self,
         setting: &Setting<'_>,
         claims: &[&Claim<'_>],
-    ) -> Result<Option<Verdict>> {
-        let [claim] = claims else {
-            return Ok(None);
-        };
-        let (Change::Patch(_), Demand::Catches(test)) = (&setting.change, &claim.demand) else {
+    ) -> Result<Option<Vec<Verdict>>> {
+        let (Change::Patch(_), Some(test)) = (&setting.change, only_test(claims)) else {
             return Ok(None);
         };
         let Some(executable) = self.reference_tests(setting.stage)? else {
@@ -52,8 +49,9 @@ impl Bench<'_> {
         {
             return Ok(None);
         }
-        let verdict = tests.judge(claim);
-        Ok(verdict.against.is_empty().then_some(verdict))
+        let verdicts: Vec<_> = claims.iter().map(|claim| tests.judge(claim)).collect();
+        let all_hold = verdicts.iter().all(|verdict| verdict.against.is_empty());
+        Ok(all_hold.then_some(verdicts))
     }
 
     /// Returns the executable with the reference's tests of a stage, which is built at the first call; `None` if it does
@@ -73,6 +71,24 @@ impl Bench<'_> {
         kept.insert(stage.id().to_owned(), copy.clone());
         Ok(Some(copy))
     }
+}
+
+/// Returns the test that all of some claims are about; `None` if they are about others, or about more than its failure.
+fn only_test<'c>(claims: &[&'c Claim<'_>]) -> Option<&'c str> {
+    let of = |claim: &&'c Claim<'_>| match &claim.demand {
+        Demand::Catches(test) | Demand::Says { test, .. } => Some(test.as_str()),
+        Demand::NoWarning
+        | Demand::Fails(_)
+        | Demand::Passes(_)
+        | Demand::Works(_)
+        | Demand::Exposes(_)
+        | Demand::Clears(_) => None,
+    };
+    let first = claims.first().and_then(of)?;
+    claims
+        .iter()
+        .all(|claim| of(claim) == Some(first))
+        .then_some(first)
 }
 
 /// Returns whether the file of a test does not mention the library of a stage.

@@ -30,11 +30,13 @@ pub(super) enum Proof {
     Variants,
     /// The kept script of each hunt exposes its fault, and clears the reference and every variant
     Hunts,
+    /// The answer to each question of tests/quiz is what the test of its wrong solution says
+    Quiz,
 }
 
 impl Proof {
     /// All of them, in the order of the table.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Compiles,
         Self::Unsolved,
         Self::Runs,
@@ -45,6 +47,7 @@ impl Proof {
         Self::Bugs,
         Self::Variants,
         Self::Hunts,
+        Self::Quiz,
     ];
 
     /// Returns the sentence of the table.
@@ -60,6 +63,7 @@ impl Proof {
             Self::Bugs => "wrong solutions are caught by the test they name",
             Self::Variants => "right but different solutions pass",
             Self::Hunts => "kept scripts of hunts expose and clear",
+            Self::Quiz => "answers of the quiz are what tests say",
         }
     }
 
@@ -72,7 +76,8 @@ impl Proof {
             | Self::Needs
             | Self::Order
             | Self::Variants
-            | Self::Hunts => false,
+            | Self::Hunts
+            | Self::Quiz => false,
         }
     }
 }
@@ -115,6 +120,13 @@ pub(super) enum Demand<'a> {
     Passes(Vec<&'a Exercise>),
     /// The test of this name fails.
     Catches(String),
+    /// The test of this name fails, and its message has these words.
+    Says {
+        /// The test.
+        test: String,
+        /// The words.
+        words: Vec<String>,
+    },
     /// This script ends with 1 on the program.
     Exposes(PathBuf),
     /// This script ends with 0 on the program.

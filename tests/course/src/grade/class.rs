@@ -3,7 +3,7 @@
 //! ```text
 //!   DIR/anna ─┐            ┌─ worker, workbench 0 ─┐              OUT/anna/results.json
 //!   DIR/ben  ─┼─▶ queue ──▶┤                       ├─▶ files ──▶  OUT/anna/report.md, report.txt
-//!   DIR/...  ─┘            └─ worker, workbench 1 ─┘              OUT/class.csv, times.csv
+//!   DIR/...  ─┘            └─ worker, workbench 1 ─┘              OUT/class.csv, items.csv, times.csv
 //! ```
 //!
 //! 1. Two workers never share a workbench.
@@ -14,6 +14,7 @@
 
 mod csv;
 mod files;
+mod items;
 pub(super) mod merge;
 mod print;
 mod record;
@@ -290,6 +291,7 @@ impl Class<'_> {
         eprintln!("[{number:>3}/{}] {}", self.count, row.line());
         state.done.push(row);
         state.done.sort_by(|one, other| one.name.cmp(&other.name));
+        items::write(&self.out, &state.done)?;
         csv::write(&self.out, &state.done)
     }
 

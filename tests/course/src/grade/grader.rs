@@ -10,7 +10,9 @@ use crate::grade::pass::{self, Tell};
 use crate::grade::report::{Report, StageReport};
 use crate::run::guard::Guard;
 use crate::starter::Record;
+use crate::student::quiz::answers::Answers;
 use course::manifest::Manifest;
+use course::quiz::{self, Question};
 
 /// Grades one submission after another.
 pub(super) struct Grader<'a> {
@@ -60,6 +62,7 @@ impl<'a> Grader<'a> {
         Ok(Report {
             stages,
             hunts: hunt::grade(self.root, self.manifest, self.guard, submission, tell)?,
+            quiz: answered(self.root, self.manifest, submission)?,
             guard: self.guard.describe(),
         })
     }
@@ -86,4 +89,14 @@ impl<'a> Grader<'a> {
         }
         Ok(report)
     }
+}
+
+/// Returns the questions that a submission has answered, and whether the first answer was right.
+fn answered(root: &Path, manifest: &Manifest, submission: &Path) -> Result<Vec<(String, bool)>> {
+    let answers = Answers::load(submission);
+    let first = |one: &Question| Some((one.name.clone(), answers.first_was_right(one)?));
+    Ok(quiz::all(root, manifest)?
+        .iter()
+        .filter_map(first)
+        .collect())
 }

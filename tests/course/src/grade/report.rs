@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) stages: Vec<StageReport>,
     /// The hunts for which the submission has a script; their points are not among those of the exercises.
     pub(crate) hunts: Vec<HuntReport>,
+    /// The questions of the quiz that were answered, and whether the first answer was right. They have no points.
+    pub(crate) quiz: Vec<(String, bool)>,
     /// How the tests were guarded.
     pub(crate) guard: String,
 }
@@ -275,6 +277,7 @@ pub(super) mod sample {
                 ),
             ],
             hunts: Vec::new(),
+            quiz: Vec::new(),
             guard: "guarded".to_owned(),
         }
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{NAMES, class_csv, course, grade, make_class};
+use crate::support::{NAMES, class_csv, course, grade, items_csv, make_class};
 
 /// Grades one shard.
 fn shard(folder: &Path, part: &str) -> Command {
@@ -68,6 +68,12 @@ fn shards_that_run_side_by_side_are_merged_into_the_whole_class() {
 
     let (whole, merged) = (folder.join("whole"), folder.join("merged"));
     assert_eq!(class_csv(&whole), class_csv(&merged));
+    let items = items_csv(&whole);
+    assert_eq!(items, items_csv(&merged));
+    assert!(items.contains("\r\n1.1,exercise,"), "{items}");
+    // Of three choices, each was the first answer of one submission.
+    let question = "\r\nthree-lines-in-a-piece,question,3,1,0.33,";
+    assert!(items.contains(question), "{items}");
     for name in NAMES {
         assert_eq!(result(&whole, name), result(&merged, name));
         for file in ["report.md", "report.txt"] {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// The submissions.
 pub(crate) const NAMES: [&str; 5] = ["anna", "ben", "carl", "dora", "emil"];
 
-/// Creates submissions without code; ben has a link instead, dora a file that is too large.
+/// Creates submissions without code; ben has a link instead, dora a file that is too large. Three have answered a question.
 pub(crate) fn make_class(at: &Path) {
     for name in NAMES {
         fs::create_dir_all(at.join(name).join("stage1-server")).unwrap();
@@ -15,6 +15,11 @@ pub(crate) fn make_class(at: &Path) {
     std::os::unix::fs::symlink("/etc", at.join("ben/stage1-server/src")).unwrap();
     let source = at.join("dora/stage1-server/src");
     fs::create_dir(&source).unwrap();
+    for (name, letter) in [("anna", "a"), ("ben", "b"), ("emil", "c")] {
+        let answer = format!("{{\"first\": \"{letter}\", \"known\": true}}");
+        let text = format!("{{\"answers\": {{\"three-lines-in-a-piece\": {answer}}}}}");
+        fs::write(at.join(name).join("quiz.json"), text).unwrap();
+    }
     let large = File::create(source.join("lib.rs")).unwrap();
     large.set_len(2 << 20).unwrap();
 }
@@ -35,6 +40,11 @@ pub(crate) fn course(folder: &Path) -> Command {
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .stdin(Stdio::null());
     command
+}
+
+/// Reads the table of a class's exercises and questions.
+pub(crate) fn items_csv(out: &Path) -> String {
+    fs::read_to_string(out.join("items.csv")).unwrap()
 }
 
 /// Reads the table of a class.

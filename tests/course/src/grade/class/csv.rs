@@ -74,7 +74,8 @@ fn hunts(row: &Row) -> String {
     words.join("; ")
 }
 
-fn line(fields: &[String]) -> String {
+/// Renders a line of a table.
+pub(super) fn line(fields: &[String]) -> String {
     let fields: Vec<_> = fields.iter().map(|text| field(text)).collect();
     fields.join(",") + "\r\n"
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   DIR/1-of-2/shard.json, anna/ ... ─┐  does it fit    ┌─▶ OUT/anna/results.json, report.md, report.txt
-//!   DIR/2-of-2/shard.json, ben/ ...  ─┴─▶ together? ────┴─▶ OUT/class.csv, times.csv
+//!   DIR/2-of-2/shard.json, ben/ ...  ─┴─▶ together? ────┴─▶ OUT/class.csv, items.csv, times.csv
 //! ```
 //!
 //! Nothing is written unless every submission of the class has exactly one result, for the same code and the same course.
@@ -13,7 +13,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::grade::class::record::{self, Record};
 use crate::grade::class::row::Row;
-use crate::grade::class::{csv, files, print};
+use crate::grade::class::{csv, files, items, print};
 use course::listing;
 use course::manifest::Manifest;
 use course::workspace;
@@ -50,6 +50,7 @@ pub(crate) fn run(shards: &Path, out: &Path) -> Result<()> {
             files::copy(&part.folder, out, &entry.name)?;
         }
     }
+    items::write(out, &rows)?;
     csv::write(out, &rows)?;
     print!("{}", csv::overview(&rows));
     println!(

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::hunts::handin;
+use crate::student::quiz::answers;
 use course::manifest::{FILE, Manifest};
 
 /// The parts of the course that decide about a grade, beside the stages: the tests, all versions, the grader.
@@ -18,8 +19,8 @@ const PARTS: &[&str] = &[
     "tests/course/src",
 ];
 
-/// The parts that decide about hunts.
-const OTHERS: &[&str] = &["tests/hunts", "tests/bugs", "tests/variants"];
+/// The parts that decide about hunts and about the quiz.
+const OTHERS: &[&str] = &["tests/hunts", "tests/bugs", "tests/variants", "tests/quiz"];
 
 /// Returns the fingerprint of the course: tests, reference, manifests.
 ///
@@ -57,6 +58,10 @@ pub(super) fn submission(dir: &Path, manifest: &Manifest) -> u64 {
             hunt.name().hash(&mut hasher);
             add(&mut hasher, &script);
         }
+    }
+    let answers = dir.join(answers::FILE);
+    if answers.is_file() {
+        add(&mut hasher, &answers);
     }
     hasher.finish()
 }

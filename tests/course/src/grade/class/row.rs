@@ -26,6 +26,8 @@ pub(crate) struct Row {
     pub(super) exercises: Vec<Exercise>,
     /// The hunts that it has scripts for.
     pub(super) hunts: Vec<Hunt>,
+    /// The questions of the quiz that it has answered.
+    pub(super) quiz: Vec<Answer>,
     mark: Mark,
 }
 
@@ -45,6 +47,14 @@ pub(super) struct Hunt {
     pub(super) verdict: String,
 }
 
+/// An answer to a question of the quiz.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    pub(super) name: String,
+    /// Whether the first answer was right.
+    pub(super) first_right: bool,
+}
+
 impl Row {
     /// Reads a results.json.
     ///
@@ -62,6 +72,10 @@ impl Row {
             exercises: exercises.context("a test is incomplete")?,
             hunts: match results["extra_data"].get("hunts") {
                 Some(hunts) => serde_json::from_value(hunts.clone())?,
+                None => Vec::new(),
+            },
+            quiz: match results["extra_data"].get("quiz") {
+                Some(quiz) => serde_json::from_value(quiz.clone())?,
                 None => Vec::new(),
             },
             mark: serde_json::from_value(results["extra_data"]["mark"].clone())?,

@@ -37,7 +37,11 @@ pub(crate) fn render(report: &Report) -> Result<String> {
             report.guard,
             hunts_in_words(report)
         ));
-        value["extra_data"] = json!({ "hunts": report.hunts.iter().map(hunt).collect::<Vec<_>>() });
+        value["extra_data"]["hunts"] = report.hunts.iter().map(hunt).collect();
+    }
+    if !report.quiz.is_empty() {
+        let answer = |(name, right): &(String, bool)| json!({ "name": name, "first_right": right });
+        value["extra_data"]["quiz"] = report.quiz.iter().map(answer).collect();
     }
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }

@@ -20,6 +20,8 @@ mod idle;
 mod inspector;
 #[path = "stage5/interim.rs"]
 mod interim;
+#[path = "stage5/kernel_queues.rs"]
+mod kernel_queues;
 #[path = "stage5/line_machine.rs"]
 mod line_machine;
 #[path = "stage5/lines.rs"]

@@ -15,6 +15,7 @@
 use std::os::fd::AsFd;
 use std::sync::LazyLock;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::GetStruct;
@@ -85,6 +86,20 @@ pub fn of(socket: &impl AsFd, side: Side) -> Option<KernelView> {
     let view = KernelView {
         unread,
         ..tcp_view(socket, side)
+    };
+    (view != KernelView::default()).then_some(view)
+}
+
+/// Asks the kernel about the two ends of a connection that is a pipe each way, or a socket for both; `None` if it tells
+/// nothing (`FIONREAD`, which counts the bytes in a pipe from either of its ends).
+#[must_use]
+pub fn of_pipes(input: &impl AsFd, output: &impl AsFd) -> Option<KernelView> {
+    let is_pipe = fcntl(output.as_fd(), FcntlArg::F_GETPIPE_SZ).is_ok();
+    let unsent = is_pipe.then(|| ioctl_fionread(output).ok()).flatten();
+    let view = KernelView {
+        unread: ioctl_fionread(input).ok(),
+        unsent,
+        ..KernelView::default()
     };
     (view != KernelView::default()).then_some(view)
 }

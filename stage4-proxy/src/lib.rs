@@ -30,7 +30,7 @@
 //! 8. [`udp`]: datagrams, with a table of flows in the place of the route table.
 //! 9. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
 //!    threads around it.
-//! 10. `report`, [`quota`], [`kernel_queues`], [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
+//! 10. `report`, [`quota`], [`kernel_queues`], [`socket_view`], [`inspect`], [`control`], [`http_version`]: what an operator sees, and can ask for.
 //!
 //! # Invariants
 //!
@@ -90,6 +90,7 @@ mod scratch;
 pub mod send_queue;
 mod session;
 mod slots;
+pub mod socket_view;
 pub mod timers;
 pub mod token;
 pub mod udp;

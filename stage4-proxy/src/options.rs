@@ -56,7 +56,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
 
-    /// Sessions at the same time, over all threads; further clients wait in the backlog
+    /// Sessions at the same time, over all threads; further clients wait in the accept queue
     /// [default: what the limit of open files allows, at most 65536]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     max_connections: Option<u32>,

@@ -14,7 +14,7 @@
 //! return to the endpoint by itself, because no further event will remind it.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ use socket2::{Socket, TcpKeepalive};
 use stage1_server::Keepalive;
 use stage4_proxy::address::PeerAddr;
 use stage4_proxy::inspect::EndpointView;
-use stage4_proxy::send_queue;
+use stage4_proxy::token::Side;
+use stage4_proxy::{send_queue, socket_view};
 
 /// Bytes that may wait in a Unix socket for their reader; the kernel doubles that for its own needs (`socket(7)`,
 /// `SO_SNDBUF`).
@@ -39,17 +40,29 @@ const UNIX_BUFFER: usize = 64 * 1024;
 pub(crate) struct Endpoint {
     socket: Socket,
     peer: PeerAddr,
+    /// Who has connected to whom; the kernel counts the SYN of the one that has.
+    side: Side,
     readable: bool,
     writable: bool,
     ending: bool,
 }
 
 impl Endpoint {
-    /// Wraps a non-blocking socket that no event has reported yet.
-    pub(crate) fn new(socket: impl Into<OwnedFd>, peer: impl Into<PeerAddr>) -> Self {
+    /// Wraps a non-blocking socket that was accepted, and that no event has reported yet.
+    pub(crate) fn accepted(socket: impl Into<OwnedFd>, peer: impl Into<PeerAddr>) -> Self {
+        Self::new(socket.into(), peer.into(), Side::Client)
+    }
+
+    /// Wraps a non-blocking socket that connects to `peer`, and that no event has reported yet.
+    pub(crate) fn connecting(socket: impl Into<OwnedFd>, peer: impl Into<PeerAddr>) -> Self {
+        Self::new(socket.into(), peer.into(), Side::Upstream)
+    }
+
+    fn new(socket: OwnedFd, peer: PeerAddr, side: Side) -> Self {
         Self {
-            socket: socket.into().into(),
-            peer: peer.into(),
+            socket: socket.into(),
+            peer,
+            side,
             readable: false,
             writable: false,
             ending: false,
@@ -193,8 +206,8 @@ impl Endpoint {
         self.note_written(written, all)
     }
 
-    /// Sets how many bytes may wait unsent in the kernel before the socket counts as full (`tcp(7)`,
-    /// `TCP_NOTSENT_LOWAT`). A Unix socket has no such option; there, the buffer is made short.
+    /// Sets how many bytes may wait unsent in the kernel before the socket counts as full (`TCP_NOTSENT_LOWAT`;
+    /// the kernel's document ip-sysctl describes it). A Unix socket has no such option; there, the buffer is made short.
     pub(crate) fn bound_unsent(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         // Without it, small frames wait longer behind large ones.
@@ -290,18 +303,13 @@ impl Endpoint {
         let _ = self.socket.shutdown(Shutdown::Read);
     }
 
+    /// Returns the local address (`getsockname(2)`), if the kernel knows one.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()?.as_socket()
+    }
+
     /// Copies out what the inspector shows.
     pub(crate) fn view(&self) -> EndpointView {
-        EndpointView {
-            fd: self.socket.as_raw_fd(),
-            local: self
-                .socket
-                .local_addr()
-                .ok()
-                .and_then(|address| address.as_socket()),
-            peer: self.peer.socket_addr(),
-            unix: None,
-            kernel: None,
-        }
+        socket_view::of(&self.socket, self.peer, self.side)
     }
 }

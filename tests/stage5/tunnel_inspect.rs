@@ -11,7 +11,7 @@ use crate::tunnel_ends::{Tunnel, WIRES, echoes, expect_reset_at, server_on};
 
 /// Returns the content of `/routes.json` of one end.
 #[track_caller]
-fn routes(end: &Server) -> Value {
+pub(crate) fn routes(end: &Server) -> Value {
     let body = Inspector::of(end).body("/routes.json");
     serde_json::from_str(&body).expect("/routes.json is JSON")
 }

@@ -10,6 +10,7 @@ use std::fmt::{Arguments, Write};
 use std::time::Duration;
 
 use crate::inspect::histogram::Histogram;
+use crate::inspect::view::KernelView;
 
 /// The content type of the text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -48,6 +49,25 @@ impl Metrics {
         }
     }
 
+    /// Adds the bytes that the kernel holds of one socket, as far as it tells them; `what` names the socket, as in `link` and
+    /// `proxy_link_unread_bytes`.
+    pub fn kernel_queues(&mut self, what: &str, view: &KernelView) {
+        let queues = [
+            ("unread", "have arrived and were not read", view.unread),
+            (
+                "in_flight",
+                "were sent and not acknowledged",
+                view.in_flight,
+            ),
+            ("unsent", "were written and not sent", view.unsent),
+        ];
+        for (queue, state, bytes) in queues {
+            let Some(bytes) = bytes else { continue };
+            let help = format!("Bytes of the {what} that {state}.");
+            self.gauge(&format!("proxy_{what}_{queue}_bytes"), &help, bytes);
+        }
+    }
+
     /// Adds a histogram of durations; its name ends with `_seconds`.
     pub fn histogram(&mut self, name: &str, help: &str, values: &Histogram) {
         self.heading(name, help, "histogram");
@@ -81,5 +101,27 @@ impl Metrics {
         // Writing to a String never fails: fmt::Error has no other source here.
         let written = writeln!(self.text, "{line}");
         debug_assert!(written.is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_that_the_kernel_does_not_tell_have_no_metric() {
+        let mut metrics = Metrics::default();
+        let view = KernelView {
+            unread: Some(7),
+            unsent: Some(0),
+            ..KernelView::default()
+        };
+        metrics.kernel_queues("link", &view);
+        let text = metrics.into_text();
+        let values: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            values,
+            ["proxy_link_unread_bytes 7", "proxy_link_unsent_bytes 0"]
+        );
     }
 }

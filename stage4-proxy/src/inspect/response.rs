@@ -20,8 +20,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// fetches from this server only, and nothing else. A test computes both sums and prints the right ones if
 /// they differ.
 const POLICY: &str = "default-src 'none'; \
-     script-src 'sha256-ArhWWAtIk200k9L9YqDw0JWJEfFVn6RNXC0rYjHvP6U='; \
-     style-src 'sha256-8DzhMsuMakiWvv9kg7Fv0mSJYzYxHfdCB90WtDxaPsw='; \
+     script-src 'sha256-O1TZJNzNAs/C/LDnT3Hn9UlR/0M/s2zeUHRr7sbek5E='; \
+     style-src 'sha256-xGA3niwa+/2F5ismhRjawoBCwl4B+bhDAut/Ik7Hq/E='; \
      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'";
 

@@ -131,6 +131,22 @@ fn a_unix_socket_tells_its_unread_bytes_only() {
 }
 
 #[test]
+fn a_pipe_tells_its_bytes_from_either_end() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"bytes").unwrap();
+    let view = |unread, unsent| KernelView {
+        unread: Some(unread),
+        unsent,
+        ..KernelView::default()
+    };
+    assert_eq!(of_pipes(&reader, &writer), Some(view(5, Some(5))));
+    let (mut near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+    near.write_all(b"word").unwrap();
+    assert_eq!(of_pipes(&far, &far), Some(view(4, None)), "no pipe");
+    assert_eq!(of_pipes(&near, &writer), Some(view(0, Some(5))));
+}
+
+#[test]
 fn a_listener_and_an_unconnected_socket_have_a_state() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let state = |socket: &dyn AsFd| of(&socket, Side::Client).and_then(|view| view.state);

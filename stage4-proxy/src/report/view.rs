@@ -1,22 +1,17 @@
 //! A session as the inspector shows it.
 
-use std::io;
-use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use nix::sys::socket::getsockopt;
-use nix::sys::socket::sockopt::PeerCredentials;
-use socket2::{SockAddr, Socket};
 use stage2_client::Target;
 
 use crate::chain::Fault;
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::half::{Half, HalfState};
-use crate::inspect::{Carried, EndpointView, HalfView, HopView, Protocol, SessionView, UnixView};
-use crate::kernel_queues;
+use crate::inspect::{Carried, EndpointView, HalfView, HopView, Protocol, SessionView};
 use crate::report::description::{Description, asked, dialled};
 use crate::session::{Phase, Reason, Session};
+use crate::socket_view;
 use crate::token::Side;
 
 /// Returns the bytes that a session has moved.
@@ -57,14 +52,7 @@ pub(super) fn view(
 }
 
 fn endpoint_view(endpoint: &Endpoint, side: Side) -> EndpointView {
-    let local = endpoint.local_addr();
-    EndpointView {
-        fd: endpoint.socket().as_raw_fd(),
-        local,
-        peer: endpoint.peer_addr().socket_addr(),
-        unix: local.is_none().then(|| unix_view(endpoint.socket())),
-        kernel: kernel_queues::of(endpoint, side),
-    }
+    socket_view::of(endpoint.socket(), endpoint.peer_addr(), side)
 }
 
 fn half_view(half: &Half) -> HalfView {
@@ -75,20 +63,6 @@ fn half_view(half: &Half) -> HalfView {
             HalfState::Closed => "closed",
         },
         pending: half.read() - half.moved(),
-    }
-}
-
-fn unix_view(socket: &Socket) -> UnixView {
-    let path_of = |address: io::Result<SockAddr>| {
-        let path = address.ok()?.as_pathname()?.display().to_string();
-        Some(path)
-    };
-    let credentials = getsockopt(socket, PeerCredentials).ok();
-    UnixView {
-        // Only the end that listens has a name: ours for a client, the other one for an upstream.
-        path: path_of(socket.local_addr()).or_else(|| path_of(socket.peer_addr())),
-        pid: credentials.map(|it| it.pid()),
-        uid: credentials.map(|it| it.uid()),
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_limit)]
     connect_timeout: Duration,
 
-    /// Clients at the same time; further ones wait in the listen backlog
+    /// Clients at the same time; further ones wait in the accept queue
     /// [default: what the limit of open files allows, at most 65536]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     max_connections: Option<u32>,
@@ -76,8 +76,8 @@ pub(crate) struct QueueOptions {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
 
-    /// Serve a live page of all clients, /routes.json and /metrics here; a port alone means
-    /// 127.0.0.1
+    /// Serve a live page of all clients and of the bytes on their way, in the kernel's queues and in ours, /routes.json
+    /// and /metrics here; a port alone means 127.0.0.1
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
     inspect: Option<SocketAddr>,
 }

@@ -87,7 +87,8 @@ pub(crate) struct TunnelOptions {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_timeout: Duration,
 
-    /// Serve a live page of the link and its streams, /routes.json and /metrics here; a port alone means 127.0.0.1
+    /// Serve a live page of the link and its streams and of the bytes on their way, in the kernel's queues and in ours,
+    /// /routes.json and /metrics here; a port alone means 127.0.0.1
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
     inspect: Option<SocketAddr>,
 }

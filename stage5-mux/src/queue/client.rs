@@ -18,9 +18,11 @@
 //! | `client/input.rs` | reads requests |
 //! | `client/output.rs` | writes responses, and closes |
 //! | `client/time.rs` | knows when a client has taken too long |
+//! | `client/halves.rs` | shows the bytes that are held in both directions |
 //! | `client/delivery.rs` | notices bytes that leave later than they were written |
 
 mod delivery;
+mod halves;
 mod input;
 mod output;
 mod time;

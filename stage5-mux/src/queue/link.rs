@@ -245,7 +245,7 @@ impl Link {
         if let Some(keepalive) = self.keepalive {
             keepalive.set_on(&socket)?;
         }
-        let endpoint = Endpoint::new(socket, address);
+        let endpoint = Endpoint::connecting(socket, address);
         self.generation = self.generation.wrapping_add(1);
         let token = Token::link(self.generation);
         endpoint.register(registry, tokens::pack(token))?;

@@ -67,6 +67,7 @@ fn queue_view<F: Framing>(
         length: shared.queue.len() as u64,
         longest_wait_ms: longest.map_or(0, |since| millis(since, now)),
         in_flight,
+        upstream: shared.endpoint.as_ref().and_then(|it| it.kernel),
         ..shared.counters.clone()
     }
 }
@@ -89,6 +90,8 @@ fn view<F: Framing>(
         // Writing to a String never fails.
         let _ = write!(description, " {what} {millis} ms");
     }
+    let flight = shared.flight.filter(|_| client.is_in_flight());
+    let (up, down) = client.halves(flight);
     SessionView {
         protocol: Protocol::Tcp,
         client: client.endpoint.view(),
@@ -112,8 +115,8 @@ fn view<F: Framing>(
         bytes_up: client.traffic.up,
         bytes_down: client.traffic.down,
         age_ms: millis(client.opened, now),
-        up: None,
-        down: None,
+        up: Some(up),
+        down: Some(down),
     }
 }
 

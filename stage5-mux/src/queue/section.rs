@@ -1,7 +1,7 @@
 //! The queue's section of the inspector: one value, written as JSON, as metrics and on the page.
 
 use serde::Serialize;
-use stage4_proxy::inspect::{Histogram, Metrics, Section};
+use stage4_proxy::inspect::{Histogram, KernelView, Metrics, Section};
 
 /// The part of the page: it names the fields of [`QueueView`].
 const PAGE: &str = include_str!("section.html");
@@ -19,6 +19,8 @@ pub(super) struct QueueView {
     pub(super) served: u64,
     /// How long requests waited for their turn.
     pub(super) wait: Histogram,
+    /// Bytes that the kernel holds of the one connection to the upstream.
+    pub(super) upstream: Option<KernelView>,
 }
 
 /// The request that the upstream is answering.
@@ -51,6 +53,9 @@ impl QueueView {
         metrics.counter("proxy_queue_served_total", served, self.served);
         let wait = "Time that requests waited for their turn.";
         metrics.histogram("proxy_queue_wait_seconds", wait, &self.wait);
+        if let Some(view) = &self.upstream {
+            metrics.kernel_queues("upstream", view);
+        }
         metrics
     }
 }

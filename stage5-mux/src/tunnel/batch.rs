@@ -124,6 +124,18 @@ impl Batch {
             .any(|frame| frame.kind == Kind::Payload(key))
     }
 
+    /// Returns how many planned bytes were not written, headers included.
+    pub(super) fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Returns how many of them are in frames with payload of this stream.
+    pub(super) fn pending_of(&self, key: StreamKey) -> usize {
+        let frames = self.frames.iter();
+        let of_stream = frames.filter(|frame| frame.kind == Kind::Payload(key));
+        of_stream.map(|frame| frame.bytes.len()).sum()
+    }
+
     /// Plans a frame without payload.
     pub(super) fn push(&mut self, kind: Kind, header: &[u8], place: Place) {
         let start = self.used;

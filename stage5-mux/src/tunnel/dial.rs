@@ -97,7 +97,7 @@ impl Protocol {
             // It looks for a silent peer by itself (RFC 9260 section 8.3).
             Self::Sctp => sctp::start_connect(address)?,
         };
-        Ok(Endpoint::new(socket, address))
+        Ok(Endpoint::connecting(socket, address))
     }
 }
 

@@ -147,7 +147,7 @@ impl<W: Wire + Copy> Linker<W> {
         };
         match listener.accept() {
             Accepted::Client(socket, peer) => {
-                let endpoint = Endpoint::new(socket, peer);
+                let endpoint = Endpoint::accepted(socket, peer);
                 if may_come(&self.peers, peer) {
                     self.meet(endpoint, now);
                 } else {

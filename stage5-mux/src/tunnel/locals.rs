@@ -178,7 +178,7 @@ impl Locals {
         let endpoint = self.table.row(row)?.newest_socket()?;
         let address = match self.side {
             Side::Client => endpoint.peer_addr().socket_addr(),
-            Side::Upstream => endpoint.view().local,
+            Side::Upstream => endpoint.local_addr(),
         };
         address.map(|address| address.port())
     }

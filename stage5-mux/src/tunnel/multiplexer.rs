@@ -195,7 +195,7 @@ impl Connection {
         far.set_nonblocking(true)?;
         let ending = Arc::new(Ending::default());
         self.mailbox.send(Message::Open(Application {
-            endpoint: Endpoint::new(far, PeerAddr::Unix),
+            endpoint: Endpoint::accepted(far, PeerAddr::Unix),
             target,
             ending: Arc::clone(&ending),
         }));

@@ -115,5 +115,5 @@ fn begin(address: SocketAddr, keepalive: Option<Keepalive>) -> io::Result<Endpoi
     if let Some(keepalive) = keepalive {
         keepalive.set_on(&socket)?;
     }
-    Ok(Endpoint::new(socket, address))
+    Ok(Endpoint::connecting(socket, address))
 }

@@ -141,7 +141,7 @@ impl Reception {
         let ingress = self.ways[number].ingress.as_ref();
         if !may_come(&self.clients, peer) {
             tracing::warn!(%peer, "refused: --clients does not admit it");
-            Endpoint::new(socket, peer).reset_on_close();
+            Endpoint::accepted(socket, peer).reset_on_close();
             return Ok(None);
         }
         let place = match &self.per_client {
@@ -158,7 +158,7 @@ impl Reception {
         };
         Ok(Some(Arrival {
             opening: ingress.map(|ingress| ingress.open(&Client::new(peer, socket.as_fd()))),
-            endpoint: Endpoint::new(socket, peer),
+            endpoint: Endpoint::accepted(socket, peer),
             ending: None,
             place,
         }))

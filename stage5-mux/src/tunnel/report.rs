@@ -1,5 +1,7 @@
 //! The tunnel's report on its link and streams: the inspector's snapshot, some rows in each turn of the loop.
 
+mod halves;
+
 use std::time::{Duration, Instant};
 
 use stage4_proxy::inspect::{
@@ -10,7 +12,9 @@ use stage4_proxy::token::Side;
 use crate::tunnel::link::{Link, State};
 use crate::tunnel::local::{Delivery, Local, Phase};
 use crate::tunnel::locals::Locals;
+use crate::tunnel::report::halves::halves;
 use crate::tunnel::section::{LinkView, StreamView};
+use crate::tunnel::session::Session;
 use crate::tunnel::stream::{Inbound, Outbound, StreamFacts};
 use crate::tunnel::wire::Wire;
 
@@ -33,6 +37,9 @@ impl Report {
 
     /// Copies out some more rows, if the inspector has asked; the link comes with the last.
     pub(super) fn advance<W: Wire>(&mut self, locals: &Locals, link: &Link<W>, now: Instant) {
+        if !self.collector.has_work() {
+            return;
+        }
         let side = locals.side();
         let endpoint = link.carrying().and_then(|up| up.carrier.view());
         let row = |_, local: &Local| row(local, side, endpoint.as_ref(), link, now);
@@ -82,6 +89,9 @@ fn link_view<W: Wire>(link: &Link<W>, now: Instant) -> LinkView {
         streams: session.map_or(0, |session| session.streams() as u64),
         stalled_by: stalled_by.map(|facts| facts.id.to_string()),
         refused: 0,
+        kernel: up.and_then(|up| up.carrier.kernel()),
+        planned: session.map_or(0, Session::planned),
+        stalled: up.map_or(0, |up| up.carry.len()),
     }
 }
 
@@ -94,8 +104,16 @@ fn row<W: Wire>(
 ) -> Row {
     let session = link.carrying().map(|up| &up.session);
     let facts = local.key.and_then(|key| session?.facts(key));
-    let stream = facts.map(|facts| stream_view(local, side, &facts));
-    let session = session_view(local, side, link_endpoint, stream.as_ref(), now);
+    let planned = local
+        .key
+        .map_or(0, |key| session.map_or(0, |it| it.planned_of(key)));
+    let stream = facts.map(|facts| stream_view(local, side, &facts, planned));
+    let (up, down) = halves(local, side, facts.map(|facts| facts.outbound), planned);
+    let session = SessionView {
+        up: Some(up),
+        down: Some(down),
+        ..session_view(local, side, link_endpoint, stream.as_ref(), now)
+    };
     let stream = stream.and_then(|stream| serde_json::to_value(stream).ok());
     Row { session, stream }
 }
@@ -151,14 +169,14 @@ fn describe(local: &Local, stream: Option<&StreamView>) -> String {
     let peer = peer.map_or_else(|| "nobody yet".to_owned(), |peer| peer.to_string());
     match stream {
         Some(stream) => format!(
-            "stream {}[{peer}] to the link: {}, from it: {}",
+            "{}[{peer}] to the link: {}, from it: {}",
             stream.id, stream.to_link_waits_for, stream.to_local_waits_for
         ),
         None => format!("no stream[{peer}]"),
     }
 }
 
-fn stream_view(local: &Local, side: Side, facts: &StreamFacts) -> StreamView {
+fn stream_view(local: &Local, side: Side, facts: &StreamFacts, planned: usize) -> StreamView {
     let peer = local.newest_socket().map(|socket| socket.peer_addr());
     let carried = local.carried(side);
     StreamView {
@@ -175,6 +193,7 @@ fn stream_view(local: &Local, side: Side, facts: &StreamFacts) -> StreamView {
         send_window: facts.send_window,
         receive_window: facts.receive_window,
         held: local.held.len(),
+        planned,
         to_link_waits_for: to_link(facts),
         to_local_waits_for: to_local(local, facts),
     }

@@ -1,7 +1,7 @@
 //! What the inspector shows of a link and its streams: plain values, written as JSON, as metrics and on the page.
 
 use serde::Serialize;
-use stage4_proxy::inspect::{Metrics, Section};
+use stage4_proxy::inspect::{KernelView, Metrics, Section};
 
 /// The part of the page: it names the fields of [`LinkView`].
 const PAGE: &str = include_str!("section.html");
@@ -35,6 +35,12 @@ pub(super) struct LinkView {
     pub(super) stalled_by: Option<String>,
     /// Clients that were refused because there was no link, or no room on it.
     pub(super) refused: u64,
+    /// Bytes that the kernel holds of it; all streams share them.
+    pub(super) kernel: Option<KernelView>,
+    /// Bytes of frames that wait until the kernel takes them.
+    pub(super) planned: usize,
+    /// Bytes that were read and wait behind the stream that holds up all others.
+    pub(super) stalled: usize,
 }
 
 impl LinkView {
@@ -68,6 +74,11 @@ impl LinkView {
             let help = "Shortest round trip of a ping in the last ten seconds, in microseconds.";
             metrics.gauge("proxy_link_round_trip_microseconds", help, time);
         }
+        if let Some(view) = &self.kernel {
+            metrics.kernel_queues("link", view);
+        }
+        let planned = "Bytes of frames that wait until the kernel takes them.";
+        metrics.gauge("proxy_link_planned_bytes", planned, self.planned as u64);
         metrics
     }
 }
@@ -91,6 +102,8 @@ pub(super) struct StreamView {
     pub(super) receive_window: u32,
     /// Bytes that the program at this end has not taken.
     pub(super) held: usize,
+    /// Bytes of its frames, headers included, that wait until the link takes them.
+    pub(super) planned: usize,
     /// What the direction to the link waits for: `credit`, `link`, `local bytes` or `nothing`.
     pub(super) to_link_waits_for: &'static str,
     /// What the direction from the link waits for: `local connection`, `local reader`, `link bytes` or `nothing`.

@@ -159,6 +159,18 @@ impl<W: Wire> Session<W> {
         self.streams.get(key).map(Stream::facts)
     }
 
+    /// Returns how many bytes of frames wait until the link takes them.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        self.outbox.batch.pending()
+    }
+
+    /// Returns how many of them are in frames with payload of one stream.
+    #[must_use]
+    pub fn planned_of(&self, key: StreamKey) -> usize {
+        self.outbox.batch.pending_of(key)
+    }
+
     /// Returns the shortest time that a ping has taken in the last ten seconds, or the last one if there was none since,
     /// for people to look at; nothing depends on it.
     #[must_use]
@@ -167,7 +179,7 @@ impl<W: Wire> Session<W> {
     }
 
     /// Returns how many bytes should wait unsent in the kernel at most, because they delay everything that comes later:
-    /// a value for TCP_NOTSENT_LOWAT (tcp(7)) that follows the rate of the link.
+    /// a value for TCP_NOTSENT_LOWAT that follows the rate of the link.
     #[must_use]
     pub fn unsent_bound(&self) -> usize {
         self.outbox.rate.unsent_bound()

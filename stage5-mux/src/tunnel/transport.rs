@@ -39,7 +39,7 @@ use mio::event::Event;
 use stage2_client::{Target, TargetError};
 use stage4_proxy::address::parse_unix;
 use stage4_proxy::flags::parse_listen;
-use stage4_proxy::inspect::EndpointView;
+use stage4_proxy::inspect::{EndpointView, KernelView};
 
 use crate::endpoint::Endpoint;
 use crate::tunnel::transport::words::Words;
@@ -101,6 +101,11 @@ pub(super) trait Carrier: Debug + Send {
     /// Copies out what the inspector shows of it, if it is a socket.
     fn view(&self) -> Option<EndpointView> {
         None
+    }
+
+    /// Copies out what the kernel holds of it, if it tells anything.
+    fn kernel(&self) -> Option<KernelView> {
+        self.view()?.kernel
     }
 
     /// Describes the peer for the log.

@@ -31,7 +31,7 @@ fn fixture() -> Fixture {
         ..Limits::default()
     };
     let framing = Http1::new("upstream".to_owned(), limits.max_head, limits.max_body);
-    let endpoint = Endpoint::new(socket, address);
+    let endpoint = Endpoint::accepted(socket, address);
     let begin = Instant::now();
     Fixture {
         client: Client::new(endpoint, framing.requests(), begin),

@@ -29,7 +29,7 @@ impl<F: Framing> Worker<F> {
                 break;
             }
             match listener.accept() {
-                Accepted::Client(socket, peer) => self.admit(Endpoint::new(socket, peer), now),
+                Accepted::Client(socket, peer) => self.admit(Endpoint::accepted(socket, peer), now),
                 Accepted::Gone | Accepted::Empty => {}
                 Accepted::Starved(error) => {
                     self.log.starved(&error, now);

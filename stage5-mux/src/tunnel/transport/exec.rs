@@ -15,6 +15,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use stage4_proxy::inspect::KernelView;
 
 use crate::tunnel::transport::Carrier;
 use crate::tunnel::transport::keeper::Keeper;
@@ -137,6 +138,10 @@ impl Carrier for Exec {
 
     fn bound_unsent(&mut self, bytes: usize) {
         self.pipes.bound_unsent(bytes);
+    }
+
+    fn kernel(&self) -> Option<KernelView> {
+        self.pipes.kernel()
     }
 
     fn peer(&self) -> String {

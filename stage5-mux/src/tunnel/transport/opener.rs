@@ -64,7 +64,7 @@ impl Opener {
     /// Fails with the reason, for example that the connection was refused, or that the command was not found.
     pub(in crate::tunnel) fn open(&mut self) -> io::Result<Box<dyn Carrier>> {
         match &mut self.kind {
-            Kind::Unix(path) => Ok(Box::new(Endpoint::new(
+            Kind::Unix(path) => Ok(Box::new(Endpoint::connecting(
                 unix::connect(path)?,
                 PeerAddr::Unix,
             ))),

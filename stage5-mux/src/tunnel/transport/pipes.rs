@@ -14,6 +14,8 @@ use mio::{Interest, Registry};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{MsgFlags, recv, sendmsg};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use stage4_proxy::inspect::KernelView;
+use stage4_proxy::kernel_queues;
 
 use crate::tunnel::transport::Carrier;
 
@@ -215,6 +217,10 @@ impl Carrier for Pipes {
     }
 
     fn bound_unsent(&mut self, _bytes: usize) {}
+
+    fn kernel(&self) -> Option<KernelView> {
+        kernel_queues::of_pipes(&self.input, &self.output)
+    }
 
     fn peer(&self) -> String {
         self.name.clone()

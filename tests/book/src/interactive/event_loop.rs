@@ -158,7 +158,7 @@ fn check_steps(visit: &Visit) {
             1,
             "1 0 B Open 64 KiB WRITABLE",
         ),
-        ("A is let go", 0, "0 1 free   "),
+        ("A is closed", 0, "0 1 free   "),
         ("It finds nobody", 0, "0 1 C Open 0 B READABLE"),
         (
             "The rest is answered, the state is Draining",

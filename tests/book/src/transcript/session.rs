@@ -183,6 +183,10 @@ fn record(mut transcript: Transcript) -> Report {
         let must_end = transcript.must_end(step_place);
         step.output = take_down(&transcript, terminal, must_end == Some(true));
         problems.extend(not_come_true(&step, Instant::now() + PATIENCE));
+        if step.until.is_some() {
+            // Shown because the condition has come true, or while it was awaited.
+            step.output.extend(take_down(&transcript, terminal, false));
+        }
         match must_end {
             Some(true) if terminal.is_busy() => {
                 problems.push(format!("{}: the program was expected to end", step.line));
@@ -252,6 +256,17 @@ mod tests {
 
     fn compared(text: &str) -> Vec<String> {
         compare(&Transcript::parse(text).unwrap()).problems
+    }
+
+    #[test]
+    fn output_that_comes_with_the_condition_belongs_to_its_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("there").display().to_string();
+        let text = format!("1$ sleep 2; echo late; touch {there}; cat\n% until: [ -e {there} ]\n");
+        let report = recorded(&text);
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        assert!(report.text.ends_with("\nlate\n"), "{}", report.text);
+        assert!(compared(&report.text).is_empty());
     }
 
     #[test]

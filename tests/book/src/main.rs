@@ -6,6 +6,7 @@
 //! 3. `code`, `exercise`, `quiz`, [`transcript`], [`figures`]: what it puts in their place.
 //! 4. `places`: which chapter has what. `reading`: how long it takes to read.
 //! 5. `check`: what can be broken; `links`, `text`, `voice`, `log`, `numbers`, `schedule` and `pages` find parts of it, `times` measures them.
+//!    `facts` tries out what chapters tell of the kernel.
 //! 6. `slides`: the figures for a projector. `programs`: the course's programs, built for the transcripts. `chromium`: a browser, for `pages` and `pdf`.
 
 #![expect(
@@ -20,6 +21,8 @@ mod directive;
 mod docs;
 mod edition;
 mod exercise;
+#[cfg(test)]
+mod facts;
 mod figures;
 #[cfg(test)]
 mod interactive;

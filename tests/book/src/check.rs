@@ -26,7 +26,7 @@ use crate::directive::Kind;
 use crate::edition::Edition;
 use crate::log::Problems;
 use crate::places::Places;
-use crate::preprocess::load;
+use crate::preprocess::{keep, load};
 use crate::times::Times;
 use crate::transcript::{files, scripts};
 use crate::voice::Voice;
@@ -54,7 +54,7 @@ pub(crate) fn find(root: &Path, pages: &Path, log: &Problems, times: Times) -> R
     let mut book = load(root, Edition::Whole)?;
     pages.clone_into(&mut book.config.build.build_dir);
     let mut findings = times.of("sources", || in_sources(root, &book))?;
-    match times.of("directives", || {
+    let sources = match times.of("directives", || {
         book.preprocess_book(&MarkdownRenderer::new())
     }) {
         // The book cannot be built without its directives, so this is all that we can report.
@@ -63,19 +63,19 @@ pub(crate) fn find(root: &Path, pages: &Path, log: &Problems, times: Times) -> R
             findings.problems.extend(told.lines().map(str::to_owned));
             return Ok(findings);
         }
-        Ok((chapters, _)) => {
-            for chapter in chapters.chapters() {
+        Ok((expanded, _)) => {
+            for chapter in expanded.chapters() {
                 let name = chapter.path.clone().unwrap_or_default();
                 findings.chapters += 1;
                 findings
                     .problems
                     .extend(within(name.display(), text::problems(&chapter.content)));
             }
+            keep(&mut book, expanded)
         }
-    }
-    // Dropped, because the build runs the preprocessors again and would report the same twice.
-    drop(log.take());
+    };
     times.of("building the pages", || book.build())?;
+    book.book = sources;
     slides::write(root, &book, pages)?;
     findings.problems.extend(log.take());
     let links = times.of("links", || links::check(pages))?;

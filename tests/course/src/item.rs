@@ -1,13 +1,24 @@
 //! Items: how a function (or a type, a constant) of the course is named, and where it is in its file.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail, ensure};
 use syn::spanned::Spanned;
 use syn::{Attribute, Block, Ident, ImplItem, Item, ReturnType, Signature, TraitItem, Type};
+
+/// The most files that are kept parsed: more than the course has.
+const KEPT: usize = 500;
+
+thread_local! {
+    /// Parsed files by their text, because the book asks for many items of one file, and for the tests of each exercise.
+    static PARSED: RefCell<HashMap<String, Rc<syn::File>>> = RefCell::default();
+}
 
 /// The name of an item, like `stage3-epoll/src/client.rs::Client::send`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,8 +144,8 @@ impl ItemPath {
         })
     }
 
-    fn parse(&self, source: &str) -> Result<syn::File> {
-        syn::parse_file(source).with_context(|| format!("{} is not Rust", self.file.display()))
+    fn parse(&self, source: &str) -> Result<Rc<syn::File>> {
+        parse(source).with_context(|| format!("{} is not Rust", self.file.display()))
     }
 
     /// Returns everything in a file that this path names.
@@ -270,7 +281,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
 ///
 /// Fails if the text is not Rust.
 pub fn functions(source: &str) -> Result<Vec<String>> {
-    let file = syn::parse_file(source)?;
+    let file = parse(source)?;
     let all = file.items.iter().flat_map(named);
     let name = |one: Named<'_>| match one.owner {
         Some(owner) => format!("{owner}::{}", one.name),
@@ -285,10 +296,25 @@ pub fn functions(source: &str) -> Result<Vec<String>> {
 ///
 /// Fails if the text is not Rust.
 pub fn test_names(source: &str) -> Result<Vec<String>> {
-    let file = syn::parse_file(source)?;
+    let file = parse(source)?;
     let mut names = Vec::new();
     collect_tests(&file.items, &mut names);
     Ok(names)
+}
+
+/// Parses the text of a file, unless the same text was parsed before.
+fn parse(source: &str) -> Result<Rc<syn::File>> {
+    if let Some(file) = PARSED.with_borrow(|parsed| parsed.get(source).cloned()) {
+        return Ok(file);
+    }
+    let file = Rc::new(syn::parse_file(source)?);
+    PARSED.with_borrow_mut(|parsed| {
+        if parsed.len() == KEPT {
+            parsed.clear();
+        }
+        parsed.insert(source.to_owned(), Rc::clone(&file));
+    });
+    Ok(file)
 }
 
 fn collect_tests(items: &[Item], names: &mut Vec<String>) {

@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::grade::bench::Workbench;
 use crate::patch::apply;
-use crate::run::build::{Build, cargo};
+use crate::run::build::Build;
 use crate::run::test::Guard;
 use crate::starter::blank;
 use crate::verify::judge::{Tests, Verdict, shortened};
@@ -96,30 +95,6 @@ impl<'a> Bench<'a> {
             self.workbench.site.build(stage)?;
             let _ = self.workbench.site.build_programs(stage)?;
         }
-        Ok(())
-    }
-
-    /// Removes the artifacts of the workspace's own packages and keeps those of their dependencies.
-    ///
-    /// A test executable contains the path of the program that it starts, so one that was copied from another bench would start
-    /// that bench's program.
-    ///
-    /// # Errors
-    ///
-    /// Fails if cargo cannot do it.
-    pub(super) fn forget_own(&self) -> Result<()> {
-        let mut clean = Command::new(cargo());
-        clean.args(["clean", "--offline", "--quiet", "--package", "harness"]);
-        for stage in &self.manifest.stages {
-            clean.args(["--package", stage.package()]);
-        }
-        clean.arg("--target-dir").arg(self.target());
-        let status = clean.current_dir(&self.workbench.site.root).status();
-        ensure!(
-            status.context("cannot start cargo")?.success(),
-            "cannot clean {}",
-            self.target().display()
-        );
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! Several benches at work at the same time: while one compiles, another's tests wait for their deadlines.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use crate::run::build::target_folder;
 use crate::verify::bench::{Bench, Row};
+use crate::verify::dependencies;
 use crate::verify::plan::Setting;
 use crate::verify::progress::Progress;
 use crate::verify::terminal;
@@ -26,6 +26,9 @@ pub(super) fn benches<'a>(
 ) -> Result<Vec<Bench<'a>>> {
     let folder = |number: usize| target_folder(root).join(format!("course/verify-{number}"));
     let first = Bench::open(root, manifest, &folder(1))?;
+    if !first.target().exists() {
+        dependencies::take_over(root, &target_folder(root), first.target())?;
+    }
     let mut benches = vec![first];
     for number in 2..=count {
         let bench = Bench::open(root, manifest, &folder(number))?;
@@ -35,8 +38,7 @@ pub(super) fn benches<'a>(
                 terminal::tell("verify: building the stages for the first time");
                 first.warm_up()?;
             }
-            copy(first.target(), bench.target())?;
-            bench.forget_own()?;
+            dependencies::take_over(root, first.target(), bench.target())?;
         }
         benches.push(bench);
     }
@@ -86,14 +88,6 @@ fn take<'s, 'a>(
 ) -> Option<&'s Setting<'a>> {
     let goes_on = lock(rows).is_ok();
     goes_on.then(|| lock(next).next()).flatten()
-}
-
-/// Copies a folder with the times of its files, by which cargo knows what is up to date.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
-    let status = status.context("cannot start cp")?;
-    ensure!(status.success(), "cannot copy {}", from.display());
-    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

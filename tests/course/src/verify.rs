@@ -138,7 +138,7 @@ fn settings<'a>(
             .iter()
             .position(|one| one.id() == stage.id())
     };
-    settings.sort_by_key(|setting| place(setting.stage));
+    settings.sort_by_key(|setting| (place(setting.stage), setting.place()));
     if let Some(shard) = options.shard {
         settings = shard.of(settings).collect();
     }

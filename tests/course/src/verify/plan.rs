@@ -253,6 +253,29 @@ impl<'a> Claim<'a> {
 }
 
 impl Setting<'_> {
+    /// Returns whether all tests of the stage run.
+    pub(super) fn is_long(&self) -> bool {
+        self.claims
+            .iter()
+            .any(|claim| matches!(claim.proof, Proof::Reference | Proof::Variants))
+    }
+
+    /// Returns its place within the stage: settings that differ little follow each other, so that cargo rebuilds little.
+    pub(super) fn place(&self) -> usize {
+        let Change::Blank(_) = self.change else {
+            return 3;
+        };
+        let mut proofs = self.claims.iter().map(|claim| claim.proof);
+        match proofs.next() {
+            // Almost nothing is blank.
+            Some(Proof::Alone) => 2,
+            // Almost everything is, also of earlier stages.
+            Some(Proof::Needs) => 0,
+            // From almost everything of the stage to nothing.
+            _ => 1,
+        }
+    }
+
     fn has_blank(&self, open: &[&Exercise]) -> bool {
         let Change::Blank(blank) = &self.change else {
             return false;

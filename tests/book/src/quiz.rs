@@ -72,7 +72,11 @@ fn form(question: &Question) -> String {
         let (id, verdict, class) = (
             format!("quiz-{name}-{at}"),
             if choice.is_right { "Yes." } else { "No." },
-            if choice.is_right { "right" } else { "wrong" },
+            if choice.is_right {
+                "quiz-right"
+            } else {
+                "quiz-wrong"
+            },
         );
         let source = if choice.is_right {
             question.source()
@@ -125,6 +129,11 @@ mod tests {
         assert_eq!(html.matches("type=\"radio\"").count(), 4);
         assert_eq!(html.matches("class=\"quiz-why\"").count(), 4);
         assert_eq!(html.matches(">Yes. ").count(), 1);
+        // mdBook's own `right` floats to the right, and would show which choice it is.
+        assert!(
+            !html.contains(" right\"") && html.contains("quiz-right"),
+            "{html}"
+        );
         // mdBook would take what follows an empty line for Markdown.
         assert!(!html.contains("\n\n"), "{html}");
         assert!(text("stage2-client.md", &[name]).is_err());

@@ -83,13 +83,22 @@ pub(super) fn render(root: &Path, solution: &Solution) -> String {
 }
 
 fn versions(root: &Path, item: &Item, columns: usize) -> String {
+    let reference = without_docs(&item.text);
     match mine(root, &item.path) {
-        Some(mine) if mine == item.text => {
-            format!("Yours is the reference's, letter by letter:\n\n{mine}\n")
+        Some(mine) if without_docs(&mine) == reference => {
+            format!("Yours is the reference's, letter by letter:\n\n{reference}\n")
         }
-        Some(mine) => pair(&mine, &item.text, columns),
+        Some(mine) => pair(without_docs(&mine), reference, columns),
         None => format!("{}\n", item.text),
     }
+}
+
+/// Returns a function from behind its documentation, which is given and takes much room.
+fn without_docs(text: &str) -> &str {
+    let docs = text
+        .split_inclusive('\n')
+        .take_while(|line| line.trim_start().starts_with("///"));
+    &text[docs.map(str::len).sum()..]
 }
 
 /// Returns the student's function; `None` if it has moved.
@@ -140,19 +149,20 @@ mod tests {
     use super::*;
 
     const MINE: &str = "fn one() {\n    1\n}";
-    const REFERENCE: &str = "fn one() {\n    // One.\n    1\n}";
+    const REFERENCE: &str = "/// One.\nfn one() {\n    // One.\n    1\n}";
 
     #[test]
     fn two_versions_are_side_by_side_where_there_is_room() {
-        let text = pair(MINE, REFERENCE, 80);
+        let reference = without_docs(REFERENCE);
+        let text = pair(MINE, reference, 80);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "yours      │ the reference's");
         assert_eq!(lines[2], "    1      │     // One.");
         assert_eq!(lines[4], "           │ }");
-        let text = pair(MINE, REFERENCE, 20);
+        let text = pair(MINE, reference, 20);
         assert_eq!(
             text,
-            format!("// yours\n{MINE}\n\n// the reference's\n{REFERENCE}\n")
+            format!("// yours\n{MINE}\n\n// the reference's\n{reference}\n")
         );
     }
 

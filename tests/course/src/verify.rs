@@ -75,6 +75,11 @@ pub(crate) struct Options {
     #[arg(long)]
     variants: bool,
 
+    /// Run the test that must catch a wrong solution this many times: it must fail each time. Without it, one failure in
+    /// three tries is enough, which is sound but may hide a test that depends on luck
+    #[arg(long, value_name = "NUMBER")]
+    times: Option<NonZeroUsize>,
+
     /// Only one part of the work, like 1/3: with 2/3 and 3/3 it is the whole
     #[arg(long, value_name = "PART/PARTS")]
     shard: Option<Shard>,
@@ -124,6 +129,12 @@ fn settings<'a>(
         setting
             .claims
             .retain(|claim| options.wants(claim.proof) && options.names(&claim.text));
+        if let Some(times) = options.times {
+            setting
+                .claims
+                .iter_mut()
+                .for_each(|claim| claim.repeat(times.get()));
+        }
     }
     let stage = options.stage.as_deref();
     let only = stage.map(|name| manifest.stage(name)).transpose()?;

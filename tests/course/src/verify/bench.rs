@@ -210,6 +210,7 @@ impl Claim<'_> {
             Demand::NoWarning
             | Demand::Fails(_)
             | Demand::Catches(_)
+            | Demand::CatchesEachTime(..)
             | Demand::Says { .. }
             | Demand::Works(_)
             | Demand::Exposes(_)

@@ -116,6 +116,7 @@ impl Bench<'_> {
             | Demand::Fails(_)
             | Demand::Passes(_)
             | Demand::Catches(_)
+            | Demand::CatchesEachTime(..)
             | Demand::Says { .. }
             | Demand::Works(_) => {
                 return Ok(Verdict::against(vec![

@@ -66,6 +66,7 @@ impl Tests<'_> {
                 .collect(),
             Demand::Fails(exercise) => self.escape(&self.of(exercise), "every test of it passes"),
             Demand::Catches(test) => return self.catch(test, &[]),
+            Demand::CatchesEachTime(test, times) => self.catch_each_time(test, *times),
             Demand::Says { test, words } => return self.catch(test, words),
             // Judged by verify/hunt.rs, without tests.
             Demand::Exposes(_) | Demand::Clears(_) => vec![],
@@ -91,6 +92,27 @@ impl Tests<'_> {
             self.runs.retain(|name, _| !found.contains(name));
         }
         Verdict::against(against)
+    }
+
+    /// Runs the test that must catch a wrong solution several times; returns the objection if it does not fail each time.
+    fn catch_each_time(&mut self, test: &str, times: usize) -> Vec<String> {
+        let is_meant = |name: &&String| last_segment(name) == test;
+        let found: Vec<_> = self.names.iter().filter(is_meant).cloned().collect();
+        let mut escapes = vec![];
+        for number in 1..=times {
+            self.runs.retain(|name, _| !found.contains(name));
+            if !self.escape(&found, "").is_empty() {
+                escapes.push(number.to_string());
+            }
+        }
+        if escapes.is_empty() {
+            return vec![];
+        }
+        let (count, numbers) = (escapes.len(), escapes.join(", "));
+        vec![format!(
+            "the test fails in {} of {times} runs; not in {numbers}",
+            times - count
+        )]
     }
 
     /// Lists the words that the message of a test which has failed does not have, however its blanks are. Its hint does not

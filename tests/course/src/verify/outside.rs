@@ -76,7 +76,9 @@ impl Bench<'_> {
 /// Returns the test that all of some claims are about; `None` if they are about others, or about more than its failure.
 fn only_test<'c>(claims: &[&'c Claim<'_>]) -> Option<&'c str> {
     let of = |claim: &&'c Claim<'_>| match &claim.demand {
-        Demand::Catches(test) | Demand::Says { test, .. } => Some(test.as_str()),
+        Demand::Catches(test) | Demand::CatchesEachTime(test, _) | Demand::Says { test, .. } => {
+            Some(test.as_str())
+        }
         Demand::NoWarning
         | Demand::Fails(_)
         | Demand::Passes(_)

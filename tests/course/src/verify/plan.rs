@@ -1,6 +1,7 @@
 //! The plan: the claims about exercises, and the settings in which they are tested.
 
 use std::collections::HashSet;
+use std::mem;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -118,8 +119,10 @@ pub(super) enum Demand<'a> {
     Fails(&'a Exercise),
     /// Every test of the exercises passes.
     Passes(Vec<&'a Exercise>),
-    /// The test of this name fails.
+    /// The test of this name fails, in one of a few tries.
     Catches(String),
+    /// The test of this name fails this many times in a row.
+    CatchesEachTime(String, usize),
     /// The test of this name fails, and its message has these words.
     Says {
         /// The test.
@@ -248,6 +251,13 @@ impl<'a> Claim<'a> {
             proof,
             text,
             demand,
+        }
+    }
+
+    /// Makes it stricter: a test that must catch a wrong solution has to do so this many times in a row.
+    pub(super) fn repeat(&mut self, times: usize) {
+        if let Demand::Catches(test) = &mut self.demand {
+            self.demand = Demand::CatchesEachTime(mem::take(test), times);
         }
     }
 }

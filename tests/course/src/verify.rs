@@ -3,7 +3,7 @@
 //! ```text
 //!   course.toml, tests/bugs, tests/variants ── plan.rs, bug.rs, variant.rs, hunt.rs, quiz.rs ──▶ settings, each with its claims
 //!   compiled dependencies ── dependencies.rs ──▶ the benches' folders for cargo's output
-//!   settings ── pool.rs: several benches at once ──▶ bench.rs: change, build, run tests, judge ──▶ rows
+//!   settings ── pool.rs, turns.rs: several benches at once ──▶ bench.rs: change, build, run tests, judge ──▶ rows
 //!   rows ── progress.rs: while it runs, to standard error ── table.rs: at the end, to standard output
 //! ```
 //!
@@ -23,6 +23,7 @@ mod progress;
 mod quiz;
 mod table;
 pub(crate) mod terminal;
+mod turns;
 pub(crate) mod variant;
 
 use std::num::NonZeroUsize;
@@ -42,8 +43,9 @@ use progress::Progress;
 
 /// The most benches: more of them only slow each other down, because the tests measure time.
 const MOST_JOBS: usize = 4;
-/// Benches beyond the processors: about half of the time of a claim passes in tests that wait.
-const WAITING_JOBS: usize = 1;
+/// Benches beyond the processors: about half of the time passes in tests that wait, and no more benches compile at the same
+/// time than there are processors (turns.rs).
+const WAITING_JOBS: usize = 2;
 
 /// Prove that the tests catch what is missing or wrong, and accept the reference
 ///
@@ -84,7 +86,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PART/PARTS")]
     shard: Option<Shard>,
 
-    /// How many workbenches to use at the same time; default: one more than there are processors, at most four
+    /// How many workbenches to use at the same time; default: two more than there are processors, at most four
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<NonZeroUsize>,
 }
@@ -105,7 +107,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let settings = settings(&root, &manifest, options)?;
     ensure!(!settings.is_empty(), "nothing is left to prove");
     let jobs = options.jobs.map_or_else(jobs, NonZeroUsize::get);
-    let benches = pool::benches(&root, &manifest, jobs.min(settings.len()))?;
+    let benches = pool::benches(&root, &manifest, jobs.min(settings.len()), processors())?;
     let progress = Progress::new(&settings);
     let rows = pool::run(&benches, &settings, &progress)?;
     terminal::print(&table::render(&rows, start.elapsed()))?;
@@ -172,6 +174,9 @@ impl Options {
 }
 
 fn jobs() -> usize {
-    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    (processors + WAITING_JOBS).min(MOST_JOBS)
+    (processors() + WAITING_JOBS).min(MOST_JOBS)
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -15,6 +15,7 @@ use crate::run::test::Guard;
 use crate::starter::blank;
 use crate::verify::judge::{Tests, Verdict, shortened};
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
+use crate::verify::turns::Turns;
 use course::manifest::{Exercise, Manifest};
 
 /// Cargo's settings in a bench: without debug information, which is not needed there, builds are faster.
@@ -53,6 +54,7 @@ pub(super) struct Bench<'a> {
     /// The code as the setting wants it, before it is compared with what the workbench has.
     staging: PathBuf,
     pub(super) guard: Guard,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl<'a> Bench<'a> {
@@ -61,7 +63,12 @@ impl<'a> Bench<'a> {
     /// # Errors
     ///
     /// Fails if it cannot be written.
-    pub(super) fn open(root: &'a Path, manifest: &'a Manifest, folder: &Path) -> Result<Self> {
+    pub(super) fn open(
+        root: &'a Path,
+        manifest: &'a Manifest,
+        folder: &Path,
+        turns: Arc<Turns>,
+    ) -> Result<Self> {
         let mut workbench = Workbench::open_in(folder, root, manifest)?;
         workbench.site.is_shared = true;
         let config = workbench.site.root.join(".cargo/config.toml");
@@ -74,6 +81,7 @@ impl<'a> Bench<'a> {
             kept: Mutex::default(),
             staging: folder.join("staging"),
             guard: Guard::limits(),
+            turns,
         })
     }
 
@@ -145,7 +153,7 @@ impl<'a> Bench<'a> {
             return Ok(Err(refusal));
         }
         let site = &self.workbench.site;
-        let (build, messages) = site.compile(setting.stage)?;
+        let (build, messages) = self.turns.take(|| site.compile(setting.stage))?;
         let executable = match build {
             Build::Ready(executable) => executable,
             Build::Broken(messages) => return Ok(Err(shortened(&messages))),

@@ -105,7 +105,9 @@ impl Bench<'_> {
         if matches!(setting.change, Change::Program(_)) {
             return Ok(None);
         }
-        Ok(self.workbench.site.build_programs(setting.stage)?.err())
+        let site = &self.workbench.site;
+        let built = self.turns.take(|| site.build_programs(setting.stage))?;
+        Ok(built.err())
     }
 
     fn judge_hunt(&self, claim: &Claim<'_>, program: &Path) -> Result<Verdict> {

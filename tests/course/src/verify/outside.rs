@@ -45,7 +45,11 @@ impl Bench<'_> {
             return Ok(None);
         }
         let site = &self.workbench.site;
-        if self.prepare(&setting.change)?.is_some() || site.build_programs(setting.stage)?.is_err()
+        if self.prepare(&setting.change)?.is_some()
+            || self
+                .turns
+                .take(|| site.build_programs(setting.stage))?
+                .is_err()
         {
             return Ok(None);
         }
@@ -62,7 +66,8 @@ impl Bench<'_> {
             return Ok(Some(executable.clone()));
         }
         self.prepare(&Change::Blank(vec![]))?;
-        let Build::Ready(built) = self.workbench.site.build(stage)? else {
+        let site = &self.workbench.site;
+        let Build::Ready(built) = self.turns.take(|| site.build(stage))? else {
             return Ok(None);
         };
         // Beside the other one, because a guard lets it see the programs that are found from there.

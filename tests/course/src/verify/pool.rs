@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Result;
@@ -21,9 +21,11 @@ use crate::verify::dependencies;
 use crate::verify::plan::Setting;
 use crate::verify::progress::Progress;
 use crate::verify::terminal;
+use crate::verify::turns::Turns;
 use course::manifest::Manifest;
 
-/// Creates `count` benches beside cargo's output; their common dependencies are built once.
+/// Creates `count` benches beside cargo's output, of which so many may compile at the same time; their common dependencies
+/// are built once.
 ///
 /// # Errors
 ///
@@ -32,15 +34,18 @@ pub(super) fn benches<'a>(
     root: &'a Path,
     manifest: &'a Manifest,
     count: usize,
+    compiling: usize,
 ) -> Result<Vec<Bench<'a>>> {
     let folder = |number: usize| target_folder(root).join(format!("course/verify-{number}"));
-    let first = Bench::open(root, manifest, &folder(1))?;
+    let turns = Arc::new(Turns::new(compiling));
+    let open = |number| Bench::open(root, manifest, &folder(number), Arc::clone(&turns));
+    let first = open(1)?;
     if !first.target().exists() {
         dependencies::take_over(root, &target_folder(root), first.target())?;
     }
     let mut benches = vec![first];
     for number in 2..=count {
-        let bench = Bench::open(root, manifest, &folder(number))?;
+        let bench = open(number)?;
         if !bench.target().exists() {
             let first = &benches[0];
             if number == 2 {

@@ -1,5 +1,6 @@
 //! Exercise 1.1: a listening socket, and the command line's error when there can be none.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::support::program;
@@ -149,8 +150,9 @@ fn e11_a_client_that_vanishes_is_noticed() {
 fn e11_a_port_in_use_is_one_clear_sentence() {
     let _test =
         Test::begin("The error of listen names the address; main prints it once and ends with 1.");
-    let taken = listen_on("127.0.0.1:0").unwrap();
-    let address = local_addr(&taken).unwrap().to_string();
+    // Not with `listen`, so that the program is judged alone.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
     let program = Program::new(program());
     command_line::cannot_start(
         &program,

@@ -87,6 +87,11 @@ fn e22_an_unknown_host_is_one_clear_sentence() {
     finished
         .expect_code(1)
         .expect_one_sentence(&["no-such-host.invalid"]);
+}
+
+#[test]
+fn e22_an_unknown_host_is_not_found() {
+    let _test = Test::begin("The kind of the error tells the caller that the host has no address.");
     let target: Target = "no-such-host.invalid:80".parse().unwrap();
     assert_eq!(
         resolve(&target, Prefer::Ipv6).unwrap_err().kind(),

@@ -7,6 +7,7 @@
 //! {{#exercises}}                                             the table of all exercises
 //! {{#hunts}}                                                 the table of all bug hunts
 //! {{#quiz NAME NAME}}                                        a box with one question or two: tests/quiz
+//! {{#milestones stage1}}                                      the milestones of a program from an empty file
 //! {{#mutations NAME NAME NAME}}                               small changes, and the test that fails after each: tests/bugs/NAME.patch
 //! {{#transcript two-clients}}                                a recorded terminal: book/transcripts/two-clients.txt
 //! {{#commands two-clients}}                                  its commands alone, to paste them
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
     Hunts,
     /// A box of questions.
     Quiz,
+    /// The milestones of a stage's program from an empty file.
+    Milestones,
     /// Small changes of the code, and the test that fails after each.
     Mutations,
     /// A recorded terminal.
@@ -58,6 +61,7 @@ impl<'a> Directive<'a> {
             "exercises" => Kind::Exercises,
             "hunts" => Kind::Hunts,
             "quiz" => Kind::Quiz,
+            "milestones" => Kind::Milestones,
             "mutations" => Kind::Mutations,
             "transcript" => Kind::Transcript,
             "commands" => Kind::Commands,

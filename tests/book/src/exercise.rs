@@ -1,4 +1,5 @@
-//! `{{#exercise ID}}`, `{{#exercises}}` and `{{#hunts}}`: the box of an exercise, the table of all, and that of the bug hunts.
+//! `{{#exercise ID}}`, `{{#exercises}}`, `{{#hunts}}` and `{{#milestones}}`: the box of an exercise, and tables of all
+//! exercises, of the bug hunts, and of the milestones of a program from an empty file.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,6 +10,7 @@ use crate::code;
 use crate::places::Places;
 use course::item::ItemPath;
 use course::manifest::{Exercise, Manifest, Stage, anchor, tests_of_exercise};
+use course::milestones::Program;
 
 /// Returns the box of an exercise as Markdown.
 ///
@@ -129,6 +131,22 @@ pub(crate) fn hunts(manifest: &Manifest) -> String {
     }
     let (points, time) = (count(points, "point"), time(minutes));
     text + &format!("\nTogether: {points}, about {time}.\n")
+}
+
+/// Returns the table of a program's milestones as Markdown.
+pub(crate) fn milestones(program: &Program) -> String {
+    let mut text =
+        "| milestone | points | what you can show then | read |\n|---|---:|---|---|\n".to_owned();
+    for one in &program.milestones {
+        let (name, points, sentence, chapter) =
+            (&one.name, one.points, &one.sentence, &one.chapter);
+        let page = chapter.trim_end_matches(".md");
+        let _ = writeln!(
+            text,
+            "| `{name}` | {points} | {sentence} | [{page}]({chapter}) |"
+        );
+    }
+    text
 }
 
 fn link(exercise: &Exercise, text: &str, places: &Places) -> String {

@@ -47,7 +47,7 @@ impl Places {
                 .boxes
                 .push((directive.rest.to_owned(), chapter.to_owned())),
             Kind::Exercises => self.table = Some(chapter.to_owned()),
-            Kind::Hunts => {}
+            Kind::Hunts | Kind::Milestones => {}
             Kind::Quiz => self.asked.push(chapter.to_owned()),
             Kind::Mutations => self.changed.push(chapter.to_owned()),
             Kind::Transcript | Kind::Figure => self.shown.push((

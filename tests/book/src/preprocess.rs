@@ -22,6 +22,7 @@ use crate::places::Places;
 use crate::transcript::show::{commands, markdown};
 use crate::{exercise, quiz, reading};
 use course::manifest::Manifest;
+use course::milestones::Track;
 use course::workspace;
 
 /// Expand the directives of the book: for mdBook, not for people
@@ -161,6 +162,12 @@ impl Desk<'_> {
             Kind::Exercises => Ok(exercise::table(&self.manifest, &self.places)),
             Kind::Hunts => Ok(exercise::hunts(&self.manifest)),
             Kind::Quiz => quiz::box_of(self.root, &self.manifest, chapter, directive.words()),
+            Kind::Milestones => {
+                let stage = self.manifest.stage(directive.rest)?;
+                Ok(exercise::milestones(
+                    Track::load(self.root)?.program(stage)?,
+                ))
+            }
             Kind::Mutations => {
                 let changes = Changes {
                     root: self.root,

@@ -6,7 +6,7 @@
 //! 3. `run`: tests, each alone and under limits.
 //! 4. [`student`]: progress, hints, tests, watching; [`update`]: a corrected course for a workspace that was begun.
 //! 5. [`net`]: two networks with a slow and lossy cable between them, for experiments.
-//! 6. [`hunts`]: programs with a fault, and the scripts that must expose it.
+//! 6. [`hunts`]: programs with a fault, and the scripts that must expose it. [`scratch`]: milestones of a program in any language.
 //! 7. [`grade`]: points for a submission; [`rehearse`]: a class of difficult submissions, graded.
 //! 8. [`pack`]: what an instructor gives away; [`solutions`]: a file of solutions.
 //! 9. [`verify`]: the proofs that all of this fits together; [`repeat`]: the tests again and again, to find those that fail now and then.
@@ -25,6 +25,7 @@ mod patch;
 mod rehearse;
 mod repeat;
 mod run;
+mod scratch;
 mod shard;
 mod solutions;
 mod splice;
@@ -71,6 +72,7 @@ enum Command {
     Next,
     Book(student::book::Options),
     Hunt(hunts::Options),
+    Scratch(scratch::Options),
     /// Check whether this machine is ready for the course and its experiments
     Doctor,
     Net(net::Options),
@@ -122,6 +124,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Next) => student::picture::run_next()?,
         Some(Command::Book(options)) => student::book::run(options)?,
         Some(Command::Hunt(options)) => hunts::run(options)?,
+        Some(Command::Scratch(options)) => scratch::run(options)?,
         Some(Command::Update(options)) => update::run(options)?,
         Some(Command::Doctor) => student::doctor::run()?,
         Some(Command::Start(options)) => starter::run(options)?,

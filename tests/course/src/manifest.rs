@@ -21,8 +21,8 @@ use crate::item::ItemPath;
 
 pub use hunt::{FOLDER as HUNTS, Hunt};
 pub use simple::Simple;
-pub use sources::tests_of_exercise;
 pub use sources::{last_segment, owner_of};
+pub use sources::{tests_of, tests_of_exercise};
 
 /// The name of the manifest's file.
 pub const FILE: &str = "course.toml";

@@ -10,6 +10,7 @@
 //! A setting is the reference with something changed; claims that need the same setting share it. A wrong solution that a
 //! test sees from outside needs no build of the tests (outside.rs). The scripts of hunts run against programs that are built for
 //! other claims (hunt.rs), and the answers of the quiz are in the messages of tests that fail anyway (quiz.rs).
+//! Milestones of the second track are tried on the starter (scratch.rs).
 
 mod bench;
 mod bug;
@@ -21,6 +22,7 @@ mod plan;
 mod pool;
 mod progress;
 mod quiz;
+mod scratch;
 mod table;
 pub(crate) mod terminal;
 mod turns;
@@ -127,6 +129,7 @@ fn settings<'a>(
     settings.extend(variant::settings(root, manifest)?);
     hunt::join(root, &mut settings)?;
     quiz::join(root, manifest, &mut settings)?;
+    scratch::join(root, manifest, &mut settings)?;
     for setting in &mut settings {
         setting
             .claims

@@ -75,7 +75,11 @@ pub fn tests_of_exercise(root: &Path, stage: &Stage, exercise: &Exercise) -> Res
 }
 
 /// Reads the names of a stage's tests out of `tests/stageN.rs` and the folder beside it.
-fn tests_of(root: &Path, stage: &Stage) -> Result<Vec<String>> {
+///
+/// # Errors
+///
+/// Fails if the tests cannot be read.
+pub fn tests_of(root: &Path, stage: &Stage) -> Result<Vec<String>> {
     let folder = root.join("tests");
     let mut files = vec![folder.join(format!("{}.rs", stage.id()))];
     let topics = folder.join(stage.id());

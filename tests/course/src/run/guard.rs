@@ -77,6 +77,11 @@ impl Guard {
         }
     }
 
+    /// Returns the folder of the program that the tests run in place of the stage's: it may need the files beside it.
+    pub(super) fn program_folder(&self) -> Option<&Path> {
+        self.program.as_deref().and_then(Path::parent)
+    }
+
     /// Returns a guard for use beside others, with its share of the processors.
     pub(crate) fn for_one_of(self, guards: usize) -> Self {
         let jobs = processors().div_ceil(guards.max(1)).min(self.jobs);

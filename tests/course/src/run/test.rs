@@ -27,6 +27,18 @@ pub(crate) enum Outcome {
     NotGraded,
 }
 
+impl Outcome {
+    /// Returns a sign for a list of tests.
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Self::Passed => "✔",
+            Self::Failed => "✘",
+            Self::TimedOut => "⌛",
+            Self::NotGraded => "?",
+        }
+    }
+}
+
 /// A test that was run.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
@@ -51,8 +63,9 @@ impl Guard {
         let text = String::from_utf8_lossy(&output.stdout);
         ensure!(
             output.status.success(),
-            "the list of tests ended with {}",
-            output.status
+            "the list of tests ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
         );
         let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
         Ok(names.map(str::to_owned).collect())
@@ -105,11 +118,19 @@ impl Guard {
         Ok((outcome_of(code, nonce.is_printed(&output), &output), output))
     }
 
-    /// Prepares a test executable, which sees the workspace, itself and the programs of its package.
+    /// Prepares a test executable, which sees the workspace, itself and the programs of its package, or the other program that
+    /// it is to judge.
     fn test(&self, executable: &Path, folder: &Path, words: &[&str]) -> Command {
         let programs = programs(executable, folder);
-        let mut read: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
-        read.extend([executable, folder.parent().unwrap_or(folder)]);
+        let mut read = vec![executable];
+        match self.program_folder() {
+            // Another program sees nothing of the stage's: one of them may be the reference's.
+            Some(of_program) => read.extend([folder, of_program]),
+            None => {
+                read.push(folder.parent().unwrap_or(folder));
+                read.extend(programs.iter().map(PathBuf::as_path));
+            }
+        }
         let mut command = self.command(executable, &read, words);
         command.current_dir(folder);
         command

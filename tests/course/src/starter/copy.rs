@@ -24,6 +24,7 @@ const COURSE_PARTS: &[&str] = &[
     "tests/house",
     "tests/house.rs",
     "tests/hunts/hunting.py",
+    "tests/scratch/milestones.toml",
     "tests/src",
     "tests/course/Cargo.toml",
     "tests/course/src",

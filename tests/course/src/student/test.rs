@@ -73,7 +73,7 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
         |name: &String| owner_of(stage, name).is_some_and(|owner| owner.id() == exercise.id());
     let all = guard.list(&executable, &folder)?;
     let names: Vec<_> = all.into_iter().filter(is_mine).collect();
-    let tell = |name: &str, run: &Run| println!("  {} {}", sign(run.outcome), last_segment(name));
+    let tell = |name: &str, run: &Run| println!("  {} {}", run.outcome.sign(), last_segment(name));
     let runs = suite::run(&guard, &executable, &folder, &names, &tell);
     let failed = names
         .iter()
@@ -110,13 +110,4 @@ fn explain(root: &Path, exercise: &Exercise, name: &str, run: &Run) {
     }
     println!("\nTo read: {}", page::to_read(root, exercise));
     println!("To help: cargo course hint {}", exercise.id());
-}
-
-fn sign(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Passed => "✔",
-        Outcome::Failed => "✘",
-        Outcome::TimedOut => "⌛",
-        Outcome::NotGraded => "?",
-    }
 }

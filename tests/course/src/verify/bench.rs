@@ -46,7 +46,7 @@ impl Row {
 /// A place to build and run tests.
 #[derive(Debug)]
 pub(super) struct Bench<'a> {
-    root: &'a Path,
+    pub(super) root: &'a Path,
     manifest: &'a Manifest,
     pub(super) workbench: Workbench,
     /// The executables with the reference's tests, by stage (see `outside`).
@@ -114,7 +114,9 @@ impl<'a> Bench<'a> {
     pub(super) fn judge(&self, setting: &Setting<'_>) -> Result<Vec<Row>> {
         let start = Instant::now();
         let is_hunt = |claim: &&Claim<'_>| claim.proof == Proof::Hunts;
-        let (hunts, tests): (Vec<_>, Vec<_>) = setting.claims.iter().partition(is_hunt);
+        let is_milestone = |claim: &&Claim<'_>| claim.proof == Proof::Scratch;
+        let (hunts, others): (Vec<_>, Vec<_>) = setting.claims.iter().partition(is_hunt);
+        let (milestones, tests): (Vec<_>, Vec<_>) = others.into_iter().partition(is_milestone);
         let mut verdicts = match self.judge_outside(setting, &tests)? {
             Some(verdicts) => verdicts,
             None if tests.is_empty() => vec![],
@@ -122,6 +124,9 @@ impl<'a> Bench<'a> {
         };
         if !hunts.is_empty() {
             verdicts.extend(self.judge_hunts(setting, &hunts, !tests.is_empty())?);
+        }
+        if !milestones.is_empty() {
+            verdicts.extend(self.judge_milestones(setting, &milestones)?);
         }
         let mut time = Some(start.elapsed());
         let row = |(claim, verdict): (&Claim<'_>, Verdict)| Row {
@@ -132,7 +137,7 @@ impl<'a> Bench<'a> {
             late: verdict.late,
             time: time.take().unwrap_or_default(),
         };
-        let claims = tests.into_iter().chain(hunts);
+        let claims = tests.into_iter().chain(hunts).chain(milestones);
         Ok(claims.zip(verdicts).map(row).collect())
     }
 
@@ -148,7 +153,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Applies and builds a setting; returns the objection if that fails.
-    fn tests(&self, setting: &Setting<'_>) -> Result<Result<Tests<'_>, String>> {
+    pub(super) fn tests(&self, setting: &Setting<'_>) -> Result<Result<Tests<'_>, String>> {
         if let Some(refusal) = self.prepare(&setting.change)? {
             return Ok(Err(refusal));
         }
@@ -222,7 +227,9 @@ impl Claim<'_> {
             | Demand::Says { .. }
             | Demand::Works(_)
             | Demand::Exposes(_)
-            | Demand::Clears(_) => &[],
+            | Demand::Clears(_)
+            | Demand::Reaches(_)
+            | Demand::Misses(_) => &[],
         };
         all.iter().copied()
     }

@@ -120,7 +120,9 @@ impl Bench<'_> {
             | Demand::Catches(_)
             | Demand::CatchesEachTime(..)
             | Demand::Says { .. }
-            | Demand::Works(_) => {
+            | Demand::Works(_)
+            | Demand::Reaches(_)
+            | Demand::Misses(_) => {
                 return Ok(Verdict::against(vec![
                     "this is no claim about a hunt".to_owned(),
                 ]));

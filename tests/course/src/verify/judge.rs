@@ -68,8 +68,10 @@ impl Tests<'_> {
             Demand::Catches(test) => return self.catch(test, &[]),
             Demand::CatchesEachTime(test, times) => self.catch_each_time(test, *times),
             Demand::Says { test, words } => return self.catch(test, words),
-            // Judged by verify/hunt.rs, without tests.
-            Demand::Exposes(_) | Demand::Clears(_) => vec![],
+            // Judged by verify/hunt.rs, without tests, and by verify/scratch.rs, with other programs.
+            Demand::Exposes(_) | Demand::Clears(_) | Demand::Reaches(_) | Demand::Misses(_) => {
+                vec![]
+            }
             Demand::Works(test) => self.failure(test),
         })
     }

@@ -89,7 +89,9 @@ fn only_test<'c>(claims: &[&'c Claim<'_>]) -> Option<&'c str> {
         | Demand::Passes(_)
         | Demand::Works(_)
         | Demand::Exposes(_)
-        | Demand::Clears(_) => None,
+        | Demand::Clears(_)
+        | Demand::Reaches(_)
+        | Demand::Misses(_) => None,
     };
     let first = claims.first().and_then(of)?;
     claims

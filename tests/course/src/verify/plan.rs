@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use course::manifest::{Exercise, Manifest, Stage};
+use course::milestones::Milestone;
 
 /// The proofs: claims about every stage, exercise, wrong or different solution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -33,11 +34,13 @@ pub(super) enum Proof {
     Hunts,
     /// The answer to each question of tests/quiz is what the test of its wrong solution says
     Quiz,
+    /// Our programs in C reach every milestone of tests/scratch, and an empty program none
+    Scratch,
 }
 
 impl Proof {
     /// All of them, in the order of the table.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Compiles,
         Self::Unsolved,
         Self::Runs,
@@ -49,6 +52,7 @@ impl Proof {
         Self::Variants,
         Self::Hunts,
         Self::Quiz,
+        Self::Scratch,
     ];
 
     /// Returns the sentence of the table.
@@ -65,6 +69,7 @@ impl Proof {
             Self::Variants => "right but different solutions pass",
             Self::Hunts => "kept scripts of hunts expose and clear",
             Self::Quiz => "answers of the quiz are what tests say",
+            Self::Scratch => "programs in C reach milestones, an empty one none",
         }
     }
 
@@ -78,7 +83,8 @@ impl Proof {
             | Self::Order
             | Self::Variants
             | Self::Hunts
-            | Self::Quiz => false,
+            | Self::Quiz
+            | Self::Scratch => false,
         }
     }
 }
@@ -136,6 +142,10 @@ pub(super) enum Demand<'a> {
     Clears(PathBuf),
     /// The test of this name passes.
     Works(&'a str),
+    /// The program in C passes all tests of this milestone.
+    Reaches(Milestone),
+    /// A program that ends at once fails a test of this milestone.
+    Misses(Milestone),
 }
 
 /// Plans all claims about exercises.

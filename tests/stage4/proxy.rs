@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use harness::{Client, Inspector, PATIENCE, Program, Server, eventually, eventually_equal, fail};
@@ -18,7 +19,8 @@ const STILL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Proxy {
     server: Server,
-    inspector: Inspector,
+    /// Found when it is first asked: a program from an empty file need not have one.
+    inspector: OnceLock<Inspector>,
 }
 
 impl Proxy {
@@ -56,19 +58,25 @@ impl Proxy {
         let server = program
             .args(["--listen", "127.0.0.1:0", "--inspect", "0"])
             .serve();
-        let inspector = Inspector::of(&server);
-        Self { server, inspector }
+        let inspector = OnceLock::new();
+        let proxy = Self { server, inspector };
+        if std::env::var_os("COURSE_BIN").is_none() {
+            // At once, while the line is among the first ones of the log.
+            proxy.inspector();
+        }
+        proxy
     }
 
     /// Returns the inspector.
+    #[track_caller]
     pub(crate) fn inspector(&self) -> Inspector {
-        self.inspector
+        *self.inspector.get_or_init(|| Inspector::of(&self.server))
     }
 
     /// Returns the content of `/routes.json`.
     #[track_caller]
     pub(crate) fn routes(&self) -> Routes {
-        let body = self.inspector.body("/routes.json");
+        let body = self.inspector().body("/routes.json");
         serde_json::from_str(&body)
             .unwrap_or_else(|error| fail(format!("/routes.json cannot be read: {error}: {body}")))
     }
@@ -117,7 +125,7 @@ impl Proxy {
     /// Returns the samples of `/metrics`.
     #[track_caller]
     pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
-        let body = self.inspector.body("/metrics");
+        let body = self.inspector().body("/metrics");
         let lines = body.lines().filter(|line| !line.starts_with('#'));
         lines
             .map(|line| {

@@ -57,6 +57,9 @@ int signals_as_descriptor(void);
 /* Makes system calls on a descriptor fail with EAGAIN where they would wait. */
 void make_nonblocking(int fd);
 
+/* Asks for as many descriptors as the system allows: most give fewer at first, and a relay needs two for a client. */
+void raise_descriptors(void);
+
 /* Returns whether a call has failed for want of a descriptor or of memory, which says nothing about its client. */
 bool is_shortage(int error);
 

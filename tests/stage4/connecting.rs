@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use harness::{BlackHole, Client, ClosedPort, PATIENCE, Program, Rng, Test, proc, scaled};
+use harness::{
+    BlackHole, Client, ClosedPort, PATIENCE, Program, Rng, Test, expect_bytes, proc, scaled,
+};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::{HALF_A_SECOND, Proxy, connect_and_be_closed, program};
@@ -193,7 +195,7 @@ fn e46_a_connect_that_takes_its_time_delays_nobody() {
         first.send(&nonce);
         let mut seen = vec![0; nonce.len()];
         first_upstream.read_exact(&mut seen).unwrap();
-        assert_eq!(seen, nonce);
+        expect_bytes("What the first upstream got", &nonce, &seen);
         first_upstream.write_all(&nonce).unwrap();
         first.expect(&nonce);
     }

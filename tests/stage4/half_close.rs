@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Client, Connect, Digest, End, Hand, Peer, Rng, Scripted, Test, proc};
+use harness::{Client, Connect, Digest, End, Hand, Peer, Rng, Scripted, Test, expect_bytes, proc};
 
 use crate::support::{
     HALF_A_SECOND, KIB, MIB, Proxy, echoes, proxy_and_echo, proxy_and_hand, session, talk, unread,
@@ -52,7 +52,7 @@ fn e45_a_conversation_in_one_go() {
         let client = Client::connect(proxy.addr());
         client.send(&nonce);
         client.half_close();
-        assert_eq!(client.read_to_end(), nonce, "all bytes that the client got");
+        expect_bytes("The answer", &nonce, &client.read_to_end());
     }
     proxy.wait_for_rows(0);
 }

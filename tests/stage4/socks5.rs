@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test};
+use harness::{BlackHole, Client, ClosedPort, Hand, Rng, Scripted, Test, expect_bytes};
 
 use crate::support::{PAGE, Page, Proxy, curl, echoes, in_path};
 
@@ -79,7 +79,7 @@ fn socks5_everything_may_come_at_once() {
     client.half_close();
     client.expect(&[5, 0]);
     assert_eq!(reply(&client), 0, "the code of the reply to the client");
-    assert_eq!(client.read_to_end(), nonce, "all bytes that the client got");
+    expect_bytes("The answer", &nonce, &client.read_to_end());
     proxy.wait_for_rows(0);
 }
 

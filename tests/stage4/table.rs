@@ -193,7 +193,9 @@ fn e41_another_socket_in_a_cell_makes_the_first_token_stale() {
 
 #[test]
 fn e41_what_is_no_token_of_a_session_reaches_nobody() {
-    let _test = Test::begin("An unknown token is ignored; it must not be an index out of bounds.");
+    let _test = Test::begin(
+        "Check the kind, the row and the generation of a token before you use it; one that was never minted finds nothing.",
+    );
     let mut table = RouteTable::new(2);
     let row = table.insert(()).unwrap();
     let token = table.mint(row, Side::Client);

@@ -77,7 +77,7 @@ fn picture(manifest: &Manifest, statuses: &[(&Exercise, Status)]) -> String {
                 " "
             };
             let line = format!(
-                " {arrow} {} {} {:<42} {:>2} points  {}",
+                " {arrow} {} {:<4} {:<42} {:>2} points  {}",
                 sign(*status),
                 exercise.id(),
                 exercise.title,

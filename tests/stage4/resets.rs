@@ -117,7 +117,7 @@ fn e45_a_slow_client_that_sends_on_keeps_its_answer() {
     let slow = Connect::new().segment(88).receive_buffer(2 * KIB);
     // More than the kernel takes for such a client, so that bytes wait in the proxy when it meets EPIPE; less than the
     // proxy and its own receive buffer take besides, so that the upstream's end is there.
-    let length = kernel_room(&slow) + 68_000;
+    let length = kernel_room(&slow) + 48_000;
     let client = slow.to(proxy.addr());
     let upstream = hand.next();
     talk(&client, &upstream);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use harness::{Client, Peer};
+use harness::{Client, Peer, expect_bytes};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const UPDATE: u8 = 1;
@@ -120,7 +120,7 @@ impl Link {
             assert_eq!((frame.kind, frame.stream), (DATA, stream), "{frame:?}");
             seen.extend(frame.payload);
         }
-        assert_eq!(seen, expected);
+        expect_bytes("The data of the stream", expected, &seen);
     }
 
     /// Checks that the peer gives the link up because of an error of ours, and closes it.

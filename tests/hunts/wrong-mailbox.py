@@ -4,7 +4,7 @@
 
 import select
 
-from hunting import PATIENCE, Server, accept, exposed, expect, is_silent, receive_all, receive_until, upstream
+from hunting import PATIENCE, Server, accept, exposed, expect, is_silent, receive_all, receive_until, reset, upstream
 
 HEAD_END = b"\r\n\r\n"
 
@@ -25,8 +25,8 @@ with Server("queue", "--upstream", address) as queue:
     receive_until(server, HEAD_END)
     stayer = queue.connect()
     stayer.sendall(request("/his"))
-    leaver.close()
-    # The queue sees the leaver's end now. A wrong one sends the next request at once.
+    reset(leaver)
+    # The queue sees now that the leaver has gone. A wrong one sends the next request at once.
     is_silent(server, 0.5)
     server.sendall(response("hers"))
     # A right one sends it now, on this connection or on another.

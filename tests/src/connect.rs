@@ -1,10 +1,10 @@
 //! How a client connects: its options, and the connecting itself.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use crate::cause::Symptom;
 use crate::deadline::{PATIENCE, scaled};
@@ -104,9 +104,9 @@ impl Connect {
             .name
             .clone()
             .unwrap_or_else(|| format!("client {}", transcript.next_client()));
-        let result = self
-            .connected(address)
-            .and_then(|socket| Peer::adopt(socket.into(), name.clone(), transcript.clone()));
+        let result = self.connected(address).and_then(|socket| {
+            Peer::adopt(socket.into(), address, name.clone(), transcript.clone())
+        });
         match &result {
             Ok(peer) => transcript.step(format!(
                 "{name} connects to {address} from {}",
@@ -123,9 +123,23 @@ impl Connect {
             socket.bind(&local.into())?;
         }
         let patience = scaled(self.patience.unwrap_or(PATIENCE));
-        socket.connect_timeout(&address.into(), patience)?;
-        Ok(socket)
+        match socket.connect_timeout(&address.into(), patience) {
+            Ok(()) => Ok(socket),
+            // The program accepted and reset before connecting came to its end here. A moment later the next read
+            // would have reported it, and which of the two happens is a matter of scheduling.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => reset_already(),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Returns a socket whose connection has been reset by its other end: each read and write reports that.
+fn reset_already() -> io::Result<Socket> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let near = TcpStream::connect(listener.local_addr()?)?;
+    let (far, _) = listener.accept()?;
+    SockRef::from(&far).set_linger(Some(Duration::ZERO))?;
+    Ok(near.into())
 }
 
 impl Peer {
@@ -138,5 +152,20 @@ impl Peer {
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
         Connect::new().to(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reset_already;
+    use std::io::{ErrorKind, Read as _};
+    use std::net::TcpStream;
+
+    #[test]
+    fn a_reset_that_came_before_the_end_of_connecting_is_read() {
+        let mut stream = TcpStream::from(reset_already().expect("loopback has free ports"));
+        assert!(stream.peer_addr().is_err(), "the connection is gone");
+        let error = stream.read(&mut [0]).expect_err("it was reset");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
 }

@@ -24,13 +24,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Takes over a connected stream.
+    /// Takes over a stream that was connected to `remote`, and may have been reset meanwhile.
     pub(crate) fn adopt(
         stream: TcpStream,
+        remote: SocketAddr,
         name: String,
         transcript: Transcript,
     ) -> io::Result<Self> {
-        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+        let local = stream.local_addr()?;
         // Each write of a test becomes a segment of its own.
         stream.set_nodelay(true)?;
         Ok(Self {

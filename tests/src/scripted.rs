@@ -290,14 +290,19 @@ fn accept_all(shared: &Arc<Shared>, script: &Arc<Script>) {
         };
         let number = shared.accepted_so_far();
         let name = format!("{} connection {}", shared.name, number + 1);
-        // This fails if the peer has already reset the connection, because its address is then unknown; it does not count.
-        let Ok(peer) = Peer::adopt(socket.into(), name, shared.transcript.clone()) else {
+        let Some(peer) = adopt(socket, name, &shared.transcript) else {
             continue;
         };
         let peer = shared.register(peer, number);
         let (shared, script) = (Arc::clone(shared), Arc::clone(script));
         thread::spawn(move || shared.run(&*script, peer));
     }
+}
+
+/// Takes over an accepted socket. One that its peer has already reset does not count: its address is then unknown.
+fn adopt(socket: Socket, name: String, transcript: &Transcript) -> Option<Peer> {
+    let remote = socket.peer_addr().ok()?.as_socket()?;
+    Peer::adopt(socket.into(), remote, name, transcript.clone()).ok()
 }
 
 impl Shared {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 
 use harness::inner_addresses::spellings;
-use harness::{Connect, Hand, Program, Scripted, Server, Test, fail};
+use harness::{Client, Connect, Hand, Program, Scripted, Server, Test, fail};
 
 use crate::support::{Proxy, in_path, program, talk};
 
@@ -104,18 +104,6 @@ fn client(family: usize) -> Connect {
     Connect::new().from(at(CLIENT[family]))
 }
 
-/// Checks that a client is reset as soon as the proxy likes: even before it is here.
-#[track_caller]
-fn is_reset(client: &Connect, address: SocketAddr) {
-    match client.try_to(address) {
-        Ok(client) => client.expect_reset(),
-        // getpeername(2) fails with ENOTCONN if the connection was reset meanwhile.
-        Err(error)
-            if [ErrorKind::ConnectionReset, ErrorKind::NotConnected].contains(&error.kind()) => {}
-        Err(error) => fail(format!("cannot connect to {address}: {error}")),
-    }
-}
-
 /// The match for the clients of a family.
 fn of_clients(family: usize) -> String {
     format!("{} saddr {}", ["ip", "ip6"][family], CLIENT[family])
@@ -179,7 +167,7 @@ fn redirect_a_client_that_came_directly_is_refused() {
         "Its destination is the listener itself: a proxy that dialled it would meet itself again and again.",
     );
     let proxy = Proxy::choosing("redirect", &[]);
-    is_reset(&Connect::new(), proxy.addr());
+    Client::connect(proxy.addr()).expect_reset();
     let line = proxy.wait_for_stderr("no rule of the firewall");
     assert!(line.contains("redirect["), "{line}");
     assert_eq!(proxy.routes().totals["sessions_total"], 1, "no loop");
@@ -197,7 +185,7 @@ fn redirect_a_direct_client_is_refused_where_connections_are_tracked() {
                 let (proxy, hand) = (proxy(family, &[]), hand(family));
                 redirect(["ip", "ip6"][family], &of_clients(family), proxy.addr());
                 for _ in 0..3 {
-                    is_reset(&Connect::new(), proxy.addr());
+                    Client::connect(proxy.addr()).expect_reset();
                 }
                 proxy.wait_for_stderr("no rule of the firewall");
                 assert_eq!(
@@ -218,7 +206,7 @@ fn redirect_the_access_rules_hold() {
         for family in [0, 1] {
             let (proxy, hand) = (proxy(family, &["--deny", TARGET[family]]), hand(family));
             redirect(["ip", "ip6"][family], &of_clients(family), proxy.addr());
-            is_reset(&client(family), hand.addr());
+            client(family).to(hand.addr()).expect_reset();
             proxy.wait_for_stderr("--deny");
             assert_eq!(
                 hand.accepts(),
@@ -275,7 +263,7 @@ fn redirect_no_inner_address_is_reached() {
                 asked += usize::from(is_refused(family, (address, port).into()));
             }
             assert!(asked >= [12, 8][family], "{asked} addresses");
-            is_reset(&client(family), proxy.addr());
+            client(family).to(proxy.addr()).expect_reset();
             proxy.wait_for_stderr("not allowed");
             assert_eq!(hand.accepts(), 0, "none is dialled");
             let target: IpAddr = TARGET[family].parse().expect("an address");
@@ -293,7 +281,7 @@ fn is_refused(family: usize, address: SocketAddr) -> bool {
         Err(error) if unroutable.contains(&error.kind()) => false,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => false,
         _ => {
-            is_reset(&client(family), address);
+            client(family).to(address).expect_reset();
             true
         }
     }
@@ -313,7 +301,7 @@ fn redirect_a_rule_that_catches_the_proxy_itself_makes_no_loop() {
                 let matches = format!("{} daddr {}", ["ip", "ip6"][family], TARGET[family]);
                 redirect(["ip", "ip6"][family], &matches, proxy.addr());
                 for _ in 0..10 {
-                    is_reset(&client(family), hand.addr());
+                    client(family).to(hand.addr()).expect_reset();
                 }
                 proxy.wait_for_stderr("meta skuid");
                 let routes = harness::Inspector::of(&proxy).body("/routes.json");

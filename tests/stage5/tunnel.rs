@@ -8,7 +8,7 @@ use harness::{
 };
 
 use crate::support::{MIB, program};
-use crate::tunnel_ends::{Tunnel, WIRES, echoes, expect_reset_at, server_on};
+use crate::tunnel_ends::{Tunnel, WIRES, echoes, server_on};
 
 #[test]
 fn tunnel_both_directions_end_on_their_own() {
@@ -113,8 +113,8 @@ fn tunnel_a_failed_dial_resets_its_stream_and_the_link_goes_on() {
     let port = ClosedPort::start();
     let address = port.addr();
     let tunnel = Tunnel::to(address, &[]);
-    expect_reset_at(tunnel.client.addr());
-    expect_reset_at(tunnel.client.addr());
+    Client::connect(tunnel.client.addr()).expect_reset();
+    Client::connect(tunnel.client.addr()).expect_reset();
     let warning = tunnel.server.wait_for_stderr("the stream is reset");
     assert!(warning.contains("connection refused"), "{warning}");
     let log = tunnel.client.stderr();
@@ -128,7 +128,7 @@ fn tunnel_a_second_link_is_refused() {
     let tunnel = Tunnel::to(upstream.addr(), &[]);
     let client = tunnel.connect();
     echoes(&client);
-    expect_reset_at(tunnel.server.addr());
+    Client::connect(tunnel.server.addr()).expect_reset();
     echoes(&client);
     echoes(&tunnel.connect());
 }
@@ -203,7 +203,7 @@ fn tunnel_a_drain_lets_open_connections_end() {
         .client
         .wait_for_stderr("the peer takes no new streams");
     echoes(&client);
-    expect_reset_at(tunnel.client.addr());
+    Client::connect(tunnel.client.addr()).expect_reset();
     client.half_close();
     client.expect_eof();
     assert!(

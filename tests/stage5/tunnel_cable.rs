@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use harness::{Client, Program, Scripted, Test, proc};
 
 use crate::support::program;
-use crate::tunnel_ends::{
-    client_program, echoes, expect_reset_at, secret_file, wait_until_it_carries,
-};
+use crate::tunnel_ends::{client_program, echoes, secret_file, wait_until_it_carries};
 
 /// Set for the run of a test in its own network.
 const INSIDE: &str = "STAGE5_OWN_NETWORK";
@@ -129,7 +127,7 @@ fn cut_cable(wire: &str, far: &str) {
         clients.iter().for_each(Client::expect_reset);
         let taken = begun.elapsed();
         assert!(taken < harness::scaled(Duration::from_secs(6)), "{taken:?}");
-        expect_reset_at(client.addr());
+        Client::connect(client.addr()).expect_reset();
         // The listener stays, and the service comes back by itself.
         set_cable(far, "up");
         wait_until_it_carries(client.addr());

@@ -107,22 +107,6 @@ pub(crate) fn wait_until_it_carries(address: SocketAddr) {
     });
 }
 
-/// Checks that a connection is reset, perhaps before its program can look at the socket.
-#[track_caller]
-pub(crate) fn expect_reset_at(address: SocketAddr) {
-    let read = || -> io::Result<usize> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.read(&mut [0])
-    };
-    let error = read().expect_err("a reset is no end of input");
-    assert_eq!(
-        error.kind(),
-        io::ErrorKind::ConnectionReset,
-        "the kind of the error"
-    );
-}
-
 /// Checks that bytes of this connection come back from an echoing upstream.
 #[track_caller]
 pub(crate) fn echoes(client: &Client) {

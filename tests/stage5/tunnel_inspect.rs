@@ -7,7 +7,7 @@ use harness::{
 use serde_json::Value;
 
 use crate::support::MIB;
-use crate::tunnel_ends::{Tunnel, WIRES, echoes, expect_reset_at, server_on};
+use crate::tunnel_ends::{Tunnel, WIRES, echoes, server_on};
 
 /// Returns the content of `/routes.json` of one end.
 #[track_caller]
@@ -177,7 +177,7 @@ fn tunnel_inspect_tells_why_the_link_is_down_and_how_often_it_came_back() {
     tunnel.server.signal(Signal::SIGKILL);
     tunnel.server.wait();
     tunnel.client.wait_for_stderr("the link is down");
-    expect_reset_at(tunnel.client.addr());
+    Client::connect(tunnel.client.addr()).expect_reset();
     eventually("the attempts are refused", PATIENCE, || {
         let link = routes(&tunnel.client)["link"].clone();
         let reason = link["last_reason"].as_str().unwrap_or_default().to_owned();

@@ -8,8 +8,7 @@ use harness::{Client, Connect, Hand, PATIENCE, Scripted, Server, Signal, Test, e
 
 use crate::support::MIB;
 use crate::tunnel_ends::{
-    Tunnel, WIRES, client_program, echoes, expect_reset_at, secret_file, server_on,
-    wait_until_it_carries,
+    Tunnel, WIRES, client_program, echoes, secret_file, server_on, wait_until_it_carries,
 };
 
 /// What opens stream 1 with the byte `x` on a link, as a client does.
@@ -117,7 +116,7 @@ fn tunnel_life_a_living_link_keeps_its_place() {
         let client = tunnel.connect();
         echoes(&client);
         for _ in 0..3 {
-            expect_reset_at(tunnel.server.addr());
+            Client::connect(tunnel.server.addr()).expect_reset();
         }
         echoes(&client);
         echoes(&tunnel.connect());
@@ -165,7 +164,7 @@ fn tunnel_life_without_a_link_clients_fail_at_once() {
     // The kernel of the frozen server takes the next connection, and no proof comes over it.
     let begun = Instant::now();
     for _ in 0..20 {
-        expect_reset_at(tunnel.client.addr());
+        Client::connect(tunnel.client.addr()).expect_reset();
     }
     let taken = begun.elapsed();
     assert!(taken < harness::scaled(Duration::from_secs(5)), "{taken:?}");

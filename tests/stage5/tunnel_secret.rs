@@ -8,8 +8,7 @@ use harness::{Client, Hand, PATIENCE, Program, Scripted, Test, command_line, eve
 
 use crate::support::program;
 use crate::tunnel_ends::{
-    Tunnel, WIRES, client_program, echoes, expect_reset_at, secret_file, server_on,
-    wait_until_it_carries,
+    Tunnel, WIRES, client_program, echoes, secret_file, server_on, wait_until_it_carries,
 };
 
 /// Returns the arguments for a file.
@@ -49,7 +48,7 @@ fn tunnel_secret_another_one_is_refused_and_both_ends_say_so() {
         let client = client_program(server.addr(), &arguments).serve();
         client.wait_for_stderr("permission denied: the peer says that our secret is wrong");
         server.wait_for_stderr("permission denied: the peer does not know the secret");
-        expect_reset_at(client.addr());
+        Client::connect(client.addr()).expect_reset();
         for end in [&client, &server] {
             let log = end.stderr();
             assert!(!log.contains("the link is up"), "{log}");
@@ -77,7 +76,7 @@ fn tunnel_secret_an_end_without_one_is_told_at_both_ends() {
             let server = server_on("127.0.0.1:0", upstream.addr(), of_server);
             let client = client_program(server.addr(), of_client).serve();
             // A plain end that has sent a frame already is told by that, otherwise by its silence.
-            expect_reset_at(client.addr());
+            Client::connect(client.addr()).expect_reset();
             let (plain, knowing) = match of_server == &plain {
                 true => (&server, &client),
                 false => (&client, &server),

@@ -8,7 +8,6 @@ use harness::inner_addresses::spellings;
 use harness::{Client, Connect, PATIENCE, Program, Scripted, Test, command_line, proc};
 
 use crate::support::program;
-use crate::tunnel_ends::expect_reset_at;
 use crate::ways::{
     ESTABLISHED, Ways, connect, connect_to, echoes, refused, server_at, socks, socks_address,
     socks_name, socks_reply,
@@ -137,24 +136,10 @@ fn tunnel_ways_a_user_file_is_read_again_at_sighup() {
 fn tunnel_ways_clients_from_elsewhere_are_reset_and_so_are_their_links() {
     let _test = Test::begin("--clients says who may come in, and who may bring the link.");
     let server = server_at("127.0.0.1:0", &["--clients", "192.0.2.0/24"]);
-    match Connect::new().try_to(server.addr()) {
-        Ok(stranger) => stranger.expect_reset(),
-        Err(error) => assert_eq!(
-            error.kind(),
-            std::io::ErrorKind::ConnectionReset,
-            "the kind of the error"
-        ),
-    }
+    Client::connect(server.addr()).expect_reset();
     server.wait_for_stderr("--clients does not admit it");
     let ways = Ways::start(&["http"], &["--clients", "127.0.0.2"], &[]);
-    match Connect::new().try_to(ways.at(0)) {
-        Ok(stranger) => stranger.expect_reset(),
-        Err(error) => assert_eq!(
-            error.kind(),
-            std::io::ErrorKind::ConnectionReset,
-            "the kind of the error"
-        ),
-    }
+    Client::connect(ways.at(0)).expect_reset();
     let echo = Scripted::echo();
     let friend = Connect::new()
         .from(([127, 0, 0, 2], 0).into())
@@ -248,7 +233,7 @@ fn tunnel_ways_each_address_has_its_number_of_connections() {
     let ways = Ways::start(&["fixed"], &fixed, &[]);
     let only = Client::connect(ways.at(0));
     echoes(&only);
-    expect_reset_at(ways.at(0));
+    Client::connect(ways.at(0)).expect_reset();
     echoes(&only);
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use harness::{BlackHole, Client, ClosedPort, Connect, PATIENCE, Scripted, Test, eventually, proc};
+use harness::{BlackHole, Client, ClosedPort, PATIENCE, Scripted, Test, eventually, proc};
 
 use crate::ways::{
     Ways, announced, client_of, connect, connect_to, echoes, refused, server_at, socks,
@@ -83,14 +83,7 @@ fn tunnel_ways_a_failed_dial_of_a_fixed_client_resets_it_and_no_other() {
     let ways = Ways::start(&["fixed", "http"], &["--upstream", &target], &[]);
     let other = connect(ways.at(1), echo.addr());
     for _ in 0..3 {
-        match Connect::new().try_to(ways.at(0)) {
-            Ok(client) => client.expect_reset(),
-            Err(error) => assert_eq!(
-                error.kind(),
-                std::io::ErrorKind::ConnectionReset,
-                "the kind of the error"
-            ),
-        }
+        Client::connect(ways.at(0)).expect_reset();
         echoes(&other);
     }
     ways.server.wait_for_stderr("connection refused");

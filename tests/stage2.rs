@@ -3,6 +3,8 @@
 //! The name of each test begins with its exercise: `cargo test -p stage2-client e23` grades exercise 2.3.
 //! Where addresses must be injected (`localhost` may have one family only), the library is tested.
 
+#[path = "stage2/both_ways.rs"]
+mod both_ways;
 #[path = "stage2/connecting.rs"]
 mod connecting;
 #[path = "stage2/conversing.rs"]

@@ -1,7 +1,6 @@
 //! Copies input to the server and the server's bytes to the output, both at the same time.
 
 use std::io::{self, Read, Write};
-use std::mem;
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -36,33 +35,29 @@ pub fn converse(
     mut output: impl Write,
 ) -> io::Result<()> {
     let sending = socket.try_clone()?;
-    let outcome = Arc::new(Mutex::new(Ok(())));
+    let outcome = Arc::new(Outcome::default());
     let shared = Arc::clone(&outcome);
     thread::spawn(move || send_all(input, &sending, &shared));
     let received = receive_all(socket, &mut output);
     // Unblocks a thread that waits for room in the send buffer: its write fails with EPIPE now.
     drop(socket.shutdown(Shutdown::Both));
-    received.and(take(&outcome))
+    received.and(outcome.take())
 }
 
-/// Copies the input to the server, then closes the sending direction (`shutdown(2)`).
+/// Copies the input to the server, then closes the sending direction (`shutdown(2)`), after an error, too.
 ///
-/// A failure is left in `outcome`. The kernel reports a reset only once, to the first of the two
-/// directions that makes a system call; if it was this one, the other sees nothing but an end. So
-/// `outcome` stays locked from the write until its error is in place, and [`take`] cannot miss it.
-/// While the thread waits for input, it is not locked.
-fn send_all(mut input: impl Read, socket: &Socket, outcome: &Mutex<io::Result<()>>) {
+/// Each write is an attempt of `outcome`, and so is the error of an input that cannot be read. The
+/// first attempt that fails is the last one. Reading is no part of an attempt, because it may take
+/// forever.
+fn send_all(mut input: impl Read, socket: &Socket, outcome: &Outcome) {
     let mut scratch = vec![0; MAX_READ];
     loop {
-        let read = read_some(&mut input, &mut scratch);
-        // Locked before the write, because the caller may see the end that this write causes.
-        let mut outcome = lock(outcome);
-        *outcome = match read {
-            Ok(0) => break,
-            Ok(count) => send(socket, &scratch[..count]),
-            Err(error) => Err(explain("cannot read the input", &error)),
+        let goes_on = match read_some(&mut input, &mut scratch) {
+            Ok(0) => false,
+            Ok(count) => outcome.attempt(|| send(socket, &scratch[..count])),
+            Err(error) => outcome.attempt(|| Err(explain("cannot read the input", &error))),
         };
-        if outcome.is_err() {
+        if !goes_on {
             break;
         }
     }
@@ -73,20 +68,6 @@ fn send_all(mut input: impl Read, socket: &Socket, outcome: &Mutex<io::Result<()
 fn send(mut socket: &Socket, bytes: &[u8]) -> io::Result<()> {
     let sent = socket.write_all(bytes);
     sent.map_err(|error| explain("the connection broke", &error))
-}
-
-/// Takes the sender's outcome and ignores `EPIPE`: the server has ended the conversation before all
-/// of the input was sent. That is an end, and no failure.
-fn take(outcome: &Mutex<io::Result<()>>) -> io::Result<()> {
-    match mem::replace(&mut *lock(outcome), Ok(())) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
-    }
-}
-
-/// Locks the outcome, also after a panic in the thread that held it: it is one value, always whole.
-fn lock(outcome: &Mutex<io::Result<()>>) -> MutexGuard<'_, io::Result<()>> {
-    outcome.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copies the server's bytes to the output until the server's EOF, with a flush after each read.
@@ -102,6 +83,37 @@ fn receive_all(mut socket: &Socket, output: &mut impl Write) -> io::Result<()> {
             .write_all(&scratch[..count])
             .and_then(|()| output.flush())
             .map_err(|error| explain("cannot write the output", &error))?;
+    }
+}
+
+/// The error of the sending direction, if it has one; the receiving direction takes it at its own end.
+#[derive(Debug, Default)]
+struct Outcome(Mutex<Option<io::Error>>);
+
+impl Outcome {
+    /// Makes an attempt, keeps its error, and returns whether it has worked.
+    ///
+    /// The kernel reports a reset only once, to the first of the two directions that makes a system
+    /// call; if it was the attempt, the other direction sees nothing but an end. So the outcome stays
+    /// locked from before the attempt until its error is in place, and [`Outcome::take`] cannot miss it.
+    fn attempt(&self, attempt: impl FnOnce() -> io::Result<()>) -> bool {
+        let mut outcome = self.lock();
+        *outcome = attempt().err();
+        outcome.is_none()
+    }
+
+    /// Takes the error and ignores `EPIPE`: the server has ended the conversation before all of the
+    /// input was sent. That is an end, and no failure.
+    fn take(&self) -> io::Result<()> {
+        match self.lock().take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Locks the outcome, also after a panic in the thread that held it: it is one value, always whole.
+    fn lock(&self) -> MutexGuard<'_, Option<io::Error>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,6 +139,32 @@ mod tests {
         let address = local_addr(&listener).unwrap();
         thread::spawn(move || serve(listener.accept().unwrap().0));
         connect(&[address], Duration::from_secs(20)).unwrap()
+    }
+
+    #[test]
+    fn an_attempt_is_locked_from_its_beginning_and_keeps_its_error() {
+        let outcome = Outcome::default();
+        assert!(
+            outcome.attempt(|| Ok(())),
+            "an attempt that works returned false, so the sender would stop after its first write"
+        );
+        let goes_on = outcome.attempt(|| {
+            assert!(
+                outcome.0.try_lock().is_err(),
+                "the lock is free during an attempt: a receiver that looks now misses the error that comes next"
+            );
+            Err(io::ErrorKind::ConnectionReset.into())
+        });
+        assert!(
+            !goes_on,
+            "a failed attempt returned true, so the sender would go on"
+        );
+        let kind = outcome.take().map_err(|error| error.kind());
+        assert_eq!(
+            kind,
+            Err(io::ErrorKind::ConnectionReset),
+            "the error of a failed attempt, as the receiver gets it"
+        );
     }
 
     #[test]

@@ -1,24 +1,12 @@
-//! Exercise 2.5: both directions at the same time; each ends by itself.
+//! Exercise 2.5: the input is sent, its end ends one direction, and the answers are received.
 
-use std::io::{self, Cursor};
 use std::sync::mpsc;
 
-use crate::support::{HALF_A_SECOND, client, connect};
+use crate::support::{HALF_A_SECOND, client, converse_with, wait_until_sender_waits};
 use harness::{
-    Deadline, Digest, Gate, PATIENCE, Peer, Rng, Scripted, Sink, Test, eventually, expect_bytes,
-    in_time, lines, proc, sockets,
+    Deadline, Digest, Gate, Peer, Rng, Scripted, Sink, Test, ensure, expect_bytes, expect_value,
+    lines, proc,
 };
-use stage2_client::converse;
-
-/// Connects to a scripted server and converses with it in this process.
-fn converse_with(server: &Scripted, input: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-    let socket = connect(&[server.addr()], PATIENCE).expect("the scripted server answers");
-    in_time("converse", move || {
-        let mut output = Vec::new();
-        let result = converse(&socket, Cursor::new(input), &mut output);
-        (result, output)
-    })
-}
 
 #[test]
 fn e25_the_end_of_the_input_closes_one_direction_only() {
@@ -38,48 +26,13 @@ fn e25_the_end_of_the_input_closes_one_direction_only() {
     client.close_stdin();
     server.wait_for_accepts(1);
     // The client must wait as long as the server thinks.
-    assert!(
+    ensure(
         client.wait_by(HALF_A_SECOND.into()).is_none(),
-        "the client did not wait for the answer"
+        "The input has ended, the server has not answered yet, and the client did not wait for the answer. The end of the input \
+         ends one direction only.",
     );
     gate.open();
     client.expect_stdout(&answer);
-    client.finish().expect_code(0);
-    server.finish();
-}
-
-#[test]
-fn e25_a_conversation_in_turns() {
-    let _test = Test::begin("Send every read at once, and flush every receive at once.");
-    let server = Scripted::start("server", |peer: Peer| {
-        for (question, answer) in [(&b"one\n"[..], &b"eno\n"[..]), (b"two\n", b"owt\n")] {
-            peer.expect(question);
-            peer.send(answer);
-        }
-        peer.expect_eof();
-    });
-    let client = client(server.addr());
-    for (question, answer) in [(b"one\n", b"eno\n"), (b"two\n", b"owt\n")] {
-        client.send_stdin(question);
-        client.expect_stdout(answer);
-    }
-    client.close_stdin();
-    client.finish().expect_code(0);
-    server.finish();
-}
-
-#[test]
-fn e25_a_greeting_needs_no_question() {
-    let _test = Test::begin("Reading must not wait for the input: a server may speak first.");
-    let server = Scripted::start("server", |peer: Peer| {
-        for byte in b"220 hello\r\n" {
-            peer.send(&[*byte]);
-        }
-        peer.expect(b"QUIT\r\n");
-    });
-    let client = client(server.addr());
-    client.expect_stdout(b"220 hello\r\n");
-    client.send_stdin(b"QUIT\r\n");
     client.finish().expect_code(0);
     server.finish();
 }
@@ -91,28 +44,9 @@ fn e25_bytes_are_not_text() {
     let client = client(echo.addr());
     let nonce = Rng::for_test().nonce(5000);
     client.send_stdin(&nonce);
+    client.close_stdin();
     client.expect_stdout(&nonce);
-    client.close_stdin();
     client.finish().expect_code(0);
-}
-
-#[test]
-fn e25_both_directions_flow_at_the_same_time() {
-    let _test = Test::begin(
-        "A client that sends everything before it reads waits forever on a server that answers meanwhile.",
-    );
-    let echo = Scripted::echo();
-    let client = client(echo.addr());
-    let bytes = Rng::for_test().bytes(16 << 20);
-    client.send_stdin(&bytes);
-    client.close_stdin();
-    let finished = client.finish();
-    finished.expect_code(0);
-    assert_eq!(
-        Digest::of(&finished.stdout),
-        Digest::of(&bytes),
-        "length and hash of all that was received"
-    );
 }
 
 #[test]
@@ -124,10 +58,11 @@ fn e25_a_slow_server_gets_every_byte() {
     let bytes = Rng::for_test().bytes(8 << 20);
     client.send_stdin(&bytes);
     client.close_stdin();
-    assert_eq!(
-        sink.wait_for(1)[0].digest,
-        Digest::of(&bytes),
-        "length and hash of all that the server got"
+    expect_value(
+        "What the server got of 8 MiB (length and hash)",
+        &Digest::of(&bytes),
+        &sink.wait_for(1)[0].digest,
+        "a write took a part of the bytes, and the rest was not sent.",
     );
     client.finish().expect_code(0);
 }
@@ -158,70 +93,23 @@ fn e25_a_stop_in_the_middle_of_a_send_loses_nothing() {
 }
 
 #[test]
-fn e25_the_end_of_the_server_is_the_end() {
-    let _test =
-        Test::begin("The server's end of stream ends the program, even while the input is open.");
-    let server = Scripted::source(b"bye\n".to_vec());
-    let client = client(server.addr());
-    client.expect_stdout(b"bye\n");
-    client.finish().expect_code(0);
-}
-
-/// Waits until the program `pid` sends no more, because its bytes are not read, and not for want of a processor; returns how
-/// many bytes wait in its socket.
-#[track_caller]
-fn wait_until_sender_waits(peer: &Peer, pid: u32) -> u64 {
-    let (mut before, mut quiet) = (0, Deadline::exactly(HALF_A_SECOND));
-    eventually("the client waits for room to send", PATIENCE, || {
-        let row = sockets::find(peer.remote(), peer.local());
-        let (unsent, timer) = row.map_or((0, 0), |row| (row.unsent, row.timer));
-        // A lost segment also stops the sender, until it is sent again: only a zero window is for long.
-        let is_full = timer == sockets::ZERO_WINDOW_PROBE;
-        if unsent != before || !is_full || !proc::is_asleep(pid) {
-            (before, quiet) = (unsent, Deadline::exactly(HALF_A_SECOND));
-        }
-        quiet.passed()
-    });
-    before
-}
-
-#[test]
-fn e25_the_end_of_the_server_frees_a_send_that_waits() {
-    let _test = Test::begin(
-        "A server that has ended reads no more: shutdown(SHUT_RDWR) ends a write that waits for room, and its EPIPE is no failure.",
-    );
-    let (hand_over, peers) = mpsc::channel();
-    let options = Scripted::options("server").receive_buffer(16 * 1024);
-    let server = options.start(move |peer| hand_over.send(peer).expect("the test goes on"));
-    let client = client(server.addr());
-    client.send_stdin(&vec![b'x'; 32 << 20]);
-    // It stays open until the end of the test: a reset would free the client, too.
-    let peer = Deadline::patience().receive(&peers).expect("the client");
-    // Each packet of the server may give the client's send buffer a little more room.
-    let (mut before, mut unsent) = (0, wait_until_sender_waits(&peer, client.pid()));
-    while unsent != before {
-        peer.send(b"tick\n");
-        client.expect_stdout(b"tick\n");
-        (before, unsent) = (unsent, wait_until_sender_waits(&peer, client.pid()));
-    }
-    // Without a byte before it, because a byte could give the sender room.
-    peer.half_close();
-    client.finish().expect_code(0);
-    server.finish();
-}
-
-#[test]
 fn e25_a_reset_is_not_an_end() {
     let _test =
         Test::begin("ECONNRESET is an error: say so and end with 1, after all that came before.");
-    let server = Scripted::start("server", |peer: Peer| {
+    let gate = Gate::new("the reset");
+    let inside = gate.clone();
+    let server = Scripted::start("server", move |peer: Peer| {
+        peer.expect(b"question");
+        peer.expect_eof();
         peer.send(b"half an ans");
-        peer.expect(b"seen\n");
+        inside.wait();
         peer.reset();
     });
     let client = client(server.addr());
+    client.send_stdin(b"question");
+    client.close_stdin();
     client.expect_stdout(b"half an ans");
-    client.send_stdin(b"seen\n");
+    gate.open();
     client.finish().expect_code(1).expect_one_sentence(&[]);
 }
 
@@ -243,45 +131,38 @@ fn e25_a_signal_ends_the_program_with_0() {
     let silent = Scripted::silent();
     let (first, second) = (client(silent.addr()), client(silent.addr()));
     silent.wait_for_accepts(2);
-    assert_eq!(
-        first.terminate().code(),
-        Some(0),
-        "the exit code after SIGTERM"
-    );
-    assert_eq!(
-        second.interrupt().code(),
-        Some(0),
-        "the exit code after SIGINT"
-    );
-}
-
-#[test]
-fn e25_a_stop_and_a_continue_change_nothing() {
-    let _test = Test::begin("A system call that a signal interrupted (EINTR) is made again.");
-    let echo = Scripted::echo();
-    let client = client(echo.addr());
-    client.send_stdin(b"before\n");
-    client.expect_stdout(b"before\n");
-    client.stop();
-    client.cont();
-    client.send_stdin(b"after\n");
-    client.expect_stdout(b"after\n");
-    client.close_stdin();
-    client.finish().expect_code(0);
+    let cause = "the program does not handle the signal: cli::exit_on_signals of stage 1 does.";
+    for (signal, status) in [
+        ("SIGTERM", first.terminate()),
+        ("SIGINT", second.interrupt()),
+    ] {
+        expect_value(
+            format!("The exit code after {signal}"),
+            &Some(0),
+            &status.code(),
+            cause,
+        );
+    }
 }
 
 #[test]
 fn e25_the_library_converses_too() {
     let _test = Test::begin("converse takes any reader and any writer.");
-    let input = lines::random_lines(&mut Rng::for_test(), 100_000);
-    let (result, output) = converse_with(&Scripted::echo(), input.clone());
-    result.unwrap();
-    assert_eq!(
-        Digest::of(&output),
-        Digest::of(&input),
-        "length and hash of all that was received"
-    );
-    let (result, output) = converse_with(&Scripted::source(b"bye".to_vec()), Vec::new());
-    result.unwrap();
-    expect_bytes("The output", b"bye", &output);
+    // Few enough that they fit into the kernel's queues.
+    let input = lines::random_lines(&mut Rng::for_test(), 50_000);
+    for (server, input, expected) in [
+        (Scripted::echo(), input.clone(), input),
+        (
+            Scripted::source(b"bye".to_vec()),
+            Vec::new(),
+            b"bye".to_vec(),
+        ),
+    ] {
+        let (result, output) = converse_with(&server, input);
+        ensure(
+            result.is_ok(),
+            format!("Both ends have ended in order, but converse returned {result:?}."),
+        );
+        expect_bytes("The output", &expected, &output);
+    }
 }

@@ -1,7 +1,6 @@
-//! Exercise 2.5 through the library: how a conversation ends when one of its parts fails or waits.
+//! Exercises 2.5 and 2.6 through the library: how a conversation ends when one of its parts fails or waits.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 
 use crate::support::connect;
@@ -46,8 +45,7 @@ fn e25_an_output_that_takes_nothing_is_an_error() {
         Test::begin("Give back the error of the output; do not go on as if it had been written.");
     let server = Scripted::source(b"bytes".to_vec());
     let socket = connect(&[server.addr()], PATIENCE).unwrap();
-    let (_open, silent) = UnixStream::pair().unwrap();
-    let result = in_time("converse", move || converse(&socket, silent, Broken));
+    let result = in_time("converse", move || converse(&socket, io::empty(), Broken));
     expect_value(
         "The kind of the error",
         &ErrorKind::StorageFull,
@@ -74,7 +72,7 @@ fn e25_an_input_that_cannot_be_read_is_an_error() {
 }
 
 #[test]
-fn e25_a_reset_while_sending_is_not_an_end() {
+fn e26_a_reset_while_sending_is_not_an_end() {
     let _test = Test::begin(
         "The kernel reports a reset once, to the sender or to the receiver: hold the lock from before the write until its \
          error is in place.",
@@ -99,7 +97,7 @@ fn e25_a_reset_while_sending_is_not_an_end() {
 }
 
 #[test]
-fn e25_the_end_of_the_server_frees_a_send_without_room() {
+fn e26_the_end_of_the_server_frees_a_send_without_room() {
     let _test = Test::begin(
         "A server that has ended reads no more: shutdown(SHUT_RDWR) ends a write that waits for room, and its EPIPE is no failure.",
     );

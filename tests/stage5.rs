@@ -24,6 +24,8 @@ mod interim;
 mod kernel_queues;
 #[path = "stage5/line_machine.rs"]
 mod line_machine;
+#[path = "stage5/line_queue.rs"]
+mod line_queue;
 #[path = "stage5/lines.rs"]
 mod lines;
 #[path = "stage5/lost_links.rs"]

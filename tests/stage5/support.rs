@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub(crate) use crate::site::{Site, Then};
@@ -20,7 +21,8 @@ pub(crate) fn program() -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Mux {
     server: Server,
-    inspector: Inspector,
+    /// Found when it is first asked: a program from an empty file need not have one.
+    inspector: OnceLock<Inspector>,
 }
 
 impl Mux {
@@ -43,19 +45,25 @@ impl Mux {
             .args(["--upstream", &upstream.to_string()])
             .args(arguments);
         let server = program.serve();
-        let inspector = Inspector::of(&server);
-        Self { server, inspector }
+        let inspector = OnceLock::new();
+        let mux = Self { server, inspector };
+        if std::env::var_os("COURSE_BIN").is_none() {
+            // At once, while the line is among the first ones of the log.
+            mux.inspector();
+        }
+        mux
     }
 
     /// Returns the inspector.
+    #[track_caller]
     pub(crate) fn inspector(&self) -> Inspector {
-        self.inspector
+        *self.inspector.get_or_init(|| Inspector::of(&self.server))
     }
 
     /// Returns the content of `/routes.json`.
     #[track_caller]
     pub(crate) fn routes(&self) -> serde_json::Value {
-        let body = self.inspector.body("/routes.json");
+        let body = self.inspector().body("/routes.json");
         serde_json::from_str(&body)
             .unwrap_or_else(|_| fail(format!("/routes.json cannot be read: {body}")))
     }

@@ -1,4 +1,4 @@
-/* What all five programs share: the command line, addresses, listening sockets, signals. */
+/* What all programs share: the command line, addresses, listening sockets, signals. */
 
 #ifndef NET_H
 #define NET_H

@@ -10,9 +10,10 @@
 pub(crate) mod bench;
 pub(crate) mod class;
 pub(crate) mod files;
-mod grader;
+pub(crate) mod grader;
 mod hunt;
 mod pass;
+mod programs;
 pub(crate) mod report;
 
 use std::fs;
@@ -28,7 +29,7 @@ use bench::Workbench;
 use class::Order;
 use course::manifest::Manifest;
 use course::workspace;
-use grader::Grader;
+use grader::{Grader, Kind};
 use report::Verdict;
 
 /// The part of `--help` about verdicts, classes and cheating.
@@ -43,6 +44,11 @@ A class: every folder in CLASS is a submission. RESULTS/NAME has results.json, r
 RESULTS/class.csv one row for each, RESULTS/items.csv the difficulty and the discrimination of each exercise, RESULTS/times.csv
 how long each took. After an interruption, give the same command
 again: a submission that has a result for the same code and the same course is not graded twice.
+
+Programs from an empty file (--scratch): a submission has a course-scratch.toml, with `build`, a command of the shell, and
+`program` for each stage, or a Makefile that makes stage1-server and so on. Its own build runs like a test, without the network
+and with only a copy of the submission to write to. A milestone has the place of an exercise in all files. What does not
+build, or is not there, has 0 points, and the report says why.
 
 A class for several machines: give each the same class and the same course, and one of `--shard 1/3`, `2/3`, `3/3`. Shard
 2/3 writes its results into CLASS-shards/2-of-3 (--out DIR: into DIR/2-of-3). Bring these folders together, and `grade
@@ -83,6 +89,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
 
+    /// Grade programs from an empty file by their milestones, for these stages, like `--scratch=stage1,stage3`; default: all
+    #[arg(long, value_name = "STAGES", num_args = 0..=1, require_equals = true, value_delimiter = ',', conflicts_with_all = ["prepare", "merge"])]
+    scratch: Option<Vec<String>>,
+
     /// Grade every folder in a folder: a class
     #[arg(long, value_name = "CLASS", group = "class", conflicts_with_all = ["dir", "results", "junit", "summary"])]
     all: Option<PathBuf>,
@@ -112,6 +122,13 @@ pub(crate) struct Options {
     prepare: bool,
 }
 
+impl Options {
+    /// Returns what a submission is.
+    fn kind(&self) -> Kind {
+        self.scratch.clone().map_or(Kind::Exercises, Kind::Programs)
+    }
+}
+
 /// Grades, prints the table and writes the files that were asked for.
 ///
 /// # Errors
@@ -137,7 +154,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let manifest = Manifest::load(&root)?;
     let guard = Guard::strict();
     let bench = Workbench::open(&root, &manifest)?;
-    let grader = Grader::new(&root, &manifest, &guard, bench)?;
+    let grader = Grader::new(&root, &manifest, &guard, bench, options.kind())?;
     let report = grader.grade(&submission, &|text| eprintln!("{text}"))?;
     print!("{}", report::table::render(&report));
     let write = |path: &Option<PathBuf>, text: String| match path {
@@ -181,6 +198,7 @@ fn order(options: &Options, all: &Path) -> Result<Order> {
         again: options.again,
         shard: options.shard,
         seconds: None,
+        kind: options.kind(),
     })
 }
 

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::grade::class::{self, Order};
+use crate::grade::grader::Kind;
 use crate::run::build::target_folder;
 use crate::run::guard::Guard;
 use crate::starter::Record;
@@ -88,6 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         again: true,
         shard: None,
         seconds: options.quick.then_some(QUICK_SECONDS),
+        kind: Kind::Exercises,
     };
     let rows = class::grade(&order)?;
     let left = still_running(&format!("1{mark}"));

@@ -4,6 +4,7 @@
 //!   cargo test --no-run ──▶ executable ──▶ one process group for each test      build.rs, test.rs
 //!        │                                 nonce in, nonce out: it has passed    nonce.rs
 //!        └─ which files did it read? sources.rs                             a script of a hunt: script.rs
+//!                                                                            a build of a submission: recipe.rs
 //!
 //!   Guard ──▶ confine ──▶ inside ──▶ the test or the compiler                    guard.rs, confine.rs, inside.rs, confinement.rs
 //!             namespaces  limits, view of the files, watch                       namespace.rs, view.rs, watch.rs; probe.rs, isolation.rs
@@ -19,6 +20,7 @@ mod namespace;
 mod nonce;
 pub(crate) mod output;
 mod probe;
+pub(crate) mod recipe;
 pub(crate) mod script;
 mod sources;
 pub(crate) mod suite;

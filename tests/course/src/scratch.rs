@@ -9,6 +9,7 @@
 //! The proofs run the same trial (`verify`).
 
 pub(crate) mod example;
+pub(crate) mod handin;
 pub(crate) mod trial;
 
 use std::path::{Path, PathBuf};

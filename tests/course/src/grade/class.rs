@@ -31,7 +31,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::grade::bench::Workbench;
-use crate::grade::grader::Grader;
+use crate::grade::grader::{Grader, Kind};
 use crate::run::guard::Guard;
 use crate::shard::Shard;
 use course::listing;
@@ -50,6 +50,7 @@ struct Class<'a> {
     guard: Guard,
     out: PathBuf,
     again: bool,
+    kind: Kind,
     /// Whether other shards of the class may use the same folder for workbenches.
     is_shard: bool,
     /// The fingerprint of the course: results of another one do not count.
@@ -81,6 +82,8 @@ pub(crate) struct Order {
     pub(crate) shard: Option<Shard>,
     /// The time limit of a test, if not the usual one.
     pub(crate) seconds: Option<u64>,
+    /// What the submissions are.
+    pub(crate) kind: Kind,
 }
 
 impl Order {
@@ -113,10 +116,10 @@ pub(super) fn run(order: &Order) -> Result<()> {
 pub(crate) fn grade(order: &Order) -> Result<Vec<Row>> {
     let root = workspace::root()?;
     let manifest = Manifest::load(&root)?;
-    let course = print::course(&root, &manifest)?;
+    let course = print::course(&root, &manifest, &order.kind)?;
     let mut open = submissions(&order.all)?;
     if let Some(shard) = order.shard {
-        record(shard, &open, course, &manifest).write(&order.out)?;
+        record(order, shard, &open, course, &manifest).write(&order.out)?;
         open = shard.of(open).collect();
     }
     let jobs = order.jobs.clamp(1, open.len().max(1));
@@ -126,6 +129,7 @@ pub(crate) fn grade(order: &Order) -> Result<Vec<Row>> {
         guard: order.guard(jobs),
         out: order.out.clone(),
         again: order.again,
+        kind: order.kind.clone(),
         is_shard: order.shard.is_some(),
         course,
         count: open.len(),
@@ -163,14 +167,21 @@ fn submissions(all: &Path) -> Result<VecDeque<PathBuf>> {
 }
 
 /// Describes a shard and the whole class.
-fn record(shard: Shard, all: &VecDeque<PathBuf>, course: u64, manifest: &Manifest) -> Record {
+fn record(
+    order: &Order,
+    shard: Shard,
+    all: &VecDeque<PathBuf>,
+    course: u64,
+    manifest: &Manifest,
+) -> Record {
     let entry = |path: &PathBuf| Entry {
         name: name_of(path),
-        code: print::submission(path, manifest),
+        code: print::submission(path, manifest, &order.kind),
     };
     Record {
         shard,
         course,
+        kind: order.kind.clone(),
         class: all.iter().map(entry).collect(),
     }
 }
@@ -233,7 +244,7 @@ impl Class<'_> {
                 return Ok(());
             };
             let name = name_of(&submission);
-            let code = print::submission(&submission, self.manifest);
+            let code = print::submission(&submission, self.manifest, &self.kind);
             let row = match self.known(&name, code) {
                 Some(row) => row,
                 None => {
@@ -254,7 +265,13 @@ impl Class<'_> {
         } else {
             Workbench::open_numbered(self.root, self.manifest, number)?
         };
-        Grader::new(self.root, self.manifest, &self.guard, bench)
+        Grader::new(
+            self.root,
+            self.manifest,
+            &self.guard,
+            bench,
+            self.kind.clone(),
+        )
     }
 
     /// Finds the result of an earlier run for the same code.

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use crate::grade::bench::{self, Workbench};
 use crate::grade::hunt;
 use crate::grade::pass::{self, Tell};
+use crate::grade::programs;
 use crate::grade::report::{Report, StageReport};
 use crate::run::guard::Guard;
 use crate::starter::Record;
@@ -14,12 +16,23 @@ use crate::student::quiz::answers::Answers;
 use course::manifest::Manifest;
 use course::quiz::{self, Question};
 
+/// What a submission is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) enum Kind {
+    /// Functions in the stages of the course.
+    #[default]
+    Exercises,
+    /// Programs from an empty file, of these stages, or of all that have milestones.
+    Programs(Vec<String>),
+}
+
 /// Grades one submission after another.
 pub(super) struct Grader<'a> {
     root: &'a Path,
     manifest: &'a Manifest,
     guard: &'a Guard,
     bench: Workbench,
+    kind: Kind,
     has_reference: bool,
 }
 
@@ -34,23 +47,38 @@ impl<'a> Grader<'a> {
         manifest: &'a Manifest,
         guard: &'a Guard,
         bench: Workbench,
+        kind: Kind,
     ) -> Result<Self> {
+        if let Kind::Programs(stages) = &kind {
+            programs::check(root, manifest, stages)?;
+            bench.fill(root, root, &manifest.stages)?;
+        }
         let has_reference = Record::read(root)?.is_none();
         Ok(Self {
             root,
             manifest,
             guard,
             bench,
+            kind,
             has_reference,
         })
     }
 
-    /// Grades every stage of a submission, on its own earlier stages and, where those fail, on the reference's.
+    /// Grades every stage of a submission; exercises on its own earlier stages and, where those fail, on the reference's.
     ///
     /// # Errors
     ///
     /// Fails if the workbench cannot be filled, or cargo cannot be started.
     pub(super) fn grade(&self, submission: &Path, tell: Tell<'_>) -> Result<Report> {
+        if let Kind::Programs(stages) = &self.kind {
+            let (course, tools) = ((self.root, self.manifest), (&self.bench, self.guard));
+            return Ok(Report {
+                stages: programs::grade(course, stages, tools, submission, tell)?,
+                hunts: Vec::new(),
+                quiz: Vec::new(),
+                guard: self.guard.describe(),
+            });
+        }
         let mut stages: Vec<StageReport> = Vec::new();
         for (place, stage) in self.manifest.stages.iter().enumerate() {
             let earlier_failed = stages.iter().any(|stage| !stage.all_passed());

@@ -19,8 +19,12 @@ use crate::run::toolchain;
 const TEST_SECONDS: u64 = 75;
 /// The time limit of the compiler, in seconds, for the code of others.
 const BUILD_SECONDS: u64 = 900;
+/// The time limit of a submission's own build command, in seconds.
+const RECIPE_SECONDS: u64 = 300;
 /// The memory of a test's processes together, in MiB.
 const TEST_MEMORY: u64 = 2 << 10;
+/// The memory of the processes of a submission's own build command together, in MiB.
+const RECIPE_MEMORY: u64 = 4 << 10;
 /// The memory of a compiler's processes together, in MiB.
 const BUILD_MEMORY: u64 = 16 << 10;
 
@@ -162,6 +166,28 @@ impl Guard {
         if self.isolation != Isolation::Limits {
             clean(&mut command);
             command.envs(toolchain::environment());
+        }
+        command
+    }
+
+    /// Prepares a command of the shell that writes to `folder`: as a test it has no rights, and it sees the toolchains.
+    pub(super) fn shell(&self, words: &str, folder: &Path) -> Command {
+        let mut command = self.confine(RECIPE_SECONDS, RECIPE_MEMORY);
+        for home in toolchain::homes() {
+            show(&mut command, "--read", &[&home]);
+        }
+        let mut path = env::var_os("PATH").unwrap_or_default();
+        if let Some(python) = toolchain::python() {
+            show(&mut command, "--read", &[&python.prefix]);
+            path = python.first_in(&path);
+        }
+        show(&mut command, "--write", &[folder]);
+        command.args(["--", "/bin/sh", "-c", words]);
+        if self.isolation != Isolation::Limits {
+            clean(&mut command);
+            command.env("PATH", path).env("HOME", "/tmp");
+            // rustup looks for its toolchains below HOME otherwise.
+            command.envs(toolchain::rustup_home().map(|home| ("RUSTUP_HOME", home)));
         }
         command
     }

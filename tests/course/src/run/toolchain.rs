@@ -30,7 +30,7 @@ pub(crate) fn cargo() -> OsString {
 
 /// Returns the folders of cargo and rustup.
 pub(super) fn homes() -> Vec<PathBuf> {
-    let all = [home("CARGO_HOME", ".cargo"), home("RUSTUP_HOME", ".rustup")];
+    let all = [home("CARGO_HOME", ".cargo"), rustup_home()];
     let mut found: Vec<_> = all.into_iter().flatten().collect();
     // A cargo that rustup has not installed may be anywhere.
     if let Some(folder) = Path::new(&cargo()).parent().and_then(Path::parent)
@@ -40,6 +40,11 @@ pub(super) fn homes() -> Vec<PathBuf> {
     }
     found.retain(|folder| folder.is_dir());
     found
+}
+
+/// Returns the folder of rustup.
+pub(super) fn rustup_home() -> Option<PathBuf> {
+    home("RUSTUP_HOME", ".rustup")
 }
 
 /// Returns the variables that cargo and rustup need to find their folders.

@@ -32,13 +32,14 @@ struct Part {
 /// Fails if a shard is missing, incomplete, there twice, or of another class or course, or a file cannot be written.
 pub(crate) fn run(shards: &Path, out: &Path) -> Result<()> {
     let root = workspace::root()?;
-    let course = print::course(&root, &Manifest::load(&root)?)?;
     ensure!(
         !out.join(record::FILE).exists(),
         "{} is the folder of a shard: choose another one with --out",
         out.display()
     );
     let parts = find(shards)?;
+    let kind = parts.first().map(|part| part.record.kind.clone());
+    let course = print::course(&root, &Manifest::load(&root)?, &kind.unwrap_or_default())?;
     fit(&parts, course)?;
     let mut rows = Vec::new();
     for part in &parts {

@@ -6,9 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::grade::grader::Kind;
 use crate::hunts::handin;
+use crate::scratch::handin as handin_of_programs;
 use crate::student::quiz::answers;
 use course::manifest::{FILE, Manifest};
+use course::milestones;
 
 /// The parts of the course that decide about a grade, beside the stages: the tests, all versions, the grader.
 const PARTS: &[&str] = &[
@@ -27,8 +30,12 @@ const OTHERS: &[&str] = &["tests/hunts", "tests/bugs", "tests/variants", "tests/
 /// # Errors
 ///
 /// Fails if a part of it is missing.
-pub(super) fn course(root: &Path, manifest: &Manifest) -> Result<u64> {
+pub(super) fn course(root: &Path, manifest: &Manifest, kind: &Kind) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
+    if let Kind::Programs(stages) = kind {
+        stages.hash(&mut hasher);
+        add(&mut hasher, &root.join(milestones::FILE));
+    }
     for part in PARTS {
         let path = root.join(part);
         path.metadata()
@@ -48,8 +55,13 @@ pub(super) fn course(root: &Path, manifest: &Manifest) -> Result<u64> {
 }
 
 /// Returns the fingerprint of the parts of a submission that are graded.
-pub(super) fn submission(dir: &Path, manifest: &Manifest) -> u64 {
+pub(super) fn submission(dir: &Path, manifest: &Manifest, kind: &Kind) -> u64 {
     let mut hasher = DefaultHasher::new();
+    if matches!(kind, Kind::Programs(_)) {
+        let parts = handin_of_programs::parts(dir).unwrap_or_default();
+        parts.iter().for_each(|part| add(&mut hasher, part));
+        return hasher.finish();
+    }
     for stage in &manifest.stages {
         add(&mut hasher, &dir.join(stage.package()).join("src"));
     }
@@ -96,7 +108,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("stage1-server/src");
         fs::create_dir_all(&source).unwrap();
-        let prints = || submission(folder.path(), &manifest);
+        let prints = || submission(folder.path(), &manifest, &Kind::Exercises);
         let empty = prints();
         fs::write(folder.path().join("README.md"), "x").unwrap();
         assert_eq!(prints(), empty);

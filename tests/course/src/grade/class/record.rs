@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::grade::class::files;
+use crate::grade::grader::Kind;
 use crate::shard::Shard;
 
 /// Its file, in the folder of the shard's results.
@@ -18,6 +19,9 @@ pub(super) struct Record {
     pub(super) shard: Shard,
     /// The fingerprint of the course.
     pub(super) course: u64,
+    /// What the submissions are.
+    #[serde(default)]
+    pub(super) kind: Kind,
     /// All submissions in the order of their names, also those of the other shards.
     pub(super) class: Vec<Entry>,
 }

@@ -25,7 +25,7 @@
 //! 5. [`ingress`], [`http`], [`proxy_protocol`], `session`: the phases from accept(2) to close(2): handshake, resolving,
 //!    connecting, chaining, relay or forward, lingering or aborting.
 //! 6. `egress`, [`chain`], [`access`], [`resolve`], [`race`], [`connect_error`]: the way to the upstream.
-//! 7. [`timers`], [`send_queue`], [`vanished`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
+//! 7. [`deadline`], [`timers`], [`send_queue`], [`vanished`], `listener`, `slots`, `mailbox`, [`Limits`], [`flags`]: time, room, other threads,
 //!    the command line.
 //! 8. [`udp`]: datagrams, with a table of flows in the place of the route table.
 //! 9. `worker`: the event loop, and in it `follow`, which does what sessions need; [`proxy`]: the
@@ -55,7 +55,7 @@
 //! | an ingress, such as one for TPROXY | `ingress/tproxy.rs`: an [`Ingress`](ingress::Ingress), as `ingress/redirect.rs` shows, and for a protocol a [`Handshake`](ingress::Handshake), as `ingress/socks5.rs` and `examples/line_ingress.rs` show | `ingress.rs`, the program's `options.rs`, `tests/stage4/tproxy.rs` and `tests/stage4.rs` |
 //! | an egress, such as one through a SOCKS5 proxy | `egress/socks5.rs`, and a variant of `Egress`; `egress/chain.rs` shows the steps | `proxy.rs` (which egress), `session.rs` and `session/chaining.rs` (what passes before the relay), `connect_error.rs`, `report.rs`, `options.rs` |
 //! | an access rule | a variant of [`Denial`](access::Denial) and a line in `Access::check`; a scope of rules: `access/scope.rs` | `access.rs` and its folder only |
-//! | a time limit | a field of [`Limits`], a variant of `session::Timeout` | `Session::deadline`, `report.rs`, `options.rs` |
+//! | a time limit | a field of [`Limits`], a variant of [`Timeout`](deadline::Timeout) | `Awaited::limit`, `Worker::time_is_over`, `report.rs`, `options.rs` |
 
 pub mod access;
 pub mod address;
@@ -64,6 +64,7 @@ mod bulk;
 pub mod chain;
 pub mod connect_error;
 pub mod control;
+pub mod deadline;
 pub mod egress;
 mod endpoint;
 pub mod flags;

@@ -11,12 +11,13 @@ use stage2_client::Target;
 
 use crate::address::PeerAddr;
 use crate::connect_error::ConnectError;
+use crate::deadline::Timeout;
 use crate::inspect::{Collector, FlowView, Question, RefusalReason, Section, Snapshot, Totals};
 use crate::quota::Quota;
 use crate::report::end::End;
 use crate::report::view::{carried, view};
 use crate::route_table::RouteTable;
-use crate::session::{Reason, Session, Timeout};
+use crate::session::{Reason, Session};
 
 /// What other parts of a worker add to a snapshot.
 #[derive(Debug)]

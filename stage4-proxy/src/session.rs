@@ -35,6 +35,7 @@ use stage2_client::Target;
 use crate::access::{Place, User, Wrong};
 use crate::chain::Passage;
 use crate::connect_error::ConnectError;
+use crate::deadline::Timeout;
 use crate::egress::attempts::Attempts;
 use crate::endpoint::Endpoint;
 use crate::half::HalfState;
@@ -215,39 +216,6 @@ pub(crate) struct Granted {
     /// Its place among the sessions of its address.
     #[expect(dead_code, reason = "kept only to be dropped with the session")]
     pub(crate) place: Option<Place>,
-}
-
-/// The time limits of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timeout {
-    /// For the client's handshake, from accept(2) to its last byte; for a further request, from its first byte.
-    Handshake,
-    /// For the first byte of a further request.
-    NextRequest,
-    /// For the refusal of a wrong password; it is held back until then.
-    WrongPassword,
-    /// For resolving a name, and for each address.
-    Connect,
-    /// For a session without a byte that comes or leaves, in either direction.
-    Idle,
-    /// For a half-closed session without a byte.
-    HalfClose,
-    /// For the last bytes of a session: a refusal, or what is sent before a reset.
-    Linger,
-}
-
-impl std::fmt::Display for Timeout {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Handshake => "handshake",
-            Self::NextRequest => "next-request",
-            Self::WrongPassword => "wrong-password",
-            Self::Connect => "connect",
-            Self::Idle => "idle",
-            Self::HalfClose => "half-close",
-            Self::Linger => "linger",
-        })
-    }
 }
 
 /// A client and its upstream.

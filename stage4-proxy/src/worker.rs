@@ -37,6 +37,7 @@ use stage3_epoll::{Event, Events, Poll};
 
 use crate::connect_error::ConnectError;
 use crate::control::Command;
+use crate::deadline::may_stay;
 use crate::egress::Egress;
 use crate::limits::Limits;
 use crate::listener::{Listener, Parts};
@@ -137,7 +138,7 @@ impl Worker {
             self.poll.poll(&mut events, self.poll_timeout(now))?;
             // Read once for the whole turn, because every event of it is equally old.
             now = Instant::now();
-            self.scratch.alone = self.has_one_active_session(&events);
+            self.scratch.alone = has_one_active_session(&events, &self.unfinished);
             for event in events.iter() {
                 self.dispatch(event, &mut batches, now);
             }
@@ -176,15 +177,6 @@ impl Worker {
         ];
         let next = next.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(now))
-    }
-
-    /// Returns whether at most one session has work in this turn, which decides how it moves bulk
-    /// (see `bulk`).
-    fn has_one_active_session(&self, events: &Events) -> bool {
-        let tokens = events
-            .iter()
-            .filter_map(|event| Token::unpack(event.token().0));
-        concern_one_session(tokens.chain(self.unfinished.iter().copied()))
     }
 
     fn dispatch(&mut self, event: Event, batches: &mut Batches, now: Instant) {
@@ -310,12 +302,11 @@ impl Worker {
         let Some(session) = self.table.row_mut(row) else {
             return;
         };
-        let deadline = session.deadline(&self.limits);
-        match (self.timers.get(row), deadline) {
-            // An earlier timer stays, because every byte puts the deadline off and moving the timer
-            // each time would cost more: `expire` asks the session again.
-            (Some(set), Some((deadline, _))) if set <= deadline => {}
-            _ => self.timers.set(row, session.next_look(&self.limits, None)),
+        let deadline = session.deadline(&self.limits).map(|(deadline, _)| deadline);
+        // An early timer stays, because every byte puts the deadline off: `expire` asks the session again.
+        if !may_stay(self.timers.get(row), deadline) {
+            let next = session.next_look(&self.limits, None);
+            self.timers.set(row, next);
         }
     }
 
@@ -408,6 +399,14 @@ impl Worker {
             self.close(row, &Reason::Stopped, now);
         }
     }
+}
+
+/// Returns whether at most one session has work in this turn, which decides how it moves bulk (see `bulk`).
+fn has_one_active_session(events: &Events, unfinished: &VecDeque<Token>) -> bool {
+    let tokens = events
+        .iter()
+        .filter_map(|event| Token::unpack(event.token().0));
+    concern_one_session(tokens.chain(unfinished.iter().copied()))
 }
 
 /// Creates the engine for datagrams, and registers the socket that they arrive at, if there is one.

@@ -1,15 +1,23 @@
-//! Deadlines that are never set: no time limit holds.
+//! Deadlines that no session has: no time limit holds.
 
-impl Timers {
-    pub fn set(&mut self, row: u32, deadline: Option<Instant>) {}
-
-    pub fn expire(&mut self, now: Instant) -> Option<u32> {
+impl Awaited {
+    pub fn limit(self, limits: &Limits) -> Option<(Duration, Timeout)> {
         None
     }
+}
 
-    fn rise(&mut self, mut place: usize) -> usize {
-        place
+pub fn may_stay(timer: Option<Instant>, deadline: Option<Instant>) -> bool {
+    true
+}
+
+impl Alarm {
+    pub fn of(deadline: Option<(Instant, Timeout)>, now: Instant) -> Self {
+        Self::Unlimited
     }
+}
 
-    fn sink(&mut self, mut place: usize) {}
+impl Worker {
+    fn time_is_over(&mut self, row: u32, timeout: Timeout, now: Instant) -> Next {
+        Next::Wait
+    }
 }

@@ -1,4 +1,4 @@
-//! Exercise 4.8: a session that exceeds its time limit ends, and no other does.
+//! Exercises 4.2 and 4.7: a session that exceeds its time limit ends, and no other does.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -141,7 +141,7 @@ fn e48_an_open_tunnel_may_be_silent_for_ever() {
 }
 
 #[test]
-fn e48_an_idle_session_is_reset() {
+fn e42_an_idle_session_is_reset() {
     let _test = Test::begin("--idle-timeout: no byte in either direction for that long.");
     let (proxy, hand) = limited(IDLE);
     let since = Instant::now();
@@ -159,7 +159,7 @@ fn e48_an_idle_session_is_reset() {
 }
 
 #[test]
-fn e48_a_byte_in_either_direction_keeps_a_session_alive() {
+fn e42_a_byte_in_either_direction_keeps_a_session_alive() {
     let _test = Test::begin("A direction may be silent for long while the other is busy.");
     let (proxy, hand) = limited_to(LONG_LIMIT, IDLE);
     let up = session(&proxy, &hand);
@@ -174,7 +174,7 @@ fn e48_a_byte_in_either_direction_keeps_a_session_alive() {
 }
 
 #[test]
-fn e48_many_deadlines_pass_together() {
+fn e42_many_deadlines_pass_together() {
     let _test = Test::begin("Each row has its own deadline; all that are due expire in one turn.");
     let (proxy, hand) = limited(IDLE);
     let sessions: Vec<_> = (0..50).map(|_| session(&proxy, &hand)).collect();
@@ -275,4 +275,17 @@ fn e48_a_transfer_that_flows_is_never_idle() {
         // It is done, or it is reset: both are fine.
         drop(sending.join());
     });
+}
+
+#[test]
+fn e48_a_slow_handshake_is_refused_in_the_words_of_its_protocol() {
+    let _test = Test::begin(
+        "The client of a handshake waits for a reply. When its time is over it gets one, and no bare reset.",
+    );
+    let proxy = Proxy::choosing("http", &["--handshake-timeout", &harness::option(LIMIT)]);
+    let since = Instant::now();
+    let client = Client::connect(proxy.addr());
+    client.send(b"CONNECT localhost:80 HTTP/1.1\r\nX-Slow: ");
+    client.expect(b"HTTP/1.1 408 ");
+    not_too_early(LIMIT, since);
 }

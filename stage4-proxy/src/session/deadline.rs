@@ -1,59 +1,58 @@
-//! The time limits of a session, phase by phase.
+//! The deadline of a session, phase by phase.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::deadline::{Awaited, Timeout};
 use crate::egress::attempts::Attempts;
 use crate::half::HalfState;
 use crate::limits::Limits;
-use crate::session::{Phase, Session, Timeout};
+use crate::session::{Phase, Session};
 
 impl Session {
     /// Returns the present phase's deadline, and the limit that it comes from.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
-        match &self.phase {
-            Phase::Handshake if self.waits_for_next() => {
-                Some((self.active + limits.handshake_timeout, Timeout::NextRequest))
-            }
-            // Counted from the beginning, because otherwise a byte now and then would buy time.
-            Phase::Handshake => Some((self.active + limits.handshake_timeout, Timeout::Handshake)),
-            Phase::Delayed(_) => Some((
-                self.active + limits.wrong_password_delay,
-                Timeout::WrongPassword,
-            )),
-            Phase::Resolving(_) => Some((self.active + limits.connect_timeout, Timeout::Connect)),
-            Phase::Connecting(Attempts::Only { since }) => {
-                Some((*since + limits.connect_timeout, Timeout::Connect))
-            }
-            Phase::Connecting(Attempts::Race(race)) => {
-                race.deadline().map(|due| (due, Timeout::Connect))
-            }
-            // For each response anew. A hop has half of it for each address of the next one, so its own
-            // answer mostly comes before this.
-            Phase::Chaining(_) => {
-                Some((self.active + 2 * limits.connect_timeout, Timeout::Connect))
-            }
-            // Behind a request nothing is read, so that the client's FIN is known from its event only.
-            Phase::Forward(_) if self.client.is_ending() => {
-                silence(true, limits).map(|(limit, timeout)| (self.active + limit, timeout))
-            }
-            Phase::Relay | Phase::Forward(_) => {
-                let halves = [&self.up.half, &self.down.half];
-                let half_closed = halves.iter().any(|half| half.state() != HalfState::Open);
-                silence(half_closed, limits).map(|(limit, timeout)| (self.active + limit, timeout))
-            }
-            Phase::Lingering | Phase::Aborting(_) => {
-                Some((self.active + limits.linger_timeout, Timeout::Linger))
-            }
-            // A client that only sends datagrams is silent here; the kernel's keepalive finds out whether it is there.
-            Phase::Associated => None,
+        if let Phase::Connecting(Attempts::Race(race)) = &self.phase {
+            return race.deadline().map(|due| (due, Timeout::Connect));
         }
+        let (limit, timeout) = awaited(self).limit(limits)?;
+        Some((since(self) + limit, timeout))
     }
 }
 
-/// Returns how long a session may relay nothing, and which limit that is.
-fn silence(half_closed: bool, limits: &Limits) -> Option<(Duration, Timeout)> {
-    let half_close = half_closed.then_some((limits.half_close_timeout, Timeout::HalfClose));
-    let idle = limits.idle_timeout.map(|limit| (limit, Timeout::Idle));
-    let both = [half_close, idle].into_iter().flatten();
-    both.min_by_key(|&(limit, _)| limit)
+/// Returns what a session waits for.
+fn awaited(session: &Session) -> Awaited {
+    match &session.phase {
+        Phase::Handshake if session.waits_for_next() => Awaited::NextRequest,
+        Phase::Handshake => Awaited::Handshake,
+        Phase::Delayed(_) => Awaited::Delay,
+        Phase::Resolving(_) | Phase::Connecting(_) => Awaited::Connect,
+        Phase::Chaining(_) => Awaited::Hop,
+        // Behind a request nothing is read, so that the client's FIN is known from its event only.
+        Phase::Forward(_) if session.client.is_ending() => {
+            Awaited::Bytes([HalfState::Draining, session.down.half.state()])
+        }
+        Phase::Relay | Phase::Forward(_) => {
+            Awaited::Bytes([session.up.half.state(), session.down.half.state()])
+        }
+        Phase::Lingering | Phase::Aborting(_) => Awaited::Departure,
+        Phase::Associated => Awaited::Datagrams,
+    }
+}
+
+/// Returns since when a session waits. In most phases that is their beginning, because otherwise a byte now and then would buy
+/// time; only where bytes are what a session lives for, they restart the clock.
+fn since(session: &Session) -> Instant {
+    match &session.phase {
+        Phase::Connecting(Attempts::Only { since }) => *since,
+        Phase::Handshake
+        | Phase::Delayed(_)
+        | Phase::Resolving(_)
+        | Phase::Connecting(Attempts::Race(_))
+        | Phase::Chaining(_)
+        | Phase::Relay
+        | Phase::Forward(_)
+        | Phase::Lingering
+        | Phase::Aborting(_)
+        | Phase::Associated => session.active,
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use crate::deadline::Timeout;
 use crate::endpoint::Endpoint;
 use crate::limits::Limits;
-use crate::session::{Phase, Session, Timeout};
+use crate::session::{Phase, Session};
 use crate::token::Side;
 
 /// The looks at the send queues in one time limit: a session ends at most a quarter of its limit

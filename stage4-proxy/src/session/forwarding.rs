@@ -19,13 +19,14 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use crate::deadline::Timeout;
 use crate::half::{Half, HalfState};
 use crate::http::exchange::Exchange;
 use crate::http::{Invalid, Message};
 use crate::relay::{MessageFault, Progress};
 use crate::scratch::Scratch;
 use crate::session::conversing::check_client;
-use crate::session::{Next, Phase, Reason, Session, Timeout};
+use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
 
 impl Session {

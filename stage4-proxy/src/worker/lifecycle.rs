@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use stage3_epoll::Poll;
 
+use crate::deadline::{Alarm, Timeout};
 use crate::endpoint::Endpoint;
 use crate::listener::{Accepted, Listener};
 use crate::session::forwarding::after_silence;
-use crate::session::{Next, Phase, Reason, Session, Timeout};
+use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
 use crate::worker::Worker;
 
@@ -89,27 +90,37 @@ impl Worker {
                 continue;
             };
             session.note_departures(now);
-            let timeout = match session.deadline(&self.limits) {
-                // Bytes have moved since the timer was set, or only a look was due.
-                Some((deadline, _)) if deadline > now => {
+            match Alarm::of(session.deadline(&self.limits), now) {
+                Alarm::Over(timeout) => {
+                    let next = self.time_is_over(row, timeout, now);
+                    self.follow(row, next, now);
+                }
+                Alarm::Early => {
                     let next = session.next_look(&self.limits, Some(now));
                     self.timers.set(row, next);
-                    continue;
                 }
-                Some((_, timeout)) => timeout,
-                None => continue,
-            };
-            let next = match timeout {
-                // In order, because it was served; it opens another connection for a further request.
-                Timeout::NextRequest => Next::Close(Reason::Finished),
-                Timeout::WrongPassword => Next::Refuse(session.phase.unauthorized()),
-                Timeout::Connect => self.give_up_waiting(row, now),
-                // The handshake can say so in its protocol's words.
-                Timeout::Handshake => Next::Refuse(Reason::TimedOut(timeout)),
-                Timeout::Idle | Timeout::HalfClose => after_silence(session, timeout),
-                Timeout::Linger => Next::Close(Reason::TimedOut(timeout)),
-            };
-            self.follow(row, next, now);
+                Alarm::Unlimited => {}
+            }
+        }
+    }
+
+    /// Returns what a session needs whose time is over.
+    ///
+    /// A client between two requests was served, so its end is an orderly one. A client that waits for a reply
+    /// is refused, in the words of its protocol. An attempt to connect gives way to the next one. Any other session is
+    /// closed for its reason, and so reset: the other side must not take the end for an orderly one.
+    fn time_is_over(&mut self, row: u32, timeout: Timeout, now: Instant) -> Next {
+        let Some(session) = self.table.row_mut(row) else {
+            return Next::Wait;
+        };
+        match timeout {
+            // It opens another connection for a further request.
+            Timeout::NextRequest => Next::Close(Reason::Finished),
+            Timeout::WrongPassword => Next::Refuse(session.phase.unauthorized()),
+            Timeout::Connect => self.give_up_waiting(row, now),
+            Timeout::Handshake => Next::Refuse(Reason::TimedOut(timeout)),
+            Timeout::Idle | Timeout::HalfClose => after_silence(session, timeout),
+            Timeout::Linger => Next::Close(Reason::TimedOut(timeout)),
         }
     }
 

@@ -89,7 +89,6 @@ impl Flow {
                 break Progress::Idle;
             } else if self.half.moved() >= end_of_turn {
                 // Edge-triggered sockets are not reported again, so the caller must come back.
-                self.bulk.turn_over();
                 break Progress::Unfinished;
             } else {
                 self.take(usize::MAX, source, sink, scratch)?;
@@ -149,7 +148,7 @@ impl Flow {
         scratch: &mut Scratch,
     ) -> Result<(), Fault> {
         // Without a free pipe bulk is copied, because waiting for one could take forever.
-        if self.bulk.wants_splice(scratch.alone) && self.borrow_pipe(&mut scratch.pipes) {
+        if self.bulk.wants_splice() && self.borrow_pipe(&mut scratch.pipes) {
             return self.fill_pipe(most, source, scratch).map_err(Fault::Source);
         }
         let room = most.min(scratch.bytes.len());
@@ -186,7 +185,8 @@ impl Flow {
             "EAGAIN could mean that the pipe is full"
         );
         match source.splice_into(pipe, most.min(scratch.pipe_size)) {
-            Ok(None) => self.bulk.source_empty(scratch.alone),
+            // No end of the bulk: its sender is slower than splicing, and goes on soon.
+            Ok(None) => {}
             Ok(Some(0)) => self.half.end_of_input(),
             Ok(Some(count)) => {
                 self.half.entered_pipe(count);

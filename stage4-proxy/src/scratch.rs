@@ -10,8 +10,6 @@ pub(crate) struct Scratch {
     pub(crate) bytes: Box<[u8]>,
     /// The pipes for splice(2).
     pub(crate) pipes: PipePool,
-    /// No other session has work in this turn of the loop.
-    pub(crate) alone: bool,
     /// The worker drains: it accepts no client, and closes the open connections as soon as their protocol lets it.
     pub(crate) is_draining: bool,
     /// Bytes that one splice(2) may put into a pipe.
@@ -27,7 +25,6 @@ impl Scratch {
         Self {
             bytes: vec![0; limits.chunk].into_boxed_slice(),
             pipes: PipePool::new(limits.pipes, limits.pipe_size),
-            alone: false,
             is_draining: false,
             pipe_size: limits.pipe_size,
             bytes_per_turn: limits.bytes_per_turn as u64,

@@ -138,7 +138,6 @@ impl Worker {
             self.poll.poll(&mut events, self.poll_timeout(now))?;
             // Read once for the whole turn, because every event of it is equally old.
             now = Instant::now();
-            self.scratch.alone = has_one_active_session(&events, &self.unfinished);
             for event in events.iter() {
                 self.dispatch(event, &mut batches, now);
             }
@@ -401,14 +400,6 @@ impl Worker {
     }
 }
 
-/// Returns whether at most one session has work in this turn, which decides how it moves bulk (see `bulk`).
-fn has_one_active_session(events: &Events, unfinished: &VecDeque<Token>) -> bool {
-    let tokens = events
-        .iter()
-        .filter_map(|event| Token::unpack(event.token().0));
-    concern_one_session(tokens.chain(unfinished.iter().copied()))
-}
-
 /// Creates the engine for datagrams, and registers the socket that they arrive at, if there is one.
 fn receive(
     parts: &mut Parts,
@@ -472,29 +463,4 @@ fn parts(egress: &Egress, udp: &Udp, now: Instant) -> report::Parts {
 fn note_racer(table: &mut RouteTable<Session>, token: Token, event: Event) -> bool {
     let session = table.row_mut(token.row());
     session.is_some_and(|session| session.note_racer(token, event))
-}
-
-/// Returns whether the tokens name at most one session.
-fn concern_one_session(tokens: impl Iterator<Item = Token>) -> bool {
-    let mut rows = tokens
-        .filter(|token| matches!(token.kind(), Kind::Session(_)))
-        .map(Token::row);
-    let first = rows.next();
-    rows.all(|row| Some(row) == first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_sides_of_one_session_are_one_session() {
-        let client = Token::new(3, Side::Client, 1);
-        let upstream = Token::new(3, Side::Upstream, 2);
-        let waker = Token::WAKER;
-        assert!(concern_one_session([].into_iter()));
-        assert!(concern_one_session([client, waker, upstream].into_iter()));
-        let another = Token::new(4, Side::Client, 3);
-        assert!(!concern_one_session([client, waker, another].into_iter()));
-    }
 }

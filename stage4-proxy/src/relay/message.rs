@@ -60,7 +60,6 @@ impl Flow {
             } else if message.is_over() || !(self.half.wants_read() && source.readable) {
                 break Progress::Idle;
             } else if rest_of_turn == 0 {
-                self.bulk.turn_over();
                 break Progress::Unfinished;
             } else {
                 let count = self.take_of(message, source, sink, scratch)?;

@@ -277,39 +277,16 @@ fn bytes_in_a_refused_pipe_are_written_from_memory() {
     assert!(!rig.pool_has_a_pipe());
 }
 
-/// Lets a splice find the source empty, and returns where the next bulk is pending: in memory, in a
-/// pipe.
-fn after_an_empty_source(alone: bool, later: bool, turns: usize) -> (usize, usize) {
+#[test]
+fn bulk_whose_source_was_empty_is_spliced_on() {
     let mut rig = Rig::new(unix, &limits());
-    rig.scratch.alone = alone;
     rig.stall_in_bulk();
     rig.resume();
     rig.pump().unwrap();
     assert!(!rig.source.readable, "the source is empty");
-    rig.scratch.alone = later;
-    rig.deliver(&vec![7; CHUNK * (turns + 1)]);
-    for _ in 0..turns {
-        assert_eq!(rig.pump().unwrap(), Progress::Unfinished);
-    }
+    rig.deliver(&[7; CHUNK]);
     rig.stall();
-    rig.pending()
-}
-
-#[test]
-fn a_lone_transfer_that_is_ahead_of_its_source_is_copied() {
-    assert_eq!(after_an_empty_source(true, true, 0), (CHUNK, 0));
-}
-
-#[test]
-fn a_lone_transfer_whose_source_is_ahead_is_spliced() {
-    assert_eq!(after_an_empty_source(true, true, 1), (0, CHUNK));
-}
-
-#[test]
-fn bulk_in_company_is_spliced_even_when_ahead() {
-    for (alone, later) in [(false, false), (false, true), (true, false)] {
-        assert_eq!(after_an_empty_source(alone, later, 0), (0, CHUNK));
-    }
+    assert_eq!(rig.pending(), (0, CHUNK));
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) use tunnel::TunnelRow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Row {
     Bulk1,
+    Bulk1Cpu,
     Bulk8,
     BulkCpu,
     HttpRate,
@@ -26,6 +27,7 @@ pub(crate) enum Row {
     IdleFds,
     IdleCpu,
     StalledMemory,
+    StalledBytes,
     StalledCpu,
     EmptyMemory,
     QueueRate,
@@ -87,8 +89,9 @@ pub(crate) struct Spec {
 
 impl Row {
     /// The lines that have no family of their own, in the order of the table.
-    const PLAIN: [Self; 52] = [
+    const PLAIN: [Self; 54] = [
         Self::Bulk1,
+        Self::Bulk1Cpu,
         Self::Bulk8,
         Self::BulkCpu,
         Self::HttpRate,
@@ -103,6 +106,7 @@ impl Row {
         Self::IdleFds,
         Self::IdleCpu,
         Self::StalledMemory,
+        Self::StalledBytes,
         Self::StalledCpu,
         Self::EmptyMemory,
         Self::QueueRate,
@@ -154,6 +158,7 @@ impl Row {
     pub(crate) fn spec(self) -> Spec {
         match self {
             Self::Bulk1 => more("bulk-1", "bulk, 1 connection, GB/s"),
+            Self::Bulk1Cpu => less("bulk-1-cpu", "CPU s per GB, 1 connection", 0.0),
             Self::Bulk8 => more("bulk-8", "bulk, 8 connections, GB/s"),
             Self::BulkCpu => less("bulk-cpu", "CPU s per GB, 8 connections", 0.0),
             Self::HttpRate => more("http-rate", "HTTP keep-alive, 64 connections, req/s"),
@@ -171,6 +176,11 @@ impl Row {
                 "stalled-memory",
                 "memory of a session whose reader stalls, KiB",
                 1.0,
+            ),
+            Self::StalledBytes => less(
+                "stalled-bytes",
+                "bytes that such a session has taken in, MB",
+                0.1,
             ),
             Self::StalledCpu => less("stalled-cpu", "CPU with 20 stalled sessions, ms/s", 0.5),
             Self::EmptyMemory => less(

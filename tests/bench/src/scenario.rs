@@ -115,7 +115,7 @@ impl Scenario {
     /// Returns the rows that it measures.
     pub(crate) fn rows(self) -> Vec<Row> {
         match self {
-            Self::Bulk1 => vec![Row::Bulk1],
+            Self::Bulk1 => vec![Row::Bulk1, Row::Bulk1Cpu],
             Self::Bulk8 => vec![Row::Bulk8, Row::BulkCpu],
             Self::Http => vec![
                 Row::HttpRate,
@@ -127,7 +127,7 @@ impl Scenario {
             Self::RoundTrip => vec![Row::RoundTrip],
             Self::Connect => vec![Row::ConnectRate, Row::ConnectCpu],
             Self::Idle => vec![Row::IdleMemory, Row::IdleFds, Row::IdleCpu],
-            Self::Stalled => vec![Row::StalledMemory, Row::StalledCpu],
+            Self::Stalled => vec![Row::StalledMemory, Row::StalledBytes, Row::StalledCpu],
             Self::Empty => vec![Row::EmptyMemory],
             Self::Queue => vec![
                 Row::QueueRate,
@@ -226,7 +226,7 @@ impl Scenario {
     /// Measures.
     pub(crate) fn run(self, bench: &Bench<'_>) -> io::Result<Outcome> {
         match self {
-            Self::Bulk1 => bench.bulk(Job::Relay, 1, &[Row::Bulk1]),
+            Self::Bulk1 => bench.bulk(Job::Relay, 1, &[Row::Bulk1, Row::Bulk1Cpu]),
             Self::Bulk8 => bench.bulk(Job::Relay, 8, &[Row::Bulk8, Row::BulkCpu]),
             Self::Http => bench.http(),
             Self::RoundTrip => bench.round_trip(),

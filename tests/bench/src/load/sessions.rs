@@ -35,10 +35,18 @@ pub(crate) fn open_one(dial: &Dial) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Sessions whose reader has stalled.
+#[derive(Debug)]
+pub(crate) struct Stalled {
+    pub(crate) sockets: Vec<Socket>,
+    /// Bytes that all of them have taken in, with those in the senders' own buffers of some 100 KiB each.
+    pub(crate) bytes: u64,
+}
+
 /// Opens sessions and sends on each until nothing goes through any more.
 ///
 /// The upstream must be one that never reads.
-pub(crate) fn open_stalled(dial: &Dial, count: usize) -> io::Result<Vec<Socket>> {
+pub(crate) fn open_stalled(dial: &Dial, count: usize) -> io::Result<Stalled> {
     const SMALL_BUFFER: usize = 64 * 1024;
     let poll = Poll::new()?;
     let mut sockets = Vec::with_capacity(count);
@@ -49,17 +57,18 @@ pub(crate) fn open_stalled(dial: &Dial, count: usize) -> io::Result<Vec<Socket>>
         poll.add(&socket, token as u64, EpollFlags::EPOLLOUT)?;
         sockets.push(socket);
     }
-    pour(poll, &sockets)?;
-    Ok(sockets)
+    let bytes = pour(poll, &sockets)?;
+    Ok(Stalled { sockets, bytes })
 }
 
-/// Sends until no socket has taken a byte for a while.
-fn pour(mut poll: Poll, sockets: &[Socket]) -> io::Result<()> {
+/// Sends until no socket has taken a byte for a while; returns how many bytes were sent.
+fn pour(mut poll: Poll, sockets: &[Socket]) -> io::Result<u64> {
     const QUIET: Duration = Duration::from_millis(300);
     const LIMIT: Duration = Duration::from_secs(20);
     let chunk = vec![0x5a; 64 * 1024];
     let start = Instant::now();
     let mut last_progress = start;
+    let mut bytes = 0;
     while last_progress.elapsed() < QUIET {
         stop::check()?;
         if start.elapsed() > LIMIT {
@@ -71,11 +80,14 @@ fn pour(mut poll: Poll, sockets: &[Socket]) -> io::Result<()> {
         for index in 0..poll.wait(Some(TICK))? {
             let token = usize::try_from(poll.token(index)).map_err(io::Error::other)?;
             match (&sockets[token]).write(&chunk) {
-                Ok(_) => last_progress = Instant::now(),
+                Ok(count) => {
+                    bytes += count as u64;
+                    last_progress = Instant::now();
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
         }
     }
-    Ok(())
+    Ok(bytes)
 }

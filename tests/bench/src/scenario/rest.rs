@@ -58,17 +58,16 @@ impl Bench<'_> {
         let first = sessions::open_stalled(dial, WARM_UP_SESSIONS)?;
         let before = arrangement.usage()?;
         let held = sessions::open_stalled(dial, SESSIONS)?;
-        arrangement.wait_for_arrivals((first.len() + held.len()) as u64)?;
+        arrangement.wait_for_arrivals((first.sockets.len() + held.sockets.len()) as u64)?;
         let after = arrangement.usage()?;
         let window = arrangement.window()?;
         wait::pass(self.time)?;
         let spent = window.close()?;
         let bytes = after.private_bytes.saturating_sub(before.private_bytes);
+        let sessions = held.sockets.len() as f64;
         let figures = vec![
-            (
-                Row::StalledMemory,
-                bytes as f64 / 1024.0 / held.len() as f64,
-            ),
+            (Row::StalledMemory, bytes as f64 / 1024.0 / sessions),
+            (Row::StalledBytes, held.bytes as f64 / 1e6 / sessions),
             (Row::StalledCpu, milliseconds_per_second(&spent)),
         ];
         Ok(Outcome {

@@ -106,8 +106,8 @@ pub(super) fn stalls(scene: &Scene) {
     let mut pace = scene.pace(1);
     while pace.tick() {
         let outcome = sessions::open_stalled(&dial, SESSIONS).and_then(|stalled| {
+            let mut stalled = stalled.sockets.into_iter();
             scene.journal.done(Load::Stalls, stalled.len() as u64);
-            let mut stalled = stalled.into_iter();
             stalled.by_ref().take(SESSIONS / 2).try_for_each(reset)
         });
         if let Err(error) = outcome {

@@ -26,6 +26,8 @@ fn main() -> ExitCode {
 }
 
 /// Stops on signals, listens, prints the address that the socket really has, and serves.
+///
+/// Clients get `TCP_NODELAY`, so that the kernel sends a short answer at once.
 fn run(arguments: &Arguments) -> io::Result<()> {
     cli::exit_on_signals()?;
     let options = ListenOptions {

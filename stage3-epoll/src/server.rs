@@ -91,12 +91,12 @@ impl Server {
     /// Takes one turn: first each client that has an event, last the listener.
     ///
     /// Accepting comes last because clients that leave make room for others, and because a new
-    /// client must not be mistaken for one that left a moment ago in the same batch.
+    /// client must not be mistaken for one that left a moment ago in the same batch. An event of the waker ends the
+    /// turn at once: the rest of the batch is not served, because the caller closes its clients anyway.
     fn turn(&mut self, batch: impl Iterator<Item = Event>) -> io::Result<Next> {
         let mut listener_is_ready = false;
         for event in batch {
             match event.token() {
-                // The rest of the batch is not served: the caller closes its clients anyway.
                 WAKER => return Ok(Next::Stop),
                 LISTENER => listener_is_ready = true,
                 token => self.serve(token, event),

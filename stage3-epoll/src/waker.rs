@@ -33,7 +33,8 @@ pub struct Waker {
 }
 
 impl Waker {
-    /// Creates a waker whose events carry `token`.
+    /// Creates a waker whose events carry `token`. Its eventfd is non-blocking, so that neither [`Waker::wake`] nor
+    /// [`Waker::reset`] ever waits.
     ///
     /// # Errors
     /// Fails when no file descriptor is left (`EMFILE`, `ENFILE`), or if it cannot be registered.

@@ -18,13 +18,13 @@ pub enum ConnectError {
     /// that the log has it and the client does not.
     #[error("not allowed")]
     Denied(#[source] Denial),
-    /// No program listens there.
+    /// No program listens there, or it has reset the connection before we could use it.
     #[error("connection refused")]
     Refused,
     /// No reply came within the time limit.
     #[error("connection timed out")]
     TimedOut,
-    /// There is no route to the host or its network.
+    /// There is no route to the host or its network, or the network of this machine is down.
     #[error("unreachable: no route to host")]
     Unreachable,
     /// A hop of the chain leads no further.

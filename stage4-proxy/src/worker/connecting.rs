@@ -105,7 +105,10 @@ impl Worker {
         }
     }
 
-    /// Ends the wait for a resolver or for an attempt: its time is over.
+    /// Ends the wait for a resolver, an attempt or a hop, because its time is over.
+    ///
+    /// After an attempt the next address gets its turn. A name that is not resolved, or a hop of a chain that stays
+    /// silent (`TooSlow`), leaves no address to try, so the client is refused.
     pub(super) fn give_up_waiting(&mut self, row: u32, now: Instant) -> Next {
         match self.table.row_mut(row).map(|session| &session.phase) {
             Some(Phase::Connecting(_)) => self.try_next_address(row, ConnectError::TimedOut, now),

@@ -442,8 +442,11 @@ impl Upstream {
         }
     }
 
-    /// The client has closed. Its response is read to its end and dropped, so that the next client
-    /// cannot get it; but a request whose rest will never come makes the connection useless.
+    /// The client has closed, and `whole` tells whether its request has arrived completely.
+    ///
+    /// While the connection is being made, nothing was sent yet: the request is forgotten, and the connect goes on for
+    /// the next client. Later the response is read to its end and dropped, so that the next client cannot get it; but a
+    /// request whose rest will never come makes the connection useless.
     fn on_abandoned(&mut self, whole: bool) -> (State, Action) {
         match self.state {
             State::Dead | State::Idle => (self.state, Action::Nothing),

@@ -136,6 +136,9 @@ impl Scheduler {
     }
 
     /// Puts an idle stream into a list.
+    ///
+    /// Its deficit is one quantum if it became idle in an earlier round, or if no stream waits; otherwise it is what is
+    /// left of this round's. A stream with nothing left waits, with one quantum more for the turn that comes then.
     fn enter(&mut self, key: StreamKey) {
         let entry = &mut self.entries[key.slot()];
         if entry.round != self.round || self.waiting.is_empty() {

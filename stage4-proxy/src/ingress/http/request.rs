@@ -245,7 +245,7 @@ fn target(authority: &str) -> Result<Target, Refusal> {
 }
 
 /// Writes the head that the target gets: the first line with `path` in the place of the URL, a `Host` with the URL's
-/// authority, the client's own fields, `Via`, and `Connection: close`.
+/// authority, the client's own fields, `Via` with the client's version and `name`, and `Connection: close`.
 ///
 /// The client's `Host` is left out, and so are the fields that are for one connection. With `hops`, the client's
 /// `Max-Forwards` is replaced by one with this number.

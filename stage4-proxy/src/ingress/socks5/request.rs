@@ -30,7 +30,8 @@ impl Request {
     ///    05 │ command │ 00 │ address
     /// ```
     /// The bytes may end anywhere: then the request is incomplete, unless those that are there already tell that it
-    /// will not be carried out. That is so with another version, and with every command but CONNECT.
+    /// will not be carried out. That is so with another version, and with every command but CONNECT. The third byte,
+    /// which is reserved, may have any value, because some clients leave garbage there.
     pub(super) fn parse(input: &[u8]) -> Self {
         match input {
             [version, ..] if *version != VERSION => {
@@ -40,7 +41,6 @@ impl Request {
             [_, command, ..] if *command != CONNECT => {
                 invalid(Reply::CommandNotSupported, objection(*command))
             }
-            // The reserved byte is not looked at, because some clients leave garbage there.
             [_, _, _, address @ ..] => Self::connect(wire_address::parse(address)),
             [] | [_] | [_, _] => Self::Incomplete,
         }

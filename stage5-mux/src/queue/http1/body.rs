@@ -182,7 +182,8 @@ impl Chunks {
     ///
     /// # Errors
     ///
-    /// Fails if no arrow leads on with this byte. Data and the end have no framing.
+    /// Fails if no arrow leads on with this byte. A trailer does not begin with a space, a tab or a colon: that would be
+    /// a folded line, or a field without a name. Data and the end have no framing.
     fn next(self, byte: u8) -> Result<Self, ChunkError> {
         match self {
             Self::Size { digits, size } => in_size(digits, size, byte),
@@ -198,7 +199,6 @@ impl Chunks {
             Self::DataCr => expect(byte, b'\r').map(|()| Self::DataLf),
             Self::DataLf => expect(byte, b'\n').map(|()| Self::START),
             Self::TrailerStart { .. } if byte == b'\r' => Ok(Self::LastLf),
-            // A field cannot begin with these: no name, or a folded line.
             Self::TrailerStart { .. } if matches!(byte, b' ' | b'\t' | b':') => {
                 Err(ChunkError::Extra)
             }

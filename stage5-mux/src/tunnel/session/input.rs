@@ -188,6 +188,10 @@ impl<W: Wire> Session<W> {
     }
 
     /// The peer opens a stream: with a number of its own that is free, or it breaks the protocol.
+    ///
+    /// There is no place for it if the session is leaving, or if its streams and the resets that it owes are
+    /// `max_streams`. Otherwise a reset that is still owed under this number is forgotten before the stream is inserted:
+    /// it is about an earlier stream, and the peer would take it for one of this.
     fn on_open(&mut self, id: StreamId) -> Result<(), Violation> {
         if id.opener == Opener::Us {
             return Err(Violation::WrongParity);
@@ -200,7 +204,6 @@ impl<W: Wire> Session<W> {
             return self.refuse(id);
         }
         let stream = Stream::new(id, Beginning::AcceptOwed, W::INITIAL_WINDOW);
-        // A reset that is still owed is about an earlier stream, and would be taken for one of this.
         self.outbox.control.forget_resets(id);
         let key = self.streams.insert(stream);
         self.inbox.events.push_back(Event::Opened(key));

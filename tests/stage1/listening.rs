@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::program;
 use harness::command_line::{self, FOREIGN};
 use harness::deadline::holds_by;
-use harness::{Client, ClosedPort, Deadline, Program, Test, expect_value, sockets};
+use harness::{Client, ClosedPort, Deadline, Program, Test, expect_value, fail, sockets};
 use socket2::Socket;
 use stage1_server::{Keepalive, ListenOptions, listen, local_addr};
 
@@ -125,6 +125,30 @@ fn e11_an_ipv6_socket_leaves_ipv4_to_others() {
 }
 
 #[test]
+fn e11_no_ipv4_client_has_a_mapped_address() {
+    let _test = Test::begin(
+        "IPV6_V6ONLY for every IPv6 address: a mapped one such as ::ffff:127.0.0.1 would serve IPv4 clients.",
+    );
+    if ClosedPort::ipv6().is_none() {
+        return;
+    }
+    let at_loopback = listen_on("[::1]:0").unwrap();
+    expect_value(
+        "IPV6_V6ONLY of a listener at [::1]",
+        &true,
+        &at_loopback.only_v6().unwrap(),
+        "it is set for the unspecified address [::] only.",
+    );
+    if let Ok(socket) = listen_on("[::ffff:127.0.0.1]:0") {
+        fail(format!(
+            "A socket listens at {}, and its clients are IPv4 clients under mapped addresses. With IPV6_V6ONLY, \
+             bind(2) refuses such an address.",
+            local_addr(&socket).unwrap()
+        ));
+    }
+}
+
+#[test]
 fn e11_a_client_that_vanishes_is_noticed() {
     let _test = Test::begin("A vanished client sends nothing, not even a FIN: let the kernel ask.");
     let socket = listen_on("127.0.0.1:0").unwrap();
@@ -137,6 +161,18 @@ fn e11_a_client_that_vanishes_is_noticed() {
         accepted.tcp_user_timeout().unwrap(),
         Some(most),
         "how long unacknowledged bytes may wait (TCP_USER_TIMEOUT)"
+    );
+    let impatient = Keepalive::every(Duration::from_secs(7));
+    let options = ListenOptions {
+        keepalive: Some(impatient),
+        ..ListenOptions::default()
+    };
+    let socket = listen("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+    expect_value(
+        "How long a client may be silent before the kernel asks it (TCP_KEEPIDLE), with an interval of seven seconds,",
+        &Duration::from_secs(7),
+        &socket.tcp_keepalive_time().unwrap(),
+        "the Keepalive of the options only switches on one with other values.",
     );
     let options = ListenOptions {
         keepalive: None,

@@ -114,6 +114,57 @@ fn e14_a_signal_is_no_error() {
     expect_bytes("The answer", b"desserts\ntsal", &client.answer);
 }
 
+/// A client whose first read fails; after it there is half a line.
+struct Failing(Option<ErrorKind>, Cursor<&'static [u8]>);
+
+impl Read for Failing {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        match self.0.take() {
+            Some(kind) => Err(kind.into()),
+            None => self.1.read(scratch),
+        }
+    }
+}
+
+impl Write for Failing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn e14_only_a_signal_is_no_error() {
+    let _test = Test::begin(
+        "Only EINTR is tried again: with any other error of read(2) the client has ended, and the caller learns why.",
+    );
+    for (kind, cause) in [
+        (
+            ErrorKind::WouldBlock,
+            "read(2) is called again and again until bytes come, so the program takes all of a processor meanwhile.",
+        ),
+        (
+            ErrorKind::ConnectionReset,
+            "a reset is taken for the end of the input, although bytes may be missing.",
+        ),
+        (
+            ErrorKind::TimedOut,
+            "a client that has vanished is taken for one that has ended its input.",
+        ),
+    ] {
+        let mut client = Failing(Some(kind), Cursor::new(b"half a line"));
+        expect_value(
+            format!("The outcome for a client whose read fails with {kind:?}"),
+            &Err(kind),
+            &serve_client(&mut client).map_err(|error| error.kind()),
+            cause,
+        );
+    }
+}
+
 #[test]
 fn e14_the_caller_learns_of_a_line_that_is_too_long() {
     let _test =

@@ -3,12 +3,12 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::{SHORT, connect, program};
 use harness::{
-    BlackHole, ClosedPort, PATIENCE, Program, Scripted, Test, eventually, expect_value, in_time,
-    scaled, sockets,
+    BlackHole, ClosedPort, PATIENCE, Program, Scripted, Test, eventually, expect_value, fail,
+    in_time, scaled, sockets,
 };
 use socket2::Socket;
 use stage2_client::{Prefer, finish_connect, order, start_connect};
@@ -60,6 +60,26 @@ fn e23_ipv6_refused_then_ipv4_works() {
         Some(works.addr()),
         "the address behind the one that refuses"
     );
+}
+
+#[test]
+fn e23_an_unreachable_address_then_one_that_works() {
+    let _test = Test::begin(
+        "Whatever the failure of an address is, there may be another: a machine without IPv6 has no route to any IPv6 address.",
+    );
+    let works = Scripted::silent();
+    // connect(2) fails at once with ENETUNREACH (addresses of many machines) or EINVAL (no interface for this one).
+    for broken in ["224.0.0.1:9", "[fe80::1]:9"] {
+        let addresses = [broken.parse().unwrap(), works.addr()];
+        match connect(&addresses, PATIENCE) {
+            Ok(socket) => assert_eq!(peer_of(&socket), Some(works.addr()), "behind {broken}"),
+            Err(error) => fail(format!(
+                "{broken} cannot be reached, but {} can, and it was not tried: {error}. Only the failure of the last \
+                 address is that of connect.",
+                works.addr()
+            )),
+        }
+    }
 }
 
 #[test]
@@ -255,6 +275,30 @@ fn e24_a_refusal_is_found_in_so_error() {
         &Err(ErrorKind::ConnectionRefused),
         &outcome.map_err(|error| error.kind()),
         "the socket is writable after a failure, too: ask SO_ERROR, and return its error.",
+    );
+}
+
+#[test]
+fn e24_each_failure_has_its_own_reason() {
+    let _test = Test::begin(
+        "The kernel hands SO_ERROR out once: a second getsockopt(2) finds 0, and the reason is lost.",
+    );
+    let hole = BlackHole::start();
+    let socket = start_connect(hole.addr()).unwrap();
+    // The kernel gives up a second later, when the first SYN would be sent again.
+    let limit = Some(Duration::from_millis(300));
+    socket.set_tcp_user_timeout(limit).unwrap();
+    eventually("the kernel gives the connection up", PATIENCE, || {
+        let local = socket.local_addr().ok();
+        let local = local.and_then(|address| address.as_socket());
+        let row = local.and_then(|local| sockets::find(local, hole.addr()));
+        row.is_none()
+    });
+    expect_value(
+        "The outcome of a connection that the kernel has given up",
+        &Err(ErrorKind::TimedOut),
+        &finish_connect(&socket).map_err(|error| error.kind()),
+        "the error was taken twice, or every failure is called a refusal.",
     );
 }
 

@@ -78,6 +78,64 @@ fn e22_localhost_is_this_machine() {
     }
 }
 
+/// Set for the run of a test with its own hosts.
+const INSIDE: &str = "STAGE2_OWN_HOSTS";
+
+/// Starts `$0` as root of a mount namespace of its own; a shell does it, so that a machine without unshare(1) is told apart.
+const OUTSIDE: &str = "exec unshare --user --map-root-user --mount sh -c \"$0\" sh \"$@\"";
+/// Puts `$1` in the place of /etc/hosts, and becomes the command behind it.
+const PREPARE: &str =
+    "file=$(mktemp) && printf %s \"$1\" > \"$file\" && mount --bind \"$file\" /etc/hosts &&
+rm \"$file\" && shift && exec \"$@\"";
+
+/// Runs a test once more, in a mount namespace (`mount_namespaces(7)`) whose `hosts(5)` has these lines, and `body` there.
+#[track_caller]
+fn with_hosts(name: &str, hosts: &str, body: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let inside = |command: &[&str]| {
+        let program = Program::new("/bin/sh").args(["-c", OUTSIDE, PREPARE, hosts]);
+        program.args(command).env(INSIDE, "1").run()
+    };
+    let probe = inside(&["true"]);
+    if !probe.status.success() {
+        return eprintln!("skipped: no mount namespace here: {}", probe.stderr);
+    }
+    let tests = std::env::current_exe().unwrap_or_else(|error| fail(error.to_string()));
+    let end = inside(&[&tests.to_string_lossy(), "--exact", name, "--nocapture"]);
+    let told = String::from_utf8_lossy(&end.stdout);
+    ensure(end.status.success(), format!("{told}{}", end.stderr));
+}
+
+#[test]
+fn e22_a_name_keeps_all_its_addresses() {
+    let _test = Test::begin(
+        "A preference is an order, and no filter: behind the preferred family comes the other one.",
+    );
+    let hosts = "127.0.0.3 both.example\n127.0.0.2 both.example\n::1 both.example\n";
+    with_hosts(
+        "resolving::e22_a_name_keeps_all_its_addresses",
+        hosts,
+        || {
+            let target: Target = "both.example:4711".parse().unwrap();
+            for prefer in [Prefer::Ipv6, Prefer::Ipv4] {
+                let mut found =
+                    resolve(&target, prefer).unwrap_or_else(|error| fail(format!("{error}.")));
+                found.sort();
+                expect_value(
+                    format!(
+                        "The addresses of a name that has three, with {prefer:?} preferred, sorted,"
+                    ),
+                    &addresses(&["127.0.0.2:4711", "127.0.0.3:4711", "[::1]:4711"]),
+                    &found,
+                    "only the first address is kept, or only those of the preferred family: a server may listen at another one.",
+                );
+            }
+        },
+    );
+}
+
 #[test]
 fn e22_an_unknown_host_is_one_clear_sentence() {
     let _test =

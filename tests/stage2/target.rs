@@ -33,6 +33,8 @@ fn e21_a_target_is_a_host_and_a_port() {
         ("localhost:8080", named("localhost", 8080)),
         ("a.b-c.example:1", named("a.b-c.example", 1)),
         ("127.0.0.1:65535", at("127.0.0.1", 65535)),
+        // Digits only, and a number up to 65535: no rule forbids zeros in front.
+        ("localhost:000080", named("localhost", 80)),
         ("[::1]:80", at("::1", 80)),
         ("[2001:db8::7]:443", at("2001:db8::7", 443)),
         // It is looked up, like a name: only this machine knows which interface eth0 is.
@@ -43,7 +45,7 @@ fn e21_a_target_is_a_host_and_a_port() {
             format!("The target {text:?}"),
             &expected,
             &parse(text),
-            "it is split at the first colon, or the brackets are left in the address (None: it was refused).",
+            "it is split at the first colon, or the brackets are left in the address, or the digits of the port are counted (None: it was refused).",
         );
     }
 }

@@ -1,8 +1,8 @@
 //! Exercise 3.5: many clients at once, old events, and descriptors that run out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use harness::{Client as Dialler, PATIENCE, Program, Rng, Test, eventually, lines, proc};
+use harness::{Client as Dialler, PATIENCE, Program, Rng, Test, eventually, lines, proc, scaled};
 
 use crate::support::{ANY_PORT, HALF_A_SECOND, program, server};
 
@@ -154,6 +154,31 @@ fn e35_full_does_not_spin_and_recovers() {
         client.expect(&lines::reversed(&line));
     }
     server.expect_alive();
+}
+
+#[test]
+fn e35_a_full_server_answers_at_once() {
+    let _test = Test::begin(
+        "When descriptors have run out, accepting pauses and not the loop: the connected clients must not wait with it.",
+    );
+    let server = Program::new(program())
+        .args(ANY_PORT)
+        .open_files(32)
+        .serve();
+    let mut rng = Rng::for_test();
+    let clients: Vec<_> = (0..60).map(|_| Dialler::connect(server.addr())).collect();
+    // The first is served as long as others are in the accept queue.
+    let (lines, limit) = (20, scaled(Duration::from_secs(4)));
+    let begun = Instant::now();
+    (0..lines).for_each(|_| lines::one_line(&clients[0], &mut rng));
+    let took = begun.elapsed();
+    harness::ensure(
+        took < limit,
+        format!(
+            "{lines} lines of one client took {took:?} while others waited for a descriptor; {limit:?} is plenty. A turn of \
+             the loop sleeps: set a time at which the listener is asked again, and go on with the clients."
+        ),
+    );
 }
 
 #[test]

@@ -280,6 +280,38 @@ fn e31_a_signal_is_no_error() {
 }
 
 #[test]
+fn e31_a_signal_ends_a_wait() {
+    let _test = Test::begin(
+        "EINTR ends the wait: one that begins anew has its whole limit again, and a caller with a deadline misses it.",
+    );
+    signal_hook::flag::register(SIGUSR1, Arc::new(AtomicBool::new(false))).expect("a handler");
+    let (ours, _theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    let (done, back) = mpsc::channel();
+    let waiter = pthread_self();
+    let is_back = thread::scope(|scope| {
+        let signals = scope.spawn(move || {
+            let enough = Deadline::after(Duration::from_secs(3));
+            let mut is_back = false;
+            while !is_back && !enough.passed() {
+                pthread_kill(waiter, Signal::SIGUSR1).expect("a signal");
+                is_back = back.recv_timeout(Duration::from_millis(2)).is_ok();
+            }
+            is_back
+        });
+        events_within(&poll, HALF_A_SECOND);
+        // This fails only if the signals have ended already.
+        let _ = done.send(());
+        signals.join().expect("the thread that sends signals")
+    });
+    ensure(
+        is_back,
+        "A wait of half a second was interrupted again and again, and did not end for three seconds: it begins anew after \
+         EINTR, with the whole time limit.",
+    );
+}
+
+#[test]
 fn e31_an_interrupted_wait_leaves_no_old_events() {
     let _test = Test::begin(
         "Clear the events before the wait: a wait that a signal ends early puts nothing in their place.",

@@ -72,11 +72,16 @@ impl Poll {
     pub fn poll(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         // First, so that no event of the last batch is left if a signal ends this wait.
         events.clear();
-        match self.epoll.wait(&mut events.slots, in_millis(timeout)) {
-            Ok(count) => events.count = count,
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+        match self.wait(events, in_millis(timeout)) {
+            Ok(()) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Waits once (`epoll_wait(2)`): the kernel fills the slots of `events` from the front, and the
+    /// batch notes how many.
+    fn wait(&self, events: &mut Events, timeout: EpollTimeout) -> Result<(), Errno> {
+        events.count = self.epoll.wait(&mut events.slots, timeout)?;
         Ok(())
     }
 }

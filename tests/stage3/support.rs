@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::{PATIENCE, Server, scaled};
+use harness::{PATIENCE, Server, ensure, fail, scaled};
 use stage3_epoll::{Event, Events, Interest, Poll, Token};
 
 pub(crate) const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -35,7 +35,11 @@ pub(crate) fn registered(fd: impl AsFd, token: Token, interest: Interest) -> Pol
 /// Waits for events, at most `timeout`.
 pub(crate) fn events_within(poll: &Poll, timeout: Duration) -> Vec<Event> {
     let mut events = Events::with_capacity(16);
-    poll.poll(&mut events, Some(timeout)).expect("poll");
+    if let Err(error) = poll.poll(&mut events, Some(timeout)) {
+        fail(format!(
+            "poll failed: {error}. Only a broken poll is an error; a wait without events, or one that a signal ends, is none."
+        ));
+    }
     events.iter().collect()
 }
 
@@ -43,9 +47,25 @@ pub(crate) fn events_now(poll: &Poll) -> Vec<Event> {
     events_within(poll, Duration::ZERO)
 }
 
-/// Waits for exactly one event.
-pub(crate) fn one_event(poll: &Poll) -> Event {
+/// Fails if there is an event now; `because` says why there should be none.
+#[track_caller]
+pub(crate) fn no_event(poll: &Poll, because: &str) {
+    let events = events_now(poll);
+    ensure(
+        events.is_empty(),
+        format!("There should be no event, because {because}, but poll returned {events:?}."),
+    );
+}
+
+/// Waits for exactly one event; `because` says what has happened.
+#[track_caller]
+pub(crate) fn one_event(poll: &Poll, because: &str) -> Event {
     let events = events_within(poll, scaled(PATIENCE));
-    assert_eq!(events.len(), 1, "{events:?}");
-    events[0]
+    let [event] = events[..] else {
+        fail(format!(
+            "There should be one event, because {because}, but poll returned {events:?}. No event at all means that nothing was \
+             registered for it, or that it was not put into the batch."
+        ));
+    };
+    event
 }

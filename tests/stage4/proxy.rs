@@ -73,6 +73,19 @@ impl Proxy {
         *self.inspector.get_or_init(|| Inspector::of(&self.server))
     }
 
+    /// Returns whether the program has an inspector: one from an empty file need not have any.
+    pub(crate) fn has_inspector(&self) -> bool {
+        self.inspector.get().is_some()
+    }
+
+    /// Waits until the route table is empty, if the program shows it.
+    #[track_caller]
+    pub(crate) fn wait_until_empty(&self) {
+        if self.has_inspector() {
+            self.wait_for_rows(0);
+        }
+    }
+
     /// Returns the content of `/routes.json`.
     #[track_caller]
     pub(crate) fn routes(&self) -> Routes {

@@ -62,8 +62,10 @@ fn socks5_a_target_is_reached_by_address_and_by_name() {
         let client = ask(&proxy, &request);
         assert_eq!(reply(&client), 0, "{request:?}");
         echoes(&client);
-        let row = proxy.row_of(&client);
-        assert!(row.description.starts_with("socks5["), "{row:?}");
+        if proxy.has_inspector() {
+            let row = proxy.row_of(&client);
+            assert!(row.description.starts_with("socks5["), "{row:?}");
+        }
     }
 }
 
@@ -80,7 +82,7 @@ fn socks5_everything_may_come_at_once() {
     client.expect(&[5, 0]);
     assert_eq!(reply(&client), 0, "the code of the reply to the client");
     expect_bytes("The answer", &nonce, &client.read_to_end());
-    proxy.wait_for_rows(0);
+    proxy.wait_until_empty();
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn socks5_every_failure_has_its_reply() {
         assert_eq!(reply(&client), code, "the reply to {request:?}");
         client.expect_eof();
     }
-    proxy.wait_for_rows(0);
+    proxy.wait_until_empty();
 }
 
 #[test]

@@ -258,7 +258,7 @@ void end_on_signals(void) {
     }
 }
 
-int signals_as_descriptor(void) {
+int signals_as_descriptor(int further) {
     signal(SIGPIPE, SIG_IGN);
     sigset_t set;
     sigemptyset(&set);
@@ -266,6 +266,9 @@ int signals_as_descriptor(void) {
         if (!stays_ignored(ENDING[i])) {
             sigaddset(&set, ENDING[i]);
         }
+    }
+    if (further != 0) {
+        sigaddset(&set, further);
     }
     /* Blocked, a signal is not delivered: it waits until it is read from the descriptor. */
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {

@@ -51,8 +51,9 @@ int listen_and_announce(const struct address *address);
 /* Lets SIGINT, SIGTERM and SIGHUP end the program at once with 0, and ignores SIGPIPE. */
 void end_on_signals(void);
 
-/* Returns a descriptor that is readable as soon as one of these signals has come (signalfd(2)), and ignores SIGPIPE. */
-int signals_as_descriptor(void);
+/* Returns a descriptor that is readable as soon as one of these signals has come (signalfd(2)), or a further one if it isn't 0;
+   and ignores SIGPIPE. */
+int signals_as_descriptor(int further);
 
 /* Makes system calls on a descriptor fail with EAGAIN where they would wait. */
 void make_nonblocking(int fd);

@@ -27,8 +27,7 @@ static bool is_not_yet(int error) {
     return error == EAGAIN || error == EINTR;
 }
 
-/* Writes once; returns whether something has moved. */
-static bool write_once(struct half *half) {
+bool half_write(struct half *half) {
     if (!has_bytes(half)) {
         return false;
     }
@@ -75,10 +74,10 @@ static bool end_once(struct half *half) {
 }
 
 bool half_turn(struct half *half) {
-    bool moved = write_once(half);
+    bool moved = half_write(half);
     /* After a read write at once: there nearly always is room, and a further wait would only cost time. */
     moved |= read_once(half);
-    moved |= write_once(half);
+    moved |= half_write(half);
     moved |= end_once(half);
     return moved;
 }

@@ -29,6 +29,9 @@ struct half {
 bool half_wants_read(const struct half *half);
 bool half_wants_write(const struct half *half);
 
+/* Writes once; returns whether something has moved. */
+bool half_write(struct half *half);
+
 /* Moves what can be moved now: writes, reads once, writes. Returns whether a byte or an end has moved. */
 bool half_turn(struct half *half);
 

@@ -235,7 +235,7 @@ int main(int argc, char **argv) {
     struct option_value listen = {"--listen", "127.0.0.1:8080"};
     read_options(argv, HELP, &listen, 1, NULL);
     struct address address = address_of(listen.name, listen.value);
-    struct loop loop = {.signals = signals_as_descriptor(), .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    struct loop loop = {.signals = signals_as_descriptor(0), .epoll = epoll_create1(EPOLL_CLOEXEC)};
     if (loop.epoll < 0 || !watch(loop.epoll, EPOLL_CTL_ADD, loop.signals, EPOLLIN, &loop.signals)) {
         fail("cannot create the event loop: %s", strerror(errno));
     }

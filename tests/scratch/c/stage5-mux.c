@@ -212,7 +212,7 @@ int main(int argc, char **argv) {
     if (reason != NULL) {
         fail("cannot find %s: %s", target.host, reason);
     }
-    loop.signals = signals_as_descriptor();
+    loop.signals = signals_as_descriptor(0);
     queue->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (queue->epoll < 0 || !watch(&loop, EPOLL_CTL_ADD, loop.signals, &loop.signals)) {
         fail("cannot create the event loop: %s", strerror(errno));

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_port(const char *text) {
+bool is_port(const char *text) {
     size_t length = strlen(text);
     /* strtol(3) would also take a sign and blanks, and 0 is no port to connect to. */
     return length >= 1 && length <= 5 && strspn(text, "0123456789") == length && atoi(text) >= 1 && atoi(text) <= 65535;
@@ -56,6 +56,12 @@ static void append(struct addresses *found, const struct addrinfo *list, int fam
     }
 }
 
+void take_addresses(struct addresses *found, const struct addrinfo *list, int family) {
+    found->count = 0;
+    append(found, list, family, true);
+    append(found, list, family, false);
+}
+
 const char *resolve(const struct target *target, int family, struct addresses *found) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *list;
@@ -63,11 +69,27 @@ const char *resolve(const struct target *target, int family, struct addresses *f
     if (error != 0) {
         return error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
     }
-    found->count = 0;
-    append(found, list, family, true);
-    append(found, list, family, false);
+    take_addresses(found, list, family);
     freeaddrinfo(list);
     return NULL;
+}
+
+struct address plain_address(const struct address *address) {
+    struct address plain = *address;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&plain.storage;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&plain.storage;
+    if (plain.storage.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+        struct sockaddr_in inside = {.sin_family = AF_INET, .sin_port = v6->sin6_port};
+        memcpy(&inside.sin_addr, v6->sin6_addr.s6_addr + 12, sizeof inside.sin_addr);
+        *v4 = inside;
+        plain.length = sizeof inside;
+    }
+    if (plain.storage.ss_family == AF_INET && v4->sin_addr.s_addr == htonl(INADDR_ANY)) {
+        v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    } else if (plain.storage.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)) {
+        v6->sin6_addr = in6addr_loopback;
+    }
+    return plain;
 }
 
 int start_connect(const struct address *address) {

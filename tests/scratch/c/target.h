@@ -26,6 +26,16 @@ struct target target_of(const char *text);
    reason why there are none. */
 const char *resolve(const struct target *target, int family, struct addresses *found);
 
+/* Takes the addresses out of a list, those of the family first. */
+struct addrinfo;
+void take_addresses(struct addresses *found, const struct addrinfo *list, int family);
+
+/* Returns whether a text is a port to connect to: a number from 1 to 65535. */
+bool is_port(const char *text);
+
+/* Returns where a connect to an address really goes: 127.0.0.1 for ::ffff:127.0.0.1 and for 0.0.0.0, ::1 for ::. */
+struct address plain_address(const struct address *address);
+
 /* Starts to connect and does not wait: EINPROGRESS is success. Returns the non-blocking socket, or -1 and errno. */
 int start_connect(const struct address *address);
 

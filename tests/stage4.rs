@@ -56,6 +56,8 @@ mod http_smuggling;
 mod idle;
 #[path = "stage4/inspector.rs"]
 mod inspector;
+#[path = "stage4/late_answers.rs"]
+mod late_answers;
 #[path = "stage4/machines.rs"]
 mod machines;
 #[path = "stage4/main_job.rs"]

@@ -77,7 +77,7 @@ impl Injected {
         Self::start_with(Numbered::default(), limits, move |_| lookup())
     }
 
-    fn start_with(
+    pub(crate) fn start_with(
         ingress: impl Ingress + 'static,
         limits: Limits,
         lookup: impl Fn(&Target) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -301,7 +301,7 @@ fn e46_a_late_answer_reaches_nobody() {
 }
 
 /// One thread for names, and one client accepted in a turn.
-fn one_at_a_time() -> Limits {
+pub(crate) fn one_at_a_time() -> Limits {
     let resolver = ResolverLimits {
         threads: 1,
         ..ResolverLimits::default()

@@ -134,6 +134,26 @@ fn e4_12_fields_for_one_connection_go_no_further() {
 }
 
 #[test]
+fn e4_12_a_value_is_bytes_and_not_text() {
+    let _test = Test::begin(
+        "A value may have bytes above 127 that are not UTF-8 (RFC 9110 section 5.5): copy the bytes.",
+    );
+    let field = b"X-Name: caf\xe9\r\n";
+    let request = [b"GET http://example.org/ HTTP/1.1\r\n", &field[..], b"\r\n"].concat();
+    let talk = Talk::of(&http(), &[&request]);
+    let is_there = talk.forward.windows(field.len()).any(|part| part == field);
+    ensure(
+        is_there,
+        format!(
+            "The client has sent \"{}\", but the target gets \"{}\". A likely cause: the value has become a String on its way, \
+             where each byte that is not UTF-8 becomes U+FFFD.",
+            field.escape_ascii(),
+            talk.forward.escape_ascii()
+        ),
+    );
+}
+
+#[test]
 fn e4_12_the_length_of_a_body_cannot_be_taken_away() {
     let _test = Test::begin(
         "Without its length, the target would take the body for another request: that is smuggling.",

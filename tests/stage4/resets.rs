@@ -48,6 +48,32 @@ fn e45_a_reset_after_a_half_close_is_still_a_reset() {
 }
 
 #[test]
+fn e45_a_client_that_breaks_after_its_end_has_not_finished() {
+    let _test = Test::begin(
+        "Only the upstream's EPIPE means that the answer is whole; the log tells a client that broke off from one that finished.",
+    );
+    let hand = Hand::start();
+    let program = Program::new(program()).env("RUST_LOG", "info,stage4_proxy::sessions=debug");
+    let proxy = Proxy::start(&program, hand.addr());
+    let (client, upstream) = session(&proxy, &hand);
+    let from = client.local();
+    client.half_close();
+    upstream.expect_eof();
+    client.reset();
+    // The proxy meets EPIPE when it passes this on.
+    upstream.send(b"half an answer");
+    let line = proxy.wait_for_stderr(&format!("[{from}"));
+    harness::ensure(
+        line.contains("client reset the connection"),
+        format!(
+            "A client ended its output, broke off, and did not get its answer, but the log says: {line}\nA likely cause: EPIPE \
+             of either side is taken for an orderly end."
+        ),
+    );
+    proxy.wait_for_rows(0);
+}
+
+#[test]
 fn e45_a_session_after_a_reset() {
     let _test = Test::begin("An error of one socket is the end of one session.");
     let (proxy, _echo) = proxy_and_echo(&[]);
@@ -175,6 +201,29 @@ fn e45_what_is_under_way_outlives_the_side_that_sent_it() {
         seen >= in_transit,
         "{in_transit} bytes were in transit, {seen} arrived"
     );
+    proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e45_a_slow_client_that_sends_on_keeps_what_is_under_way() {
+    let _test = Test::begin(
+        "After an abort one event counts: the kernel has sent everything. A byte of the client is another one.",
+    );
+    let hand = Hand::with(Scripted::options("upstream").send_buffer(8 * KIB));
+    let proxy = Proxy::to(hand.addr());
+    let client = Connect::new().receive_buffer(16 * KIB).to(proxy.addr());
+    let upstream = hand.next();
+    let sent = upstream.send_until_blocked(&[5; 4 * KIB], QUIET, 256 * MIB) as u64;
+    let here = sockets::find(upstream.local(), upstream.remote());
+    let in_transit = sent - here.map_or(sent, |row| row.unsent);
+    upstream.reset();
+    let mut seen = 0;
+    while seen < in_transit {
+        // It fails after the proxy's reset, but the bytes that came before can still be read.
+        drop(client.try_send(b"?"));
+        seen += client.read_some().len() as u64;
+    }
+    drop(client);
     proxy.wait_for_rows(0);
 }
 

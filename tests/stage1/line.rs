@@ -23,6 +23,8 @@ fn e12_a_line_is_reversed_and_its_newline_stays() {
 fn e12_bytes_are_not_text() {
     let _test = Test::begin("Reverse bytes, not characters: the bytes need not be UTF-8.");
     expect_reversed(b"\x00\xff\xfe\n", b"\xfe\xff\x00\n");
+    // A line that is UTF-8, with a character of two bytes, comes out as other text.
+    expect_reversed(b"\xc3\xa9a\n", b"a\xa9\xc3\n");
     let line = Rng::for_test().line(100);
     expect_reversed(&line, &lines::reversed(&line));
 }

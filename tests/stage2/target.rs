@@ -75,7 +75,7 @@ fn e21_a_target_prints_as_it_is_written() {
 type Reason = fn(String) -> TargetError;
 
 /// Texts that are no target, and the kind of the reason.
-const REFUSED: [(&str, Reason); 18] = [
+const REFUSED: [(&str, Reason); 20] = [
     ("", TargetError::MissingPort),
     ("localhost", TargetError::MissingPort),
     ("[::1]", TargetError::MissingPort),
@@ -87,6 +87,8 @@ const REFUSED: [(&str, Reason); 18] = [
     ("localhost:0x50", TargetError::BadPort),
     ("localhost:65536", TargetError::BadPort),
     ("::1:80", TargetError::MissingBrackets),
+    ("http://localhost:80", TargetError::MissingBrackets),
+    ("one:two:80", TargetError::MissingBrackets),
     ("[::1:80", TargetError::BadAddress),
     ("[::g]:80", TargetError::BadAddress),
     ("[127.0.0.1]:80", TargetError::BadAddress),
@@ -125,6 +127,8 @@ fn e21_malformed_arguments_end_with_2() {
             (&["localhost"], "localhost"),
             (&["localhost:99999"], "localhost:99999"),
             (&["::1:80"], "::1:80"),
+            // The sentence has the whole host in its quotes, brackets too.
+            (&["[127.0.0.1]:80"], "\"[127.0.0.1]\""),
             (&["localhost:80", "surplus"], "surplus"),
             (&["--prefer", "ipv5", "localhost:80"], "ipv5"),
             (&["--connect-timeout", "soon", "localhost:80"], "soon"),

@@ -182,6 +182,39 @@ fn e35_a_full_server_answers_at_once() {
 }
 
 #[test]
+fn e35_a_client_that_leaves_makes_room_in_the_same_turn() {
+    let _test = Test::begin(
+        "First the clients that have events, last the listener: descriptors become free before the next one is needed.",
+    );
+    let most = 32;
+    let server = Program::new(program())
+        .args(ANY_PORT)
+        .open_files(most)
+        .serve();
+    let mut rng = Rng::for_test();
+    let mut clients = Vec::new();
+    while (proc::fd_count(server.pid()) as u64) < most {
+        let client = Dialler::connect(server.addr());
+        lines::one_line(&client, &mut rng);
+        clients.push(client);
+    }
+    // Both events are in one batch, and the listener's is the first.
+    server.stop();
+    let next = Dialler::connect(server.addr());
+    clients.swap_remove(0).close();
+    server.cont();
+    lines::one_line(&next, &mut rng);
+    let told = server.stderr();
+    harness::ensure(
+        !told.contains("cannot accept"),
+        format!(
+            "A client came when descriptors had run out, and another one left in the same moment, but accept(2) was tried before \
+             the client had its turn: {told:?}"
+        ),
+    );
+}
+
+#[test]
 fn e35_two_hundred_clients_die_at_once() {
     let _test = Test::begin("Each event ends one client; the rest of the batch goes on.");
     let server = server();

@@ -1,6 +1,6 @@
 //! Exercise 3.0 through the library: `Interest`, and what a `Poll` does with it.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use crate::support::{events_now, no_event, one_event, pair, registered};
 use harness::{Test, ensure, expect_value};
@@ -141,6 +141,26 @@ fn e30_edges_are_reported_once() {
     );
     theirs.write_all(b"y").unwrap();
     one_event(&poll, "the second byte is another edge");
+}
+
+#[test]
+fn e30_a_descriptor_is_registered_once() {
+    let _test = Test::begin(
+        "EEXIST: two parts of a program want the events of one descriptor, and one of them would get none.",
+    );
+    let (ours, mut theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    let again = poll.register(&ours, Token(2), Interest::READABLE);
+    expect_value(
+        "The outcome of a second register for the same descriptor",
+        &Err(ErrorKind::AlreadyExists),
+        &again.map_err(|error| error.kind()),
+        "it replaces the first registration; only reregister does that.",
+    );
+    theirs.write_all(b"x").unwrap();
+    let event = one_event(&poll, "a byte has come");
+    let cause = "the first registration has gone, although the second one failed.";
+    expect_value("The token of the event", &Token(1), &event.token(), cause);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{HALF_A_SECOND, events_within, one_event, pair, registered};
-use harness::{Deadline, PATIENCE, Test, ensure, expect_value};
+use harness::{Deadline, PATIENCE, Test, ensure, expect_value, scaled};
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
 use signal_hook::consts::SIGUSR1;
@@ -94,6 +94,25 @@ fn e31_a_time_limit_is_never_too_short() {
             ),
         );
     }
+}
+
+#[test]
+fn e31_a_time_limit_of_zero_does_not_wait() {
+    let _test = Test::begin("Round up what is no whole millisecond, and nothing else.");
+    let (ours, _theirs) = pair();
+    let poll = registered(&ours, Token(1), Interest::READABLE);
+    let (looks, limit) = (5000, scaled(Duration::from_secs(3)));
+    let begun = Instant::now();
+    for _ in 0..looks {
+        let _ = events_within(&poll, Duration::ZERO);
+    }
+    let took = begun.elapsed();
+    ensure(
+        took < limit,
+        format!(
+            "{looks} calls with a time limit of zero took {took:?}. A likely cause: a millisecond is added to each time limit."
+        ),
+    );
 }
 
 #[test]

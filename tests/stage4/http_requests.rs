@@ -1,6 +1,6 @@
 //! Exercise 4.12 through the library: the head of a request to an HTTP proxy, and what the target gets of it.
 
-use harness::{Rng, Test, ensure, expect_bytes};
+use harness::{Rng, Test, ensure, expect_bytes, expect_value};
 use stage4_proxy::connect_error::ConnectError;
 use stage4_proxy::ingress::Http;
 
@@ -131,6 +131,50 @@ fn e4_12_fields_for_one_connection_go_no_further() {
         ["1.1 stage4-proxy"],
         "the values of the field Via"
     );
+}
+
+#[test]
+fn e4_12_the_version_is_the_client_s() {
+    let _test = Test::begin(
+        "A target answers HTTP/1.1 with chunks, which a client of HTTP/1.0 cannot read: pass its version on.",
+    );
+    for version in ["1.0", "1.1"] {
+        let talk = ask(&format!("GET http://example.org/ HTTP/{version}\r\n\r\n"));
+        expect_value(
+            format!("The first line that the target gets of a client of HTTP/{version}"),
+            &format!("GET / HTTP/{version}"),
+            &passed_on(&talk)[0],
+            "the version is that of the proxy.",
+        );
+        expect_value(
+            format!("Via, for a client of HTTP/{version}"),
+            &vec![format!("{version} stage4-proxy")],
+            &values(&talk, "Via"),
+            "Via names the version in which the request came (RFC 9110 section 7.6.3).",
+        );
+    }
+}
+
+#[test]
+fn e4_12_max_forwards_counts_for_two_methods() {
+    let _test = Test::begin(
+        "Max-Forwards is about TRACE and OPTIONS only: RFC 9110 section 7.6.2. Elsewhere it is a field like any other.",
+    );
+    let fields = "Max-Forwards: 5\r\n";
+    for (method, expected) in [
+        ("GET", "5"),
+        ("POST", "5"),
+        ("OPTIONS", "4"),
+        ("TRACE", "4"),
+    ] {
+        let talk = ask(&request(method, "http://example.org/", fields));
+        expect_value(
+            format!("Max-Forwards that the target gets for {method}, where the client has sent 5,"),
+            &vec![expected.to_owned()],
+            &values(&talk, "Max-Forwards"),
+            "the client's field is left out without `hops`, or it stays beside the new one with them.",
+        );
+    }
 }
 
 #[test]

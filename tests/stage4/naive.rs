@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use harness::proc::{fd_count, fds_return_to};
 use harness::{
-    Client, Deadline, PATIENCE, Peer, Rng, Scripted, Server, Test, Upstream, ensure, eventually,
+    Client, Deadline, PATIENCE, Peer, Program, Rng, Scripted, Server, Test, Upstream, ensure,
+    eventually,
 };
+use stage1_server::{ListenOptions, listen, local_addr};
+use stage4_proxy::naive::MAX_SOCKS;
 
 /// Time for an event that would happen at once if it happened at all.
 const QUIET: Duration = Duration::from_millis(400);
@@ -238,4 +241,42 @@ fn curl(server: SocketAddr, path: &str) -> Vec<u8> {
     let errors = String::from_utf8_lossy(&finished.stderr);
     ensure(finished.status.success(), format!("curl says {errors}"));
     finished.stdout
+}
+
+/// Connects clients until their numbers reach the end of the arrays; the numbers are even or odd, which `is_shifted` changes.
+fn fill_the_arrays(is_shifted: bool) {
+    // It accepts nothing, so that the test needs no descriptor for each connection.
+    let any_port = "127.0.0.1:0".parse().expect("an address");
+    let upstream = listen(any_port, &ListenOptions::default()).expect("a free port");
+    let upstream = local_addr(&upstream).map(|address| (address, upstream));
+    let (address, _upstream) = upstream.expect("a real port");
+    let arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--upstream",
+        &address.to_string(),
+    ];
+    let program = Program::new(env!("CARGO_BIN_EXE_naive-proxy")).args(arguments);
+    let proxy = program.open_files(2 * MAX_SOCKS as u64).serve();
+    let first = Client::connect(proxy.addr());
+    let _ = row(&proxy, 0);
+    if is_shifted {
+        // The next client gets its number, and all others one that is higher by one than without this.
+        close_and_wait(&proxy, first);
+    }
+    let clients: Vec<_> = (0..=MAX_SOCKS / 2)
+        .map(|_| Client::connect(proxy.addr()))
+        .collect();
+    clients[MAX_SOCKS / 2].expect_closed();
+    proxy.expect_alive();
+}
+
+#[test]
+fn naive_a_number_beyond_the_arrays_closes_its_client_only() {
+    let _test = Test::begin(
+        "A descriptor number is an index: check_room has to see both sockets of a row before it is added.",
+    );
+    for is_shifted in [false, true] {
+        fill_the_arrays(is_shifted);
+    }
 }

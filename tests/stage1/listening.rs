@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::support::program;
 use harness::command_line::{self, FOREIGN};
 use harness::deadline::holds_by;
-use harness::{Client, ClosedPort, Deadline, Program, Test, expect_value, fail, sockets};
+use harness::{
+    Client, ClosedPort, Connect, Deadline, Program, Test, ensure, expect_value, fail, sockets,
+};
 use socket2::Socket;
 use stage1_server::{Keepalive, ListenOptions, listen, local_addr};
 
@@ -21,17 +23,17 @@ fn e11_the_socket_listens_on_a_real_port() {
     for address in ["127.0.0.1:0", "127.0.0.2:0"] {
         let socket = listen_on(address).unwrap();
         let address = local_addr(&socket).unwrap();
-        assert_ne!(
-            address.port(),
-            0,
-            "the real port has to be announced, not the 0 that was asked for"
+        ensure(
+            address.port() != 0,
+            "The socket listens at port 0, which no client can reach: bind(2) was not called, or too late.",
         );
         let client = Client::connect(address);
         let accepted = socket.accept().unwrap();
-        assert_eq!(
-            accepted.1.as_socket(),
-            Some(client.local()),
-            "the address of the accepted client"
+        expect_value(
+            "The address of the accepted client",
+            &Some(client.local()),
+            &accepted.1.as_socket(),
+            "another client was accepted.",
         );
     }
 }
@@ -59,7 +61,7 @@ fn e11_a_port_can_be_used_again_at_once() {
         Test::begin("Connections of the last run are in TIME_WAIT: set SO_REUSEADDR before bind.");
     // Three tries: meanwhile the kernel may have given the free port to another program.
     let again = (0..3).any(|_| a_port_can_be_used_again());
-    harness::ensure(
+    ensure(
         again,
         "After a connection has ended, its port cannot be used again.",
     );
@@ -71,8 +73,16 @@ fn e11_a_crowd_fits_into_the_backlog() {
         Test::begin("Pass the backlog of the options to listen(2): a small one keeps clients out.");
     let socket = listen_on("127.0.0.1:0").unwrap();
     let address = local_addr(&socket).unwrap();
-    let clients: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
-    assert_eq!(clients.len(), 200, "clients that are connected");
+    let mut clients = Vec::new();
+    for number in 1..=200 {
+        let client = Connect::new().try_to(address).unwrap_or_else(|error| {
+            fail(format!(
+                "Client {number} of 200 cannot connect: {error}. The program accepts none of them, so all have to fit into the \
+                 accept queue, whose length is the backlog of listen(2)."
+            ))
+        });
+        clients.push(client);
+    }
 }
 
 #[test]
@@ -115,7 +125,7 @@ fn e11_an_ipv6_socket_leaves_ipv4_to_others() {
     let port = local_addr(&six).unwrap().port();
     if let Err(error) = listen_on(&format!("0.0.0.0:{port}")) {
         // Another program may have this port of IPv4; then the option itself has to do.
-        harness::ensure(
+        ensure(
             six.only_v6().unwrap(),
             format!(
                 "Beside a listener at [::]:{port} there can be none at 0.0.0.0:{port}: {error}. Call set_only_v6."
@@ -155,12 +165,19 @@ fn e11_a_client_that_vanishes_is_noticed() {
     let client = Client::connect(local_addr(&socket).unwrap());
     let (accepted, _) = socket.accept().unwrap();
     let timer = sockets::find(client.remote(), client.local()).map(|row| row.timer);
-    assert_eq!(timer, Some(sockets::KEEPALIVE), "the timer of the socket");
+    ensure(
+        timer == Some(sockets::KEEPALIVE),
+        format!(
+            "The kernel has no keepalive timer for the accepted socket (its timer in /proc/net/tcp is {timer:?}, not 2), so it never \
+             asks whether a silent client is still there: call set_keepalive on the listener, whose sockets inherit it."
+        ),
+    );
     let most = Keepalive::default().until_vanished();
-    assert_eq!(
-        accepted.tcp_user_timeout().unwrap(),
-        Some(most),
-        "how long unacknowledged bytes may wait (TCP_USER_TIMEOUT)"
+    expect_value(
+        "The time that bytes may stay unacknowledged (TCP_USER_TIMEOUT)",
+        &Some(most),
+        &accepted.tcp_user_timeout().unwrap(),
+        "Keepalive::set_on sets it, and was not called.",
     );
     let impatient = Keepalive::every(Duration::from_secs(7));
     let options = ListenOptions {
@@ -179,7 +196,10 @@ fn e11_a_client_that_vanishes_is_noticed() {
         ..ListenOptions::default()
     };
     let without = listen("127.0.0.1:0".parse().unwrap(), &options).unwrap();
-    assert!(!without.keepalive().unwrap(), "without the option");
+    ensure(
+        !without.keepalive().unwrap(),
+        "Keepalive was not asked for, but the socket has it: set it only if the options have one.",
+    );
 }
 
 #[test]

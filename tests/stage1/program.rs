@@ -1,20 +1,24 @@
 //! Exercise 1.5: the whole program, one client after the other.
 
 use crate::support::{HALF_A_SECOND, program, server};
-use harness::{Client, ClosedPort, Connect, Rng, Server, Test, command_line, lines, proc};
+use harness::{
+    Client, ClosedPort, Connect, Rng, Server, Test, command_line, ensure, expect_value, lines, proc,
+};
 
 #[test]
 fn e15_one_line_on_stdout_says_where() {
     let _test = Test::begin("Print the real port, once, and flush it.");
     let server = server();
-    assert!(
+    ensure(
         server.addr().ip().is_loopback(),
-        "an address of loopback was asked for"
+        format!(
+            "127.0.0.1:0 was asked for, but the program announces {}.",
+            server.addr()
+        ),
     );
-    assert_ne!(
-        server.addr().port(),
-        0,
-        "the real port has to be announced, not the 0 that was asked for"
+    ensure(
+        server.addr().port() != 0,
+        "The program announces port 0, which was asked for, and not the port that the kernel has chosen: ask the socket.",
     );
     lines::served(server.addr());
     lines::served(server.addr());
@@ -28,7 +32,13 @@ fn e15_ipv6_is_an_address_like_any_other() {
         return;
     }
     let server = Server::start(program(), &["--listen", "[::1]:0"]);
-    assert!(server.addr().is_ipv6(), "an IPv6 address was asked for");
+    ensure(
+        server.addr().is_ipv6(),
+        format!(
+            "[::1]:0 was asked for, but the program announces {}.",
+            server.addr()
+        ),
+    );
     lines::served(server.addr());
 }
 
@@ -36,20 +46,28 @@ fn e15_ipv6_is_an_address_like_any_other() {
 fn e15_a_signal_ends_the_program_with_0() {
     let _test =
         Test::begin("SIGTERM and SIGINT ask the program to stop; that is no failure: end with 0.");
-    assert_eq!(
-        server().terminate().code(),
-        Some(0),
-        "the exit code after SIGTERM"
-    );
-    assert_eq!(
-        server().interrupt().code(),
-        Some(0),
-        "the exit code after SIGINT"
-    );
+    let cause = "the signal killed the program, or its handler ends with a failure: call cli::exit_on_signals first.";
+    for (signal, status) in [
+        ("SIGTERM", server().terminate()),
+        ("SIGINT", server().interrupt()),
+    ] {
+        expect_value(
+            format!("The exit code after {signal}"),
+            &Some(0),
+            &status.code(),
+            cause,
+        );
+    }
     let busy = server();
     let client = Client::connect(busy.addr());
     lines::one_line(&client, &mut Rng::for_test());
-    assert_eq!(busy.terminate().code(), Some(0), "with a client");
+    let code = busy.terminate().code();
+    expect_value(
+        "The exit code after SIGTERM, with a client",
+        &Some(0),
+        &code,
+        cause,
+    );
     client.expect_closed();
 }
 

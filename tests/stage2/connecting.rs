@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{SHORT, connect, program};
 use harness::{
-    BlackHole, ClosedPort, PATIENCE, Program, Scripted, Test, eventually, expect_value, fail,
-    in_time, scaled, sockets,
+    BlackHole, ClosedPort, PATIENCE, Program, Scripted, Test, ensure, eventually, expect_bytes,
+    expect_value, fail, in_time, scaled, sockets,
 };
 use socket2::Socket;
 use stage2_client::{Prefer, finish_connect, order, start_connect};
@@ -27,25 +27,36 @@ fn peer_of(socket: &Socket) -> Option<SocketAddr> {
     socket.peer_addr().ok()?.as_socket()
 }
 
+/// Fails unless `socket` is connected to `expected`; `because` says why it should be.
+#[track_caller]
+fn leads_to(socket: &Socket, expected: SocketAddr, because: &str) {
+    let peer = peer_of(socket);
+    ensure(
+        peer == Some(expected),
+        format!(
+            "connect should lead to {expected}, but it leads to {peer:?} (None: to no address). {because}"
+        ),
+    );
+}
+
 #[test]
 fn e23_the_first_address_that_answers_is_taken() {
     let _test = Test::begin("Return at the first success: no second connection may be made.");
     let (first, second) = (Scripted::silent(), Scripted::silent());
     let socket = connect(&[first.addr(), second.addr()], PATIENCE).unwrap();
-    assert_eq!(
-        peer_of(&socket),
-        Some(first.addr()),
-        "the first address answers, so it is the one"
+    leads_to(
+        &socket,
+        first.addr(),
+        "The first of two addresses that answer is the one.",
     );
-    assert!(
+    ensure(
         !socket.nonblocking().unwrap(),
-        "the socket comes back in blocking mode"
+        "The socket is in non-blocking mode, in which the client's reads would fail with EAGAIN: connect_timeout switches back.",
     );
     first.wait_for_accepts(1);
-    assert_eq!(
-        second.accepts(),
-        0,
-        "connections to the second address, although the first one answered"
+    ensure(
+        second.accepts() == 0,
+        "The second address was connected to as well, although the first one had answered: return at the first success.",
     );
 }
 
@@ -55,11 +66,7 @@ fn e23_ipv6_refused_then_ipv4_works() {
     let (_port, broken) = broken_ipv6();
     let works = Scripted::silent();
     let socket = connect(&[broken, works.addr()], PATIENCE).unwrap();
-    assert_eq!(
-        peer_of(&socket),
-        Some(works.addr()),
-        "the address behind the one that refuses"
-    );
+    leads_to(&socket, works.addr(), "The address before it refuses.");
 }
 
 #[test]
@@ -72,7 +79,11 @@ fn e23_an_unreachable_address_then_one_that_works() {
     for broken in ["224.0.0.1:9", "[fe80::1]:9"] {
         let addresses = [broken.parse().unwrap(), works.addr()];
         match connect(&addresses, PATIENCE) {
-            Ok(socket) => assert_eq!(peer_of(&socket), Some(works.addr()), "behind {broken}"),
+            Ok(socket) => leads_to(
+                &socket,
+                works.addr(),
+                &format!("{broken} cannot be reached."),
+            ),
             Err(error) => fail(format!(
                 "{broken} cannot be reached, but {} can, and it was not tried: {error}. Only the failure of the last \
                  address is that of connect.",
@@ -87,11 +98,7 @@ fn e23_a_black_hole_then_one_that_works() {
     let _test = Test::begin("Each address has its own time limit; after it, try the next.");
     let (hole, works) = (BlackHole::start(), Scripted::silent());
     let socket = connect(&[hole.addr(), works.addr()], scaled(SHORT)).unwrap();
-    assert_eq!(
-        peer_of(&socket),
-        Some(works.addr()),
-        "the address behind the one that is silent"
-    );
+    leads_to(&socket, works.addr(), "The address before it is silent.");
 }
 
 #[test]
@@ -106,7 +113,7 @@ fn e23_each_address_has_the_whole_time_limit() {
     let result = connect(&addresses, limit);
     // Only a lower bound, because a busy machine may take longer; a timer that counts in milliseconds may be a little early.
     let took = begun.elapsed();
-    harness::ensure(
+    ensure(
         result.is_err() && took >= 4 * limit - limit / 4,
         format!(
             "Four addresses that do not answer, each with a limit of {limit:?}, should take {:?}, but they took {took:?}. The \
@@ -128,10 +135,11 @@ fn e23_ipv6_is_preferred_and_ipv4_on_request() {
     for (prefer, expected) in [(Prefer::default(), six.addr()), (Prefer::Ipv4, four.addr())] {
         let mut both = vec![four.addr(), six.addr()];
         order(&mut both, prefer);
-        assert_eq!(
-            peer_of(&connect(&both, PATIENCE).unwrap()),
-            Some(expected),
-            "{prefer:?}"
+        let socket = connect(&both, PATIENCE).unwrap();
+        leads_to(
+            &socket,
+            expected,
+            &format!("{prefer:?} is preferred, and both answer."),
         );
     }
 }
@@ -151,9 +159,9 @@ fn e23_the_error_names_every_address() {
         "it is the kind of the first failure; the last one decides.",
     );
     for address in all {
-        assert!(
+        ensure(
             error.to_string().contains(&address.to_string()),
-            "{address} is missing in: {error}"
+            format!("{address} was tried, too, but the error does not name it: {error}"),
         );
     }
 }
@@ -197,7 +205,11 @@ fn e23_a_refusal_is_one_clear_sentence() {
     finished
         .expect_code(1)
         .expect_one_sentence(&[&address, "connection refused"]);
-    assert_eq!(finished.stdout, b"", "an error goes to standard error only");
+    expect_bytes(
+        "The standard output of a program that failed",
+        b"",
+        &finished.stdout,
+    );
 }
 
 #[test]
@@ -244,20 +256,20 @@ fn e24_a_started_connection_finishes() {
         Test::begin("Make the socket non-blocking, connect, and treat EINPROGRESS as success.");
     let works = Scripted::start("server", |peer| peer.send(b"hello"));
     let socket = start_connect(works.addr()).unwrap();
-    assert!(
+    ensure(
         socket.nonblocking().unwrap(),
-        "a socket that blocks would freeze an event loop"
+        "The socket blocks, and a read of it would freeze an event loop: make it with Type::STREAM.nonblocking().",
     );
-    assert!(
+    ensure(
         is_close_on_exec(&socket),
-        "no other program may inherit the socket"
+        "The socket has no FD_CLOEXEC, so a program that is started later inherits it: Socket::new sets it, new_raw does not.",
     );
     wait_until_decided(&socket, works.addr());
     finish_connect(&socket).unwrap();
-    assert_eq!(
-        peer_of(&socket),
-        Some(works.addr()),
-        "the address that was connected to"
+    leads_to(
+        &socket,
+        works.addr(),
+        "finish_connect has reported success.",
     );
 }
 
@@ -311,10 +323,12 @@ fn e24_what_cannot_be_reached_is_told_at_once() {
     for address in ["255.255.255.255:9", "224.0.0.1:9"] {
         let outcome = start_connect(address.parse().unwrap());
         let kind = outcome.err().map(|error| error.kind());
-        assert_eq!(
-            kind,
-            Some(ErrorKind::NetworkUnreachable),
-            "connect(2) refuses {address} at once"
+        let cause = "every error of connect(2) is taken for EINPROGRESS.";
+        expect_value(
+            format!("The error of start_connect to {address}"),
+            &Some(ErrorKind::NetworkUnreachable),
+            &kind,
+            cause,
         );
     }
 }
@@ -325,8 +339,8 @@ fn e24_a_black_hole_does_not_hold_the_caller() {
     let hole = BlackHole::start();
     let address = hole.addr();
     let socket = in_time("start_connect", move || start_connect(address));
-    assert!(
-        socket.unwrap().peer_addr().is_err(),
-        "there is no answer yet"
+    ensure(
+        socket.is_ok_and(|socket| socket.peer_addr().is_err()),
+        "Nothing has answered yet, so start_connect returns a socket without a peer: EINPROGRESS is no error.",
     );
 }

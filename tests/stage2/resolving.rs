@@ -151,9 +151,10 @@ fn e22_an_unknown_host_is_one_clear_sentence() {
 fn e22_an_unknown_host_is_not_found() {
     let _test = Test::begin("The kind of the error tells the caller that the host has no address.");
     let target: Target = "no-such-host.invalid:80".parse().unwrap();
-    assert_eq!(
-        resolve(&target, Prefer::Ipv6).unwrap_err().kind(),
-        ErrorKind::NotFound,
-        "the kind of the error"
+    expect_value(
+        "The kind of the error of an unknown host",
+        &Err(ErrorKind::NotFound),
+        &resolve(&target, Prefer::Ipv6).map_err(|error| error.kind()),
+        "getaddrinfo(3) has a kind of its own for it: use not_found.",
     );
 }

@@ -1,6 +1,6 @@
 //! Exercise 3.4 through the library: the table of clients and its tokens.
 
-use harness::{Test, expect_value, fail};
+use harness::{Test, ensure, expect_value, fail};
 use stage3_epoll::{ClientTable, Token};
 
 #[test]
@@ -20,13 +20,26 @@ fn e34_a_token_finds_its_client() {
             "row and generation overlap in the token, or another row is looked up.",
         );
     }
-    assert_eq!(clients.remove(tokens[40]), Some(40), "the removed client");
-    assert_eq!(clients.remove(tokens[40]), None, "gone is gone");
-    assert_eq!(clients.len(), 99, "one of 100 has left, and only once");
-    assert_eq!(
-        clients.get_mut(tokens[41]),
-        Some(&mut 41),
-        "a neighbour stays"
+    let cause = "remove took another row, took it twice, or did not count the client.";
+    for (case, expected) in [("first", Some(40)), ("second", None)] {
+        expect_value(
+            format!("What the {case} remove of client 40 returned"),
+            &expected,
+            &clients.remove(tokens[40]),
+            cause,
+        );
+    }
+    expect_value(
+        "The number of clients after one of 100 has left",
+        &99,
+        &clients.len(),
+        cause,
+    );
+    expect_value(
+        "The client beside it",
+        &Some(41),
+        &clients.get_mut(tokens[41]).copied(),
+        cause,
     );
 }
 
@@ -39,11 +52,17 @@ fn e34_an_old_token_never_finds_a_new_client() {
     let mut old = Vec::new();
     for number in 0..1000 {
         let token = clients.insert(number);
-        assert!(!old.contains(&token), "no token is used twice");
-        assert_eq!(
-            clients.remove(token),
-            Some(number),
-            "client {number} of one row"
+        ensure(
+            !old.contains(&token),
+            format!(
+                "{token:?} was given out before, to a client that has left: an old event would reach the new one."
+            ),
+        );
+        expect_value(
+            format!("What remove returned for client {number} of one row"),
+            &Some(number),
+            &clients.remove(token),
+            "its own token does not find it.",
         );
         old.push(token);
     }
@@ -80,7 +99,13 @@ fn e34_rows_are_used_again() {
         rows.insert(token.0 & 0xffff_ffff);
         clients.remove(token);
     }
-    assert_eq!(rows.len(), 1, "one client at a time needs one row");
+    ensure(
+        rows.len() == 1,
+        format!(
+            "One client at a time needs one row, but {} were used: insert takes a free row first, and remove gives it back.",
+            rows.len()
+        ),
+    );
 }
 
 #[test]
@@ -91,7 +116,19 @@ fn e34_a_token_that_nobody_gave_out_finds_nobody() {
     let mut clients = ClientTable::new();
     clients.insert("Ada");
     for number in [1, u64::MAX, 1 << 32, u64::MAX - 1] {
-        assert_eq!(clients.get_mut(Token(number)), None, "{number}");
-        assert_eq!(clients.remove(Token(number)), None, "{number}");
+        let cause = "the row exists or not, but the generation of the token was not compared.";
+        let token = Token(number);
+        expect_value(
+            format!("What get_mut found for {token:?}"),
+            &None,
+            &clients.get_mut(token).copied(),
+            cause,
+        );
+        expect_value(
+            format!("What remove found for {token:?}"),
+            &None,
+            &clients.remove(token),
+            cause,
+        );
     }
 }

@@ -2,16 +2,17 @@
 
 use crate::support::{program, server};
 use harness::command_line::{self, FOREIGN};
-use harness::{Client as Dialler, ClosedPort, Program, Rng, Server, Test, lines};
+use harness::{
+    Client as Dialler, ClosedPort, Program, Rng, Server, Test, ensure, expect_value, lines,
+};
 
 #[test]
 fn e35_one_line_on_stdout_says_where() {
     let _test = Test::begin("Print the real port, once, and flush it.");
     let server = server();
-    assert_ne!(
-        server.addr().port(),
-        0,
-        "the real port has to be announced, not the 0 that was asked for"
+    ensure(
+        server.addr().port() != 0,
+        "The program announces port 0, which was asked for, and not the port that the kernel has chosen: ask the socket.",
     );
     lines::served(server.addr());
     lines::a_crowd(server.addr(), 10);
@@ -25,7 +26,13 @@ fn e35_ipv6_is_an_address_like_any_other() {
         return;
     }
     let server = Server::start(program(), &["--listen", "[::1]:0"]);
-    assert!(server.addr().is_ipv6(), "an IPv6 address was asked for");
+    ensure(
+        server.addr().is_ipv6(),
+        format!(
+            "[::1]:0 was asked for, but the program announces {}.",
+            server.addr()
+        ),
+    );
     lines::served(server.addr());
 }
 
@@ -64,24 +71,27 @@ fn e35_what_cannot_be_listened_on_is_one_clear_sentence() {
 fn e35_a_signal_ends_the_program_with_0() {
     let _test =
         Test::begin("A signal wakes the loop through the waker; the loop ends, and main returns.");
-    assert_eq!(
-        server().terminate().code(),
-        Some(0),
-        "the exit code after SIGTERM"
-    );
-    assert_eq!(
-        server().interrupt().code(),
-        Some(0),
-        "the exit code after SIGINT"
-    );
+    let cause = "the signal killed the program, or the loop ended with an error instead of Stop.";
+    for (signal, status) in [
+        ("SIGTERM", server().terminate()),
+        ("SIGINT", server().interrupt()),
+    ] {
+        expect_value(
+            format!("The exit code after {signal}"),
+            &Some(0),
+            &status.code(),
+            cause,
+        );
+    }
     let busy = server();
     let idle = Dialler::connect(busy.addr());
     let (stalled, _) = lines::a_stalled_client(busy.addr());
     lines::one_line(&idle, &mut Rng::for_test());
-    assert_eq!(
-        busy.terminate().code(),
-        Some(0),
-        "with an idle and a stalled client"
+    expect_value(
+        "The exit code after SIGTERM, with an idle and a stalled client",
+        &Some(0),
+        &busy.terminate().code(),
+        cause,
     );
     idle.expect_closed();
     drop(stalled);

@@ -134,6 +134,7 @@ pub fn answer_rest(input: &mut LineBuffer, output: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use harness::expect_bytes;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -179,7 +180,8 @@ mod tests {
         for (line, reversed) in table {
             let mut copy = line.to_vec();
             reverse_line(&mut copy);
-            assert_eq!(copy, reversed, "{line:?}");
+            let case = format!("The line {:?}, reversed,", line.escape_ascii().to_string());
+            expect_bytes(&case, reversed, &copy);
         }
     }
 
@@ -188,10 +190,11 @@ mod tests {
         let whole = b"one\n\ntwo three\r\n\0\xff\nlast";
         for cut in 0..=whole.len() {
             let (first, second) = whole.split_at(cut);
-            assert_eq!(
-                answers([first, second]),
-                Ok(expected(whole)),
-                "cut at {cut}"
+            let answered = answers([first, second]).expect("no line is too long");
+            expect_bytes(
+                &format!("What was answered to bytes that were cut at {cut}"),
+                &expected(whole),
+                &answered,
             );
         }
     }
@@ -201,15 +204,16 @@ mod tests {
         let longest = [vec![b'x'; MAX_LINE], b"\n".to_vec()].concat();
         let too_long = [vec![b'x'; MAX_LINE + 1], b"\n".to_vec()].concat();
         for size in [1000, MAX_LINE, MAX_LINE + 1, MAX_LINE + 2] {
+            // Only the lengths, because the bytes of a line would fill a screen.
+            let lengths = [&longest, &too_long].map(|line| {
+                let answered = answers(line.chunks(size));
+                answered.map(|bytes| bytes.len())
+            });
             assert_eq!(
-                answers(longest.chunks(size)),
-                Ok(longest.clone()),
-                "pieces of {size}"
-            );
-            assert_eq!(
-                answers(too_long.chunks(size)),
-                Err(LineTooLong),
-                "pieces of {size}"
+                lengths,
+                [Ok(MAX_LINE + 1), Err(LineTooLong)],
+                "how many bytes are answered to a line of MAX_LINE bytes and its newline, and to one of a byte more, both in \
+                 pieces of {size}"
             );
         }
     }
@@ -219,9 +223,15 @@ mod tests {
         let (mut input, mut output) = (LineBuffer::new(), Vec::new());
         input.extend(b"ok\n");
         input.extend(&[b'x'; MAX_LINE + 1]);
-        assert_eq!(answer_lines(&mut input, &mut output), Err(LineTooLong));
-        assert_eq!(output, b"ko\n");
-        assert_eq!(input.next_line(), Err(LineTooLong), "it stays failed");
+        let answered = answer_lines(&mut input, &mut output);
+        assert_eq!(answered, Err(LineTooLong), "a line of MAX_LINE + 1 bytes");
+        expect_bytes(
+            "What was answered before the line that is too long",
+            b"ko\n",
+            &output,
+        );
+        let again = input.next_line();
+        assert_eq!(again, Err(LineTooLong), "the next call must fail, too");
     }
 
     #[test]
@@ -232,7 +242,11 @@ mod tests {
             input.extend(part);
             answer_lines(&mut input, &mut output).unwrap();
             output.clear();
-            assert!(input.bytes.len() <= MAX_LINE + part.len());
+            assert!(
+                input.bytes.len() <= MAX_LINE + part.len(),
+                "the buffer holds {} bytes, although all lines were taken: extend must remove the taken ones",
+                input.bytes.len()
+            );
         }
     }
 

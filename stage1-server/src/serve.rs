@@ -109,6 +109,8 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Mutex;
 
+    use harness::expect_bytes;
+
     use super::*;
     use crate::line::MAX_LINE;
 
@@ -158,7 +160,7 @@ mod tests {
     fn answers_lines_in_any_pieces_and_the_last_one_without_newline() {
         let mut client = Scripted::sending(&[b"on", b"e\ntwo\nth", b"ree"]);
         serve_client(&mut client).unwrap();
-        assert_eq!(client.received, b"eno\nowt\neerht");
+        expect_bytes("The answer", b"eno\nowt\neerht", &client.received);
     }
 
     #[test]
@@ -167,8 +169,12 @@ mod tests {
         client.write_limit = 3;
         let interrupted = io::ErrorKind::Interrupted.into();
         client.reads.push_front(Err(interrupted));
-        serve_client(&mut client).unwrap();
-        assert_eq!(client.received, b"eno\nowt\n");
+        serve_client(&mut client).expect("a read that a signal interrupts is made again");
+        expect_bytes(
+            "The answer, in writes of 3 bytes,",
+            b"eno\nowt\n",
+            &client.received,
+        );
     }
 
     #[test]
@@ -176,13 +182,22 @@ mod tests {
         let mut client = Scripted::sending(&[b"one\n"]);
         let reset = io::ErrorKind::ConnectionReset;
         client.reads.push_back(Err(reset.into()));
-        assert_eq!(serve_client(&mut client).unwrap_err().kind(), reset);
-        assert_eq!(client.received, b"eno\n");
+        let outcome = serve_client(&mut client).map_err(|error| error.kind());
+        assert_eq!(outcome, Err(reset), "a reset behind a line");
+        expect_bytes(
+            "The answer to the line before the reset",
+            b"eno\n",
+            &client.received,
+        );
 
         let mut client = Scripted::sending(&[b"one\n"]);
         client.broken_pipe = true;
-        let error = serve_client(&mut client).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        let outcome = serve_client(&mut client).map_err(|error| error.kind());
+        assert_eq!(
+            outcome,
+            Err(io::ErrorKind::BrokenPipe),
+            "a write that fails"
+        );
     }
 
     #[test]
@@ -192,10 +207,22 @@ mod tests {
         pieces.extend(vec![endless.as_slice(); MAX_LINE / MAX_READ + 1]);
         pieces.push(b"\nnever read\n");
         let mut client = Scripted::sending(&pieces);
-        let error = serve_client(&mut client).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        assert_eq!(client.received, b"eno\n");
-        assert_eq!(client.reads.len(), 1, "stops reading at once");
+        let outcome = serve_client(&mut client).map_err(|error| error.kind());
+        assert_eq!(
+            outcome,
+            Err(io::ErrorKind::InvalidData),
+            "a line that is too long"
+        );
+        expect_bytes(
+            "The answer to the line before it",
+            b"eno\n",
+            &client.received,
+        );
+        assert_eq!(
+            client.reads.len(),
+            1,
+            "reads that were left when it gave up"
+        );
     }
 
     #[test]

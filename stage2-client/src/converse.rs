@@ -127,6 +127,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
+    use harness::expect_bytes;
     use stage1_server::{ListenOptions, listen, local_addr};
 
     use super::*;
@@ -177,7 +178,11 @@ mod tests {
         });
         let mut output = Vec::new();
         converse(&socket, &b"stressed"[..], &mut output).unwrap();
-        assert_eq!(output, b"desserts");
+        expect_bytes(
+            "The answer that came after the end of the input",
+            b"desserts",
+            &output,
+        );
     }
 
     #[test]
@@ -192,7 +197,7 @@ mod tests {
             .collect();
         let mut output = Vec::new();
         converse(&socket, io::Cursor::new(input.clone()), &mut output).unwrap();
-        assert!(output == input, "{} of {} bytes", output.len(), input.len());
+        expect_bytes("What came back from an echo", &input, &output);
     }
 
     #[test]
@@ -201,7 +206,7 @@ mod tests {
         let socket = connected(|mut client| client.write_all(b"bye\n").unwrap());
         let mut output = Vec::new();
         converse(&socket, silent, &mut output).unwrap();
-        assert_eq!(output, b"bye\n");
+        expect_bytes("The output", b"bye\n", &output);
     }
 
     #[test]
@@ -214,23 +219,31 @@ mod tests {
             client.set_linger(Some(Duration::ZERO)).unwrap();
         });
         let error = converse(&socket, input, io::sink()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset,
+            "the kind of: {error}"
+        );
         assert!(
             error.to_string().starts_with("the connection broke"),
-            "{error}"
+            "the sentence says what has happened, with explain: {error}"
         );
     }
 
     #[test]
     fn a_reset_while_sending_is_an_error_and_not_an_end() {
         // Sender and receiver race for the error, which the kernel tells only once.
-        for _ in 0..200 {
+        for number in 1..=200 {
             let socket = connected(|mut client| {
                 client.read_exact(&mut [0]).unwrap();
                 client.set_linger(Some(Duration::ZERO)).unwrap();
             });
-            let error = converse(&socket, io::repeat(b'x'), io::sink()).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            let outcome = converse(&socket, io::repeat(b'x'), io::sink());
+            assert_eq!(
+                outcome.map_err(|error| error.kind()),
+                Err(io::ErrorKind::ConnectionReset),
+                "conversation {number} of 200, which the server resets"
+            );
         }
     }
 
@@ -259,7 +272,11 @@ mod tests {
             io::copy(&mut client, &mut io::sink()).unwrap();
         });
         let error = converse(&socket, Broken, io::sink()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied,
+            "the kind of: {error}"
+        );
     }
 
     #[test]
@@ -267,6 +284,10 @@ mod tests {
         let (_open, silent) = UnixStream::pair().unwrap();
         let socket = connected(|mut client| client.write_all(b"hello\n").unwrap());
         let error = converse(&socket, silent, Broken).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            error.kind(),
+            io::ErrorKind::StorageFull,
+            "the kind of: {error}"
+        );
     }
 }

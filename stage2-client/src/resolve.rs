@@ -80,14 +80,21 @@ mod tests {
     #[test]
     fn an_address_needs_no_lookup() {
         let target = "[2001:db8::1]:443".parse().unwrap();
-        let addresses = resolve(&target, Prefer::Ipv4).unwrap();
-        assert_eq!(addresses, ["[2001:db8::1]:443".parse().unwrap()]);
+        let addresses = resolve(&target, Prefer::Ipv4).expect("an address is its own answer");
+        let expected = ["[2001:db8::1]:443".parse().unwrap()];
+        assert_eq!(
+            addresses, expected,
+            "an IPv6 address, although IPv4 is preferred"
+        );
     }
 
     #[test]
     fn localhost_is_a_loopback_address() {
         let addresses = resolve(&"localhost:80".parse().unwrap(), Prefer::Ipv6).unwrap();
-        assert!(addresses.iter().all(|address| address.ip().is_loopback()));
+        assert!(
+            addresses.iter().all(|address| address.ip().is_loopback()),
+            "localhost is this machine, but it became {addresses:?}"
+        );
     }
 
     #[test]
@@ -97,7 +104,11 @@ mod tests {
         let name = "a".repeat(64);
         let target = format!("{name}:80").parse().unwrap();
         let error = resolve(&target, Prefer::Ipv6).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            error.kind(),
+            io::ErrorKind::NotFound,
+            "the kind of: {error}"
+        );
         assert!(error.to_string().contains(&name), "{error}");
     }
 

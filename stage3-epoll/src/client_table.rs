@@ -128,19 +128,23 @@ mod tests {
         let mut clients = ClientTable::new();
         let first = clients.insert('a');
         let second = clients.insert('b');
-        assert_eq!(clients.remove(first), Some('a'));
+        assert_eq!(clients.remove(first), Some('a'), "the client that left");
         let third = clients.insert('c');
-        assert_eq!(row_of(third), row_of(first));
-        assert_ne!(third, first);
-        assert_eq!(clients.get_mut(first), None);
+        assert_eq!(row_of(third), row_of(first), "a free row is used again");
+        assert_ne!(third, first, "its token is not: the generation differs");
+        assert_eq!(
+            clients.get_mut(first),
+            None,
+            "the token of a client that left"
+        );
         assert_eq!(
             clients.remove(first),
             None,
             "must not remove the new client"
         );
-        assert_eq!(clients.get_mut(second), Some(&mut 'b'));
-        assert_eq!(clients.get_mut(third), Some(&mut 'c'));
-        assert_eq!(clients.len(), 2);
+        assert_eq!(clients.get_mut(second), Some(&mut 'b'), "another row");
+        assert_eq!(clients.get_mut(third), Some(&mut 'c'), "the new client");
+        assert_eq!(clients.len(), 2, "clients after three came and one left");
     }
 
     #[test]
@@ -148,7 +152,8 @@ mod tests {
         let mut clients = ClientTable::new();
         clients.insert('a');
         for number in [1, 1 << 32, u64::MAX, u64::MAX - 1] {
-            assert_eq!(clients.get_mut(Token(number)), None);
+            let found = clients.get_mut(Token(number));
+            assert_eq!(found, None, "Token({number:#x}) was never given out");
         }
     }
 

@@ -69,18 +69,23 @@ mod tests {
             (true, true, Interest::BOTH),
         ];
         for (read, write, interest) in table {
-            assert_eq!(Interest::wanting(read, write), interest);
-            assert_eq!(interest.flags().contains(EpollFlags::EPOLLIN), read);
-            assert_eq!(interest.flags().contains(EpollFlags::EPOLLRDHUP), read);
-            assert_eq!(interest.flags().contains(EpollFlags::EPOLLOUT), write);
-            assert!(!interest.flags().contains(EpollFlags::EPOLLET));
+            let wanted = Interest::wanting(read, write);
+            assert_eq!(wanted, interest, "wanting(read: {read}, write: {write})");
+            let mut flags = EpollFlags::empty();
+            flags.set(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP, read);
+            flags.set(EpollFlags::EPOLLOUT, write);
+            assert_eq!(interest.flags(), flags, "the flags of {interest:?}");
         }
     }
 
     #[test]
     fn edge_keeps_the_wish_and_adds_the_trigger() {
         let flags = Interest::BOTH.edge().flags();
-        assert_eq!(flags, Interest::BOTH.flags() | EpollFlags::EPOLLET);
+        let expected = Interest::BOTH.flags() | EpollFlags::EPOLLET;
+        assert_eq!(
+            flags, expected,
+            "edge() keeps the other flags, and adds one"
+        );
         let urgent = Interest::NONE.urgent().flags();
         assert_eq!(urgent, EpollFlags::EPOLLPRI);
     }
@@ -88,6 +93,6 @@ mod tests {
     #[test]
     fn a_wish_said_twice_stays_a_wish() {
         let once = Interest::READABLE.edge().urgent();
-        assert_eq!(once.edge().urgent(), once);
+        assert_eq!(once.edge().urgent(), once, "edge() and urgent() twice");
     }
 }

@@ -219,9 +219,14 @@ mod tests {
             (Duration::MAX, i32::MAX),
         ];
         for (timeout, millis) in table {
-            assert_eq!(i32::from(in_millis(Some(timeout))), millis, "{timeout:?}");
+            let seen = i32::from(in_millis(Some(timeout)));
+            assert_eq!(seen, millis, "milliseconds for a timeout of {timeout:?}");
         }
-        assert_eq!(in_millis(None), EpollTimeout::NONE);
+        assert_eq!(
+            in_millis(None),
+            EpollTimeout::NONE,
+            "no timeout waits forever"
+        );
     }
 
     #[test]
@@ -229,11 +234,11 @@ mod tests {
         let poll = Poll::new().unwrap();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         poll.register(&ours, Token(7), Interest::READABLE).unwrap();
-        assert_eq!(poll_now(&poll), []);
+        assert_eq!(poll_now(&poll), [], "no byte has come yet");
 
         theirs.write_all(b"x").unwrap();
         let expected = [Event::new(Token(7), Readiness::EPOLLIN)];
-        assert_eq!(poll_now(&poll), expected);
+        assert_eq!(poll_now(&poll), expected, "a byte has come");
         assert_eq!(poll_now(&poll), expected, "level-triggered: again");
     }
 
@@ -244,8 +249,8 @@ mod tests {
         let edge = Interest::READABLE.edge();
         poll.register(&ours, Token(1), edge).unwrap();
         theirs.write_all(b"x").unwrap();
-        assert_eq!(poll_now(&poll).len(), 1);
-        assert_eq!(poll_now(&poll), []);
+        assert_eq!(poll_now(&poll).len(), 1, "events when a byte has come");
+        assert_eq!(poll_now(&poll), [], "the same byte is no new edge");
     }
 
     #[test]
@@ -257,11 +262,11 @@ mod tests {
         poll.reregister(&ours, Token(2), Interest::WRITABLE)
             .unwrap();
         let expected = [Event::new(Token(2), Readiness::EPOLLOUT)];
-        assert_eq!(poll_now(&poll), expected);
+        assert_eq!(poll_now(&poll), expected, "reregister replaces both");
         poll.reregister(&ours, Token(2), Interest::NONE).unwrap();
-        assert_eq!(poll_now(&poll), []);
+        assert_eq!(poll_now(&poll), [], "NONE is silent");
         poll.deregister(&ours).unwrap();
-        assert!(poll.deregister(&ours).is_err());
+        assert!(poll.deregister(&ours).is_err(), "it has left already");
     }
 
     #[test]
@@ -271,8 +276,17 @@ mod tests {
         poll.register(&ours, Token(1), Interest::NONE).unwrap();
         drop(theirs);
         let events = poll_now(&poll);
-        assert!(events[0].is_read_closed() && events[0].is_write_closed());
-        assert!(!events[0].is_readable() && !events[0].is_writable());
+        let [event] = events[..] else {
+            panic!("a hang-up is one event, also without an interest: {events:?}");
+        };
+        assert!(
+            event.is_read_closed() && event.is_write_closed(),
+            "after a hang-up both directions are closed: {event:?}"
+        );
+        assert!(
+            !event.is_readable() && !event.is_writable(),
+            "nothing was asked for: {event:?}"
+        );
     }
 
     #[test]
@@ -282,7 +296,7 @@ mod tests {
         poll.register(&ours, Token(1), Interest::BOTH).unwrap();
         theirs.write_all(b"x").unwrap();
         drop(ours);
-        assert_eq!(poll_now(&poll), []);
+        assert_eq!(poll_now(&poll), [], "the descriptor is closed");
     }
 
     #[test]
@@ -297,11 +311,11 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..2 {
             poll.poll(&mut events, NOW).unwrap();
-            assert!(!events.is_empty());
+            assert!(!events.is_empty(), "4 events need 2 batches of 3");
             seen.extend(events.iter().map(|event| event.token().0));
         }
         seen.sort_unstable();
-        assert_eq!(seen, [0, 1, 2, 3]);
+        assert_eq!(seen, [0, 1, 2, 3], "the tokens of 4 sockets in 2 batches");
     }
 
     #[test]
@@ -328,7 +342,11 @@ mod tests {
         ];
         for (readiness, expected) in table {
             let event = Event::new(Token(0), readiness);
-            assert_eq!(answers(event), expected, "{readiness:?}");
+            assert_eq!(
+                answers(event),
+                expected,
+                "the questions that {readiness:?} answers with yes"
+            );
         }
     }
 }

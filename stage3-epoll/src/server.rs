@@ -205,6 +205,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use harness::expect_bytes;
     use stage1_server::{ListenOptions, listen, local_addr};
 
     use super::*;
@@ -233,8 +234,9 @@ mod tests {
     fn take_turn(server: &mut Server) -> Vec<Token> {
         let mut events = Events::with_capacity(MAX_EVENTS);
         server.poll.poll(&mut events, Some(PATIENCE)).unwrap();
-        assert!(!events.is_empty(), "nothing happens");
-        assert_eq!(server.turn(events.iter()).unwrap(), Next::Wait);
+        assert!(!events.is_empty(), "an event was due, and none came");
+        let next = server.turn(events.iter()).unwrap();
+        assert_eq!(next, Next::Wait, "only the waker stops the loop");
         events.iter().map(Event::token).collect()
     }
 
@@ -247,7 +249,7 @@ mod tests {
         client.write_all(b"one\n").unwrap();
         let mut answer = [0; 4];
         client.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"eno\n");
+        expect_bytes("The answer", b"eno\n", &answer);
         waker.wake().unwrap();
         thread.join().unwrap().unwrap();
         assert_eq!(
@@ -261,16 +263,16 @@ mod tests {
     fn a_late_event_does_not_reach_the_next_client_of_the_row() {
         let (mut server, address) = server();
         let first = dial(address);
-        assert_eq!(take_turn(&mut server), [LISTENER]);
+        assert_eq!(take_turn(&mut server), [LISTENER], "a client has come");
         drop(first);
         let [old] = take_turn(&mut server)[..] else {
             panic!("one event was expected");
         };
-        assert!(server.clients.is_empty());
+        assert!(server.clients.is_empty(), "the client has left");
 
         let mut second = dial(address);
         second.write_all(b"one\n").unwrap();
-        assert_eq!(take_turn(&mut server), [LISTENER]);
+        assert_eq!(take_turn(&mut server), [LISTENER], "the next client");
         let late = Event::new(old, Readiness::EPOLLIN | Readiness::EPOLLHUP);
         server.turn([late].into_iter()).unwrap();
         second.set_nonblocking(true).unwrap();
@@ -284,21 +286,22 @@ mod tests {
         let [new] = take_turn(&mut server)[..] else {
             panic!("one event was expected");
         };
-        assert_ne!(new, old);
+        assert_ne!(new, old, "a new client has a new token");
         let mut answer = [0; 4];
         second.set_nonblocking(false).unwrap();
         second.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"eno\n");
+        expect_bytes("The answer", b"eno\n", &answer);
     }
 
     #[test]
     fn a_turn_accepts_a_bounded_number() {
         let (mut server, address) = server();
         let clients: Vec<_> = (0..=MAX_ACCEPTS).map(|_| dial(address)).collect();
-        assert_eq!(take_turn(&mut server), [LISTENER]);
-        assert_eq!(server.clients.len(), MAX_ACCEPTS);
-        assert_eq!(take_turn(&mut server), [LISTENER]);
-        assert_eq!(server.clients.len(), clients.len());
+        for expected in [MAX_ACCEPTS, clients.len()] {
+            assert_eq!(take_turn(&mut server), [LISTENER], "clients wait");
+            let accepted = server.clients.len();
+            assert_eq!(accepted, expected, "a turn accepts MAX_ACCEPTS at most");
+        }
     }
 
     #[test]
@@ -316,8 +319,8 @@ mod tests {
 
         drop(first);
         take_turn(&mut server);
-        assert_eq!(take_turn(&mut server), [LISTENER]);
-        assert_eq!(server.clients.len(), 1);
+        assert_eq!(take_turn(&mut server), [LISTENER], "a client has left");
+        assert_eq!(server.clients.len(), 1, "the client that had to wait");
     }
 
     #[test]
@@ -331,8 +334,9 @@ mod tests {
                 panic!("one event was expected");
             };
             let client = server.clients.get_mut(token).unwrap();
-            assert_eq!(client.interest(), Interest::READABLE);
-            assert_eq!(client.change_of_interest(), None);
+            assert_eq!(client.interest(), Interest::READABLE, "all is sent");
+            let change = client.change_of_interest();
+            assert_eq!(change, None, "the turn has registered it already");
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use harness::expect_bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use stage1_server::MAX_LINE;
@@ -114,31 +115,53 @@ fn only_a_change_of_interest_is_told() {
         "READABLE is registered at the start"
     );
     client.output = vec![0; 1];
-    assert_eq!(client.change_of_interest(), Some(Interest::BOTH));
-    assert_eq!(client.change_of_interest(), None);
+    let both = client.change_of_interest();
+    assert_eq!(both, Some(Interest::BOTH), "an answer waits");
+    assert_eq!(client.change_of_interest(), None, "it was told already");
     client.output.clear();
-    assert_eq!(client.change_of_interest(), Some(Interest::READABLE));
+    let readable = client.change_of_interest();
+    assert_eq!(
+        readable,
+        Some(Interest::READABLE),
+        "no answer waits any more"
+    );
     client.state = State::Closed;
-    assert_eq!(client.change_of_interest(), None);
+    assert_eq!(
+        client.change_of_interest(),
+        None,
+        "a closed client leaves anyway"
+    );
 }
 
 #[test]
 fn an_answer_leaves_in_the_turn_of_its_line() {
     let mut client = client(&[b"one\ntw"], &[100]);
     turn(&mut client, Readiness::EPOLLIN).unwrap();
-    assert_eq!(client.socket.received, b"eno\n");
-    assert_eq!(client.interest(), Interest::READABLE);
+    expect_bytes(
+        "The answer to a line and a half",
+        b"eno\n",
+        &client.socket.received,
+    );
+    assert_eq!(client.interest(), Interest::READABLE, "nothing is unsent");
 }
 
 #[test]
 fn a_short_write_keeps_the_rest_and_asks_for_room() {
     let mut client = client(&[b"one\n"], &[1]);
     turn(&mut client, Readiness::EPOLLIN).unwrap();
-    assert_eq!(client.interest(), Interest::BOTH);
+    assert_eq!(
+        client.interest(),
+        Interest::BOTH,
+        "the write took 1 byte of 4"
+    );
     client.socket.writes.push_back(Ok(100));
     turn(&mut client, Readiness::EPOLLOUT).unwrap();
-    assert_eq!(client.socket.received, b"eno\n");
-    assert_eq!(client.interest(), Interest::READABLE);
+    expect_bytes(
+        "The answer, in two writes,",
+        b"eno\n",
+        &client.socket.received,
+    );
+    assert_eq!(client.interest(), Interest::READABLE, "all is sent");
 }
 
 #[test]
@@ -148,21 +171,22 @@ fn after_the_fin_the_rest_is_answered_and_then_it_closes() {
     turn(&mut client, Readiness::EPOLLIN | Readiness::EPOLLRDHUP).unwrap();
     assert_eq!(
         (client.state(), client.interest()),
-        (State::Draining, Interest::WRITABLE)
+        (State::Draining, Interest::WRITABLE),
+        "after the FIN, with answers that are not sent"
     );
     client.socket.writes.extend([Ok(5), Ok(100)]);
     turn(&mut client, Readiness::EPOLLOUT).unwrap();
-    assert_eq!(client.state(), State::Draining);
+    assert_eq!(client.state(), State::Draining, "5 bytes of 8 are sent");
     turn(&mut client, Readiness::EPOLLOUT).unwrap();
-    assert_eq!(client.state(), State::Closed);
-    assert_eq!(client.socket.received, b"eno\ntsal");
+    assert_eq!(client.state(), State::Closed, "all is sent");
+    expect_bytes("All answers", b"eno\ntsal", &client.socket.received);
 }
 
 #[test]
 fn a_fin_with_nothing_to_send_closes_in_the_same_turn() {
     let mut client = client(&[b""], &[]);
     turn(&mut client, Readiness::EPOLLIN | Readiness::EPOLLRDHUP).unwrap();
-    assert_eq!(client.state(), State::Closed);
+    assert_eq!(client.state(), State::Closed, "a FIN, and nothing to send");
 }
 
 #[test]
@@ -172,7 +196,8 @@ fn an_event_without_a_reason_changes_nothing() {
         turn(&mut client, readiness).unwrap();
         assert_eq!(
             (client.state(), client.interest()),
-            (State::Open, Interest::READABLE)
+            (State::Open, Interest::READABLE),
+            "after {readiness:?}, and a read and a write that were not ready"
         );
     }
 }
@@ -190,7 +215,10 @@ fn what_the_event_does_not_announce_is_not_tried() {
     ] {
         client.socket.reads = VecDeque::from([Ok(b"one\n".to_vec())]);
         turn(&mut client, readiness).unwrap();
-        assert!(client.socket.reads.is_empty(), "{readiness:?}");
+        assert!(
+            client.socket.reads.is_empty(),
+            "{readiness:?} announces bytes or an end, but nothing was read"
+        );
     }
 }
 
@@ -200,8 +228,12 @@ fn a_hang_up_does_not_take_away_what_was_sent_before_it() {
     let hang_up = Readiness::EPOLLIN | Readiness::EPOLLRDHUP | Readiness::EPOLLHUP;
     turn(&mut client, hang_up).unwrap();
     turn(&mut client, hang_up).unwrap();
-    assert_eq!(client.socket.received, b"eno\n");
-    assert_eq!(client.state(), State::Closed);
+    expect_bytes(
+        "The answer to the line before the hang-up",
+        b"eno\n",
+        &client.socket.received,
+    );
+    assert_eq!(client.state(), State::Closed, "after the hang-up");
 }
 
 #[test]
@@ -213,7 +245,7 @@ fn a_reset_closes_whether_it_is_read_or_written() {
         turn(&mut reading, Readiness::EPOLLERR).unwrap_err().kind(),
         reset
     );
-    assert_eq!(reading.state(), State::Closed);
+    assert_eq!(reading.state(), State::Closed, "a read has failed");
 
     let mut writing = client(&[], &[]);
     writing.output = vec![0; MAX_PENDING];
@@ -222,7 +254,7 @@ fn a_reset_closes_whether_it_is_read_or_written() {
         turn(&mut writing, Readiness::EPOLLERR).unwrap_err().kind(),
         reset
     );
-    assert_eq!(writing.state(), State::Closed);
+    assert_eq!(writing.state(), State::Closed, "a write has failed");
 }
 
 #[test]
@@ -235,9 +267,21 @@ fn a_line_that_is_too_long_closes_after_the_answers_before_it() {
             break error;
         }
     };
-    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    assert_eq!(client.socket.received, b"eno\n");
-    assert_eq!(client.state(), State::Closed);
+    assert_eq!(
+        error.kind(),
+        io::ErrorKind::InvalidData,
+        "the kind of: {error}"
+    );
+    expect_bytes(
+        "The answer to the line before it",
+        b"eno\n",
+        &client.socket.received,
+    );
+    assert_eq!(
+        client.state(),
+        State::Closed,
+        "after a line that is too long"
+    );
 }
 
 #[test]
@@ -250,10 +294,21 @@ fn a_client_that_never_reads_is_not_read_any_more() {
     for _ in 0..1000 {
         turn(&mut client, both).unwrap();
     }
-    assert_eq!(client.interest(), Interest::WRITABLE);
-    assert!(client.output.len() < MAX_PENDING + MAX_READ);
-    let unread = client.socket.reads[0].as_ref().unwrap().len();
-    assert!(unread > length - MAX_PENDING - 2 * MAX_READ);
+    assert_eq!(
+        client.interest(),
+        Interest::WRITABLE,
+        "its answers are full"
+    );
+    let pending = client.output.len();
+    assert!(
+        pending < MAX_PENDING + MAX_READ,
+        "{pending} bytes of answers wait: it was read although MAX_PENDING was reached"
+    );
+    let taken = length - client.socket.reads[0].as_ref().unwrap().len();
+    assert!(
+        taken < MAX_PENDING + 2 * MAX_READ,
+        "{taken} bytes were read from a client that does not read"
+    );
 }
 
 fn any_writes() -> impl Strategy<Value = Vec<usize>> {

@@ -48,6 +48,8 @@ mod http_clients;
 mod http_ingress;
 #[path = "stage4/http_keep_alive.rs"]
 mod http_keep_alive;
+#[path = "stage4/http_kept_targets.rs"]
+mod http_kept_targets;
 #[path = "stage4/http_requests.rs"]
 mod http_requests;
 #[path = "stage4/http_smuggling.rs"]

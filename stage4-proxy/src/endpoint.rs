@@ -1,7 +1,7 @@
 //! One socket of a session and the memory of its readiness.
 
 use std::io::{self, Read, Write};
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -205,6 +205,16 @@ impl Endpoint {
     /// which.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending
+    }
+
+    /// Returns whether nothing has come that was not read: no byte, no end, and no error.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        if !self.readable {
+            return true;
+        }
+        let peeked = self.socket.peek(&mut [MaybeUninit::uninit()]);
+        self.readable = !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        !self.readable
     }
 
     /// Sends a FIN (`shutdown(2)` with `SHUT_WR`).

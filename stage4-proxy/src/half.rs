@@ -7,6 +7,8 @@
 //!    └──────────────────────┴────────────────────────┘
 //!                   the sink is broken
 //! ```
+//!
+//! [`Half::reopen`] leads back to `Open`: a request that was lost with its connection goes out again.
 
 use crate::buffer::Buffer;
 
@@ -199,6 +201,11 @@ impl Half {
     pub fn fin_sent(&mut self) {
         assert!(self.owes_fin(), "a FIN that is not owed");
         self.state = HalfState::Closed;
+    }
+
+    /// Begins anew with another sink, behind one that was broken.
+    pub fn reopen(&mut self) {
+        self.state = HalfState::Open;
     }
 
     /// Notes that the sink takes no more bytes, and drops the pending ones.

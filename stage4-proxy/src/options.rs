@@ -202,7 +202,10 @@ impl Options {
                 self.access.for_fixed()?,
             ),
             IngressName::Socks5 => (Arc::new(Socks5::new(users.clone())), choosing()?),
-            IngressName::Http => (Arc::new(Http::new(users.clone())), choosing()?),
+            IngressName::Http => (
+                Arc::new(Http::new(users.clone()).keeping_targets()),
+                choosing()?,
+            ),
             IngressName::Hop => (Arc::new(Hop), choosing()?),
             IngressName::Redirect => (Arc::new(Redirect::new()), choosing()?),
         };

@@ -154,7 +154,9 @@ impl Reporter {
             now,
         };
         end.debug();
-        session.target = None;
+        if session.upstream.is_none() {
+            session.target = None;
+        }
         let moved = carried(session);
         session.facts.next_request(now - session.opened, moved);
     }

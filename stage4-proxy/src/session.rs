@@ -52,6 +52,7 @@ use crate::scratch::Scratch;
 use crate::session::associating::attend;
 use crate::session::conversing::check_client;
 use crate::session::facts::Facts;
+use crate::session::keeping::drop_ended_upstream;
 use crate::token::Side;
 
 pub(crate) mod associating;
@@ -62,6 +63,7 @@ mod deadline;
 mod delivery;
 pub(crate) mod facts;
 pub(crate) mod forwarding;
+pub(crate) mod keeping;
 mod relaying;
 pub(crate) mod vanishing;
 
@@ -223,7 +225,8 @@ pub(crate) struct Granted {
 pub(crate) struct Session {
     /// The socket that was accepted.
     pub(crate) client: Endpoint,
-    /// The connected socket, or the only one whose connect(2) is in progress.
+    /// The connected socket, or the only one whose connect(2) is in progress; in `Handshake`, one that was kept for
+    /// the next request.
     pub(crate) upstream: Option<Endpoint>,
     /// From the client to the upstream.
     pub(crate) up: Flow,
@@ -322,7 +325,10 @@ impl Session {
     /// Does what its sockets allow now.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch, limits: &Limits, now: Instant) -> Next {
         match self.phase {
-            Phase::Handshake => self.converse(scratch, now),
+            Phase::Handshake => {
+                drop_ended_upstream(self);
+                self.converse(scratch, now)
+            }
             Phase::Delayed(_) => self.phase.with_guess(check_client(&self.client)),
             Phase::Resolving(_) | Phase::Connecting(_) => check_client(&self.client),
             Phase::Chaining(_) => self.chain(scratch, now),

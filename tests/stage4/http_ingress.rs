@@ -102,7 +102,7 @@ fn http_a_request_in_absolute_form_reaches_its_target() {
     upstream.expect(
         format!(
             "POST /a?b HTTP/1.1\r\nHost: {target}\r\nContent-Length: 5\r\nVia: 1.1 stage4-proxy\r\n\
-             Connection: close\r\n\r\nhello"
+             \r\nhello"
         )
         .as_bytes(),
     );
@@ -125,7 +125,7 @@ fn http_a_large_upload_arrives_whole_and_a_client_that_leaves_is_noticed() {
     );
     let client = ask(&proxy, head);
     let upstream = hand.next();
-    let _ = upstream.read_until(b"Connection: close\r\n\r\n");
+    let _ = upstream.read_until(b"\r\n\r\n");
     let sending = client.send_in_background(body.clone());
     upstream.expect(&body);
     sending.join();

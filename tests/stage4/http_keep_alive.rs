@@ -66,8 +66,8 @@ fn http_two_targets_on_one_connection_each_get_their_own_request() {
     first.expect_closed();
     second.send(ok("a bank").as_bytes());
     client.expect(ok_via("a bank").as_bytes());
-    second.expect_closed();
     is_kept(&client, &shop);
+    second.expect_closed();
     let row = proxy.row_of(&client);
     assert_eq!(row.phase, "handshake", "{row:?}");
     client.half_close();

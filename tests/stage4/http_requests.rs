@@ -94,6 +94,30 @@ fn e4_12_the_host_is_that_of_the_url() {
 }
 
 #[test]
+fn e4_12_only_the_last_request_of_a_connection_asks_the_target_to_close() {
+    let _test = Test::begin(
+        "The target's connection is kept for the client's next request; `is_last` says that there is none.",
+    );
+    let url = "http://example.org/";
+    let old = format!("GET {url} HTTP/1.0\r\n\r\n");
+    for (request, expected) in [
+        (request("GET", url, ""), None),
+        (request("GET", url, "Connection: keep-alive\r\n"), None),
+        (request("GET", url, "Connection: close\r\n"), Some("close")),
+        (old, Some("close")),
+    ] {
+        let talk = Talk::of(&http().keeping_targets(), &[request.as_bytes()]);
+        let seen = values(&talk, "Connection");
+        ensure(
+            seen == Vec::from_iter(expected),
+            format!(
+                "For {request:?}, Connection must be {expected:?} to the target, and is {seen:?}."
+            ),
+        );
+    }
+}
+
+#[test]
 fn e4_12_fields_for_one_connection_go_no_further() {
     let _test = Test::begin(
         "Connection lists more fields that concern this connection only: RFC 9110 section 7.6.1.",

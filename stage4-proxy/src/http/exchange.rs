@@ -13,9 +13,31 @@ pub struct Exchange {
     pub upload: Upload,
     /// The response.
     pub response: Response,
+    /// The head as the target gets it, if the request may be sent twice: its method is idempotent (RFC 9110
+    /// section 9.2.2), and it has no body.
+    pub head: Option<Vec<u8>>,
+    /// Whether the request has gone over a connection that an earlier one had used.
+    pub is_on_kept: bool,
 }
 
 impl Exchange {
+    /// Creates the exchange of a request with its response; see [`Exchange::head`].
+    #[must_use]
+    pub fn new(upload: Upload, response: Response, head: Option<Vec<u8>>) -> Self {
+        Self {
+            upload,
+            response,
+            head,
+            is_on_kept: false,
+        }
+    }
+
+    /// Returns whether the request may be sent twice.
+    #[must_use]
+    pub fn may_repeat(&self) -> bool {
+        self.head.is_some()
+    }
+
     /// Returns whether the client may send its next request on the same connection: both messages are complete,
     /// and both sides know it.
     #[must_use]

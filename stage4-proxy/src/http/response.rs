@@ -34,6 +34,10 @@ pub struct Response {
     state: State,
     /// The client's connection is kept after the response.
     keeps_client: bool,
+    /// The target's connection may carry a further request.
+    keeps_target: bool,
+    /// A byte of the response has come, perhaps of an interim one.
+    has_come: bool,
     /// The name of the proxy that passes it on.
     name: ProxyName,
 }
@@ -55,6 +59,8 @@ impl Response {
             asked,
             state: State::Head(HeadFinder::default(), Vec::new()),
             keeps_client: false,
+            keeps_target: false,
+            has_come: false,
             name: ProxyName::default(),
         }
     }
@@ -75,6 +81,18 @@ impl Response {
     #[must_use]
     pub fn keeps_client(&self) -> bool {
         self.keeps_client
+    }
+
+    /// Returns whether the target's connection may carry a further request after this response.
+    #[must_use]
+    pub fn keeps_target(&self) -> bool {
+        self.keeps_target && self.is_over()
+    }
+
+    /// Returns whether a byte of the response has come.
+    #[must_use]
+    pub fn has_come(&self) -> bool {
+        self.has_come
     }
 
     /// Has the response say that the client's connection is closed after it, unless its head is on its way already.
@@ -120,6 +138,8 @@ impl Response {
         if let Some(body) = body {
             let is_delimited = body != Body::UntilClose;
             self.keeps_client = self.asked.persistent && is_delimited;
+            let closes = fields::has_connection_option(parsed.headers, "close");
+            self.keeps_target = is_delimited && minor > 0 && !closes;
         } else if self.asked.minor == 0 {
             // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
             return Ok(None);
@@ -167,11 +187,13 @@ impl Message for Response {
     }
 
     fn look(&mut self, bytes: &[u8]) -> Result<Sight, Invalid> {
+        self.has_come |= !bytes.is_empty();
         let (finder, mut all) = match &mut self.state {
             State::Head(finder, held) => (*finder, mem::take(held)),
             State::Body(body) => {
-                // Bytes behind the body answer no request, so they go nowhere.
+                // Bytes behind the body answer no request, so they go nowhere, and their connection is not kept.
                 let used = body.take(bytes)?;
+                self.keeps_target &= used == bytes.len();
                 return Ok(Sight {
                     before: Vec::new(),
                     verbatim: 0..used,
@@ -184,6 +206,7 @@ impl Message for Response {
         if let State::Body(body) = &mut state {
             // Copied with the head, because the first bytes of a body are few.
             let count = body.take(&all[used..])?;
+            self.keeps_target &= used + count == all.len();
             before.extend_from_slice(&all[used..used + count]);
         }
         // Last, because a response of which nothing is passed on has not begun.

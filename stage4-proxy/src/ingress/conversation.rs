@@ -51,9 +51,12 @@ impl Conversation {
         self
     }
 
-    /// Returns what the target gets before the bytes of the client.
+    /// Returns what the target gets before the bytes of the client, on a connection that is new.
     pub fn preface(&self) -> &[u8] {
-        &self.preface
+        match &self.exchange {
+            Some(exchange) if exchange.is_on_kept => &[],
+            Some(_) | None => &self.preface,
+        }
     }
 
     /// Shows the handshake the `pending` bytes, as often as it gets on with them.
@@ -86,6 +89,16 @@ impl Conversation {
     /// Takes the one request that the target gets; `None` means that it gets all bytes of the client.
     pub fn take_exchange(&mut self) -> Option<Box<Exchange>> {
         self.exchange.take()
+    }
+
+    /// Returns the one request that the target gets.
+    pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        self.exchange.as_deref_mut()
+    }
+
+    /// Puts an exchange back that was taken, because its request has to be sent again.
+    pub(crate) fn put_back(&mut self, exchange: Box<Exchange>) {
+        self.exchange = Some(exchange);
     }
 
     /// Begins anew with the client's next request; see [`Handshake::begin_again`].

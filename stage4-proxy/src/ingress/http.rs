@@ -20,11 +20,10 @@
 //!   Tunnel                               closed
 //! ```
 //!
-//! Each request is a new one in every way: it is judged by the access rules, has its target looked up, and dials a
-//! connection of its own, which the target is asked to close after its response. A connection that is kept for
-//! the next request to the same target would save a connect, and cost a second way through all of that, and a request
-//! that must be sent twice when the target has just closed. Requests that come early (pipelining) wait for their turn
-//! in the client's socket.
+//! The connection to the target is kept for the client's next request, if that goes to the same target and may be sent
+//! twice ([`keeping`](crate::session::keeping)). Each other request is a new one in every way: it is judged by the access
+//! rules, has its target looked up, and dials a connection of its own. A client's last request asks the target to close
+//! after its response. Requests that come early (pipelining) wait for their turn in the client's socket.
 //!
 //! `Expect` and interim responses pass. `Upgrade` does not: the proxy offers CONNECT for other protocols, as
 //! browsers use it for WebSocket, and without it a target answers in HTTP (RFC 9110 section 7.8).
@@ -61,6 +60,7 @@ use crate::ingress::{Client, Failure, Handshake, Ingress, Opening, Step};
 pub struct Http {
     users: Option<Users>,
     name: ProxyName,
+    keeps_targets: bool,
 }
 
 impl Http {
@@ -69,7 +69,16 @@ impl Http {
     pub fn new(users: Option<Users>) -> Self {
         Self {
             users,
-            name: ProxyName::default(),
+            ..Self::default()
+        }
+    }
+
+    /// Keeps a target's connection for the client's next request, and so does not ask the target to close it.
+    #[must_use]
+    pub fn keeping_targets(self) -> Self {
+        Self {
+            keeps_targets: true,
+            ..self
         }
     }
 
@@ -89,6 +98,7 @@ impl Ingress for Http {
         Opening::Handshake(Box::new(HttpHandshake {
             users: self.users.clone(),
             name: self.name,
+            keeps_targets: self.keeps_targets,
             ..HttpHandshake::default()
         }))
     }
@@ -116,12 +126,14 @@ struct HttpHandshake {
     user: Option<Arc<User>>,
     /// The name of the proxy.
     name: ProxyName,
+    /// Whether the target's connection is kept for the next request.
+    keeps_targets: bool,
 }
 
 impl HttpHandshake {
     /// Reads the head in `input[begin..end]`.
     fn read(&mut self, input: &[u8], begin: usize, end: usize) -> Step {
-        let request = match Request::parse(&input[begin..end], self.name) {
+        let request = match Request::parse(&input[begin..end], self.name, self.keeps_targets) {
             Ok(request) => request,
             Err(Refusal { status, why }) => return refuse(input, status, why),
         };
@@ -193,6 +205,7 @@ impl Handshake for HttpHandshake {
         *self = Self {
             users: self.users.take(),
             name: self.name,
+            keeps_targets: self.keeps_targets,
             ..Self::default()
         };
     }
@@ -211,9 +224,10 @@ fn forward(request: Request, rest: &[u8], consumed: usize) -> Result<Step, Inval
     let mut upload = Upload::new(request.body);
     let body = upload.look(rest)?.verbatim;
     let response = Response::new(request.asked).named(request.name);
+    let head = request.may_repeat.then(|| request.forward.clone());
     Ok(Step {
         forward: [&request.forward, &rest[body]].concat(),
-        exchange: Some(Box::new(Exchange { upload, response })),
+        exchange: Some(Box::new(Exchange::new(upload, response, head))),
         ..Step::connect(consumed, request.target)
     })
 }

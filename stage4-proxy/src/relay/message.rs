@@ -137,6 +137,11 @@ impl MessageFault {
         matches!(self, Self::Socket(Fault::Sink(_)))
     }
 
+    /// Returns whether the source is broken or has ended.
+    pub(crate) fn is_of_source(&self) -> bool {
+        matches!(self, Self::Socket(Fault::Source(_)))
+    }
+
     /// Returns the fault in words for the client.
     pub(crate) fn as_invalid(&self) -> Invalid {
         match self {

@@ -14,7 +14,8 @@
 //! Only the bytes of this one request may reach the target, and only those of this one response the client. A
 //! client that takes the response for complete sends its next request on the same connection, perhaps to another
 //! host and with that one's cookies. So behind the last byte of the body nothing is read for the target any more, and
-//! behind the last byte of the response the target's connection is closed.
+//! behind the last byte of the response nothing is read for the client. The target's connection is closed then, unless it
+//! is [kept](crate::session::keeping) for the client's next request.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -26,6 +27,7 @@ use crate::http::{Invalid, Message};
 use crate::relay::{MessageFault, Progress};
 use crate::scratch::Scratch;
 use crate::session::conversing::check_client;
+use crate::session::keeping::repeat;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::token::Side;
 
@@ -38,7 +40,9 @@ impl Session {
         };
         let before = (self.up.half.progress(), self.down.half.progress());
         let client = &mut self.client;
-        let Exchange { upload, response } = &mut **exchange;
+        let Exchange {
+            upload, response, ..
+        } = &mut **exchange;
         if scratch.is_draining {
             response.close_client();
         }
@@ -47,6 +51,9 @@ impl Session {
         let has_begun = response.has_begun();
         if (self.up.half.progress(), self.down.half.progress()) != before {
             self.active = now;
+        }
+        if let Some(next) = repeat(self, &up, &down, scratch) {
+            return next;
         }
         if let Some(next) = objection(&up, &down, has_begun) {
             return next;
@@ -79,7 +86,8 @@ impl Session {
         let surplus = exchange.upload.take_surplus();
         let goes_on = !is_draining || !surplus.is_empty();
         let is_kept = is_open && has_left && exchange.keeps_client() && goes_on;
-        if let Some(upstream) = self.upstream.take() {
+        let keeps_target = is_kept && exchange.response.keeps_target();
+        if !keeps_target && let Some(upstream) = self.upstream.take() {
             self.facts.tried(upstream.peer_addr());
             if is_open && !has_left {
                 // A FIN would make an end of the request that it is not.

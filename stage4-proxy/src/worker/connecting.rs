@@ -12,6 +12,7 @@ use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::mailbox::Message;
 use crate::resolve::{Answer, Resolution};
+use crate::session::keeping::reuse;
 use crate::session::{Next, Phase};
 use crate::token::{Side, Token};
 use crate::worker::Worker;
@@ -24,6 +25,9 @@ impl Worker {
         let (Some(session), Some(token)) = (self.table.row_mut(row), token) else {
             return Next::Wait;
         };
+        if reuse(session, target, now) {
+            return self.advance(row, now);
+        }
         session.target = Some(Arc::clone(target));
         session.facts.asked(now - session.opened);
         let mailbox = self.inbox.mailbox().clone();

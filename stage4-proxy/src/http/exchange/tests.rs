@@ -37,10 +37,7 @@ fn a_client_is_kept_if_both_messages_are_complete_and_both_sides_know_it() {
             minor: 1,
             persistent,
         };
-        let mut exchange = Exchange {
-            upload: Upload::new(body),
-            response: Response::new(asked),
-        };
+        let mut exchange = Exchange::new(Upload::new(body), Response::new(asked), None);
         exchange.response.look(response).unwrap();
         exchange.keeps_client()
     };

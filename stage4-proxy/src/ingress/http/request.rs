@@ -39,6 +39,8 @@ pub(super) struct Request {
     pub(super) body: Body,
     /// What the reader of its response has to know.
     pub(super) asked: Asked,
+    /// Whether it may be sent twice: its method is idempotent (RFC 9110 section 9.2.2), and it has no body.
+    pub(super) may_repeat: bool,
     /// The client's name and password.
     pub(super) credentials: Credentials,
     /// The name under which it is passed on.
@@ -76,18 +78,22 @@ impl Request {
     /// # Errors
     ///
     /// Fails if the head is not valid, is ambiguous, or names no target.
-    pub(super) fn parse(head: &[u8], name: ProxyName) -> Result<Self, Refusal> {
+    pub(super) fn parse(head: &[u8], name: ProxyName, keeps_target: bool) -> Result<Self, Refusal> {
         let head = &*http_version::as_known(head);
         let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(head, &mut room) {
-            Ok(httparse::Status::Complete(_)) => Self::of(&request, name),
+            Ok(httparse::Status::Complete(_)) => Self::of(&request, name, keeps_target),
             Ok(httparse::Status::Partial) => Err(Refusal::bad("the head is not complete")),
             Err(error) => Err(refusal(error, head)),
         }
     }
 
-    fn of(request: &httparse::Request<'_, '_>, name: ProxyName) -> Result<Self, Refusal> {
+    fn of(
+        request: &httparse::Request<'_, '_>,
+        name: ProxyName,
+        keeps_target: bool,
+    ) -> Result<Self, Refusal> {
         let method = request.method.unwrap_or_default();
         let url = request.path.unwrap_or_default();
         if method.len() > MAX_METHOD {
@@ -101,6 +107,7 @@ impl Request {
                 forward: Vec::new(),
                 body: Body::NONE,
                 asked: asked(request),
+                may_repeat: false,
                 credentials: Credentials::of(request.headers),
                 name,
             });
@@ -108,12 +115,15 @@ impl Request {
         let (authority, path) = split(method, url)?;
         check_host(request.headers)?;
         let hops = max_forwards::left(method, request.headers)?;
+        let (body, asked) = (body(request)?, asked(request));
+        let is_last = !(keeps_target && asked.persistent);
         Ok(Self {
             way: Way::Forward,
             target: target_of_url(authority)?,
-            forward: rewrite(request, (authority, &path), hops, name),
-            body: body(request)?,
-            asked: asked(request),
+            forward: rewrite(request, (authority, &path), hops, is_last, name),
+            may_repeat: body == Body::NONE && is_idempotent(method),
+            body,
+            asked,
             credentials: Credentials::of(request.headers),
             name,
         })
@@ -245,7 +255,8 @@ fn target(authority: &str) -> Result<Target, Refusal> {
 }
 
 /// Writes the head that the target gets: the first line with `path` in the place of the URL, a `Host` with the URL's
-/// authority, the client's own fields, `Via` with the client's version and `name`, and `Connection: close`.
+/// authority, the client's own fields, `Via` with the client's version and `name`, and, if it `is_last` on its
+/// connection, `Connection: close`.
 ///
 /// The client's `Host` is left out, and so are the fields that are for one connection. With `hops`, the client's
 /// `Max-Forwards` is replaced by one with this number.
@@ -256,6 +267,7 @@ fn rewrite(
     request: &httparse::Request<'_, '_>,
     (authority, path): (&str, &str),
     hops: Option<u32>,
+    is_last: bool,
     name: ProxyName,
 ) -> Vec<u8> {
     let version: &[u8] = match request.version {
@@ -275,8 +287,17 @@ fn rewrite(
         out.extend(format!("{}: {hops}\r\n", max_forwards::NAME).into_bytes());
     }
     out.extend([b"Via: ", version].concat());
-    out.extend(format!(" {name}\r\nConnection: close\r\n\r\n").into_bytes());
+    out.extend(format!(" {name}\r\n").into_bytes());
+    if is_last {
+        out.extend(b"Connection: close\r\n");
+    }
+    out.extend(b"\r\n");
     out
+}
+
+/// Returns whether a request with this method has the same effect if it comes twice (RFC 9110 section 9.2.2).
+fn is_idempotent(method: &str) -> bool {
+    ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"].contains(&method)
 }
 
 /// Returns whether a method or a field's name may have this byte (RFC 9110 section 5.6.2).

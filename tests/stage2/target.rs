@@ -127,8 +127,7 @@ fn e21_malformed_arguments_end_with_2() {
             (&["localhost"], "localhost"),
             (&["localhost:99999"], "localhost:99999"),
             (&["::1:80"], "::1:80"),
-            // The sentence has the whole host in its quotes, brackets too.
-            (&["[127.0.0.1]:80"], "\"[127.0.0.1]\""),
+            (&["[127.0.0.1]:80"], "[127.0.0.1]"),
             (&["localhost:80", "surplus"], "surplus"),
             (&["--prefer", "ipv5", "localhost:80"], "ipv5"),
             (&["--connect-timeout", "soon", "localhost:80"], "soon"),
@@ -137,6 +136,15 @@ fn e21_malformed_arguments_end_with_2() {
                 "--conect-timeout",
             ),
         ],
+    );
+}
+
+#[test]
+fn e21_the_error_of_a_target_quotes_the_whole_host() {
+    let _test = Test::begin("The sentence has the whole host in its quotes, brackets too.");
+    command_line::refuses(
+        &Program::new(program()),
+        &[(&["[127.0.0.1]:80"], "\"[127.0.0.1]\"")],
     );
 }
 

@@ -450,9 +450,11 @@ fn report_each_request_of_a_client_has_its_own_line() {
         );
     }
     let row = proxy.row_of(&client);
+    let kept = format!("ipv4[{}]", hands[1].addr());
     assert_eq!(
         (row.phase.as_str(), row.target, row.dialled),
-        ("handshake", None, None)
+        ("handshake", None, Some(kept)),
+        "the connection that is kept for the next request"
     );
     let who = format!("[{} ->", client.local());
     client.close();

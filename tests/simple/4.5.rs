@@ -7,20 +7,6 @@ impl Flow {
     }
 }
 
-impl Session {
-    fn finish(&mut self, now: Instant) -> Next {
-        Next::Close(Reason::Finished)
-    }
-
-    pub(super) fn abort(&mut self, broken: Side, error: io::Error, now: Instant) -> Next {
-        Next::Close(Reason::Reset(broken, error))
-    }
-
-    pub(super) fn await_delivery(&mut self, survivor: Side) -> Next {
-        Next::Wait
-    }
-}
-
 fn are_over(flows: [&Flow; 2]) -> bool {
     flows.iter().any(|flow| flow.half.state() == HalfState::Closed)
 }

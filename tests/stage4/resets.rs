@@ -1,4 +1,4 @@
-//! Exercise 4.5, accidents: a reset is passed on as a reset, and ends no other session.
+//! Exercise 4.5b, accidents: a reset is passed on as a reset, and ends no other session.
 
 use std::thread;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::{
 const QUIET: Duration = Duration::from_millis(150);
 
 #[test]
-fn e45_a_reset_of_one_side_is_a_reset_at_the_other() {
+fn e45b_a_reset_of_one_side_is_a_reset_at_the_other() {
     let _test =
         Test::begin("An aborted stream must not look complete: SO_LINGER of 0, then close.");
     let (proxy, hand) = proxy_and_hand(&[]);
@@ -33,7 +33,7 @@ fn e45_a_reset_of_one_side_is_a_reset_at_the_other() {
 }
 
 #[test]
-fn e45_a_reset_after_a_half_close_is_still_a_reset() {
+fn e45b_a_reset_after_a_half_close_is_still_a_reset() {
     let _test =
         Test::begin("One direction has ended in order, the other breaks: pass the reset on.");
     let (proxy, hand) = proxy_and_hand(&[]);
@@ -48,7 +48,7 @@ fn e45_a_reset_after_a_half_close_is_still_a_reset() {
 }
 
 #[test]
-fn e45_a_client_that_breaks_after_its_end_has_not_finished() {
+fn e45b_a_client_that_breaks_after_its_end_has_not_finished() {
     let _test = Test::begin(
         "Only the upstream's EPIPE means that the answer is whole; the log tells a client that broke off from one that finished.",
     );
@@ -74,7 +74,7 @@ fn e45_a_client_that_breaks_after_its_end_has_not_finished() {
 }
 
 #[test]
-fn e45_a_session_after_a_reset() {
+fn e45b_a_session_after_a_reset() {
     let _test = Test::begin("An error of one socket is the end of one session.");
     let (proxy, _echo) = proxy_and_echo(&[]);
     let other = Client::connect(proxy.addr());
@@ -90,7 +90,7 @@ fn e45_a_session_after_a_reset() {
 }
 
 #[test]
-fn e45_what_came_before_the_reset_is_delivered() {
+fn e45b_what_came_before_the_reset_is_delivered() {
     let _test = Test::begin(
         "EPOLLERR is a hint: read the bytes that are left until read(2) returns the error.",
     );
@@ -110,7 +110,7 @@ fn e45_what_came_before_the_reset_is_delivered() {
 }
 
 #[test]
-fn e45_an_answer_of_an_upstream_that_never_reads() {
+fn e45b_an_answer_of_an_upstream_that_never_reads() {
     let _test = Test::begin(
         "Writing fails, but the answer that came before can still be read: deliver it.",
     );
@@ -135,7 +135,7 @@ fn e45_an_answer_of_an_upstream_that_never_reads() {
 }
 
 #[test]
-fn e45_a_slow_client_that_sends_on_keeps_its_answer() {
+fn e45b_a_slow_client_that_sends_on_keeps_its_answer() {
     let _test = Test::begin(
         "EPIPE says that the upstream had ended in order before: the client has a whole answer, and needs an end and no reset.",
     );
@@ -183,7 +183,7 @@ fn e45_a_slow_client_that_sends_on_keeps_its_answer() {
 }
 
 #[test]
-fn e45_what_is_under_way_outlives_the_side_that_sent_it() {
+fn e45b_what_is_under_way_outlives_the_side_that_sent_it() {
     let _test =
         Test::begin("A broken sink ends its own direction; the other one delivers its bytes.");
     let hand = Hand::with(Scripted::options("upstream").send_buffer(8 * KIB));
@@ -243,7 +243,7 @@ fn the_reader_leaves(proxy: &Proxy, from: &Peer, to: Peer, leave: fn(Peer)) {
 }
 
 #[test]
-fn e45_a_reader_that_resets_in_the_middle() {
+fn e45b_a_reader_that_resets_in_the_middle() {
     let _test = Test::begin("Bytes for a broken sink are dropped, and the source is reset.");
     let (proxy, hand) = proxy_and_hand(&[]);
     let (client, upstream) = session(&proxy, &hand);
@@ -255,7 +255,7 @@ fn e45_a_reader_that_resets_in_the_middle() {
 }
 
 #[test]
-fn e45_a_reader_that_closes_in_the_middle() {
+fn e45b_a_reader_that_closes_in_the_middle() {
     let _test =
         Test::begin("EPIPE and ECONNRESET are ends of a session; SIGPIPE must not end the proxy.");
     let (proxy, hand) = proxy_and_hand(&[]);
@@ -268,7 +268,7 @@ fn e45_a_reader_that_closes_in_the_middle() {
 }
 
 #[test]
-fn e45_a_client_that_leaves_with_its_reply_pending() {
+fn e45b_a_client_that_leaves_with_its_reply_pending() {
     let _test =
         Test::begin("Writing to a socket that is closed fails with EPIPE: an error, not a signal.");
     let (proxy, hand) = proxy_and_hand(&[]);
@@ -286,7 +286,7 @@ fn e45_a_client_that_leaves_with_its_reply_pending() {
 }
 
 #[test]
-fn e45_a_peer_that_resets_while_the_other_direction_is_full() {
+fn e45b_a_peer_that_resets_while_the_other_direction_is_full() {
     let _test = Test::begin(
         "Both directions hold bytes when one socket breaks: nothing may hang, nothing leak.",
     );
@@ -315,7 +315,7 @@ fn e45_a_peer_that_resets_while_the_other_direction_is_full() {
 
 /// `ENOBUFS` leaves the connection open, unlike the errors of a connection that has ended.
 #[test]
-fn e45_bytes_that_a_send_has_lost_end_in_a_reset() {
+fn e45b_bytes_that_a_send_has_lost_end_in_a_reset() {
     let _test =
         Test::begin("A send that fails has lost bytes: both sides must see it, and not wait.");
     for (fault, question) in [("when=1", &b"lost"[..]), ("when=2", b"?")] {

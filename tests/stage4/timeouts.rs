@@ -276,16 +276,3 @@ fn e48_a_transfer_that_flows_is_never_idle() {
         drop(sending.join());
     });
 }
-
-#[test]
-fn e48_a_slow_handshake_is_refused_in_the_words_of_its_protocol() {
-    let _test = Test::begin(
-        "The client of a handshake waits for a reply. When its time is over it gets one, and no bare reset.",
-    );
-    let proxy = Proxy::choosing("http", &["--handshake-timeout", &harness::option(LIMIT)]);
-    let since = Instant::now();
-    let client = Client::connect(proxy.addr());
-    client.send(b"CONNECT localhost:80 HTTP/1.1\r\nX-Slow: ");
-    client.expect(b"HTTP/1.1 408 ");
-    not_too_early(LIMIT, since);
-}

@@ -1,4 +1,4 @@
-//! Exercise 5.1 through the library: one line is a request, one line is its response.
+//! Exercises 5.0 and 5.1 through the library: one line is a request, one line is its response.
 
 use harness::{Test, expect_bytes, expect_value};
 use stage5_mux::queue::framing::{
@@ -141,7 +141,12 @@ fn e51_the_last_line_needs_no_newline() {
         !summary.persistent,
         "no request follows the end of the input"
     );
-    let passage = answer(&summary, b"tsal\n");
+}
+
+#[test]
+fn e50_a_line_without_a_newline_gets_a_response_without_one() {
+    let _test = Test::begin("The client sees the bytes that it would see without the queue.");
+    let passage = answer(&LAST, b"tsal\n");
     assert_eq!(
         passage.verbatim,
         0..4,
@@ -165,8 +170,14 @@ const WITH_NEWLINE: Summary<Terminated> = Summary {
     details: Terminated::Yes,
 };
 
+const LAST: Summary<Terminated> = Summary {
+    persistent: false,
+    details: Terminated::No,
+    ..WITH_NEWLINE
+};
+
 #[test]
-fn e51_a_response_is_one_line_and_no_more() {
+fn e50_a_response_is_one_line_and_no_more() {
     let _test = Test::begin("Bytes after the newline are not for this client.");
     let keep = |client| Keep {
         upstream: true,
@@ -198,16 +209,11 @@ fn passage(used: usize, end: Option<Keep>) -> Passage {
 }
 
 #[test]
-fn e51_a_response_that_broke_off_is_never_a_whole_one() {
+fn e50_a_response_that_broke_off_is_never_a_whole_one() {
     let _test = Test::begin(
         "A client that sent a newline sees that none came back; without one it cannot see it.",
     );
-    let last = Summary {
-        persistent: false,
-        details: Terminated::No,
-        ..WITH_NEWLINE
-    };
-    for (summary, ending) in [(WITH_NEWLINE, Ending::Truncated), (last, Ending::Hidden)] {
+    for (summary, ending) in [(WITH_NEWLINE, Ending::Truncated), (LAST, Ending::Hidden)] {
         let mut reader = responses(&summary);
         assert!(!reader.has_begun(), "no byte has come");
         drop(reader.take(b"hal", Persistence::Keep, &mut Vec::new()));

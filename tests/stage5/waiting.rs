@@ -1,166 +1,237 @@
-//! Exercise 5.2 through the library: the request queue.
+//! Exercise 5.2: whose turn it is, with one line for a request and one for its response.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
-use harness::{Rng, Test, ensure, expect_value, fail};
-use stage5_mux::queue::request_queue::{QueueFull, RequestQueue};
+use harness::{Client, Deadline, Test, eventually_equal, fail};
 
-/// Checks the rows of a queue from the first to the last, and its length, after what `happened`.
-#[track_caller]
-fn expect_line(queue: &RequestQueue, expected: &[u32], happened: &str) {
-    // Bounded, because a list with a wrong link may be a circle.
-    let seen: Vec<u32> = queue.iter().take(100).collect();
-    expect_value(
-        format!("The queue after {happened} (rows, length)"),
-        &(expected.to_vec(), expected.len()),
-        &(seen, queue.len()),
-        "a neighbour still points to the row that has left, or `first`, `last` or `len` was not changed with it.",
-    );
+use crate::support::Mux;
+
+/// An upstream that is told each answer. It takes one connection at a time, whether the queue keeps it or not.
+struct Upstream {
+    address: SocketAddr,
+    asked: Receiver<String>,
+    answers: Sender<String>,
 }
 
-/// Checks which row is taken first.
-#[track_caller]
-fn expect_first(queue: &mut RequestQueue, expected: Option<u32>, happened: &str) {
-    expect_value(
-        format!("The row that take_first returns after {happened}"),
-        &expected,
-        &queue.take_first().map(|(row, _)| row),
-        "a row joins at the end and leaves at the front.",
-    );
-}
-
-/// Lets rows join that must have room.
-#[track_caller]
-fn join(queue: &mut RequestQueue, rows: impl IntoIterator<Item = u32>, now: Instant) {
-    for row in rows {
-        let count = queue.len();
-        if queue.join(row, now).is_err() {
-            fail(format!(
-                "Row {row} finds the queue full behind {count} others, but there is room: the bound is too small by one, or a row \
-                 that has left still counts."
-            ));
+impl Upstream {
+    /// Starts it on a thread of its own, which ends with the test's process.
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let (tell, asked) = channel();
+        let (answers, told) = channel();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                serve(&stream, &tell, &told);
+            }
+        });
+        Self {
+            address,
+            asked,
+            answers,
         }
     }
+
+    /// Returns the next request.
+    #[track_caller]
+    fn next(&self) -> String {
+        let request = Deadline::patience().receive(&self.asked);
+        request.unwrap_or_else(|_| fail("The upstream gets no further request."))
+    }
+
+    /// Answers it.
+    fn answer(&self, text: &str) {
+        let _ = self.answers.send(text.to_owned());
+    }
+
+    /// Checks that this request is the next one, and answers it.
+    #[track_caller]
+    fn serve(&self, request: &str) {
+        let seen = self.next();
+        harness::ensure(
+            seen == request,
+            format!("It is the turn of {request:?}, but the upstream was asked for {seen:?}."),
+        );
+        self.answer(request);
+    }
+}
+
+/// Serves one connection to its end.
+fn serve(stream: &TcpStream, tell: &Sender<String>, told: &Receiver<String>) {
+    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        let _ = tell.send(line);
+        let Ok(answer) = told.recv() else {
+            return;
+        };
+        let mut stream = stream;
+        // The client of this answer may have left, and the queue have closed the connection for it.
+        let _ = stream.write_all(format!("{answer}\n").as_bytes());
+    }
+}
+
+fn start(arguments: &[&str]) -> (Upstream, Mux) {
+    let upstream = Upstream::start();
+    let mux = Mux::start(
+        upstream.address,
+        &[&["--framing", "line"], arguments].concat(),
+    );
+    (upstream, mux)
+}
+
+/// Connects a client whose request waits behind `waiting` others, and behind one in flight.
+#[track_caller]
+fn waiting_client(mux: &Mux, request: &str, waiting: usize) -> Client {
+    let client = mux.client();
+    client.send(format!("{request}\n").as_bytes());
+    mux.wait_for("waiting", waiting + 1);
+    client
+}
+
+/// Connects a client whose request is in flight.
+#[track_caller]
+fn client_in_flight(mux: &Mux, request: &str) -> Client {
+    let client = mux.client();
+    client.send(format!("{request}\n").as_bytes());
+    mux.wait_for("in flight", 1);
+    client
+}
+
+/// Waits until this many clients have a request, whether it waits or is in flight: a queue may close the connection of a request
+/// whose client has left, and begin the next one at once.
+#[track_caller]
+fn wait_for_asking(mux: &Mux, count: usize) {
+    eventually_equal("clients with a request", &count, || {
+        let routes = mux.routes();
+        let sessions = routes["sessions"].as_array().cloned().unwrap_or_default();
+        let asks =
+            |row: &&serde_json::Value| row["phase"] == "waiting" || row["phase"] == "in flight";
+        sessions.iter().filter(asks).count()
+    });
+}
+
+#[track_caller]
+fn expect_line(client: &Client, line: &str) {
+    client.expect(format!("{line}\n").as_bytes());
 }
 
 #[test]
-fn e52_first_come_first_served() {
-    let _test = Test::begin("A row joins at the end; the first row leaves first.");
-    let begin = Instant::now();
-    let mut queue = RequestQueue::new(10);
-    expect_first(&mut queue, None, "nothing");
-    for (row, seconds) in [(7, 0), (2, 1), (9, 2)] {
-        join(&mut queue, [row], begin + Duration::from_secs(seconds));
+fn e52_the_client_that_has_waited_longest_is_next() {
+    let _test = Test::begin("First come, first served: a later client does not overtake.");
+    let (upstream, mux) = start(&[]);
+    let first = client_in_flight(&mux, "0");
+    let others: Vec<_> = (1..6)
+        .map(|number| waiting_client(&mux, &number.to_string(), number - 1))
+        .collect();
+    for (number, client) in std::iter::once(&first).chain(&others).enumerate() {
+        let number = number.to_string();
+        upstream.serve(&number);
+        expect_line(client, &number);
     }
-    expect_line(&queue, &[7, 2, 9], "7, 2 and 9 have joined");
-    for (row, seconds) in [(7, 0), (2, 1), (9, 2)] {
-        expect_value(
-            format!("Since when row {row} waits, in seconds,"),
-            &Some(seconds),
-            &queue.since(row).map(|since| (since - begin).as_secs()),
-            "the time of joining is not kept, or it is that of another row.",
-        );
-    }
-    expect_first(&mut queue, Some(7), "7, 2 and 9 have joined");
-    join(&mut queue, [7], begin);
-    for row in [2, 9, 7] {
-        expect_first(
-            &mut queue,
-            Some(row),
-            "7 has left and joined again at the end",
-        );
-    }
-    expect_first(&mut queue, None, "all have left");
-    expect_line(&queue, &[], "all have left");
 }
 
 #[test]
-fn e52_whoever_goes_leaves_no_gap() {
+fn e52_a_client_has_one_turn_at_a_time() {
     let _test = Test::begin(
-        "A row may leave from the front, the end, or the middle: the list stays whole.",
+        "Ten requests of one client, and then one of another: the busy client joins again behind the other one.",
     );
-    let now = Instant::now();
-    for gone in 0..5 {
-        let mut queue = RequestQueue::new(10);
-        join(&mut queue, 0..5, now);
-        let happened = format!("{gone} has left a queue of 0 to 4");
-        ensure(
-            queue.leave(gone),
-            format!("leave({gone}) says that {gone} was not in the queue, but it was."),
-        );
-        ensure(
-            !queue.leave(gone),
-            format!("leave({gone}) found {gone} a second time, although {happened}."),
-        );
-        ensure(
-            queue.since(gone).is_none(),
-            format!("{gone} still waits, although {happened}."),
-        );
-        let rest: Vec<u32> = (0..5).filter(|&row| row != gone).collect();
-        expect_line(&queue, &rest, &happened);
-        join(&mut queue, [gone], now);
-        for row in rest.into_iter().chain([gone]) {
-            expect_first(
-                &mut queue,
-                Some(row),
-                &format!("{happened} and joined again"),
-            );
-        }
+    let (upstream, mux) = start(&[]);
+    let many = client_in_flight(&mux, "many 0");
+    many.send(b"many 1\nmany 2\nmany 3\nmany 4\nmany 5\nmany 6\nmany 7\nmany 8\nmany 9\n");
+    let one = waiting_client(&mux, "one", 0);
+    upstream.serve("many 0");
+    upstream.serve("one");
+    expect_line(&one, "one");
+    for number in 1..10 {
+        upstream.serve(&format!("many {number}"));
     }
-    ensure(
-        !RequestQueue::new(1).leave(1000),
-        "leave(1000) says that row 1000 was in the queue, but no row has ever joined.",
-    );
+    for number in 0..10 {
+        expect_line(&many, &format!("many {number}"));
+    }
 }
 
 #[test]
-fn e52_a_queue_has_a_bound() {
-    let _test = Test::begin("The queue holds `capacity` rows; a row that leaves makes room.");
-    let now = Instant::now();
-    let mut queue = RequestQueue::new(2);
-    join(&mut queue, [1, 2], now);
-    ensure(
-        queue.join(3, now) == Err(QueueFull) && queue.since(3).is_none(),
-        "A queue for two rows has taken a third one: without this bound, waiting clients fill the memory.",
+fn e52_a_client_that_has_left_loses_its_turn() {
+    let _test = Test::begin(
+        "A reset says that no answer is wanted: the request of a client that has left is never sent.",
     );
-    expect_line(&queue, &[1, 2], "3 was refused");
-    queue.leave(1);
-    join(&mut queue, [3], now);
-    expect_line(&queue, &[2, 3], "1 has left and 3 has joined");
+    let (upstream, mux) = start(&[]);
+    let first = client_in_flight(&mux, "first");
+    let gone = waiting_client(&mux, "gone", 0);
+    let last = waiting_client(&mux, "last", 1);
+    gone.reset();
+    mux.wait_for("waiting", 1);
+    for (request, client) in [("first", &first), ("last", &last)] {
+        upstream.serve(request);
+        expect_line(client, request);
+    }
 }
 
 #[test]
-fn e52_it_agrees_with_a_plain_queue() {
-    let _test =
-        Test::begin("A linked list in an array behaves like a VecDeque; only leaving is faster.");
-    let (mut rng, now) = (Rng::for_test(), Instant::now());
-    let (mut queue, mut model) = (RequestQueue::new(12), VecDeque::new());
-    for step in 0..20_000 {
-        let row = u32::from(rng.bytes(1)[0] % 16);
-        match rng.below(3) {
-            0 if !model.contains(&row) => {
-                let fits = model.len() < 12;
-                ensure(
-                    queue.join(row, now).is_ok() == fits,
-                    format!(
-                        "Step {step}: row {row} joins {model:?}, of at most 12: it should fit: {fits}."
-                    ),
-                );
-                if fits {
-                    model.push_back(row);
-                }
-            }
-            1 => {
-                let was_in = model.contains(&row);
-                ensure(
-                    queue.leave(row) == was_in,
-                    format!("Step {step}: leave({row}) of {model:?} should be {was_in}."),
-                );
-                model.retain(|&other| other != row);
-            }
-            _ => expect_first(&mut queue, model.pop_front(), &format!("step {step}")),
-        }
-        expect_line(&queue, model.make_contiguous(), &format!("step {step}"));
+fn e52_the_next_client_of_a_row_has_a_turn_of_its_own() {
+    let _test = Test::begin(
+        "A client that leaves gives up every place: the next one in its row joins at the end, like any other.",
+    );
+    let (upstream, mux) = start(&[]);
+    let first = client_in_flight(&mux, "first");
+    let gone = waiting_client(&mux, "gone", 0);
+    let second = waiting_client(&mux, "second", 1);
+    gone.reset();
+    mux.wait_for("waiting", 1);
+    let third = waiting_client(&mux, "third", 1);
+    let fourth = waiting_client(&mux, "fourth", 2);
+    for (request, client) in [
+        ("first", &first),
+        ("second", &second),
+        ("third", &third),
+        ("fourth", &fourth),
+    ] {
+        upstream.serve(request);
+        expect_line(client, request);
+    }
+}
+
+#[test]
+fn e52_the_answer_of_a_client_that_has_left_reaches_no_other() {
+    let _test = Test::begin(
+        "A request in flight cannot be taken back: its answer comes, and belongs to no client.",
+    );
+    let (upstream, mux) = start(&[]);
+    let gone = client_in_flight(&mux, "gone");
+    let next = waiting_client(&mux, "next", 0);
+    assert_eq!(upstream.next(), "gone", "the request in flight");
+    gone.reset();
+    wait_for_asking(&mux, 1);
+    // This one gets the row of the one that has left.
+    let heir = mux.client();
+    heir.send(b"heir\n");
+    wait_for_asking(&mux, 2);
+    upstream.answer("the answer of the client that has left");
+    for (request, client) in [("next", &next), ("heir", &heir)] {
+        upstream.serve(request);
+        expect_line(client, request);
+    }
+}
+
+#[test]
+fn e52_a_full_queue_refuses() {
+    let _test = Test::begin(
+        "--max-queue: a further request is refused at once. A line has no words for it, so its client is reset.",
+    );
+    let (upstream, mux) = start(&["--max-queue", "1"]);
+    let first = client_in_flight(&mux, "first");
+    let second = waiting_client(&mux, "second", 0);
+    let refused = mux.client();
+    refused.send(b"refused\n");
+    refused.expect_reset();
+    upstream.serve("first");
+    expect_line(&first, "first");
+    mux.wait_for("in flight", 1);
+    let third = waiting_client(&mux, "third", 0);
+    for (request, client) in [("second", &second), ("third", &third)] {
+        upstream.serve(request);
+        expect_line(client, request);
     }
 }

@@ -176,6 +176,17 @@ impl<F: Framing> Client<F> {
         self.phase == Phase::Reading && self.output.is_empty() && !self.requests.is_inside()
     }
 
+    /// Returns whether its next request is read: not before the one that it has sent is answered, because each client has
+    /// one turn at a time, and not before it has taken the response, because that bounds what is held for it.
+    ///
+    /// Whatever it sends meanwhile stays in the kernel, and TCP makes it wait.
+    pub(super) fn takes_requests(&self) -> bool {
+        match self.phase {
+            Phase::Reading => self.output.is_empty(),
+            Phase::Waiting(_) | Phase::InFlight(_) | Phase::Lingering { .. } => false,
+        }
+    }
+
     /// Returns whether its request is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
         matches!(self.phase, Phase::InFlight(_))

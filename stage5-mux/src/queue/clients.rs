@@ -110,7 +110,7 @@ impl<F: Framing> Clients<F> {
         Some(token.row())
     }
 
-    /// Puts a client with its request into the queue.
+    /// Lets a client with its request wait, behind all that wait already.
     ///
     /// # Errors
     ///
@@ -125,6 +125,13 @@ impl<F: Framing> Clients<F> {
             client.wait(summary);
         }
         self.queue.join(row, now)
+    }
+
+    /// Takes the client whose turn it is out of the queue: the one that has waited longest. Returns since when, too.
+    pub(super) fn take_turn(&mut self) -> Option<(Token, Instant)> {
+        let (row, since) = self.queue.take_first()?;
+        let token = self.table.token(row, Side::Client)?;
+        Some((token, since))
     }
 
     /// Lets a client continue after its exchange, or closes its connection.
@@ -164,7 +171,10 @@ impl<F: Framing> Clients<F> {
         Some(client)
     }
 
-    /// Frees the row; the socket is closed with the client.
+    /// Frees the row, and every other place that the client has: its turn in the queue, its timer, its socket, which is
+    /// closed with it. The listener may accept another one.
+    ///
+    /// The totals keep the bytes that it has moved.
     pub(super) fn remove(&mut self, row: u32) {
         self.queue.leave(row);
         self.timers.set(row, None);

@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             exercises: manifest.exercises().map(|(_, exercise)| exercise).collect(),
             stages: stages.map(|one| range(one.exercises.len())).collect(),
-            ids: Regex::new(r"(\d+\.\d+)(?: to (\d+\.\d+))?")?,
+            ids: Regex::new(r"(\d+\.\d+[a-z]?)(?: to (\d+\.\d+[a-z]?))?")?,
             whole: Regex::new(r"\bstages? (\d+)(?: and (\d+))?")?,
             hours: Regex::new(r"\(([\d½]+) h\)")?,
         })

@@ -177,9 +177,9 @@ impl Manifest {
     ///
     /// Fails if there is none.
     pub fn find(&self, name: &str) -> Result<(&Stage, &Exercise)> {
-        let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-        let fits =
-            |exercise: &Exercise| exercise.id() == name || exercise.id().replace('.', "") == digits;
+        let short = name.strip_prefix('e').unwrap_or(name);
+        let short = short.replace(['.', '_'], "");
+        let fits = |exercise: &Exercise| exercise.id().replace('.', "") == short;
         let found = self.exercises().find(|(_, exercise)| fits(exercise));
         found.with_context(|| {
             format!("there is no exercise {name:?}: `cargo course` shows them all")

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use stage4_proxy::token::{Side, Token};
+use stage4_proxy::token::Token;
 
 use crate::queue::exchange::{Exchange, Lent, Step};
 use crate::queue::flight::{Flight, Sending};
@@ -73,14 +73,13 @@ impl<F: Framing> Worker<F> {
 
     /// Begins the exchange of the client whose request has waited longest.
     fn begin_next(&mut self, now: Instant) {
-        let Some((row, since)) = self.clients.queue.take_first() else {
+        let Some((token, since)) = self.clients.take_turn() else {
             return;
         };
         self.counters
             .wait
             .record(now.saturating_duration_since(since));
-        let token = self.clients.table.token(row, Side::Client);
-        let (Some(token), Some(client)) = (token, self.clients.table.row_mut(row)) else {
+        let Some(client) = self.clients.table.get_mut(token) else {
             return;
         };
         match client.begin_exchange(now) {
@@ -89,10 +88,10 @@ impl<F: Framing> Worker<F> {
                 let flight = Flight::new(token, outgoing, responses, now);
                 self.exchange.begin(flight, now);
                 // A request that streams has a deadline from now on.
-                self.clients.set_timer(row, &self.limits);
+                self.clients.set_timer(token.row(), &self.limits);
             }
             Ok(None) => {}
-            Err(_) => self.forget(row, now),
+            Err(_) => self.forget(token.row(), now),
         }
     }
 

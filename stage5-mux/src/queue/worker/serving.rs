@@ -20,11 +20,10 @@ impl<F: Framing> Worker<F> {
         if broken || client.flush(now).is_err() {
             return self.forget(row, now);
         }
-        match client.phase {
-            // With a response still held, the client gets no further one: that bounds its buffer.
-            Phase::Reading if client.buffered() == 0 => self.collect(row, now),
-            Phase::Reading | Phase::Waiting(_) | Phase::InFlight(_) => {}
-            Phase::Lingering { .. } => self.linger(row, now),
+        if client.is_lingering() {
+            self.linger(row, now);
+        } else if client.takes_requests() {
+            self.collect(row, now);
         }
         self.clients.set_timer(row, &self.limits);
     }
@@ -148,6 +147,9 @@ impl<F: Framing> Worker<F> {
     }
 
     /// Removes a client that has closed, wherever its request is.
+    ///
+    /// One that waits is never sent. One that is in flight cannot be taken back: the exchange is told that its
+    /// client has closed, and reads the response to its end for no client.
     pub(super) fn forget(&mut self, row: u32, now: Instant) {
         let Some(client) = self.clients.table.row_mut(row) else {
             return;

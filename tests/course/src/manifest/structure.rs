@@ -44,15 +44,12 @@ fn stage_problems(stage: &Stage) -> Vec<Problem> {
 fn exercise_problems(stage: &Stage, exercise: &Exercise) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut wrong = |text: String| found.push(Problem::new(&exercise.id, text));
-    let number = exercise.id().split_once('.');
-    if !number
-        .is_some_and(|(first, second)| first == stage.number() && second.parse::<u8>().is_ok())
-    {
+    if !is_id(exercise.id(), stage) {
         wrong(format!(
-            "exercise {:?} of {} needs a number like {}.1",
+            "exercise {:?} of {} needs a number like {number}.1, or {number}.1b for a step behind it",
             exercise.id(),
             stage.id(),
-            stage.number()
+            number = stage.number()
         ));
     }
     // The title becomes a string of Rust, with the meaning that braces have in a format.
@@ -81,6 +78,16 @@ fn exercise_problems(stage: &Stage, exercise: &Exercise) -> Vec<Problem> {
         wrong(format!("exercise {}: a hint is empty", exercise.id()));
     }
     found
+}
+
+/// Returns whether an exercise has a number of its stage, with a letter or without: a step that comes between two exercises
+/// leaves their numbers as they are.
+fn is_id(id: &str, stage: &Stage) -> bool {
+    let Some((first, second)) = id.split_once('.') else {
+        return false;
+    };
+    let number = second.strip_suffix(|last: char| last.is_ascii_lowercase());
+    first == stage.number() && number.unwrap_or(second).parse::<u8>().is_ok()
 }
 
 /// Finds hunts whose name is no name of a folder or not the only one, or that are worth nothing.
@@ -204,9 +211,14 @@ hints = ["a", "b", "c"]
     #[test]
     fn a_sound_manifest_is_taken_and_searched() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        for name in ["1.2", "12", "e12"] {
+        for name in ["1.2", "12", "e12", "e12_"] {
             assert_eq!(manifest.find(name).unwrap().1.name(), "1.2: Two");
         }
+        let manifest = Manifest::parse(&GOOD.replace("1.2", "1.1b")).unwrap();
+        for name in ["1.1b", "11b", "e11b"] {
+            assert_eq!(manifest.find(name).unwrap().1.name(), "1.1b: Two");
+        }
+        assert_eq!(manifest.find("1.1").unwrap().1.name(), "1.1: One");
         for name in ["stage1", "1", "stage1-server"] {
             assert_eq!(manifest.stage(name).unwrap().id(), "stage1");
         }

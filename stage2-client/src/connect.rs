@@ -98,20 +98,15 @@ pub fn finish_connect(socket: &Socket) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use stage1_server::{ListenOptions, listen};
-
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(150);
 
+    /// Listens without the code of stage 1, which is not what these tests are about.
     fn listener(backlog: i32) -> (Socket, SocketAddr) {
-        let options = ListenOptions {
-            backlog,
-            ..ListenOptions::default()
-        };
-        let socket = listen("127.0.0.1:0".parse().unwrap(), &options).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let (socket, address) = refusing("127.0.0.1:0").unwrap();
+        socket.listen(backlog).unwrap();
         (socket, address)
     }
 
@@ -131,7 +126,11 @@ mod tests {
         let (listener, address) = listener(0);
         let mut sockets = vec![listener];
         // Backlog 0 still takes one connection; the second one finds the queue full.
-        while let Ok(filler) = connect_one(address, SHORT) {
+        loop {
+            let filler = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            if filler.connect_timeout(&address.into(), SHORT).is_err() {
+                break;
+            }
             sockets.push(filler);
             assert!(sockets.len() < 16, "the backlog never fills");
         }

@@ -73,7 +73,7 @@ mod sync;
 pub mod test;
 pub mod transcript;
 pub mod upstream;
-mod verdict;
+pub mod verdict;
 pub mod visitors;
 pub mod watchdog;
 pub mod wire;

@@ -16,12 +16,17 @@ const LONGEST: u64 = 256;
 
 static SECRET: OnceLock<Option<String>> = OnceLock::new();
 
+/// Closes the memory of this process to others and, through `/proc/self/mem`, to itself (`PR_SET_DUMPABLE`).
+pub fn hide_memory() {
+    // This may fail, and then the secret is only a little less safe.
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
 /// Reads the secret, at the beginning of the first test of this process.
 pub(crate) fn expect() {
     SECRET.get_or_init(|| {
         env::var_os(VARIABLE)?;
-        // This may fail, and then the secret is only a little less safe.
-        let _ = nix::sys::prctl::set_dumpable(false);
+        hide_memory();
         let mut text = String::new();
         io::stdin().take(LONGEST).read_to_string(&mut text).ok()?;
         Some(text)

@@ -3,7 +3,7 @@
 //! ```text
 //!   DIR/stage*/src ─┐
 //!                   ├─▶ workbench ─▶ build ─▶ each test alone ─▶ Report ─▶ table, results.json, junit.xml, summary.md
-//!   everything else ┘   (pristine)
+//!   everything else ┘   (pristine)            with the unit tests that were handed out: units.rs
 //!   DIR/hunts/NAME/hunt.py ─▶ the trial of hunts/trial.rs ─▶ hunt.rs: a part of the Report with points of its own
 //! ```
 
@@ -25,6 +25,7 @@ use clap::Args;
 use crate::run::build::Build;
 use crate::run::guard::Guard;
 use crate::shard::Shard;
+use crate::units::Units;
 use bench::Workbench;
 use class::Order;
 use course::manifest::Manifest;
@@ -35,7 +36,10 @@ use report::Verdict;
 /// The part of `--help` about verdicts, classes and cheating.
 const LIMITS: &str = "\
 Verdicts: passed; failed; timed out; could not build; could not be graded (no code, a link instead of a file, or a fault
-of this machine: look at it yourself). An exercise has its points when all of its tests pass.
+of this machine: look at it yourself). An exercise has its points when all of its tests pass, unit tests as well.
+
+Unit tests: those that were handed out, whatever the submission has in their place. A module of them that does not compile with
+its types or functions is not run: the report says so, and the other tests decide.
 
 Hunts: a submission with scripts in hunts/ gets points for them beside the 100. Without the programs of the hunts (a
 workspace that was made without them, a grading service) they could not be graded.
@@ -55,10 +59,11 @@ A class for several machines: give each the same class and the same course, and 
 --merge CLASS-shards` writes the results of the whole class, its class.csv the same, byte for byte, as without shards. It
 refuses shards that do not fit together. Shards on one machine or one file system may run side by side in one clone.
 
-Cheating that does not work: other tests, manifests, build scripts or cargo settings; links; include! of other files; unsafe
+Cheating that does not work: other tests, own unit tests, manifests, build scripts or cargo settings; links; include! of other files; unsafe
 code; printing `test result: ok`; ending the test process with 0; running the reference's program (with namespaces);
 processes that stay behind; killing the parent.
-Cheating that may work: code under test runs in the process of some tests. Types that call everything equal deceive
+Cheating that may work: code under test runs in the process of some tests. Types that do not fit the unit tests leave the
+judgement to the black-box tests, and the report tells you. Types that call everything equal deceive
 these tests, but not those that talk to the program through sockets. Code that knows the tests can answer just what they
 ask; the random bytes make that hard, not impossible. A program that was handed out for a hunt is almost the reference's: a
 submission that holds its bytes and starts them passes nearly all tests; its size gives it away. Without namespaces, a submission can read what you can read.";
@@ -225,6 +230,7 @@ fn prepare(root: &Path) -> Result<()> {
         if let Build::Broken(messages) = bench.site.build_foreign(stage, &guard)? {
             bail!("{} does not build: {messages}", stage.id());
         }
+        Units::build(&bench, stage, Some(&guard))?;
     }
     Ok(())
 }

@@ -303,7 +303,7 @@ pub fn test_names(source: &str) -> Result<Vec<String>> {
 }
 
 /// Parses the text of a file, unless the same text was parsed before.
-fn parse(source: &str) -> Result<Rc<syn::File>> {
+pub(crate) fn parse(source: &str) -> Result<Rc<syn::File>> {
     if let Some(file) = PARSED.with_borrow(|parsed| parsed.get(source).cloned()) {
         return Ok(file);
     }

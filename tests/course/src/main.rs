@@ -3,7 +3,7 @@
 //! # Reading order
 //! 1. `lib.rs` beside this file: the exercises, as `course.toml` lists them, and how they name functions.
 //! 2. [`starter`]: a workspace for a student, made from the reference by [`splice`].
-//! 3. `run`: tests, each alone and under limits.
+//! 3. `run`: tests, each alone and under limits. [`units`]: unit tests as they were handed out, with a student's code.
 //! 4. [`student`]: progress, hints, tests, watching; [`update`]: a corrected course for a workspace that was begun.
 //! 5. [`net`]: two networks with a slow and lossy cable between them, for experiments.
 //! 6. [`hunts`]: programs with a fault, and the scripts that must expose it. [`scratch`]: milestones of a program in any language.
@@ -31,6 +31,7 @@ mod solutions;
 mod splice;
 mod starter;
 mod student;
+mod units;
 mod update;
 mod verify;
 

@@ -5,10 +5,12 @@
 //!                                     ── sources ────▶ does it fit the code, the tests and the book?
 //! ```
 
+mod claim;
 mod hunt;
 mod simple;
 mod sources;
 mod structure;
+mod unit;
 
 use std::fs;
 use std::path::Path;
@@ -23,6 +25,7 @@ pub use hunt::{FOLDER as HUNTS, Hunt};
 pub use simple::Simple;
 pub use sources::{last_segment, owner_of};
 pub use sources::{tests_of, tests_of_exercise};
+pub use unit::owner_of as owner_of_unit;
 
 /// The name of the manifest's file.
 pub const FILE: &str = "course.toml";
@@ -49,6 +52,10 @@ pub struct Stage {
     /// Prefixes of test names that count for no exercise, because they show the faults of the code as given.
     #[serde(default)]
     pub ungraded: Vec<Spanned<String>>,
+    /// Beginnings of the paths of unit tests that count for no exercise although they are in a file of one: they need more than
+    /// it, or look at what a student may do differently.
+    #[serde(default)]
+    pub ungraded_unit: Vec<Spanned<String>>,
     /// A test that passes as soon as the program runs: with all exercises written up to `id`, and the simple versions
     /// of the others.
     pub runs: Option<Runs>,
@@ -91,6 +98,10 @@ pub struct Exercise {
     pub given: Option<Spanned<String>>,
     /// Prefixes of the names of its tests; the longest one that fits a test decides.
     pub tests: Vec<Spanned<String>>,
+    /// Beginnings of the paths of its unit tests, like `line::tests::`; the longest one that fits a test decides. They are beside
+    /// the code, and grading runs them as they were handed out.
+    #[serde(default)]
+    pub unit: Vec<Spanned<String>>,
     /// The exercises whose code this one, or its tests, cannot do without.
     pub needs: Vec<Spanned<String>>,
     /// Help in three steps: the direction, the approach, nearly there.
@@ -239,6 +250,10 @@ impl Exercise {
     /// Returns stage and number.
     pub fn id(&self) -> &str {
         self.id.as_ref()
+    }
+
+    fn number_of_stage(&self) -> &str {
+        self.id().split('.').next().unwrap_or_default()
     }
 
     /// Returns number and title, as a `todo!` says it.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   course.toml, tests/bugs, tests/variants ── plan.rs, bug.rs, variant.rs, hunt.rs, quiz.rs ──▶ settings, each with its claims
-//!   compiled dependencies ── dependencies.rs ──▶ the benches' folders for cargo's output
+//!   compiled dependencies ── run/dependencies.rs ──▶ the benches' folders for cargo's output
 //!   settings ── pool.rs, turns.rs: several benches at once ──▶ bench.rs: change, build, run tests, judge ──▶ rows
 //!   rows ── progress.rs: while it runs, to standard error ── table.rs: at the end, to standard output
 //! ```
@@ -14,7 +14,6 @@
 
 mod bench;
 mod bug;
-mod dependencies;
 mod hunt;
 mod judge;
 mod outside;

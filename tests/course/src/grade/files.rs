@@ -11,22 +11,40 @@ const FILES: usize = 500;
 /// The most bytes that a file may have.
 const BYTES: u64 = 1 << 20;
 
+/// The bytes of files, by their paths in a folder.
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
+
 /// Copies a folder so that `to` holds exactly the files of `from`; equal files are not touched, so that Cargo does not build them again.
 ///
 /// # Errors
 ///
 /// Fails if `from` holds a link, a device, too many files or too large ones, or something cannot be copied.
 pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
-    let mut wanted = BTreeMap::new();
-    collect(from, Path::new(""), &mut wanted)?;
-    let mut present = BTreeMap::new();
-    if to.is_dir() {
-        collect(to, Path::new(""), &mut present)?;
-    }
+    write(&read(from)?, to)
+}
+
+/// Reads the files of a folder.
+///
+/// # Errors
+///
+/// Fails if it holds a link, a device, too many files or too large ones, or one cannot be read.
+pub(crate) fn read(folder: &Path) -> Result<Files> {
+    let mut found = Files::new();
+    collect(folder, Path::new(""), &mut found)?;
+    Ok(found)
+}
+
+/// Writes files so that a folder holds exactly these; equal files are not touched.
+///
+/// # Errors
+///
+/// Fails if one cannot be written, or one that is there cannot be read or removed.
+pub(crate) fn write(wanted: &Files, to: &Path) -> Result<()> {
+    let present = if to.is_dir() { read(to)? } else { Files::new() };
     for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
         fs::remove_file(to.join(name))?;
     }
-    for (name, bytes) in &wanted {
+    for (name, bytes) in wanted {
         if present.get(name) != Some(bytes) {
             let path = to.join(name);
             fs::create_dir_all(path.parent().unwrap_or(to))?;
@@ -42,10 +60,10 @@ pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
 ///
 /// Fails if it holds a link, a device, too many files or too large ones.
 pub(super) fn check(folder: &Path) -> Result<()> {
-    collect(folder, Path::new(""), &mut BTreeMap::new())
+    read(folder).map(|_| ())
 }
 
-fn collect(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
+fn collect(root: &Path, below: &Path, found: &mut Files) -> Result<()> {
     let folder = root.join(below);
     let entries = folder
         .read_dir()

@@ -11,7 +11,9 @@ use crate::grade::report::{ExerciseReport, StageReport, TestReport, Verdict};
 use crate::run::build::Build;
 use crate::run::suite;
 use crate::run::test::{Guard, Outcome, Run};
-use course::manifest::{Exercise, Stage, last_segment, owner_of};
+use crate::units::Units;
+use crate::units::both::Both;
+use course::manifest::{Exercise, Stage};
 
 /// How often the tests of an exercise may time out before the rest of them is skipped.
 const PATIENCE: usize = 2;
@@ -24,7 +26,7 @@ pub(super) type Tell<'a> = &'a (dyn Fn(&str) + Sync);
 ///
 /// # Errors
 ///
-/// Fails if cargo cannot be started.
+/// Fails if cargo cannot be started, or the unit tests as they were handed out cannot be read.
 pub(super) fn stage(
     bench: &Workbench,
     guard: &Guard,
@@ -38,25 +40,26 @@ pub(super) fn stage(
             return Ok(without_tests(stage, Verdict::CouldNotBuild, messages));
         }
     };
+    let units = Units::build(bench, stage, Some(guard))?;
     let folder = bench.site.folder(stage);
+    let all = Both::list(stage, guard.clone(), executable, folder, units)?;
     let is_due = |exercise: &Exercise| earlier.is_none_or(|report| !report.passed(exercise.id()));
-    let is_wanted = |name: &String| owner_of(stage, name).is_some_and(is_due);
-    let all = guard.list(&executable, &folder)?;
-    let names: Vec<_> = all.into_iter().filter(is_wanted).collect();
+    let is_wanted = |name: &&String| all.owner(name).is_some_and(is_due);
+    let names: Vec<_> = all.names.iter().filter(is_wanted).cloned().collect();
     let say = |name: &str, run: &Run| {
         if run.outcome != Outcome::Passed {
-            tell(&format!("  {:?}: {}", run.outcome, last_segment(name)));
+            tell(&format!("  {:?}: {}", run.outcome, all.shown(name)));
         }
     };
-    let late = Late::new(stage);
-    let one = |name: &str| late.unless_hopeless(name, || guard.run(&executable, &folder, name));
+    let late = Late::new(&all);
+    let one = |name: &str| late.unless_hopeless(name, || all.run(name));
     let runs = suite::run_with(guard, &names, &one, &say);
     let tests: Vec<_> = names.into_iter().zip(runs).collect();
     let on_reference = earlier.is_some();
     let exercises = stage
         .exercises
         .iter()
-        .map(|exercise| sort(stage, exercise, &tests, on_reference));
+        .map(|exercise| sort(&all, exercise, &tests, on_reference));
     Ok(StageReport {
         id: stage.id().to_owned(),
         title: stage.title.clone(),
@@ -67,19 +70,19 @@ pub(super) fn stage(
 
 /// Counts the tests that timed out, because code that loops forever would otherwise cost a deadline for each test.
 struct Late<'a> {
-    stage: &'a Stage,
+    all: &'a Both<'a>,
     counts: Mutex<BTreeMap<&'a str, usize>>,
 }
 
 impl<'a> Late<'a> {
-    fn new(stage: &'a Stage) -> Self {
+    fn new(all: &'a Both<'a>) -> Self {
         let counts = Mutex::default();
-        Self { stage, counts }
+        Self { all, counts }
     }
 
     /// Runs a test, unless others of its exercise have timed out too often.
     fn unless_hopeless(&self, name: &str, run: impl FnOnce() -> Run) -> Run {
-        let Some(exercise) = owner_of(self.stage, name) else {
+        let Some(exercise) = self.all.owner(name) else {
             return run();
         };
         let counts = || self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,17 +106,19 @@ impl<'a> Late<'a> {
 
 /// Reports one exercise, with its tests out of those of the stage.
 fn sort(
-    stage: &Stage,
+    all: &Both<'_>,
     exercise: &Exercise,
     tests: &[(String, Run)],
     on_reference: bool,
 ) -> ExerciseReport {
-    let is_mine =
-        |name: &str| owner_of(stage, name).is_some_and(|owner| owner.id() == exercise.id());
+    let is_mine = |name: &str| {
+        all.owner(name)
+            .is_some_and(|owner| owner.id() == exercise.id())
+    };
     let mine = tests.iter().filter(|(name, _)| is_mine(name));
     let tests: Vec<_> = mine
         .map(|(name, run)| TestReport {
-            name: last_segment(name).to_owned(),
+            name: all.shown(name).to_owned(),
             run: run.clone(),
         })
         .collect();
@@ -121,6 +126,7 @@ fn sort(
         verdict: Verdict::of(&tests),
         tests,
         on_reference,
+        unrun: all.unrun(exercise),
         ..ExerciseReport::new(exercise)
     }
 }

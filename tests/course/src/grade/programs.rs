@@ -147,6 +147,7 @@ fn report(
             points: milestone.points,
             verdict,
             on_reference: false,
+            unrun: Vec::new(),
             tests,
         }
     });

@@ -66,6 +66,8 @@ pub(crate) struct ExerciseReport {
     /// It was graded with the reference's code in the stages before.
     pub(crate) on_reference: bool,
     pub(crate) tests: Vec<TestReport>,
+    /// A sentence for each module whose unit tests were not run: they cost no points and give none.
+    pub(crate) unrun: Vec<String>,
 }
 
 /// A test that was run.
@@ -178,6 +180,7 @@ impl ExerciseReport {
             verdict: Verdict::NotGraded,
             on_reference: false,
             tests: Vec::new(),
+            unrun: Vec::new(),
         }
     }
 
@@ -202,7 +205,12 @@ impl ExerciseReport {
         } else {
             ""
         };
-        format!("{passed} of {} tests{reference}", self.tests.len())
+        let unrun = if self.unrun.is_empty() {
+            ""
+        } else {
+            ", some unit tests not run"
+        };
+        format!("{passed} of {} tests{reference}{unrun}", self.tests.len())
     }
 
     /// Returns the message of the first test that did not pass, in at most `lines` lines.
@@ -247,6 +255,7 @@ pub(super) mod sample {
             verdict: Verdict::of(&tests),
             on_reference: false,
             tests,
+            unrun: Vec::new(),
         }
     }
 
@@ -280,6 +289,14 @@ pub(super) mod sample {
             quiz: Vec::new(),
             guard: "guarded".to_owned(),
         }
+    }
+
+    /// The same with unit tests that do not compile with the code.
+    pub(crate) fn report_with_unrun() -> Report {
+        let mut report = report();
+        let why = "The unit tests of 1.1 in a::tests were not run, because \"so\".";
+        report.stages[0].exercises[0].unrun = vec![why.to_owned()];
+        report
     }
 
     /// The same with a hunt that was won and one that was not.

@@ -10,7 +10,8 @@ use crate::hunt::bug_of;
 use crate::item::{ItemPath, test_names};
 use crate::listing;
 
-use crate::manifest::{Exercise, Hunt, Manifest, Problem, Stage, simple};
+use crate::manifest::claim::{best, claim};
+use crate::manifest::{Exercise, Hunt, Manifest, Problem, Stage, simple, unit};
 
 /// How many lines of the reference an exercise may ask for.
 const LINES: std::ops::RangeInclusive<usize> = 4..=40;
@@ -37,24 +38,15 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
         found.extend(run_problems(stage, &tests));
     }
     found.extend(simple::problems(manifest, root)?);
+    found.extend(unit::problems(manifest, root)?);
     Ok(found)
 }
 
 /// Finds the exercise of a test: the one with the longest prefix that fits its name.
 pub fn owner_of<'a>(stage: &'a Stage, test: &str) -> Option<&'a Exercise> {
     let name = last_segment(test);
-    let claim = |texts: &[Spanned<String>]| {
-        let fitting = texts
-            .iter()
-            .filter(|text| name.starts_with(text.as_ref().as_str()));
-        fitting.map(|text| text.as_ref().len()).max()
-    };
-    let best = stage
-        .exercises
-        .iter()
-        .filter_map(|exercise| Some((claim(&exercise.tests)?, exercise)))
-        .max_by_key(|(length, _)| *length)?;
-    let ungraded = claim(&stage.ungraded);
+    let best = best(stage, |exercise| claim(&exercise.tests, name))?;
+    let ungraded = claim(&stage.ungraded, name);
     (ungraded < Some(best.0)).then_some(best.1)
 }
 

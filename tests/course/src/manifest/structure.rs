@@ -143,7 +143,7 @@ fn need_problems(
 /// Finds items and prefixes of test names that two exercises claim.
 fn twice(manifest: &Manifest) -> Vec<Problem> {
     let mut found = Vec::new();
-    let (mut items, mut tests) = (HashSet::new(), HashSet::new());
+    let (mut items, mut tests, mut units) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (_, exercise) in manifest.exercises() {
         for item in &exercise.items {
             if !items.insert(item.as_ref()) {
@@ -155,6 +155,16 @@ fn twice(manifest: &Manifest) -> Vec<Problem> {
             if !tests.insert(test.as_ref()) {
                 let text = format!("tests {} belong to another exercise already", test.as_ref());
                 found.push(Problem::new(test, text));
+            }
+        }
+        for unit in &exercise.unit {
+            // The paths of two stages may be equal.
+            if !units.insert((exercise.number_of_stage(), unit.as_ref())) {
+                let text = format!(
+                    "unit tests {} belong to another exercise already",
+                    unit.as_ref()
+                );
+                found.push(Problem::new(unit, text));
             }
         }
     }

@@ -14,6 +14,8 @@ pub(crate) use crate::run::toolchain::cargo;
 use crate::run::{confinement, output, sources};
 use course::manifest::Stage;
 
+/// The format of cargo's messages in which the compiler's own ones are text on stderr.
+const RENDERED: &str = "json-render-diagnostics";
 /// The bytes of the compiler's messages that are kept.
 const MESSAGES: usize = 16 * 1024;
 
@@ -54,7 +56,9 @@ impl Site {
     ///
     /// Fails as [`Site::build`] does.
     pub(crate) fn compile(&self, stage: &Stage) -> Result<(Build, String)> {
-        let output = self.order(Command::new(cargo()), stage).output();
+        let output = self
+            .order(Command::new(cargo()), stage, stage.id(), RENDERED)
+            .output();
         self.read(stage, &output.context("cannot start cargo")?)
     }
 
@@ -67,20 +71,21 @@ impl Site {
     pub(crate) fn build_foreign(&self, stage: &Stage, guard: &Guard) -> Result<Build> {
         fs::create_dir_all(&self.target)?;
         let command = guard.cargo(&self.root, &self.target);
-        let output = self.order(command, stage).output();
+        let output = self.order(command, stage, stage.id(), RENDERED).output();
         let output = output.context("cannot start cargo")?;
         let (build, _) = self.read(stage, &output)?;
         let Build::Ready(executable) = build else {
             return Ok(build);
         };
-        let artifacts = artifacts(&String::from_utf8_lossy(&output.stdout), &self.root);
-        Ok(match sources::foreign(&self.root, &artifacts) {
-            None => Build::Ready(executable),
-            Some(file) => Build::Broken(format!(
-                "the code takes in a file that is not its own: {}",
-                file.display()
-            )),
-        })
+        Ok(
+            match foreign(&String::from_utf8_lossy(&output.stdout), &self.root) {
+                None => Build::Ready(executable),
+                Some(file) => Build::Broken(format!(
+                    "the code takes in a file that is not its own: {}",
+                    file.display()
+                )),
+            },
+        )
     }
 
     /// Builds only the programs of a stage, which takes a fraction of the time of its tests; returns the compiler's
@@ -103,12 +108,19 @@ impl Site {
         Ok(output.status.success().then_some(()).ok_or(messages))
     }
 
-    fn order(&self, mut command: Command, stage: &Stage) -> Command {
+    /// Completes the command that builds one test target of a stage, with cargo's messages in a format.
+    pub(crate) fn order(
+        &self,
+        mut command: Command,
+        stage: &Stage,
+        target: &str,
+        format: &str,
+    ) -> Command {
         // The programs are built with it, because the tests start them.
         command
-            .args(["test", "--no-run", "--test", stage.id()])
+            .args(["test", "--no-run", "--test", target])
             .args(self.selection(stage))
-            .arg("--message-format=json-render-diagnostics");
+            .arg(format!("--message-format={format}"));
         self.common(command)
     }
 
@@ -171,7 +183,7 @@ pub(super) fn programs(folder: &Path) -> Vec<OsString> {
 }
 
 /// Finds the test's executable in the messages of cargo, one JSON value a line.
-fn executable(messages: &str, test: &str) -> Option<PathBuf> {
+pub(crate) fn executable(messages: &str, test: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -179,6 +191,11 @@ fn executable(messages: &str, test: &str) -> Option<PathBuf> {
             message["target"]["name"] == test && message["target"]["kind"][0] == "test"
         })
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// Finds a file from outside of the workspace that its own packages were built from, according to the messages of cargo.
+pub(crate) fn foreign(messages: &str, root: &Path) -> Option<PathBuf> {
+    sources::foreign(root, &artifacts(messages, root))
 }
 
 /// Lists the artifacts of the workspace's own packages.

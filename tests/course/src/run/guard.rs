@@ -100,6 +100,11 @@ impl Guard {
         }
     }
 
+    /// Returns a guard with a time limit of at most so many seconds.
+    pub(crate) fn at_most(&self, seconds: u64) -> Self {
+        self.lasting(self.seconds.min(seconds))
+    }
+
     /// Describes the guard for the readers of a report.
     pub(crate) fn describe(&self) -> String {
         format!(
@@ -149,12 +154,16 @@ impl Guard {
         if let Some(program) = &self.program {
             command.env("COURSE_BIN", program);
         }
-        command.env("NO_COLOR", "1");
+        // The same code gets the same points: the cases of a property do not change from run to run, and none are kept.
+        command
+            .env("NO_COLOR", "1")
+            .env("PROPTEST_RNG_SEED", "1")
+            .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
         command
     }
 
     /// Prepares cargo, which reads the workspace at `root` and writes to `target`; the caller appends the arguments.
-    pub(super) fn cargo(&self, root: &Path, target: &Path) -> Command {
+    pub(crate) fn cargo(&self, root: &Path, target: &Path) -> Command {
         let mut command = self.confine(BUILD_SECONDS, BUILD_MEMORY);
         command.arg("--build");
         show(&mut command, "--read", &[root]);

@@ -14,6 +14,9 @@ use crate::run::{build, confinement, output};
 /// The bytes of a test's output that are kept.
 const OUTPUT: usize = 64 * 1024;
 
+/// The tests that read the nonce before a unit test, and print it afterwards.
+const SEAL: [&str; 2] = ["aaa_course::begins", "zzz_course::ends"];
+
 /// How a test has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -74,6 +77,20 @@ impl Guard {
     /// Runs one test to its end.
     pub(crate) fn run(&self, executable: &Path, folder: &Path, name: &str) -> Run {
         let arguments = ["--exact", name, "--nocapture", "--test-threads=1"];
+        self.run_with(executable, folder, &arguments)
+    }
+
+    /// Runs one unit test to its end, between the two tests of the seal (see `units`).
+    pub(crate) fn run_unit(&self, executable: &Path, folder: &Path, name: &str) -> Run {
+        let [first, last] = SEAL;
+        let arguments = [
+            "--exact",
+            first,
+            name,
+            last,
+            "--nocapture",
+            "--test-threads=1",
+        ];
         self.run_with(executable, folder, &arguments)
     }
 

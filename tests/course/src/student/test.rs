@@ -1,16 +1,22 @@
 //! `cargo course test EXERCISE`: its tests, one by one, and the full report of the first that fails.
+//!
+//! The unit tests come last, when all others pass. They are those that were handed out, whatever the workspace has now, and they are
+//! built in the workbench of `cargo course grade`, so that grading brings no surprise.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use crate::grade::bench::Workbench;
 use crate::run::build::{Build, Site, target_folder};
+use crate::run::output;
 use crate::run::test::{Guard, Outcome, Run};
-use crate::run::{output, suite};
 use crate::student::progress::{Progress, fingerprint_of, next, statuses};
 use crate::student::{beside, page, quiz};
-use course::manifest::{Exercise, Manifest, Stage, last_segment, owner_of};
+use crate::units::Units;
+use crate::units::both::Both;
+use course::manifest::{Exercise, Manifest, Stage};
 use course::workspace;
 
 /// Run the tests of one exercise
@@ -67,18 +73,20 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
             return Ok(false);
         }
     };
-    let guard = Guard::limits();
-    let folder = site.folder(stage);
-    let is_mine =
-        |name: &String| owner_of(stage, name).is_some_and(|owner| owner.id() == exercise.id());
-    let all = guard.list(&executable, &folder)?;
-    let names: Vec<_> = all.into_iter().filter(is_mine).collect();
-    let tell = |name: &str, run: &Run| println!("  {} {}", run.outcome.sign(), last_segment(name));
-    let runs = suite::run(&guard, &executable, &folder, &names, &tell);
-    let failed = names
-        .iter()
-        .zip(&runs)
-        .find(|(_, run)| run.outcome != Outcome::Passed);
+    let outside = Both::list(
+        stage,
+        Guard::limits(),
+        executable,
+        site.folder(stage),
+        Units::default(),
+    )?;
+    let mut failed = first_failure(&outside, exercise);
+    let mut unrun = Vec::new();
+    if failed.is_none() && !exercise.unit.is_empty() {
+        let inside = units(&site.root, stage)?;
+        failed = first_failure(&inside, exercise);
+        unrun = inside.unrun(exercise);
+    }
     let mut progress = Progress::load(&site.root);
     progress.note(
         exercise,
@@ -86,7 +94,7 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
         fingerprint_of(&site.root, stage)?,
     );
     progress.save(&site.root)?;
-    match failed {
+    match &failed {
         Some((name, run)) => explain(&site.root, exercise, name, run),
         None => println!(
             "Exercise {} has passed: {} points.",
@@ -94,12 +102,42 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
             exercise.points
         ),
     }
+    for sentence in unrun {
+        println!("{sentence}");
+    }
     Ok(failed.is_none())
+}
+
+/// Runs the tests of an exercise and returns the first that has not passed, with its name for people.
+fn first_failure(all: &Both<'_>, exercise: &Exercise) -> Option<(String, Run)> {
+    let is_mine = |name: &&String| {
+        let owner = all.owner(name);
+        owner.is_some_and(|owner| owner.id() == exercise.id())
+    };
+    let names: Vec<_> = all.names.iter().filter(is_mine).cloned().collect();
+    let tell = |name: &str, run: &Run| println!("  {} {}", run.outcome.sign(), all.shown(name));
+    let runs = all.run_all(&names, &tell);
+    let mut both = names.iter().zip(runs);
+    let (name, run) = both.find(|(_, run)| run.outcome != Outcome::Passed)?;
+    Some((all.shown(name).to_owned(), run))
+}
+
+/// Builds the unit tests of a stage, as they were handed out, with the code of the workspace.
+fn units<'a>(root: &Path, stage: &'a Stage) -> Result<Both<'a>> {
+    let manifest = Manifest::load(root)?;
+    let bench = Workbench::open_warm(root, &manifest)?;
+    if !bench.has_built(stage) {
+        println!("  building the unit tests for the first time, which takes a while");
+    }
+    bench.fill(root, root, &manifest.stages)?;
+    let units = Units::build(&bench, stage, None)?;
+    let folder = bench.site.folder(stage);
+    Ok(Both::units(stage, Guard::limits(), folder, units))
 }
 
 /// Prints the report of a failed test; for an exercise that is not written yet, one sentence is enough.
 fn explain(root: &Path, exercise: &Exercise, name: &str, run: &Run) {
-    println!("\n{}", last_segment(name));
+    println!("\n{name}");
     match output::unwritten(&run.output) {
         Some(id) if id == exercise.id() => println!("Exercise {id} is not written yet."),
         Some(id) => println!("Exercise {id} is not written yet, and this one needs it."),

@@ -13,6 +13,8 @@ use crate::patch::apply;
 use crate::run::build::Build;
 use crate::run::test::Guard;
 use crate::starter::blank;
+use crate::units::Units;
+use crate::units::both::Both;
 use crate::verify::judge::{Tests, Verdict, shortened};
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
 use crate::verify::turns::Turns;
@@ -117,11 +119,7 @@ impl<'a> Bench<'a> {
         let is_milestone = |claim: &&Claim<'_>| claim.proof == Proof::Scratch;
         let (hunts, others): (Vec<_>, Vec<_>) = setting.claims.iter().partition(is_hunt);
         let (milestones, tests): (Vec<_>, Vec<_>) = others.into_iter().partition(is_milestone);
-        let mut verdicts = match self.judge_outside(setting, &tests)? {
-            Some(verdicts) => verdicts,
-            None if tests.is_empty() => vec![],
-            None => self.judge_all(setting, &tests)?,
-        };
+        let mut verdicts = self.judge_tests(setting, &tests)?;
         if !hunts.is_empty() {
             verdicts.extend(self.judge_hunts(setting, &hunts, !tests.is_empty())?);
         }
@@ -139,6 +137,20 @@ impl<'a> Bench<'a> {
         };
         let claims = tests.into_iter().chain(hunts).chain(milestones);
         Ok(claims.zip(verdicts).map(row).collect())
+    }
+
+    /// Judges the claims about tests, with as little to build as they allow.
+    fn judge_tests(&self, setting: &Setting<'_>, claims: &[&Claim<'_>]) -> Result<Vec<Verdict>> {
+        if claims.is_empty() {
+            return Ok(vec![]);
+        }
+        if let Some(verdicts) = self.judge_units(setting, claims)? {
+            return Ok(verdicts);
+        }
+        match self.judge_outside(setting, claims)? {
+            Some(verdicts) => Ok(verdicts),
+            None => self.judge_all(setting, claims),
+        }
     }
 
     /// The same with everything built anew, whatever the tests look at.
@@ -163,7 +175,46 @@ impl<'a> Bench<'a> {
             Build::Ready(executable) => executable,
             Build::Broken(messages) => return Ok(Err(shortened(&messages))),
         };
-        self.tests_in(executable, setting, messages).map(Ok)
+        let units = self.units(setting)?;
+        self.tests_in(executable, setting, messages, units).map(Ok)
+    }
+
+    /// Builds the unit tests, if a claim is about them.
+    fn units(&self, setting: &Setting<'_>) -> Result<Units> {
+        let is_program = matches!(setting.change, Change::Program(_));
+        if is_program || !setting.claims.iter().any(Claim::wants_units) {
+            return Ok(Units::default());
+        }
+        self.turns
+            .take(|| Units::build(&self.workbench, setting.stage, None))
+    }
+
+    /// Judges a wrong solution by unit tests alone; `None` if it is not one of them that must catch it.
+    fn judge_units(
+        &self,
+        setting: &Setting<'_>,
+        claims: &[&Claim<'_>],
+    ) -> Result<Option<Vec<Verdict>>> {
+        if !matches!(setting.change, Change::Patch(_))
+            || !claims.iter().all(|claim| claim.is_about_a_unit_test())
+        {
+            return Ok(None);
+        }
+        if let Some(refusal) = self.prepare(&setting.change)? {
+            return Ok(Some(vec![Verdict::against(vec![refusal]); claims.len()]));
+        }
+        let stage = self.manifest.stage(setting.stage.id())?;
+        let folder = self.workbench.site.folder(stage);
+        let all = Both::units(stage, self.guard.clone(), folder, self.units(setting)?);
+        let mut tests = Tests {
+            all,
+            warnings: String::new(),
+            needs_units: true,
+            runs: HashMap::new(),
+        };
+        Ok(Some(
+            claims.iter().map(|claim| tests.judge(claim)).collect(),
+        ))
     }
 
     /// Lists the tests of an executable, none of which has run.
@@ -176,19 +227,19 @@ impl<'a> Bench<'a> {
         executable: PathBuf,
         setting: &Setting<'_>,
         warnings: String,
+        units: Units,
     ) -> Result<Tests<'_>> {
         let folder = self.workbench.site.folder(setting.stage);
         let program = match &setting.change {
             Change::Program(program) => Some(program.as_path()),
             Change::Blank(_) | Change::Patch(_) => None,
         };
+        let stage = self.manifest.stage(setting.stage.id())?;
+        let guard = self.guard.with_program(program);
         Ok(Tests {
-            names: self.guard.list(&executable, &folder)?,
-            stage: self.manifest.stage(setting.stage.id())?,
-            guard: self.guard.with_program(program),
+            all: Both::list(stage, guard, executable, folder, units)?,
             warnings,
-            executable,
-            folder,
+            needs_units: !setting.is_variant(),
             runs: HashMap::new(),
         })
     }
@@ -216,6 +267,33 @@ impl<'a> Bench<'a> {
 }
 
 impl Claim<'_> {
+    /// Returns whether unit tests have to be built for it. Where tests must fail, those that look from outside do, and the
+    /// proof of the needs is stricter than that of the order.
+    fn wants_units(&self) -> bool {
+        let is_proof = matches!(
+            self.proof,
+            Proof::Reference | Proof::Needs | Proof::Variants
+        );
+        is_proof || self.is_about_a_unit_test()
+    }
+
+    /// Returns whether it is about the failure of a unit test, which is named by its path.
+    fn is_about_a_unit_test(&self) -> bool {
+        let test = match &self.demand {
+            Demand::Catches(test) | Demand::CatchesEachTime(test, _) => Some(test),
+            Demand::Says { test, .. } => Some(test),
+            Demand::NoWarning
+            | Demand::Fails(_)
+            | Demand::Passes(_)
+            | Demand::Works(_)
+            | Demand::Exposes(_)
+            | Demand::Clears(_)
+            | Demand::Reaches(_)
+            | Demand::Misses(_) => None,
+        };
+        test.is_some_and(|test| test.contains("::"))
+    }
+
     /// Returns the exercises whose tests must all pass.
     fn must_pass(&self) -> impl Iterator<Item = &Exercise> {
         let all = match &self.demand {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::verify::plan::{Change, Claim, Demand, Proof, Setting};
 use course::bug::Bug;
-use course::manifest::{Manifest, owner_of};
+use course::manifest::{Manifest, owner_of, owner_of_unit};
 
 /// Plans the proof that every wrong solution is caught by the test that it names.
 ///
@@ -29,7 +29,7 @@ fn check(bug: &Bug, manifest: &Manifest) -> Result<()> {
         bug.stage
     );
     ensure!(
-        owner_of(stage, &bug.caught_by).is_some(),
+        owner_of(stage, &bug.caught_by).is_some() || owner_of_unit(stage, &bug.caught_by).is_some(),
         "{}: {} is no test of an exercise of {}",
         bug.file.display(),
         bug.caught_by,

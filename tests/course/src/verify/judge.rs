@@ -1,12 +1,12 @@
 //! How a setting's claims are judged: which tests run, how often, and what speaks against a claim.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
-use crate::run::test::{Guard, Outcome, Run};
-use crate::run::{output, suite};
+use crate::run::output;
+use crate::run::test::{Outcome, Run};
+use crate::units::both::Both;
 use crate::verify::plan::{Claim, Demand};
-use course::manifest::{Exercise, Stage, last_segment, owner_of};
+use course::manifest::Exercise;
 
 /// The characters of the compiler's messages in a row.
 const MESSAGES: usize = 1200;
@@ -33,12 +33,10 @@ impl Verdict {
 
 /// The tests of a setting, with the outcomes so far.
 pub(super) struct Tests<'a> {
-    pub(super) stage: &'a Stage,
-    pub(super) guard: Guard,
-    pub(super) executable: PathBuf,
-    pub(super) folder: PathBuf,
-    pub(super) names: Vec<String>,
+    pub(super) all: Both<'a>,
     pub(super) warnings: String,
+    /// Whether each unit test must be run, so that one which does not compile is an objection.
+    pub(super) needs_units: bool,
     pub(super) runs: HashMap<String, Run>,
 }
 
@@ -47,11 +45,11 @@ impl Tests<'_> {
     pub(super) fn run_all<'e>(&mut self, exercises: impl Iterator<Item = &'e Exercise>) {
         let wanted: Vec<_> = exercises.map(Exercise::id).collect();
         let is_wanted = |name: &&String| {
-            owner_of(self.stage, name).is_some_and(|owner| wanted.contains(&owner.id()))
+            let owner = self.all.owner(name);
+            owner.is_some_and(|owner| wanted.contains(&owner.id()))
         };
-        let names: Vec<_> = self.names.iter().filter(is_wanted).cloned().collect();
-        let tell = |_: &str, _: &Run| ();
-        let runs = suite::run(&self.guard, &self.executable, &self.folder, &names, &tell);
+        let names: Vec<_> = self.all.names.iter().filter(is_wanted).cloned().collect();
+        let runs = self.all.run_all(&names, &|_, _| ());
         self.runs.extend(names.into_iter().zip(runs));
     }
 
@@ -79,8 +77,7 @@ impl Tests<'_> {
     /// Runs the test that must catch a wrong solution until it fails and its message has all of the words, at most [`TRIES`]
     /// times.
     fn catch(&mut self, test: &str, words: &[String]) -> Verdict {
-        let is_meant = |name: &&String| last_segment(name) == test;
-        let found: Vec<_> = self.names.iter().filter(is_meant).cloned().collect();
+        let found = self.named(test);
         let mut against = vec![];
         for number in 1..=TRIES {
             against = self.escape(&found, "the test passes");
@@ -98,8 +95,7 @@ impl Tests<'_> {
 
     /// Runs the test that must catch a wrong solution several times; returns the objection if it does not fail each time.
     fn catch_each_time(&mut self, test: &str, times: usize) -> Vec<String> {
-        let is_meant = |name: &&String| last_segment(name) == test;
-        let found: Vec<_> = self.names.iter().filter(is_meant).cloned().collect();
+        let found = self.named(test);
         let mut escapes = vec![];
         for number in 1..=times {
             self.runs.retain(|name, _| !found.contains(name));
@@ -131,10 +127,11 @@ impl Tests<'_> {
 
     /// Runs the test that shows that a program works; returns the objection if it does not pass.
     fn failure(&mut self, test: &str) -> Vec<String> {
-        let Some(name) = self.names.iter().find(|name| last_segment(name) == test) else {
+        let found = self.named(test);
+        let Some(name) = found.first() else {
             return vec![format!("there is no test {test}")];
         };
-        let run = || self.guard.run(&self.executable, &self.folder, name);
+        let run = || self.all.run(name);
         let run = self.runs.entry(name.clone()).or_insert_with(run);
         match run.outcome {
             Outcome::Passed => vec![],
@@ -144,25 +141,35 @@ impl Tests<'_> {
         }
     }
 
+    /// Returns the tests of this name; a unit test is named by its path.
+    fn named(&self, test: &str) -> Vec<String> {
+        let is_meant = |name: &&String| self.all.shown(name) == test;
+        self.all.names.iter().filter(is_meant).cloned().collect()
+    }
+
     /// Lists the tests of an exercise that have not passed.
     fn unpassed(&self, exercise: &Exercise) -> Vec<String> {
         let names = self.of(exercise);
         if names.is_empty() {
             return vec![format!("{} has no test", exercise.id())];
         }
+        // The course's own code has to compile with its own unit tests; a variant need not.
+        let unrun = self.all.unrun(exercise).into_iter();
+        let unrun: Vec<_> = unrun.filter(|_| self.needs_units).collect();
         let judged = |name| (name, self.runs.get(name));
         let complaint = |(name, run): (&String, Option<&Run>)| match run {
             Some(run) if run.outcome == Outcome::Passed => None,
             Some(run) => Some(format!("{name}: {}", headline(run))),
             None => Some(format!("{name} was not run")),
         };
-        names.iter().map(judged).filter_map(complaint).collect()
+        let complaints = names.iter().map(judged).filter_map(complaint);
+        complaints.chain(unrun).collect()
     }
 
     /// Runs tests until one fails; returns the objection if none does.
     fn escape(&mut self, names: &[String], why: &str) -> Vec<String> {
         for name in names {
-            let run = || self.guard.run(&self.executable, &self.folder, name);
+            let run = || self.all.run(name);
             let run = self.runs.entry(name.clone()).or_insert_with(run);
             match run.outcome {
                 Outcome::Failed | Outcome::TimedOut => return vec![],
@@ -177,9 +184,10 @@ impl Tests<'_> {
     /// Returns the names of an exercise's tests.
     fn of(&self, exercise: &Exercise) -> Vec<String> {
         let is_mine = |name: &&String| {
-            owner_of(self.stage, name).is_some_and(|owner| owner.id() == exercise.id())
+            let owner = self.all.owner(name);
+            owner.is_some_and(|owner| owner.id() == exercise.id())
         };
-        self.names.iter().filter(is_mine).cloned().collect()
+        self.all.names.iter().filter(is_mine).cloned().collect()
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::PoisonError;
 use anyhow::{Context, Result};
 
 use crate::run::build::Build;
+use crate::units::Units;
 use crate::verify::bench::Bench;
 use crate::verify::judge::Verdict;
 use crate::verify::plan::{Change, Claim, Demand, Setting};
@@ -39,8 +40,12 @@ impl Bench<'_> {
         let Some(executable) = self.reference_tests(setting.stage)? else {
             return Ok(None);
         };
-        let mut tests = self.tests_in(executable, setting, String::new())?;
-        let name = tests.names.iter().find(|name| last_segment(name) == test);
+        let mut tests = self.tests_in(executable, setting, String::new(), Units::default())?;
+        let name = tests
+            .all
+            .names
+            .iter()
+            .find(|name| last_segment(name) == test);
         if !name.is_some_and(|name| looks_from_outside(&self.workbench.site.root, setting, name)) {
             return Ok(None);
         }

@@ -280,6 +280,13 @@ impl Setting<'_> {
             .any(|claim| matches!(claim.proof, Proof::Reference | Proof::Variants))
     }
 
+    /// Returns whether it is a right but different solution.
+    pub(super) fn is_variant(&self) -> bool {
+        self.claims
+            .iter()
+            .any(|claim| claim.proof == Proof::Variants)
+    }
+
     /// Returns its place within the stage: settings that differ little follow each other, so that cargo rebuilds little.
     pub(super) fn place(&self) -> usize {
         let Change::Blank(_) = self.change else {

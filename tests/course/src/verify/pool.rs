@@ -16,8 +16,8 @@ use std::thread;
 use anyhow::Result;
 
 use crate::run::build::target_folder;
+use crate::run::dependencies;
 use crate::verify::bench::{Bench, Row};
-use crate::verify::dependencies;
 use crate::verify::plan::Setting;
 use crate::verify::progress::Progress;
 use crate::verify::terminal;

@@ -98,8 +98,8 @@ impl Bench<'_> {
         let trial = |program: &Path| {
             Trial::new(
                 &self.guard,
-                tests.executable.clone(),
-                tests.folder.clone(),
+                tests.all.executable.clone(),
+                tests.all.folder.clone(),
                 program,
             )
         };

@@ -25,7 +25,7 @@ pub(super) fn overview(rows: &[Row]) -> String {
 }
 
 /// Renders class.csv (RFC 4180): name, total, points of each stage, points and verdict of each exercise; points and verdicts of
-/// the hunts, if a submission has any.
+/// the hunts, if a submission has any; the exercises of which some unit tests were not run, if there are such.
 fn render(rows: &[Row]) -> String {
     let Some(first) = rows.first() else {
         return String::new();
@@ -41,6 +41,11 @@ fn render(rows: &[Row]) -> String {
     if has_hunts {
         head.extend(["hunts points".to_owned(), "hunts".to_owned()]);
     }
+    let has_unrun = |row: &Row| row.exercises.iter().any(|one| one.has_unrun);
+    let has_unrun = rows.iter().any(has_unrun);
+    if has_unrun {
+        head.push("unit tests not run".to_owned());
+    }
     let lines = rows.iter().map(|row| {
         let mut fields = vec![row.name.clone(), row.total.to_string()];
         fields.extend(stages.iter().map(|number| row.stage(number).to_string()));
@@ -48,6 +53,9 @@ fn render(rows: &[Row]) -> String {
         fields.extend(row.exercises.iter().map(|one| one.verdict.clone()));
         if has_hunts {
             fields.extend([row.points_of_hunts().to_string(), hunts(row)]);
+        }
+        if has_unrun {
+            fields.push(unrun(row));
         }
         fields
     });
@@ -72,6 +80,12 @@ fn hunts(row: &Row) -> String {
         .map(|hunt| format!("{} {}", hunt.name, hunt.verdict))
         .collect();
     words.join("; ")
+}
+
+/// Lists the exercises of which some unit tests were not run: `1.4 3.3`.
+fn unrun(row: &Row) -> String {
+    let all = row.exercises.iter().filter(|one| one.has_unrun);
+    all.map(|one| one.id.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 /// Renders a line of a table.
@@ -141,6 +155,19 @@ mod tests {
             "{text}"
         );
         assert!(lines[2].ends_with(",0,"), "{text}");
+    }
+
+    #[test]
+    fn a_class_with_unit_tests_that_were_not_run_has_one_more_column() {
+        let mut value = results();
+        value["tests"][1]["extra_data"]["unit_tests_not_run"] = json!(["..."]);
+        let rows = [
+            Row::parse("anna", &value).unwrap(),
+            Row::parse("ben", &results()).unwrap(),
+        ];
+        let text = render(&rows);
+        let ends: Vec<_> = text.lines().map(|line| line.rsplit(',').next()).collect();
+        assert_eq!(ends, [Some("unit tests not run"), Some("1.2"), Some("")]);
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) struct Exercise {
     pub(super) id: String,
     pub(super) points: u64,
     pub(super) verdict: String,
+    /// Whether some of its unit tests were not run.
+    pub(super) has_unrun: bool,
 }
 
 /// A hunt of a graded submission.
@@ -145,6 +147,7 @@ fn exercise(test: &Value) -> Option<Exercise> {
         id: test["number"].as_str()?.to_owned(),
         points: test["score"].as_u64()?,
         verdict: test["extra_data"]["verdict"].as_str()?.to_owned(),
+        has_unrun: test["extra_data"].get("unit_tests_not_run").is_some(),
     })
 }
 

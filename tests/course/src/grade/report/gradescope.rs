@@ -73,8 +73,11 @@ fn entry(exercise: &ExerciseReport, build: Option<&str>) -> Value {
     if let Some(story) = build.map(str::to_owned).or_else(|| exercise.story(STORY)) {
         output += &format!("\n\n{story}\n\nTo read: {}", exercise.chapter);
     }
+    for sentence in &exercise.unrun {
+        output += &format!("\n\n{sentence}");
+    }
     let passed = exercise.verdict == Verdict::Passed;
-    json!({
+    let mut value = json!({
         "number": exercise.id,
         "name": exercise.title,
         "score": exercise.earned(),
@@ -82,7 +85,11 @@ fn entry(exercise: &ExerciseReport, build: Option<&str>) -> Value {
         "status": if passed { "passed" } else { "failed" },
         "output": output,
         "extra_data": { "verdict": exercise.verdict.words() },
-    })
+    });
+    if !exercise.unrun.is_empty() {
+        value["extra_data"]["unit_tests_not_run"] = json!(exercise.unrun);
+    }
+    value
 }
 
 #[cfg(test)]
@@ -111,6 +118,27 @@ mod tests {
                 .unwrap()
                 .contains("hunt two: 0 of 3 points, false alarm")
         );
+    }
+
+    #[test]
+    fn unit_tests_that_were_not_run_are_told_and_leave_no_trace_where_all_were() {
+        let value = |report| serde_json::from_str::<Value>(&render(&report).unwrap()).unwrap();
+        let (with, without) = (value(sample::report_with_unrun()), value(sample::report()));
+        assert_eq!(with["score"], without["score"]);
+        let entry = &with["tests"][0];
+        assert!(
+            entry["output"]
+                .as_str()
+                .unwrap()
+                .ends_with("because \"so\".")
+        );
+        let list = |value: &Value| {
+            value["tests"][0]["extra_data"]
+                .get("unit_tests_not_run")
+                .cloned()
+        };
+        assert_eq!(list(&with).unwrap().as_array().unwrap().len(), 1);
+        assert_eq!(list(&without), None);
     }
 
     #[test]

@@ -57,11 +57,25 @@ fn suite(exercise: &ExerciseReport, build: Option<&str>) -> String {
             .filter(|test| outcomes.contains(&test.run.outcome));
         fitting.count()
     };
+    let unrun = exercise.unrun.iter().map(|why| skipped(&name, why));
+    let cases = cases + &unrun.collect::<String>();
+    let skips = match exercise.unrun.len() {
+        0 => String::new(),
+        count => format!(" skipped=\"{count}\""),
+    };
     let failures = count(&[Outcome::Failed, Outcome::TimedOut]);
     let errors = count(&[Outcome::NotGraded]) + usize::from(exercise.tests.is_empty());
-    let tests = exercise.tests.len().max(1);
+    let tests = exercise.tests.len().max(1) + exercise.unrun.len();
     format!(
-        "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n{cases}  </testsuite>\n"
+        "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\"{skips}>\n{cases}  </testsuite>\n"
+    )
+}
+
+/// Renders a case for unit tests that were not run.
+fn skipped(class: &str, why: &str) -> String {
+    let why = escape(why);
+    format!(
+        "    <testcase classname=\"{class}\" name=\"unit tests\"><skipped message=\"{why}\"/></testcase>\n"
     )
 }
 
@@ -108,6 +122,13 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
+
+    #[test]
+    fn unit_tests_that_were_not_run_are_skipped() {
+        let text = render(&sample::report_with_unrun());
+        assert!(text.contains("tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"1\">"));
+        assert!(text.contains("<skipped message=\"The unit tests of 1.1 in a::tests were not run"));
+    }
 
     #[test]
     fn hunts_are_a_suite() {

@@ -25,6 +25,10 @@ pub(crate) fn render(report: &Report) -> String {
         if let Some(story) = exercise.story(STORY) {
             stories += &folded(&format!("{} {}", exercise.id, exercise.title), &story);
         }
+        if !exercise.unrun.is_empty() {
+            let title = format!("{}: unit tests that were not run", exercise.id);
+            stories += &folded(&title, &exercise.unrun.join("\n"));
+        }
     }
     for stage in &report.stages {
         if let Some(messages) = &stage.build {
@@ -76,6 +80,12 @@ mod tests {
             text.contains("<details><summary>stage2 could not be run</summary>"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn unit_tests_that_were_not_run_are_folded() {
+        let text = render(&sample::report_with_unrun());
+        assert!(text.contains("<summary>1.1: unit tests that were not run</summary>"));
     }
 
     #[test]

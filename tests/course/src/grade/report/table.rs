@@ -26,6 +26,9 @@ pub(crate) fn render(report: &Report) -> String {
             if let Some(story) = exercise.story(STORY) {
                 stories += &format!("\n{}  {}\n", exercise.id, story.replace('\n', "\n     "));
             }
+            for sentence in &exercise.unrun {
+                stories += &format!("\n{}  {sentence}\n", exercise.id);
+            }
         }
         if let Some(messages) = &stage.build {
             let lines: Vec<_> = messages.lines().take(MESSAGES).collect();
@@ -66,6 +69,18 @@ fn hunts(report: &Report) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
+
+    #[test]
+    fn unit_tests_that_were_not_run_are_told_and_change_no_points() {
+        let text = render(&sample::report_with_unrun());
+        for part in [
+            "60/60  passed               1 of 1 tests, some unit tests not run\n",
+            "\n1.1  The unit tests of 1.1 in a::tests were not run, because \"so\".\n",
+            "60 of 100 points.",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 
     #[test]
     fn every_exercise_has_a_line_and_every_failure_a_story() {

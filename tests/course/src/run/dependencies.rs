@@ -1,5 +1,5 @@
-//! Dependencies that are compiled already: a bench takes them over, from the course's own folder for cargo's output or from
-//! another bench.
+//! Dependencies that are compiled already: a workbench takes them over, from the course's own folder for cargo's output or
+//! from another workbench.
 //!
 //! Cargo names an artifact by a hash of everything that it depends on: version, features, profile, compiler. A copied artifact
 //! that does not fit has another name, and is never looked at. Those of the course's own packages are left
@@ -22,7 +22,7 @@ const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
 /// # Errors
 ///
 /// Fails if they cannot be copied; it is no failure that there are none.
-pub(super) fn take_over(root: &Path, from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn take_over(root: &Path, from: &Path, to: &Path) -> Result<()> {
     let lock = fs::read_to_string(root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
     let external = external(&lock);
     // Cargo has it exclusively while it builds.

@@ -205,7 +205,7 @@ fn e45b_what_is_under_way_outlives_the_side_that_sent_it() {
 }
 
 #[test]
-fn e45_a_slow_client_that_sends_on_keeps_what_is_under_way() {
+fn e45b_a_slow_client_that_sends_on_keeps_what_is_under_way() {
     let _test = Test::begin(
         "After an abort one event counts: the kernel has sent everything. A byte of the client is another one.",
     );

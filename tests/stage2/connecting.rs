@@ -1,6 +1,6 @@
 //! Exercises 2.3 and 2.4: one address after the other, and a connection that is started without waiting.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
@@ -27,25 +27,30 @@ fn peer_of(socket: &Socket) -> Option<SocketAddr> {
     socket.peer_addr().ok()?.as_socket()
 }
 
-/// Fails unless `socket` is connected to `expected`; `because` says why it should be.
+/// Fails unless a connect has led to `expected`; `because` says why it should.
 #[track_caller]
-fn leads_to(socket: &Socket, expected: SocketAddr, because: &str) {
-    let peer = peer_of(socket);
+fn leads_to(outcome: io::Result<Socket>, expected: SocketAddr, because: &str) -> Socket {
+    let socket = outcome.unwrap_or_else(|error| {
+        fail(format!(
+            "connect should lead to {expected}, but it failed: {error}. {because}"
+        ))
+    });
+    let peer = peer_of(&socket);
     ensure(
         peer == Some(expected),
         format!(
             "connect should lead to {expected}, but it leads to {peer:?} (None: to no address). {because}"
         ),
     );
+    socket
 }
 
 #[test]
 fn e23_the_first_address_that_answers_is_taken() {
     let _test = Test::begin("Return at the first success: no second connection may be made.");
     let (first, second) = (Scripted::silent(), Scripted::silent());
-    let socket = connect(&[first.addr(), second.addr()], PATIENCE).unwrap();
-    leads_to(
-        &socket,
+    let socket = leads_to(
+        connect(&[first.addr(), second.addr()], PATIENCE),
         first.addr(),
         "The first of two addresses that answer is the one.",
     );
@@ -65,8 +70,8 @@ fn e23_ipv6_refused_then_ipv4_works() {
     let _test = Test::begin("A refusal is no reason to give up while there is another address.");
     let (_port, broken) = broken_ipv6();
     let works = Scripted::silent();
-    let socket = connect(&[broken, works.addr()], PATIENCE).unwrap();
-    leads_to(&socket, works.addr(), "The address before it refuses.");
+    let outcome = connect(&[broken, works.addr()], PATIENCE);
+    leads_to(outcome, works.addr(), "The address before it refuses.");
 }
 
 #[test]
@@ -78,18 +83,10 @@ fn e23_an_unreachable_address_then_one_that_works() {
     // connect(2) fails at once with ENETUNREACH (addresses of many machines) or EINVAL (no interface for this one).
     for broken in ["224.0.0.1:9", "[fe80::1]:9"] {
         let addresses = [broken.parse().unwrap(), works.addr()];
-        match connect(&addresses, PATIENCE) {
-            Ok(socket) => leads_to(
-                &socket,
-                works.addr(),
-                &format!("{broken} cannot be reached."),
-            ),
-            Err(error) => fail(format!(
-                "{broken} cannot be reached, but {} can, and it was not tried: {error}. Only the failure of the last \
-                 address is that of connect.",
-                works.addr()
-            )),
-        }
+        let because = format!(
+            "{broken} cannot be reached, and only the failure of the last address is that of connect."
+        );
+        leads_to(connect(&addresses, PATIENCE), works.addr(), &because);
     }
 }
 
@@ -97,8 +94,8 @@ fn e23_an_unreachable_address_then_one_that_works() {
 fn e23_a_black_hole_then_one_that_works() {
     let _test = Test::begin("Each address has its own time limit; after it, try the next.");
     let (hole, works) = (BlackHole::start(), Scripted::silent());
-    let socket = connect(&[hole.addr(), works.addr()], scaled(SHORT)).unwrap();
-    leads_to(&socket, works.addr(), "The address before it is silent.");
+    let outcome = connect(&[hole.addr(), works.addr()], scaled(SHORT));
+    leads_to(outcome, works.addr(), "The address before it is silent.");
 }
 
 #[test]
@@ -135,12 +132,8 @@ fn e23_ipv6_is_preferred_and_ipv4_on_request() {
     for (prefer, expected) in [(Prefer::default(), six.addr()), (Prefer::Ipv4, four.addr())] {
         let mut both = vec![four.addr(), six.addr()];
         order(&mut both, prefer);
-        let socket = connect(&both, PATIENCE).unwrap();
-        leads_to(
-            &socket,
-            expected,
-            &format!("{prefer:?} is preferred, and both answer."),
-        );
+        let because = format!("{prefer:?} is preferred, and both answer.");
+        leads_to(connect(&both, PATIENCE), expected, &because);
     }
 }
 
@@ -255,7 +248,9 @@ fn e24_a_started_connection_finishes() {
     let _test =
         Test::begin("Make the socket non-blocking, connect, and treat EINPROGRESS as success.");
     let works = Scripted::start("server", |peer| peer.send(b"hello"));
-    let socket = start_connect(works.addr()).unwrap();
+    let socket = start_connect(works.addr()).unwrap_or_else(|error| {
+        fail(format!("start_connect failed: {error}. EINPROGRESS says that the handshake is under way, which is the good case."))
+    });
     ensure(
         socket.nonblocking().unwrap(),
         "The socket blocks, and a read of it would freeze an event loop: make it with Type::STREAM.nonblocking().",
@@ -265,9 +260,13 @@ fn e24_a_started_connection_finishes() {
         "The socket has no FD_CLOEXEC, so a program that is started later inherits it: Socket::new sets it, new_raw does not.",
     );
     wait_until_decided(&socket, works.addr());
-    finish_connect(&socket).unwrap();
+    if let Err(error) = finish_connect(&socket) {
+        fail(format!(
+            "The handshake is done, but finish_connect failed: {error}."
+        ));
+    }
     leads_to(
-        &socket,
+        Ok(socket),
         works.addr(),
         "finish_connect has reported success.",
     );

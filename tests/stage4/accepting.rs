@@ -75,7 +75,11 @@ fn e47_one_more_than_allowed_waits_in_the_backlog() {
     waiting.send(b"I can wait");
     waiting.expect_silence(Duration::from_millis(200));
     proxy.wait_for_metric("proxy_accept_pauses_total", 1.0);
-    assert_eq!((hand.accepts(), proxy.routes().sessions.len()), (3, 3));
+    assert_eq!(
+        (hand.accepts(), proxy.routes().sessions.len()),
+        (3, 3),
+        "connections to the upstream and sessions, with three allowed and a fourth client that waits"
+    );
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND);
     for (client, upstream) in &sessions {
         talk(client, upstream);

@@ -340,5 +340,9 @@ fn e4_9_a_target_of_the_operator_needs_no_rule() {
     }
     let own = SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 80));
     let access = Access::new(Policy::for_fixed(&[]), vec![own]);
-    assert_eq!(access.check(own, None), Err(Denial::OwnListener));
+    assert_eq!(
+        access.check(own, None),
+        Err(Denial::OwnListener),
+        "the proxy itself, as a target of its operator"
+    );
 }

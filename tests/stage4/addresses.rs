@@ -142,7 +142,11 @@ fn e46_the_next_address_is_tried_after_a_refusal() {
     let (closed, echo) = (ClosedPort::start(), Scripted::echo());
     let proxy = with_addresses(&[closed.addr(), closed.addr(), echo.addr()]);
     echoes(&proxy.connect());
-    assert!(proxy.failures().iter().all(|&(_, count)| count == 0));
+    let failures = proxy.failures();
+    assert!(
+        failures.iter().all(|&(_, count)| count == 0),
+        "the last address answers, so nothing has failed: {failures:?}"
+    );
 }
 
 #[test]
@@ -169,7 +173,11 @@ fn e46_the_next_address_is_tried_after_the_time_limit() {
     let client = proxy.connect();
     client.send(b"early bytes");
     client.expect(b"early bytes");
-    assert!(begun.elapsed() >= SHORT);
+    let took = begun.elapsed();
+    assert!(
+        took >= SHORT,
+        "the silent addresses were given up after {took:?}, before their time was over"
+    );
     echoes(&client);
     assert_eq!(
         proxy.failures()[3],
@@ -349,7 +357,11 @@ fn e46_a_burst_of_clients_costs_one_lookup() {
     gate.open();
     echoes(&next);
     echoes(&proxy.connect());
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        1,
+        "lookups of a name that all clients wait for"
+    );
     assert_eq!(echo.accepts(), 2, "no connect for clients that have left");
 }
 
@@ -367,7 +379,11 @@ fn e46_a_failed_lookup_is_the_answer_for_all() {
         client.expect_closed();
     }
     eventually_equal("failures", &("resolve", 10), || proxy.failures()[0]);
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        1,
+        "lookups of a name that all clients wait for"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use harness::command_line::{self, FOREIGN};
-use harness::{Client, ClosedPort, Program, Scripted, Test};
+use harness::{Client, ClosedPort, Program, Scripted, Test, ensure};
 
 use crate::support::{Proxy, echoes, program, proxy_and_echo};
 
@@ -134,7 +134,13 @@ fn e49_one_line_on_stdout_says_where() {
     let _test =
         Test::begin("Print the real port, once, and flush it; everything else goes to stderr.");
     let (proxy, _echo) = proxy_and_echo(&["--threads", "2"]);
-    assert!(proxy.addr().ip().is_loopback() && proxy.addr().port() != 0);
+    ensure(
+        proxy.addr().ip().is_loopback() && proxy.addr().port() != 0,
+        format!(
+            "127.0.0.1:0 was asked for, but the program announces {}: it should be the port that the kernel has chosen.",
+            proxy.addr()
+        ),
+    );
     for _ in 0..5 {
         echoes(&Client::connect(proxy.addr()));
     }
@@ -155,15 +161,15 @@ fn e49_the_port_can_be_used_again_at_once() {
     for threads in ["1", "2"] {
         // An address of its own: on 127.0.0.1 any client of this machine could get the port meanwhile.
         let proxy = start("127.0.0.77:0", threads);
-        assert_eq!(Client::connect(proxy.addr()).read_to_end(), b"hello");
+        Client::connect(proxy.addr()).expect(b"hello");
         assert_eq!(
             proxy.terminate().code(),
             Some(0),
             "the exit code after SIGTERM"
         );
         let again = start(&proxy.addr_text(), threads);
-        assert_eq!(again.addr(), proxy.addr());
-        assert_eq!(Client::connect(again.addr()).read_to_end(), b"hello");
+        assert_eq!(again.addr(), proxy.addr(), "the address of the second run");
+        Client::connect(again.addr()).expect(b"hello");
     }
 }
 

@@ -206,7 +206,11 @@ fn e46_a_connect_that_takes_its_time_delays_nobody() {
     let mut second_upstream = upstream.accept().unwrap();
     let mut seen = Vec::new();
     second_upstream.read_to_end(&mut seen).unwrap();
-    assert_eq!(seen, question);
+    expect_bytes(
+        "What the upstream got of the client that waited",
+        &question,
+        &seen,
+    );
     second_upstream.write_all(&answer).unwrap();
     drop(second_upstream);
     assert_eq!(

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Client, Connect, Digest, End, Hand, Peer, Rng, Scripted, Test, expect_bytes, proc};
+use harness::{
+    Client, Connect, Digest, End, Hand, Peer, Rng, Scripted, Test, expect_bytes, expect_value, proc,
+};
 
 use crate::support::{
     HALF_A_SECOND, KIB, MIB, Proxy, echoes, proxy_and_echo, proxy_and_hand, session, talk, unread,
@@ -86,9 +88,11 @@ fn all_of_it_and_then_the_end(proxy: &Proxy, from: Peer, to: &Peer) {
     wait_until_still(proxy);
     proc::assert_cpu_idle(proxy.pid(), HALF_A_SECOND / 2);
     let drained = to.drain();
-    assert_eq!(
-        (drained.digest, drained.end),
-        (Digest::of(&bytes), End::Eof)
+    expect_value(
+        "What the slow reader got (bytes, end)",
+        &(Digest::of(&bytes), End::Eof),
+        &(drained.digest, drained.end),
+        "the end of the other side has overtaken the bytes before it, or was not passed on.",
     );
 }
 

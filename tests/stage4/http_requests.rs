@@ -73,9 +73,17 @@ fn e4_12_options_of_a_whole_server_have_a_star() {
     let _test =
         Test::begin("OPTIONS without a path means the server itself: RFC 9112 section 3.2.4.");
     let talk = ask(&request("OPTIONS", "http://example.org:81", ""));
-    assert_eq!(passed_on(&talk)[0], "OPTIONS * HTTP/1.1");
+    assert_eq!(
+        passed_on(&talk)[0],
+        "OPTIONS * HTTP/1.1",
+        "a URL without a path, asked with OPTIONS"
+    );
     let talk = ask(&request("OPTIONS", "http://example.org/a", ""));
-    assert_eq!(passed_on(&talk)[0], "OPTIONS /a HTTP/1.1");
+    assert_eq!(
+        passed_on(&talk)[0],
+        "OPTIONS /a HTTP/1.1",
+        "a URL with a path, asked with OPTIONS"
+    );
 }
 
 #[test]

@@ -43,7 +43,11 @@ fn binary(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
 fn shows(proxy: &Proxy, client: SocketAddr) {
     proxy.wait_for_rows(1);
     let row = &proxy.routes().sessions[0];
-    assert_eq!(row.client.peer, Some(client));
+    assert_eq!(
+        row.client.peer,
+        Some(client),
+        "the client that the row of the only session shows"
+    );
     assert!(
         row.description.contains(&client.to_string()),
         "{}",

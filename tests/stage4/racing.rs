@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use harness::sockets::Attempts;
 use harness::{
-    BlackHole, ClosedPort, PATIENCE, Scripted, Test, eventually, eventually_equal, scaled,
+    BlackHole, ClosedPort, PATIENCE, Scripted, Test, eventually, eventually_equal, expect_bytes,
+    scaled,
 };
 
 use crate::addresses::{Injected, snapshot};
@@ -39,7 +40,11 @@ fn e46_a_silent_address_costs_a_quarter_of_a_second() {
     echoes(&client);
     let view = snapshot(&proxy.proxy().control());
     let upstream = view.sessions[0].upstream.as_ref();
-    assert_eq!(upstream.and_then(|it| it.peer), Some(echo.addr()));
+    assert_eq!(
+        upstream.and_then(|it| it.peer),
+        Some(echo.addr()),
+        "the upstream is the address that answered"
+    );
 }
 
 #[test]
@@ -86,7 +91,7 @@ fn e46_the_first_address_may_still_win() {
     let mut upstream = slow.accept().unwrap();
     let mut seen = [0; 11];
     upstream.read_exact(&mut seen).unwrap();
-    assert_eq!(&seen, b"early bytes");
+    expect_bytes("What the winner got first", b"early bytes", &seen);
     eventually_equal("attempts", &0, || attempts.count());
     // Events of the winner still arrive, in both directions.
     for word in [b"one", b"two"] {
@@ -95,7 +100,7 @@ fn e46_the_first_address_may_still_win() {
         client.send(word);
         let mut seen = [0; 3];
         upstream.read_exact(&mut seen).unwrap();
-        assert_eq!(&seen, word);
+        expect_bytes("What the winner got later", word, &seen);
     }
     drop(client);
     assert_eq!(upstream.read(&mut seen).unwrap(), 0, "its end arrives, too");
@@ -156,5 +161,9 @@ fn e46_the_address_that_has_won_is_tried_first() {
     }
     let took = begun.elapsed();
     assert!(took < DELAY * 20, "{took:?} for 20 clients");
-    assert_eq!(attempts.count(), 0);
+    assert_eq!(
+        attempts.count(),
+        0,
+        "attempts to connect to the silent address, although the other one has won before"
+    );
 }

@@ -129,7 +129,11 @@ fn e45b_an_answer_of_an_upstream_that_never_reads() {
         client.send(&[7; 30_000]);
         proxy.cont();
         client.expect(b"413 too large");
-        assert_ne!(client.expect_closed(), End::TimedOut);
+        assert_ne!(
+            client.expect_closed(),
+            End::TimedOut,
+            "the client learns that the upstream has ended"
+        );
     }
     proxy.wait_for_rows(0);
 }

@@ -206,7 +206,10 @@ fn e49_under_nohup_it_outlives_its_terminal() {
     talk(&client, &upstream);
     let (client, upstream) = session(&proxy, &hand);
     talk(&client, &upstream);
-    assert!(!proxy.stderr().contains("draining"));
+    assert!(
+        !proxy.stderr().contains("draining"),
+        "SIGHUP was ignored by nohup, but the proxy drains"
+    );
 }
 
 #[test]
@@ -271,7 +274,15 @@ fn e49_a_download_that_ends_while_draining_ends_the_proxy() {
     sending.join();
     upstream.close();
     let drained = client.drain();
-    assert_eq!((drained.digest, drained.end), (Digest::of(b""), End::Eof));
+    assert_eq!(
+        (drained.digest, drained.end),
+        (Digest::of(b""), End::Eof),
+        "what comes behind the download: nothing, and a clean end"
+    );
     ends_with_0(&proxy, PATIENCE);
-    assert!(begun.elapsed() < scaled(2 * PATIENCE));
+    let took = begun.elapsed();
+    assert!(
+        took < scaled(2 * PATIENCE),
+        "it ended {took:?} after its last session began to end"
+    );
 }

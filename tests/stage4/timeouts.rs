@@ -251,7 +251,8 @@ fn e48_a_slow_reader_is_not_silent_while_the_kernel_sends() {
     client.expect_eof();
     assert_eq!(
         proxy.metrics()["proxy_timeouts_total{kind=\"half_close\"}"],
-        0.0
+        0.0,
+        "sessions that were ended because they were half-closed for too long: the bytes of this one moved"
     );
 }
 
@@ -270,7 +271,11 @@ fn e48_a_transfer_that_flows_is_never_idle() {
             client.expect(&bytes[..PIECE]);
             upstream.expect_silence(PAUSE);
         }
-        assert_eq!(proxy.metrics()["proxy_timeouts_total{kind=\"idle\"}"], 0.0);
+        assert_eq!(
+            proxy.metrics()["proxy_timeouts_total{kind=\"idle\"}"],
+            0.0,
+            "sessions that were ended as idle: the bytes of this one moved all the time"
+        );
         client.reset();
         // It is done, or it is reset: both are fine.
         drop(sending.join());

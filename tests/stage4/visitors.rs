@@ -123,7 +123,7 @@ fn e49_a_worker_that_has_ended_still_counts() {
         .map(|name| metrics[name])
     };
     let before = counters();
-    assert_eq!(before[0], 20.0);
+    assert_eq!(before[0], 20.0, "sessions so far");
     proxy.signal(harness::Signal::SIGTERM);
     let mut sessions = sessions.into_iter();
     let last = sessions.next();
@@ -133,10 +133,18 @@ fn e49_a_worker_that_has_ended_still_counts() {
         upstream.close();
         open -= 1.0;
         eventually("the session has ended", harness::PATIENCE, || {
-            assert_eq!(counters(), before);
+            assert_eq!(
+                counters(),
+                before,
+                "sessions and bytes: a worker that has ended still counts"
+            );
             proxy.metrics()["proxy_sessions_open"] == open
         });
     }
-    assert_eq!(counters(), before);
+    assert_eq!(
+        counters(),
+        before,
+        "sessions and bytes: a worker that has ended still counts"
+    );
     drop(last);
 }

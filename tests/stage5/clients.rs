@@ -48,11 +48,14 @@ fn e55_a_client_that_asks_first_may_send_its_body() {
             "the body of the response to the client"
         );
     }
-    assert!(
-        site.asked()
-            .iter()
-            .all(|asked| field(&asked.head, "expect").is_none())
-    );
+    for asked in site.asked() {
+        let expect = field(&asked.head, "expect");
+        assert_eq!(
+            expect, None,
+            "Expect is for the queue, not for the upstream: {}",
+            asked.head
+        );
+    }
     let other = ask(
         &mux.client(),
         b"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n",
@@ -81,7 +84,11 @@ fn e55_reqwest_is_served() {
             .collect::<Vec<_>>()
     });
     for (number, text) in texts.iter().enumerate() {
-        assert_eq!(text, &format!("/{number} body {number}"));
+        assert_eq!(
+            text,
+            &format!("/{number} body {number}"),
+            "the response to request {number}"
+        );
     }
     assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }
@@ -108,10 +115,11 @@ fn e55_curl_is_served() {
     let Some(text) = curl(&[&format!("{url}/a"), &format!("{url}/b")]) else {
         return test.note("curl is not installed");
     };
-    assert_eq!(text, "/a /b ");
+    assert_eq!(text, "/a /b ", "what curl printed of two URLs");
     assert_eq!(
         curl(&["--http1.0", &format!("{url}/old")]).as_deref(),
-        Some("/old ")
+        Some("/old "),
+        "what curl --http1.0 printed"
     );
     let body = "x".repeat(3_000_000);
     let posted = curl(&[
@@ -121,7 +129,11 @@ fn e55_curl_is_served() {
         &body[..100_000],
         &format!("{url}/c"),
     ]);
-    assert_eq!(posted.map(|text| text.len()), Some(100_003));
+    assert_eq!(
+        posted.map(|text| text.len()),
+        Some(100_003),
+        "the length of the echo of an upload in chunks"
+    );
     assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }
 
@@ -145,13 +157,24 @@ fn e55_the_inspector_shows_who_waits_and_who_is_in_flight() {
             .iter()
             .find(|row| row["client"]["peer"] == own.as_str());
         let row = row.expect("a row for each client");
-        assert_eq!(row["client"]["local"], mux.addr_text().as_str());
-        assert_eq!(row["upstream"]["peer"], hand.addr_text().as_str());
+        assert_eq!(
+            row["client"]["local"],
+            mux.addr_text().as_str(),
+            "where the client is connected to"
+        );
+        assert_eq!(
+            row["upstream"]["peer"],
+            hand.addr_text().as_str(),
+            "the upstream of a client"
+        );
         assert_eq!(
             row["upstream"]["fd"], rows[0]["upstream"]["fd"],
             "one upstream socket"
         );
-        assert_ne!(row["upstream"]["fd"], row["client"]["fd"]);
+        assert_ne!(
+            row["upstream"]["fd"], row["client"]["fd"],
+            "two sockets have two descriptors"
+        );
     }
 }
 

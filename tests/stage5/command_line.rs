@@ -88,7 +88,10 @@ fn e53_an_address_that_cannot_be_had_is_one_clear_sentence() {
     let sentence = format!(
         "stage5-mux: cannot listen on {taken}: address already in use (another program listens there)\n"
     );
-    assert_eq!(finished.stderr, sentence);
+    assert_eq!(
+        finished.stderr, sentence,
+        "what is said about an address in use"
+    );
     command_line::cannot_start(&queue(), &["--listen", FOREIGN], &[FOREIGN]);
     let anywhere = queue().args(["--listen", "127.0.0.1:0"]);
     command_line::cannot_start(&anywhere, &["--inspect", FOREIGN], &[FOREIGN]);

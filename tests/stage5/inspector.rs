@@ -14,16 +14,32 @@ fn e55_the_queue_s_numbers_say_who_is_in_flight_and_how_long_requests_waited() {
     );
     let hand = Hand::start();
     let mux = Mux::start(hand.addr(), &[]);
-    assert_eq!(view(&mux)["length"], 0);
-    assert_eq!(view(&mux)["in_flight"], Value::Null);
+    assert_eq!(
+        view(&mux)["length"],
+        0,
+        "requests that wait before the first one"
+    );
+    assert_eq!(
+        view(&mux)["in_flight"],
+        Value::Null,
+        "the request in flight before the first one"
+    );
     let clients: Vec<Client> = (0..3).map(|_| mux.client()).collect();
     for (number, client) in clients.iter().enumerate() {
         client.send(&get(&format!("/{number}")));
         mux.wait_for("in flight", 1);
         mux.wait_for("waiting", number);
     }
-    assert_eq!(view(&mux)["length"], 2);
-    assert_eq!(in_flight(&mux), clients[0].local().to_string());
+    assert_eq!(
+        view(&mux)["length"],
+        2,
+        "requests that wait: one of three is in flight"
+    );
+    assert_eq!(
+        in_flight(&mux),
+        clients[0].local().to_string(),
+        "the client whose request is in flight"
+    );
     // While the exchange lasts, the first request in the queue waits longer and longer.
     let waited = || view(&mux)["longest_wait_ms"].as_u64() > Some(2);
     eventually_equal("the longest wait grows", &true, waited);
@@ -117,13 +133,21 @@ fn e56_the_totals_say_what_was_moved_and_who_was_sent_away() {
     let client = mux.client();
     let request = get("/path");
     let reply = ask(&client, &request);
-    assert_eq!(mux.routes()["totals"]["sessions_open"], 1);
+    assert_eq!(
+        mux.routes()["totals"]["sessions_open"],
+        1,
+        "clients that are connected"
+    );
     client.close();
     let half = mux.client();
     half.send(b"GET / HT");
     mux.wait_for("reading", 1);
     let idle = mux.client();
-    assert_eq!(crate::support::reply(&half).status(), "408");
+    assert_eq!(
+        crate::support::reply(&half).status(),
+        "408",
+        "the status for half a request"
+    );
     idle.expect_eof();
     drop((half, idle));
     let totals = || mux.routes()["totals"].clone();
@@ -131,8 +155,16 @@ fn e56_the_totals_say_what_was_moved_and_who_was_sent_away() {
     let totals = totals();
     assert_eq!(totals["sessions_total"], 3, "sessions_total");
     let (up, down) = (totals["bytes_up"].as_u64(), totals["bytes_down"].as_u64());
-    assert_eq!(up, Some((request.len() + 8) as u64));
-    assert!(down > Some((reply.head.len() + reply.body.len()) as u64));
+    assert_eq!(
+        up,
+        Some((request.len() + 8) as u64),
+        "bytes up: a request, and the 8 of half a request"
+    );
+    let least = reply.head.len() + reply.body.len();
+    assert!(
+        down > Some(least as u64),
+        "{down:?} bytes down, but one response alone has {least}"
+    );
     assert_eq!(totals["refusals"], 1, "refusals");
     assert_eq!(totals["timeouts"]["handshake"], 1, "{totals}");
     assert_eq!(totals["timeouts"]["idle"], 1, "{totals}");

@@ -34,7 +34,8 @@ impl Tunnel {
         let open = Frame::read(link);
         assert_eq!((open.stream, open.flags), (stream, SYN), "{open:?}");
         let line = Frame::read(link);
-        assert_eq!((line.stream, &line.payload[..]), (stream, &b"ask\n"[..]));
+        assert_eq!(line.stream, stream, "the stream of the first bytes");
+        harness::expect_bytes("The payload of the first frame", b"ask\n", &line.payload);
         link.send(&Frame::credit(stream, ACK, 0).bytes());
         client
     }

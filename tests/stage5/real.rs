@@ -92,7 +92,11 @@ fn e55_clients_keep_their_connections_in_front_of_http_1_0() {
             client.send(&crate::support::get("/a.txt"));
         }
         for client in &clients {
-            assert_eq!(crate::support::reply(client).text(), "content of a");
+            assert_eq!(
+                crate::support::reply(client).text(),
+                "content of a",
+                "the page, from Python"
+            );
         }
     }
 }

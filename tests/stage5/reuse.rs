@@ -73,7 +73,14 @@ fn e56_a_reset_is_a_lost_connection_at_any_moment() {
     drop(upstream.read_until(b"\r\n\r\n"));
     upstream.reset();
     let upstream = hand.next();
-    assert!(answer(&upstream, b"again").starts_with(b"GET /again "));
+    let head = answer(&upstream, b"again");
+    ensure(
+        head.starts_with(b"GET /again "),
+        format!(
+            "The upstream should get GET /again next, but it got {:?}.",
+            String::from_utf8_lossy(&head)
+        ),
+    );
     assert_eq!(
         reply(&client).text(),
         "again",
@@ -172,7 +179,11 @@ fn e56_nothing_is_repeated_after_the_first_byte_of_an_answer() {
         "502",
         "the status of the response to /"
     );
-    assert_eq!(site.asked().len(), 1);
+    assert_eq!(
+        site.asked().len(),
+        1,
+        "requests that the upstream got: after the first byte of a response, none is repeated"
+    );
 }
 
 #[test]

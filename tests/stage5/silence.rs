@@ -148,7 +148,13 @@ fn e56_a_large_request_that_is_read_late_is_not_sent_twice() {
     client.send(&[head.as_bytes(), &body].concat());
     be_busy(Duration::from_secs(4));
     let asked = upstream.read_until(b"\r\n\r\n");
-    assert!(asked.starts_with(b"PUT /large "));
+    ensure(
+        asked.starts_with(b"PUT /large "),
+        format!(
+            "The upstream should get PUT /large next, but it got {:?}.",
+            String::from_utf8_lossy(&asked)
+        ),
+    );
     upstream.expect(&body);
     upstream.send(&ok(b"large"));
     assert_eq!(

@@ -37,7 +37,11 @@ fn e56_a_slow_reader_with_room_for_its_response_holds_nobody() {
     let slow = Connect::new().receive_buffer(64 * 1024).to(mux.addr());
     slow.send(&get("/large"));
     let head = slow.read_until(b"\r\n\r\n");
-    assert!(head.starts_with(b"HTTP/1.1 200 OK"));
+    assert!(
+        head.starts_with(b"HTTP/1.1 200 OK"),
+        "the head is {:?}",
+        String::from_utf8_lossy(&head)
+    );
     for byte in &large[..200] {
         slow.expect(&[*byte]);
         assert_eq!(

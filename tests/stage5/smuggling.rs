@@ -124,7 +124,7 @@ fn e54_heads_have_a_bound() {
     let mux = Mux::start(site.addr(), &[]);
     let start = "GET / HTTP/1.1\r\nHost: x\r\nX: ";
     let long = [start.as_bytes(), &[b'a'; 64 * 1024], b"\r\n\r\n"].concat();
-    assert_eq!(status_of(&mux.client(), &long), "431");
+    assert_eq!(status_of(&mux.client(), &long), "431", "a field of 64 KiB");
     assert_eq!(
         status_of(&mux.client(), &long[..64 * 1024]),
         "431",
@@ -134,11 +134,19 @@ fn e54_heads_have_a_bound() {
         "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
         "X: y\r\n".repeat(1000)
     );
-    assert_eq!(status_of(&mux.client(), many.as_bytes()), "431");
+    assert_eq!(
+        status_of(&mux.client(), many.as_bytes()),
+        "431",
+        "a thousand fields"
+    );
     assert_eq!(site.accepts(), 0, "connections to the upstream");
 
     let small = Mux::start(site.addr(), &["--max-head", "100"]);
-    assert_eq!(status_of(&small.client(), &long[..100]), "431");
+    assert_eq!(
+        status_of(&small.client(), &long[..100]),
+        "431",
+        "100 bytes without the end of a head, with --max-head 100"
+    );
 }
 
 #[test]

@@ -115,7 +115,11 @@ pub(crate) fn expect_served_by(hand: &Hand, client: &Client, path: &str) -> Peer
     client.send(&get(path));
     let upstream = hand.next();
     let head = answer(&upstream, path.as_bytes());
-    assert!(head.starts_with(format!("GET {path} ").as_bytes()));
+    assert!(
+        head.starts_with(format!("GET {path} ").as_bytes()),
+        "the upstream should get GET {path} next, but it got {:?}",
+        String::from_utf8_lossy(&head)
+    );
     assert_eq!(
         reply(client).text(),
         path,

@@ -34,8 +34,16 @@ fn e55_32_clients_share_one_connection_and_one_request_is_in_flight() {
         }
     });
     assert_eq!(site.accepts(), 1, "connections to the upstream");
-    assert_eq!(site.asked().len(), 32 * 20);
-    assert_eq!(site.paths().iter().collect::<BTreeSet<_>>().len(), 32 * 20);
+    assert_eq!(
+        site.asked().len(),
+        32 * 20,
+        "requests that the upstream got"
+    );
+    assert_eq!(
+        site.paths().iter().collect::<BTreeSet<_>>().len(),
+        32 * 20,
+        "different requests among them"
+    );
 }
 
 #[test]

@@ -82,6 +82,10 @@ fn e55_with_the_queue_each_response_reaches_its_client() {
         "/bob ",
         "the body of the response to /bob"
     );
-    assert_eq!(crate::support::reply(&alice).text(), "/alice ");
+    assert_eq!(
+        crate::support::reply(&alice).text(),
+        "/alice ",
+        "the body of the response to /alice"
+    );
     assert_eq!(site.accepts(), 1, "connections that the site has accepted");
 }

@@ -40,7 +40,11 @@ fn e56_an_upload_that_stops_half_way_holds_nobody() {
         );
         stuck.expect_eof();
     }
-    assert!(site.paths().iter().all(|path| path == "/still-served"));
+    let paths = site.paths();
+    assert!(
+        paths.iter().all(|path| path == "/still-served"),
+        "half an upload reached the upstream: {paths:?}"
+    );
     assert_eq!(site.accepts(), 1, "half a request would end a connection");
 }
 
@@ -66,7 +70,14 @@ fn e56_a_large_upload_that_stops_half_way_has_a_deadline() {
     stuck.expect_eof();
     upstream.drain();
     let upstream = hand.next();
-    assert!(upstream.read_until(b"\r\n\r\n").starts_with(b"GET /other "));
+    let head = upstream.read_until(b"\r\n\r\n");
+    ensure(
+        head.starts_with(b"GET /other "),
+        format!(
+            "The upstream should get GET /other next, but it got {:?}.",
+            String::from_utf8_lossy(&head)
+        ),
+    );
     upstream.send(&ok(b"other"));
     assert_eq!(
         reply(&other).text(),
@@ -129,7 +140,14 @@ fn e56_a_stalled_upload_has_its_deadline_even_when_the_answer_has_begun() {
     let upstream = hand.next();
     drop(upstream.read_until(b"\r\n\r\n"));
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
-    assert!(stuck.read_to_end().ends_with(b"half"));
+    let seen = stuck.read_to_end();
+    ensure(
+        seen.ends_with(b"half"),
+        format!(
+            "The client should get the half of the response that came, but it got {:?}.",
+            String::from_utf8_lossy(&seen)
+        ),
+    );
     upstream.drain();
     expect_served_by(&hand, &mux.client(), "/other");
 }

@@ -282,7 +282,11 @@ fn e56_an_answer_before_the_end_of_the_upload_arrives() {
     drop(upstream.read_until(b"\r\n\r\n"));
     upstream.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n");
     let refused = reply(&client);
-    assert_eq!((refused.status(), refused.text().as_str()), ("413", "no\n"));
+    assert_eq!(
+        (refused.status(), refused.text().as_str()),
+        ("413", "no\n"),
+        "the response that came before the end of the upload"
+    );
     client.expect_eof();
     upstream.with_patience(PATIENCE).drain();
     let other = mux.client();

@@ -45,6 +45,10 @@ fn e55_mute_visitors_delay_no_page() {
     let mux = Mux::start(hand.addr(), &[]);
     let connect = |_| Client::connect(mux.inspector().addr());
     let mute: Vec<_> = (0..120).map(connect).collect();
-    assert_eq!(mux.routes()["totals"]["sessions_total"], 0);
+    assert_eq!(
+        mux.routes()["totals"]["sessions_total"],
+        0,
+        "sessions: visitors of the page are none"
+    );
     drop(mute);
 }

@@ -224,7 +224,11 @@ fn e5_10_a_stream_goes_on_for_many_windows() {
     let (sent, credits) = pour(&link, total, || false);
     link.send(&Frame::credit(1, FIN, 0).bytes());
     let arrived = reading.join().expect("the upstream reads to the end");
-    assert_eq!((sent, arrived), (total, total));
+    assert_eq!(
+        (sent, arrived),
+        (total, total),
+        "bytes sent and bytes that arrived"
+    );
     assert!(credits <= 40 * 8, "{credits} credits for 40 windows");
 }
 

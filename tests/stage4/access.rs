@@ -202,6 +202,15 @@ fn e4_9_an_ipv4_address_is_found_in_each_of_its_disguises() {
         let texts = found.iter().flatten().map(Ipv4Addr::to_string);
         assert_eq!(texts.collect::<Vec<_>>().join(","), inside, "in {address}");
     }
+    // Below 64:ff9b:1::/48 a translator may have a prefix of any length, and all readings count (RFC 8215).
+    let readings = embedded("64:ff9b:1:7f00:0:100:808:808".parse().unwrap());
+    ensure(
+        readings.contains(&Some(Ipv4Addr::LOCALHOST)),
+        format!(
+            "64:ff9b:1:7f00:0:100:808:808 may be 127.0.0.1 behind a prefix of 48 bits, but only {readings:?} was found. A likely \
+             cause: 64:ff9b:1::/48 is read like 64:ff9b::/96, in its last bytes alone."
+        ),
+    );
     for address in [
         "::",
         "::1",

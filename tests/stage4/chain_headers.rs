@@ -152,6 +152,16 @@ fn e4_10_a_text_is_as_long_as_it_says() {
             &response.encode(),
         );
     }
+    // Nothing needs a text for a success, but another implementation may send one.
+    let parsed = Response::parse(b"\x01\x00\x02okbytes of the target").unwrap();
+    let length = parsed.map(|(_, length)| length);
+    ensure(
+        length == Some(5),
+        format!(
+            "A success with a text of two bytes has five bytes, but its length is {length:?}. The rest would be taken for the \
+             target's bytes: the length counts whatever the status is."
+        ),
+    );
     let text = "é".repeat(200);
     let status = Status::Other;
     let long = Response { status, text }.encode();

@@ -1,13 +1,16 @@
 //! Exercise 4.6: connecting without blocking, and the fate of a client whose upstream cannot be reached (E12, E14).
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use harness::{
-    BlackHole, Client, ClosedPort, PATIENCE, Program, Rng, Test, expect_bytes, proc, scaled,
+    BlackHole, Client, ClosedPort, PATIENCE, Program, Rng, Test, expect_bytes, expect_value, fail,
+    proc, scaled,
 };
+use nix::errno::Errno;
 use socket2::{Domain, Socket, Type};
+use stage4_proxy::connect_error::ConnectError;
 
 use crate::support::{HALF_A_SECOND, Proxy, connect_and_be_closed, program};
 
@@ -76,12 +79,33 @@ fn e46_any_other_failure_closes_the_client() {
 }
 
 /// An address that a proxy can listen on and no other program gets: bound here, but not listening.
-pub(crate) fn reserved_address() -> std::io::Result<(Socket, SocketAddr)> {
+pub(crate) fn reserved_address() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
     let address = socket.local_addr()?.as_socket();
-    Ok((socket, address.ok_or(std::io::ErrorKind::Other)?))
+    Ok((socket, address.ok_or(io::ErrorKind::Other)?))
+}
+
+#[test]
+fn e46_an_unknown_failure_keeps_the_kernel_s_error() {
+    let _test = Test::begin(
+        "Other has the error itself: its words are for the log, and its number tells that no descriptor was left.",
+    );
+    for errno in [Errno::EMFILE, Errno::ENFILE, Errno::EACCES] {
+        let error = ConnectError::from(io::Error::from(errno));
+        let ConnectError::Other(source) = error else {
+            fail(format!(
+                "{errno:?} is no failure of its own, but it became {error:?}."
+            ));
+        };
+        expect_value(
+            format!("The number of the error that {errno:?} has become"),
+            &Some(errno as i32),
+            &source.raw_os_error(),
+            "a new error was made of its kind, and has neither the number nor the kernel's words.",
+        );
+    }
 }
 
 #[test]
@@ -145,14 +169,14 @@ pub(crate) struct FullBacklog {
 
 impl FullBacklog {
     /// Lets `first` connections through, and fills the queue behind them.
-    pub(crate) fn bind() -> std::io::Result<Self> {
+    pub(crate) fn bind() -> io::Result<Self> {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
         listener.listen(0)?;
         let address = listener
             .local_addr()?
             .as_socket()
-            .ok_or(std::io::ErrorKind::Other)?;
+            .ok_or(io::ErrorKind::Other)?;
         let filler = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         Ok(Self {
             listener,
@@ -162,12 +186,12 @@ impl FullBacklog {
     }
 
     /// Fills the queue: a backlog of 0 still takes one connection.
-    pub(crate) fn fill(&self) -> std::io::Result<()> {
+    pub(crate) fn fill(&self) -> io::Result<()> {
         self.filler.connect(&self.address.into())
     }
 
     /// Accepts the next connection, as a stream whose reads are bounded.
-    pub(crate) fn accept(&self) -> std::io::Result<TcpStream> {
+    pub(crate) fn accept(&self) -> io::Result<TcpStream> {
         self.listener.set_read_timeout(Some(scaled(PATIENCE)))?;
         let stream = TcpStream::from(self.listener.accept()?.0);
         stream.set_read_timeout(Some(scaled(PATIENCE)))?;

@@ -55,7 +55,7 @@ fn expect_room(window: &ReceiveWindow, open: u32, held: u32) {
 fn e5_10_a_peer_may_send_its_window_and_no_byte_more() {
     let _test =
         Test::begin("The last byte of a window is allowed; the next one breaks the protocol.");
-    let (mut window, _, now) = window();
+    let (mut window, mut budget, now) = window();
     assert_eq!(window.receive(399, now), Ok(()), "399 of 400 bytes");
     expect_room(&window, 1, 399);
     assert_eq!(window.receive(0, now), Ok(()), "an empty frame");
@@ -71,7 +71,13 @@ fn e5_10_a_peer_may_send_its_window_and_no_byte_more() {
         "the last byte of the window"
     );
     expect_room(&window, 0, 400);
-    for bytes in [1, 256, u32::MAX] {
+    // Bytes that the reader has taken are room again only when the peer has credit for them.
+    assert_eq!(
+        window.consume(10, now, &mut budget),
+        0,
+        "too few for a credit"
+    );
+    for bytes in [1, 5, 256, u32::MAX] {
         let overrun = window.receive(bytes, now);
         assert_eq!(overrun, Err(Violation::WindowOverrun), "{bytes} more");
     }
@@ -118,6 +124,17 @@ fn e5_10_credit_is_collected() {
     let credits = (0..400).filter(|_| window.consume(1, now, &mut budget) > 0);
     let count = credits.count();
     assert!((1..=8).contains(&count), "{count} credits for one window");
+    let (mut window, mut budget, now) = self::window();
+    window.receive(100, now).expect("a quarter of the window");
+    expect_value(
+        "The credits for 99 bytes and for one more, in a window of 400",
+        &(0, 100),
+        &(
+            window.consume(99, now, &mut budget),
+            window.consume(1, now, &mut budget),
+        ),
+        "credit is due at a quarter of the window, and not behind it.",
+    );
     let mut small = ReceiveWindow::new(3);
     small.receive(3, now).expect("the whole window");
     let credit = (0..3)

@@ -7,6 +7,7 @@
 //! Misconception: One read brings one line.
 //! Caught by: e13_a_line_may_come_in_any_pieces
 //! ```
+//! A unit test is named by its path, such as `waker::tests::a_full_number_is_a_wake_up_too`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@
 //! # Reading order
 //! 1. [`manifest`]: the stages and exercises, as `course.toml` lists them.
 //! 2. [`item`]: how an exercise names a function, and where that function is in its file.
-//! 3. [`unit`]: the unit tests of a stage, which are beside its code. [`bug`]: the wrong solutions, and the test that catches each. [`hunt`]: those that students hunt.
+//! 3. [`mod@unit`]: the unit tests of a stage, which are beside its code. [`bug`]: the wrong solutions, and the test that catches each. [`hunt`]: those that students hunt.
 //! 4. [`quiz`]: the questions about wrong solutions. [`milestones`]: the second track.
 //! 5. [`workspace`]: the folder of the course. [`listing`]: the files in a folder.
 //! 6. [`loopback`], [`broken_pipe`], [`browser`]: three small matters of a command on Linux.

@@ -91,8 +91,10 @@ fn e43_what_a_transfer_needed_is_given_back() {
     let grown = proc::private_kib(proxy.pid()).saturating_sub(before);
     let count = 2 * WAVE as u64;
     eprintln!("{grown} KiB more after {count} further sessions have stalled");
+    // Memory that one wave has freed may stay with the allocator, below something that is still in use; the next wave
+    // uses it again. Buffers that are kept are as many as sessions, which makes some 3,000 KiB.
     harness::ensure(
-        grown < 1024,
+        grown < 2400,
         format!(
             "{count} sessions have stalled and then delivered everything, and the proxy has kept {grown} KiB, {} for each. No byte \
              is pending, so a buffer kept its memory when its last byte was consumed.",

@@ -124,17 +124,6 @@ fn e5_10_credit_is_collected() {
     let credits = (0..400).filter(|_| window.consume(1, now, &mut budget) > 0);
     let count = credits.count();
     assert!((1..=8).contains(&count), "{count} credits for one window");
-    let (mut window, mut budget, now) = self::window();
-    window.receive(100, now).expect("a quarter of the window");
-    expect_value(
-        "The credits for 99 bytes and for one more, in a window of 400",
-        &(0, 100),
-        &(
-            window.consume(99, now, &mut budget),
-            window.consume(1, now, &mut budget),
-        ),
-        "credit is due at a quarter of the window, and not behind it.",
-    );
     let mut small = ReceiveWindow::new(3);
     small.receive(3, now).expect("the whole window");
     let credit = (0..3)

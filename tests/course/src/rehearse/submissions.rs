@@ -236,8 +236,12 @@ pub(super) const SUBMISSIONS: &[Submission] = &[
         changes: &[Body(
             REVERSE,
             r#"{
-                let mut daemon = std::process::Command::new("setsid");
-                let _ = daemon.args(["sleep", "1{mark}"]).spawn();
+                // Once in each test, because a test with many lines would otherwise have too many processes.
+                static DAEMON: std::sync::Once = std::sync::Once::new();
+                DAEMON.call_once(|| {
+                    let mut daemon = std::process::Command::new("setsid");
+                    let _ = daemon.args(["sleep", "1{mark}"]).spawn();
+                });
                 match line {
                     [text @ .., b'\n'] => text.reverse(),
                     text => text.reverse(),

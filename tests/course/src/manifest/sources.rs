@@ -4,13 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use toml::Spanned;
 
 use crate::hunt::bug_of;
 use crate::item::{ItemPath, test_names};
 use crate::listing;
-
-use crate::manifest::claim::{best, claim};
+use crate::manifest::claim::TESTS;
 use crate::manifest::{Exercise, Hunt, Manifest, Problem, Stage, simple, unit};
 
 /// How many lines of the reference an exercise may ask for.
@@ -27,13 +25,12 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
         let tests = tests_of(root, stage)?;
         for exercise in &stage.exercises {
             found.extend(item_problems(root, stage, exercise));
-            found.extend(unmatched(&exercise.tests, &tests));
             found.extend(missing_chapter(root, exercise));
         }
         for hunt in &stage.hunts {
             found.extend(hunt_problems(root, stage, hunt));
         }
-        found.extend(unmatched(&stage.ungraded, &tests));
+        found.extend(TESTS.unmatched(stage, &tests));
         found.extend(orphans(stage, &tests));
         found.extend(run_problems(stage, &tests));
     }
@@ -44,10 +41,7 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
 
 /// Finds the exercise of a test: the one with the longest prefix that fits its name.
 pub fn owner_of<'a>(stage: &'a Stage, test: &str) -> Option<&'a Exercise> {
-    let name = last_segment(test);
-    let best = best(stage, |exercise| claim(&exercise.tests, name))?;
-    let ungraded = claim(&stage.ungraded, name);
-    (ungraded < Some(best.0)).then_some(best.1)
+    TESTS.owner(stage, last_segment(test))
 }
 
 /// Returns the name of a test without its modules.
@@ -127,21 +121,6 @@ fn lines_of(item: &ItemPath, root: &Path) -> Result<usize> {
     Ok(body.lines().filter(is_code).count())
 }
 
-fn unmatched(prefixes: &[Spanned<String>], tests: &[String]) -> Vec<Problem> {
-    let nothing = |prefix: &&Spanned<String>| {
-        !tests
-            .iter()
-            .any(|test| test.starts_with(prefix.as_ref().as_str()))
-    };
-    let problem = |prefix| {
-        Problem::new(
-            prefix,
-            format!("no test begins with {:?}", AsRef::<String>::as_ref(prefix)),
-        )
-    };
-    prefixes.iter().filter(nothing).map(problem).collect()
-}
-
 /// Checks that a hunt has its report, and a kept script that names a wrong solution of its stage.
 fn hunt_problems(root: &Path, stage: &Stage, hunt: &Hunt) -> Vec<Problem> {
     let mut found = Vec::new();
@@ -179,18 +158,10 @@ fn run_problems(stage: &Stage, tests: &[String]) -> Vec<Problem> {
 }
 
 fn orphans(stage: &Stage, tests: &[String]) -> Vec<Problem> {
-    let is_ungraded = |test: &str| {
-        stage
-            .ungraded
-            .iter()
-            .any(|text| test.starts_with(text.as_ref().as_str()))
-    };
-    let is_orphan = |test: &&String| owner_of(stage, test).is_none() && !is_ungraded(test);
+    let is_orphan = |test: &&String| TESTS.is_orphan(stage, last_segment(test));
     let problem = |test| {
-        Problem::new(
-            &stage.id,
-            format!("the test {test} of {} belongs to no exercise", stage.id()),
-        )
+        let text = format!("the test {test} of {} belongs to no exercise", stage.id());
+        Problem::new(&stage.id, text)
     };
     tests.iter().filter(is_orphan).map(problem).collect()
 }

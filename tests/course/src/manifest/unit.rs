@@ -4,17 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use toml::Spanned;
 
-use crate::manifest::claim::{best, claim};
+use crate::manifest::claim::UNIT_TESTS;
 use crate::manifest::{Exercise, Manifest, Problem, Stage};
 use crate::unit::{self, TestModule};
 
 /// Finds the exercise of a unit test: the one with the longest prefix that fits its path.
 pub fn owner_of<'a>(stage: &'a Stage, path: &str) -> Option<&'a Exercise> {
-    let best = best(stage, |exercise| claim(&exercise.unit, path))?;
-    let ungraded = claim(&stage.ungraded_unit, path);
-    (ungraded < Some(best.0)).then_some(best.1)
+    UNIT_TESTS.owner(stage, path)
 }
 
 /// Describes prefixes that fit no unit test, and unit tests beside the functions of exercises that nothing claims.
@@ -27,25 +24,11 @@ pub(super) fn problems(manifest: &Manifest, root: &Path) -> Result<Vec<Problem>>
     for stage in &manifest.stages {
         let sources = unit::read(&root.join(stage.package()).join("src"))?;
         let modules = unit::modules(&sources)?;
-        for prefixes in stage.exercises.iter().map(|one| &one.unit) {
-            found.extend(unmatched(prefixes, &modules));
-        }
-        found.extend(unmatched(&stage.ungraded_unit, &modules));
+        let tests: Vec<_> = modules.iter().flat_map(tests_of).collect();
+        found.extend(UNIT_TESTS.unmatched(stage, &tests));
         found.extend(unclaimed(stage, &modules)?);
     }
     Ok(found)
-}
-
-fn unmatched(prefixes: &[Spanned<String>], modules: &[TestModule]) -> Vec<Problem> {
-    let nothing = |prefix: &&Spanned<String>| {
-        let mut tests = modules.iter().flat_map(|module| &module.tests);
-        !tests.any(|test| test.starts_with(prefix.as_ref().as_str()))
-    };
-    let problem = |prefix| {
-        let text = AsRef::<String>::as_ref(prefix);
-        Problem::new(prefix, format!("no unit test begins with {text:?}"))
-    };
-    prefixes.iter().filter(nothing).map(problem).collect()
 }
 
 /// Finds the tests in files with functions of exercises that belong to no exercise and are not called ungraded either.
@@ -56,19 +39,20 @@ fn unclaimed(stage: &Stage, modules: &[TestModule]) -> Result<Vec<Problem>> {
     }
     let src = Path::new(stage.package()).join("src");
     let is_beside = |module: &&TestModule| files.contains(&src.join(&module.file));
-    let is_open = |test: &&String| {
-        owner_of(stage, test).is_none() && claim(&stage.ungraded_unit, test).is_none()
-    };
-    let problem = |test: &String| {
+    let problem = |test| {
         let text = format!(
             "the unit test {test} of {} belongs to no exercise, and ungraded_unit does not name it",
             stage.id()
         );
         Problem::new(&stage.id, text)
     };
-    let beside = modules.iter().filter(is_beside);
-    let open = beside.flat_map(|module| &module.tests).filter(is_open);
-    Ok(open.map(problem).collect())
+    let beside = modules.iter().filter(is_beside).flat_map(tests_of);
+    let orphans = beside.filter(|test| UNIT_TESTS.is_orphan(stage, test));
+    Ok(orphans.map(problem).collect())
+}
+
+fn tests_of(module: &TestModule) -> impl Iterator<Item = &str> {
+    module.tests.iter().map(String::as_str)
 }
 
 #[cfg(test)]

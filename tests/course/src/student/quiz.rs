@@ -56,36 +56,44 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         !all.is_empty(),
         "there are no questions here: ask your instructor for a course that has them"
     );
-    let asked_for = match &options.place {
+    let chosen = match &options.place {
         Some(place) => named(&manifest, &all, place)?,
         None if is_workspace => passed(&root, &manifest, &all)?,
         None => all.iter().collect(),
     };
-    if asked_for.is_empty() {
+    if chosen.is_empty() {
         println!(
             "No question yet: those of an exercise come once it has passed, or when you name it: cargo course quiz 1.1"
         );
         return Ok(());
     }
     if options.answers || !io::stdin().is_terminal() {
-        return print::questions(&root, &manifest, &asked_for, options.answers);
+        return print::questions(&root, &manifest, &chosen, options.answers);
     }
-    let mut answers = Answers::load(&root);
-    let open: Vec<_> = asked_for
-        .iter()
-        .copied()
-        .filter(|one| !answers.knows(one))
-        .collect();
-    // Named again, questions that are all known are asked once more.
-    let is_repetition = open.is_empty() && options.place.is_some();
-    let questions = if is_repetition { asked_for } else { open };
+    ask_open_ones(&root, &manifest, chosen, options.place.is_some())
+}
+
+/// Asks those of the questions that the student does not know yet; if all are known, all of them again, but only if
+/// they were named.
+fn ask_open_ones(
+    root: &Path,
+    manifest: &Manifest,
+    chosen: Vec<&Question>,
+    are_named: bool,
+) -> Result<()> {
+    let mut answers = Answers::load(root);
+    let mut questions = chosen.clone();
+    questions.retain(|one| !answers.knows(one));
+    if questions.is_empty() && are_named {
+        questions = chosen;
+    }
     if questions.is_empty() {
         println!(
             "You know the answers to all questions so far. Name an exercise or a stage to repeat them."
         );
         return Ok(());
     }
-    session(&root, &manifest, &questions, &mut answers)
+    session(root, manifest, &questions, &mut answers)
 }
 
 /// Asks one question after another until the last, or until the student has enough.

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::transcript::alone;
+
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -20,7 +22,7 @@ pub(super) fn wait_until(command: &str, deadline: Instant) -> io::Result<bool> {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        if bash.status()?.success() {
+        if alone::start(&mut bash)?.wait()?.success() {
             return Ok(true);
         }
         thread::sleep(PAUSE);

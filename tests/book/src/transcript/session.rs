@@ -60,6 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Ok(());
     };
     alone::adopt_orphans()?;
+    alone::end_on_signals()?;
     let text = fs::read_to_string(path).context("cannot read the transcript")?;
     let transcript = Transcript::parse(&text)?;
     let folder = env::current_dir()?;

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -143,6 +144,8 @@ impl Stage {
             .env("NO_COLOR", "1")
             .env("PYTHONUNBUFFERED", "1");
         let output = command
+            // A signal that kills us with our group spares the session, which then ends its programs.
+            .process_group(0)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()

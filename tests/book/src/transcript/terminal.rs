@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::transcript::alone;
 use crate::transcript::asleep::wait_until_asleep;
 
 /// The most lines that are kept: more than a book can show.
@@ -76,7 +77,7 @@ impl Terminal {
         .stdin(Stdio::piped())
         .stdout(writer.try_clone()?)
         .stderr(writer);
-        let mut child = bash.spawn().context("cannot start bash")?;
+        let mut child = alone::start(&mut bash).context("cannot start bash")?;
         // Dropped, because end of file arrives only after our copies of the pipe's write end are closed.
         drop(bash);
         let stdin = child.stdin.take();

@@ -121,7 +121,7 @@ mod tests {
         Some((socket, address))
     }
 
-    /// A listener whose backlog is full answers no further SYN: a black hole on loopback.
+    /// A listener whose accept queue is full answers no further SYN: a black hole on loopback.
     fn black_hole() -> (Vec<Socket>, SocketAddr) {
         let (listener, address) = listener(0);
         let mut sockets = vec![listener];
@@ -132,7 +132,7 @@ mod tests {
                 break;
             }
             sockets.push(filler);
-            assert!(sockets.len() < 16, "the backlog never fills");
+            assert!(sockets.len() < 16, "the accept queue never fills");
         }
         (sockets, address)
     }

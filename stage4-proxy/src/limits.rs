@@ -17,7 +17,7 @@ use crate::udp::UdpLimits;
 /// Bounds that follow from a protocol or from the kernel are constants beside the code that they bound.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Concurrent sessions, over all workers; further clients wait in the backlog.
+    /// Concurrent sessions, over all workers; further clients wait in the accept queue.
     pub max_connections: u32,
     /// Concurrent sessions of one client address, over all workers, or of one /64 of IPv6; `None` for no bound. A further
     /// client of the address is closed at once. Its flows of datagrams have the same bound, apart from its sessions.

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// one step in this time, and not one as soon as the processor allows it.
 const REST: Duration = Duration::from_millis(10);
 
-/// A listening socket that can be paused, so that clients wait in its backlog.
+/// A listening socket that can be paused, so that clients wait in its accept queue.
 ///
 /// ```text
 ///          no slot left                    a session has ended, here or in another worker
@@ -89,7 +89,7 @@ pub(crate) enum Accepted {
     Denied(PeerAddr),
     /// Nothing, but the next accept(2) may bring one: this client has gone already.
     Gone,
-    /// Nothing: the backlog is empty.
+    /// Nothing: the accept queue is empty.
     Empty,
     /// Nothing, because the workers have as many sessions as they may have together.
     Full,
@@ -99,7 +99,7 @@ pub(crate) enum Accepted {
 
 impl Listener {
     /// Registers a listening socket, level-triggered, because a turn accepts a bounded number of
-    /// clients: the rest of the backlog is reported again in the next turn.
+    /// clients: the rest of the accept queue is reported again in the next turn.
     ///
     /// # Errors
     ///
@@ -177,13 +177,13 @@ impl Listener {
         }
     }
 
-    /// Pauses until a slot is free; clients wait in the backlog.
+    /// Pauses until a slot is free; clients wait in the accept queue.
     pub(crate) fn pause_full(&mut self, poll: &Poll) {
         self.enter(State::Full, poll);
     }
 
     /// Pauses until a session ends or [`PAUSE`] is over, because descriptors may also be freed
-    /// elsewhere on the machine; clients wait in the backlog.
+    /// elsewhere on the machine; clients wait in the accept queue.
     pub(crate) fn pause_starved(&mut self, now: Instant, poll: &Poll) {
         self.enter(State::Starved { until: now + PAUSE }, poll);
     }
@@ -253,7 +253,7 @@ impl Listener {
     fn enter(&mut self, state: State, poll: &Poll) {
         self.state = state;
         // A paused listener has no interest at all: a level-triggered one with clients in its
-        // backlog would end every wait at once.
+        // accept queue would end every wait at once.
         let interest = match state {
             State::Open => Interest::READABLE,
             State::Full | State::Starved { .. } => Interest::NONE,

@@ -69,7 +69,7 @@ impl Reporter {
         self.totals.stale_events += 1;
     }
 
-    /// Counts a pause of accepting, in which clients wait in the backlog.
+    /// Counts a pause of accepting, in which clients wait in the accept queue.
     pub(crate) fn accept_pause(&mut self) {
         self.totals.accept_pauses += 1;
     }
@@ -100,7 +100,7 @@ impl Reporter {
     pub(crate) fn accept_starved(&mut self, error: &io::Error, now: Instant) {
         self.accept_pause();
         self.starved.log(now, |suppressed| {
-            tracing::warn!(%error, suppressed, "cannot accept, clients wait in the backlog");
+            tracing::warn!(%error, suppressed, "cannot accept, clients wait in the accept queue");
         });
     }
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A worker that is woken must try to accept. If it finds no client, its release wakes the next one, so
-//! that no client waits in the backlog of one worker while a slot is free.
+//! that no client waits in the accept queue of one worker while a slot is free.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};

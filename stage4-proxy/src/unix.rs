@@ -105,14 +105,14 @@ fn identity(path: &Path) -> Option<Identity> {
 /// # Errors
 ///
 /// Fails as connect(2) does: with `ECONNREFUSED` if no program listens, `ENOENT` without a file, `EACCES`
-/// without permission, and with a sentence if the backlog is full.
+/// without permission, and with a sentence if the accept queue is full.
 pub fn connect(path: &Path) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Ok(()) => Ok(socket),
-        // Where a TCP socket would go on trying, this one is not even in the backlog.
+        // Where a TCP socket would go on trying, this one is not even in the accept queue.
         Err(error) if error.raw_os_error() == Some(Errno::EAGAIN as i32) => {
-            Err(io::Error::other("the backlog of the upstream is full"))
+            Err(io::Error::other("the accept queue of the upstream is full"))
         }
         Err(error) => Err(error),
     }
@@ -189,6 +189,11 @@ mod tests {
         socket.listen(1).unwrap();
         let waiting: Vec<_> = (0..8).map_while(|_| connect(&path).ok()).collect();
         assert!((1..8).contains(&waiting.len()));
-        assert!(connect(&path).unwrap_err().to_string().contains("backlog"));
+        assert!(
+            connect(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("accept queue")
+        );
     }
 }

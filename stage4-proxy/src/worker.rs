@@ -370,11 +370,11 @@ impl Worker {
         }
     }
 
-    /// Begins a graceful shutdown: accepts the current backlog, then closes the listener.
+    /// Begins a graceful shutdown: accepts the clients in the accept queue, then closes the listener.
     fn drain(&mut self, now: Instant) {
-        // Clients in the backlog count as connected on their side, and closing the listener would
+        // Clients in the accept queue count as connected on their side, and closing the listener would
         // reset them.
-        self.accept_backlog(now);
+        self.accept_waiting(now);
         self.listener = None;
         self.udp.drain(now);
         self.scratch.is_draining = true;

@@ -21,7 +21,7 @@ use crate::tokens;
 /// How long accepting pauses after the machine had no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A listening socket that can leave clients in its backlog for a while.
+/// A listening socket that can leave clients in its accept queue for a while.
 ///
 /// ```text
 ///         ┌──────┐ no row left             ┌──────┐
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Listener {
     socket: Socket,
     state: State,
-    /// The backlog may hold a client.
+    /// The accept queue may hold a client.
     ready: bool,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum Accepted {
     Client(Socket, PeerAddr),
     /// Nothing, but the next attempt may bring a client: this one has closed already.
     Gone,
-    /// Nothing: the backlog is empty.
+    /// Nothing: the accept queue is empty.
     Empty,
     /// Nothing, because the machine has no descriptor or memory left.
     Starved(io::Error),
@@ -81,7 +81,7 @@ impl Listener {
         })
     }
 
-    /// Remembers that the backlog may hold a client.
+    /// Remembers that the accept queue may hold a client.
     pub(crate) fn note(&mut self) {
         self.ready = true;
     }
@@ -111,12 +111,12 @@ impl Listener {
         }
     }
 
-    /// Leaves clients in the backlog until a row is free.
+    /// Leaves clients in the accept queue until a row is free.
     pub(crate) fn pause_full(&mut self) {
         self.state = State::Full;
     }
 
-    /// Leaves clients in the backlog until a row is free or a short time has passed.
+    /// Leaves clients in the accept queue until a row is free or a short time has passed.
     pub(crate) fn pause_starved(&mut self, now: Instant) {
         self.state = State::Starved { until: now + PAUSE };
     }

@@ -68,7 +68,7 @@ fn e11_a_port_can_be_used_again_at_once() {
 }
 
 #[test]
-fn e11_a_crowd_fits_into_the_backlog() {
+fn e11_a_crowd_fits_into_the_accept_queue() {
     let _test =
         Test::begin("Pass the backlog of the options to listen(2): a small one keeps clients out.");
     let socket = listen_on("127.0.0.1:0").unwrap();

@@ -67,7 +67,7 @@ fn e47_who_leaves_before_being_accepted_harms_nobody() {
 }
 
 #[test]
-fn e47_one_more_than_allowed_waits_in_the_backlog() {
+fn e47_one_more_than_allowed_waits_in_the_accept_queue() {
     let _test = Test::begin("A full table pauses the listener; a session that ends resumes it.");
     let (proxy, hand) = proxy_and_hand(&["--max-connections", "3"]);
     let mut sessions: Vec<_> = (0..3).map(|_| session(&proxy, &hand)).collect();
@@ -99,9 +99,10 @@ fn e47_one_more_than_allowed_waits_in_the_backlog() {
 }
 
 #[test]
-fn e47_a_crowd_in_the_backlog_costs_no_memory() {
-    let _test =
-        Test::begin("A client in the backlog costs the proxy nothing; all are served in the end.");
+fn e47_a_crowd_in_the_accept_queue_costs_no_memory() {
+    let _test = Test::begin(
+        "A client in the accept queue costs the proxy nothing; all are served in the end.",
+    );
     let (proxy, _echo) = proxy_and_echo(&["--max-connections", "5"]);
     let first: Vec<_> = (0..5).map(|_| Client::connect(proxy.addr())).collect();
     first.iter().for_each(echoes);
@@ -199,7 +200,7 @@ fn e47_a_free_place_is_for_any_worker() {
         client.close();
         upstream.expect_eof();
         upstream.close();
-        // Its place was in one worker, and the client that waits may be in another one's backlog.
+        // Its place was in one worker, and the client that waits may be in another one's accept queue.
         let its_upstream = hand.next();
         its_upstream.expect(b"I can wait");
         served.push(its_upstream);

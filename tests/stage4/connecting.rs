@@ -161,13 +161,13 @@ fn e46_a_proxy_whose_upstream_comes_later() {
 }
 
 /// An upstream that answers no connect until the test opens it: its queue is full.
-pub(crate) struct FullBacklog {
+pub(crate) struct FullQueue {
     listener: Socket,
     filler: Socket,
     pub(crate) address: SocketAddr,
 }
 
-impl FullBacklog {
+impl FullQueue {
     /// Lets `first` connections through, and fills the queue behind them.
     pub(crate) fn bind() -> io::Result<Self> {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
@@ -202,7 +202,7 @@ impl FullBacklog {
 #[test]
 fn e46_a_connect_that_takes_its_time_delays_nobody() {
     let _test = Test::begin("A connect that waits is a state of one session, not of the loop.");
-    let upstream = FullBacklog::bind().unwrap();
+    let upstream = FullQueue::bind().unwrap();
     let proxy = Proxy::with(upstream.address, &["--connect-timeout", "30s"]);
     let mut rng = Rng::for_test();
     let first = Client::connect(proxy.addr());

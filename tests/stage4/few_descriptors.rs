@@ -41,7 +41,7 @@ fn e47_five_hundred_clients_die_at_once_under_64_descriptors() {
 #[test]
 fn e47_sixty_clients_at_once_under_32_descriptors() {
     let _test = Test::begin(
-        "A client without a free row waits in the backlog; a session that ends makes room.",
+        "A client without a free row waits in the accept queue; a session that ends makes room.",
     );
     let (proxy, _echo) = with_few(32, &[]);
     let mut rng = Rng::for_test();
@@ -84,7 +84,7 @@ fn e47_a_bound_above_the_descriptors_is_no_promise() {
 #[test]
 fn e47_descriptors_that_run_out_are_waited_for() {
     let _test =
-        Test::begin("EMFILE leaves the client in the backlog: try again later, do not spin.");
+        Test::begin("EMFILE leaves the client in the accept queue: try again later, do not spin.");
     let echo = Scripted::echo();
     let proxy = Proxy::to(echo.addr());
     let first: Vec<_> = (0..3).map(|_| Client::connect(proxy.addr())).collect();

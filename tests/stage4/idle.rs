@@ -10,7 +10,7 @@ const MOST: u64 = 1024;
 
 /// Opens further sessions; each carries a byte in both directions and then nothing.
 fn open(proxy: &Proxy, hand: &Hand, count: usize, sessions: &mut Vec<(Client, Peer)>) {
-    // In hundreds, so that no backlog overflows.
+    // In hundreds, so that no accept queue overflows.
     for _ in 0..count / 100 {
         let connect = Connect::new();
         let clients: Vec<_> = (0..100).map(|_| connect.to(proxy.addr())).collect();

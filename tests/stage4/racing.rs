@@ -11,7 +11,7 @@ use harness::{
 };
 
 use crate::addresses::{Injected, snapshot};
-use crate::connecting::FullBacklog;
+use crate::connecting::FullQueue;
 use crate::support::echoes;
 
 /// The time after which the next address is tried, as RFC 8305 recommends it.
@@ -63,7 +63,7 @@ fn e46_addresses_that_refuse_cost_no_delay() {
 #[test]
 fn e46_the_loser_of_a_race_is_closed() {
     let _test = Test::begin("When an attempt has won, close the others.");
-    let (hole, slow) = (BlackHole::start(), FullBacklog::bind().unwrap());
+    let (hole, slow) = (BlackHole::start(), FullQueue::bind().unwrap());
     slow.fill().unwrap();
     let attempts = Attempts::to(hole.addr());
     let proxy = racing(&[hole.addr(), slow.address]);
@@ -80,7 +80,7 @@ fn e46_the_loser_of_a_race_is_closed() {
 #[test]
 fn e46_the_first_address_may_still_win() {
     let _test = Test::begin("The first attempt goes on while the next one is tried.");
-    let (slow, hole) = (FullBacklog::bind().unwrap(), BlackHole::start());
+    let (slow, hole) = (FullQueue::bind().unwrap(), BlackHole::start());
     slow.fill().unwrap();
     let attempts = Attempts::to(hole.addr());
     let proxy = racing(&[slow.address, hole.addr()]);
@@ -129,7 +129,7 @@ fn e46_a_client_that_leaves_in_a_race_takes_all_attempts_with_it() {
 #[test]
 fn e46_a_drain_lets_a_race_end() {
     let _test = Test::begin("A session whose upstream is being connected is served by a drain.");
-    let (hole, slow) = (BlackHole::start(), FullBacklog::bind().unwrap());
+    let (hole, slow) = (BlackHole::start(), FullQueue::bind().unwrap());
     slow.fill().unwrap();
     let attempts = Attempts::to(hole.addr());
     let proxy = racing(&[hole.addr(), slow.address]);

@@ -214,8 +214,9 @@ fn e49_under_nohup_it_outlives_its_terminal() {
 
 #[test]
 fn e49_who_came_before_the_signal_is_served() {
-    let _test =
-        Test::begin("Closing a listener resets its backlog: accept the clients there first.");
+    let _test = Test::begin(
+        "Closing a listener resets the clients in its accept queue: accept them first.",
+    );
     let (proxy, _echo) = proxy_and_echo(&LONG);
     let mut rng = Rng::for_test();
     proxy.stop();
@@ -238,7 +239,7 @@ fn e49_who_came_before_the_signal_is_served() {
 #[test]
 fn e49_who_came_before_the_signal_to_a_full_proxy_is_reset_at_once() {
     let _test = Test::begin(
-        "No row is left for the clients in the backlog: reset them now, so that they can go elsewhere.",
+        "No row is left for the clients in the accept queue: reset them now, so that they can go elsewhere.",
     );
     let arguments = [&LONG[..], &["--max-connections", "1"]].concat();
     let (proxy, hand) = proxy_and_hand(&arguments);

@@ -284,7 +284,7 @@ fn unix_every_thread_serves_the_path() {
         clients.iter().for_each(echoes);
         let waiting = connect(&folder.path("in"));
         drop(clients);
-        // It waited in the backlog for a slot, whichever worker gave it back.
+        // It waited in the accept queue for a slot, whichever worker gave it back.
         echoes(&waiting);
     }
     assert_eq!(

@@ -179,9 +179,10 @@ fn e55_the_inspector_shows_who_waits_and_who_is_in_flight() {
 }
 
 #[test]
-fn e55_more_clients_than_rows_wait_in_the_backlog() {
-    let _test =
-        Test::begin("A full table leaves clients in the backlog; accept them when a row is free.");
+fn e55_more_clients_than_rows_wait_in_the_accept_queue() {
+    let _test = Test::begin(
+        "A full table leaves clients in the accept queue; accept them when a row is free.",
+    );
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--max-connections", "4"]);
     let first: Vec<_> = (0..4).map(|_| mux.client()).collect();

@@ -9,7 +9,7 @@ use crate::support::{Mux, Site, ask, get, program, reply};
 #[test]
 fn e56_descriptors_that_run_out_are_waited_for() {
     let _test =
-        Test::begin("EMFILE leaves the client in the backlog: try again later, do not spin.");
+        Test::begin("EMFILE leaves the client in the accept queue: try again later, do not spin.");
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &[]);
     let first: Vec<_> = (0..3).map(|_| mux.client()).collect();

@@ -58,8 +58,10 @@ fn e56_a_signal_that_the_parent_has_blocked_ends_the_queue() {
 }
 
 #[test]
-fn e56_clients_in_the_backlog_at_the_signal_are_served() {
-    let _test = Test::begin("Closing a listener resets its backlog: accept these clients first.");
+fn e56_clients_in_the_accept_queue_at_the_signal_are_served() {
+    let _test = Test::begin(
+        "Closing a listener resets the clients in its accept queue: accept them first.",
+    );
     let site = Site::echo();
     let mux = Mux::start(site.addr(), &["--drain-timeout", "1h"]);
     mux.stop();
@@ -82,9 +84,9 @@ fn e56_clients_in_the_backlog_at_the_signal_are_served() {
 }
 
 #[test]
-fn e56_clients_in_the_backlog_of_a_full_queue_are_reset_at_once() {
+fn e56_clients_in_the_accept_queue_of_a_full_queue_are_reset_at_once() {
     let _test = Test::begin(
-        "No row is left for the clients in the backlog: reset them now, so that they can go elsewhere.",
+        "No row is left for the clients in the accept queue: reset them now, so that they can go elsewhere.",
     );
     let hand = Hand::start();
     let arguments = ["--drain-timeout", "1h", "--max-connections", "1"];

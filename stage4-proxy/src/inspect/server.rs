@@ -198,7 +198,7 @@ impl Server {
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     }
 
-    /// Accepts the clients in the backlog; returns whether the listener is still open.
+    /// Accepts the clients in the accept queue; returns whether the listener is still open.
     fn accept(&mut self, now: Instant) -> bool {
         if self.accept_at.is_some_and(|time| now < time) {
             return true;

@@ -41,8 +41,8 @@ impl Worker {
         }
     }
 
-    /// Accepts every client that is in the backlog now, up to the free slots.
-    pub(super) fn accept_backlog(&mut self, now: Instant) {
+    /// Accepts every client that is in the accept queue now, up to the free slots.
+    pub(super) fn accept_waiting(&mut self, now: Instant) {
         if let Some(listener) = &mut self.listener {
             // Without an event, too: a client may have come after the last poll.
             listener.note();

@@ -10,7 +10,7 @@ use stage4_proxy::resolve::ResolverLimits;
 /// blocking the upstream.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Clients at the same time; further ones wait in the backlog.
+    /// Clients at the same time; further ones wait in the accept queue.
     pub max_connections: u32,
     /// Requests in the queue; further ones are refused.
     pub max_queue: usize,

@@ -96,7 +96,7 @@ impl Log {
     /// Logs that the machine has no descriptor or memory left for a client.
     pub(super) fn starved(&mut self, error: &io::Error, now: Instant) {
         self.accepts.log(now, |suppressed| {
-            tracing::warn!(%error, suppressed, "cannot accept, clients wait in the backlog");
+            tracing::warn!(%error, suppressed, "cannot accept, clients wait in the accept queue");
         });
     }
 

@@ -280,10 +280,10 @@ impl<F: Framing> Worker<F> {
         report::copy_out(collector, &self.clients.table, &shared, &totals, now);
     }
 
-    /// Starts a graceful shutdown: accepts the current backlog, closes the listener, and serves
+    /// Starts a graceful shutdown: accepts the clients in the accept queue, closes the listener, and serves
     /// the requests that have begun to arrive.
     fn drain(&mut self, now: Instant) {
-        self.accept_backlog(now);
+        self.accept_waiting(now);
         self.clients.listener = None;
         self.ends_at.get_or_insert(now + self.limits.drain_timeout);
         tracing::info!(clients = self.clients.table.len(), "draining");

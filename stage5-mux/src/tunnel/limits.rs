@@ -42,7 +42,7 @@ impl Default for SessionLimits {
 pub struct TunnelLimits {
     /// The bounds of the session.
     pub session: SessionLimits,
-    /// Local connections at the same time; further clients wait in the backlog.
+    /// Local connections at the same time; further clients wait in the accept queue.
     pub max_connections: u32,
     /// Connections of one client's address at the same time; `None` for any number. See
     /// [`PerClient`](stage4_proxy::access::PerClient) for what counts as one.

@@ -121,8 +121,8 @@ impl<W: Wire + Copy> Linker<W> {
         }
     }
 
-    /// Returns whether there may be a link in the backlog.
-    pub(super) fn has_backlog(&mut self) -> bool {
+    /// Returns whether there may be a link in the accept queue.
+    pub(super) fn has_waiting_link(&mut self) -> bool {
         let listener = self.listener_mut();
         listener.is_some_and(|listener| listener.is_ready())
     }

@@ -74,7 +74,7 @@ impl Reception {
         self.ways.clear();
     }
 
-    /// Notes that the backlog behind a token may hold clients.
+    /// Notes that the accept queue behind a token may hold clients.
     pub(super) fn note(&mut self, token: Token) {
         if let Some(way) = self.ways.get_mut(token.row() as usize) {
             way.listener.note();
@@ -97,7 +97,7 @@ impl Reception {
         self.ways.iter_mut().for_each(|way| way.listener.tick(now));
     }
 
-    /// Leaves clients in the backlogs until a row is free.
+    /// Leaves clients in the accept queues until a row is free.
     pub(super) fn pause_full(&mut self) {
         let ways = self.ways.iter_mut();
         ways.for_each(|way| way.listener.pause_full());

@@ -151,8 +151,8 @@ impl<W: Wire + Copy> Worker<W> {
     fn poll_timeout(&mut self) -> Option<Duration> {
         // Edge-triggered: no event will announce again what was left undone.
         let is_asked = self.bridge.report.collector.has_work();
-        let has_link_work = self.linker.link.has_work() || self.linker.has_backlog();
-        if is_asked || has_link_work || self.has_client_backlog() {
+        let has_link_work = self.linker.link.has_work() || self.linker.has_waiting_link();
+        if is_asked || has_link_work || self.has_waiting_client() {
             return Some(Duration::ZERO);
         }
         let for_link = self.linker.listener_mut();
@@ -251,7 +251,7 @@ impl<W: Wire + Copy> Worker<W> {
     }
 
     /// Returns whether clients may be accepted now. They wait while the link is being made.
-    fn has_client_backlog(&mut self) -> bool {
+    fn has_waiting_client(&mut self) -> bool {
         let reception = self.bridge.front.reception_mut();
         reception.is_some_and(|reception| reception.is_ready())
             && !self.linker.link.is_in_the_making()
@@ -266,9 +266,9 @@ impl<W: Wire + Copy> Worker<W> {
             reception.tick(now);
         }
         for _ in 0..self.limits.accepts_per_turn {
-            if self.linker.has_backlog() {
+            if self.linker.has_waiting_link() {
                 self.linker.accept(now);
-            } else if self.has_client_backlog() {
+            } else if self.has_waiting_client() {
                 let session = self.linker.session();
                 self.bridge.accept_client(session, now);
             } else {

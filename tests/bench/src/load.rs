@@ -72,7 +72,7 @@ impl Poll {
 /// Connects, blocking, with a time limit for this and for each read and write.
 ///
 /// On loopback the handshake is done by the time that `connect(2)` returns, without a wait, as
-/// long as the listener's backlog has room; so nothing is gained by a non-blocking connect.
+/// long as the listener's accept queue has room; so nothing is gained by a non-blocking connect.
 pub(crate) fn connect(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),

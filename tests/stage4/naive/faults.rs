@@ -157,7 +157,7 @@ fn naive_fault_a_slow_connect_freezes_everyone() {
     let (mut arrived, _) = upstream.accept().expect("its upstream connection");
     let mut rng = Rng::for_test();
 
-    // Newcomers fill the backlog of an upstream that accepts no more; then the proxy waits for room.
+    // Newcomers fill the accept queue of an upstream that accepts no more; then the proxy waits for room.
     let mut newcomers = Vec::new();
     let question = loop {
         ensure(newcomers.len() < ROUNDS, "no connect froze the proxy");

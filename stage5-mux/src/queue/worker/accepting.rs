@@ -41,11 +41,11 @@ impl<F: Framing> Worker<F> {
         self.clients.listener = Some(listener);
     }
 
-    /// Accepts the clients that are in the backlog now, as far as there is room.
+    /// Accepts the clients that are in the accept queue now, as far as there is room.
     ///
-    /// Closing a listener resets the clients that are still in its backlog, so a drain accepts
+    /// Closing a listener resets the clients that are still in its accept queue, so a drain accepts
     /// them first.
-    pub(super) fn accept_backlog(&mut self, now: Instant) {
+    pub(super) fn accept_waiting(&mut self, now: Instant) {
         if let Some(listener) = &mut self.clients.listener {
             // The event for these clients may not have been read yet.
             listener.note();

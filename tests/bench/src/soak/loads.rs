@@ -149,7 +149,7 @@ fn ask_for_names(scene: &Scene, suffix: &str) {
     }
 }
 
-/// Fills the table with clients that say nothing, so that others wait in the backlog, and leaves.
+/// Fills the table with clients that say nothing, so that others wait in the accept queue, and leaves.
 pub(super) fn full_table(scene: &Scene) {
     let mut pace = scene.pace_of(Duration::from_secs(4));
     while pace.tick() {

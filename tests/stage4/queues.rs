@@ -1,6 +1,7 @@
 //! The kernel's queues in the inspector: backpressure and half-close as an operator watches them.
 
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use harness::{Client, Connect, PATIENCE, Peer, Test, eventually, eventually_equal, fail, sockets};
 use serde::Deserialize;
@@ -9,6 +10,9 @@ use crate::support::{KIB, MIB, Proxy, proxy_and_hand, session, talk, unread};
 
 /// The bytes that the writer adds at a time: fewer than any of the large queues holds.
 const PIECE: usize = 256 * KIB;
+
+/// A writer that sends nothing for so long waits for its reader.
+const QUIET: Duration = Duration::from_millis(150);
 
 #[derive(Debug, Deserialize)]
 struct Routes {
@@ -137,6 +141,37 @@ fn report_a_reader_that_pauses_fills_the_queues_from_its_own_end_backwards() {
     assert!(client.read_exact(sent + rest).iter().all(|&byte| byte == 7));
     writing.join();
     assert_eq!(at_rest(&proxy, &client, 0), [0; 4]);
+}
+
+#[test]
+fn report_a_reader_that_pauses_does_not_fill_the_kernel_s_memory() {
+    let _test = Test::begin(
+        "The kernel lets a send queue grow to some megabytes, although the peer's window is closed: limit the unsent bytes.",
+    );
+    // A segment that was begun may be filled: a write looks at the limit only before the next one.
+    let most = MIB as u64 + 64 * KIB as u64;
+    for up in [false, true] {
+        let (proxy, hand) = proxy_and_hand(&[]);
+        let client = Connect::new().receive_buffer(64 * KIB).to(proxy.addr());
+        let upstream = hand.next();
+        let (writer, reader) = if up {
+            (&client, &upstream)
+        } else {
+            (&upstream, &client)
+        };
+        let sent = writer.send_until_blocked(&[7; 16 * KIB], QUIET, 256 * MIB);
+        let row = only_row(&proxy);
+        let towards = if up { row.upstream } else { row.client };
+        let unsent = towards.kernel.unsent;
+        harness::ensure(
+            unsent.is_some_and(|unsent| 0 < unsent && unsent <= most),
+            format!(
+                "A reader pauses, its writer sent {sent} bytes until it had to wait, and of these {unsent:?} wait unsent in the \
+                 proxy's socket to the reader (up: {up}). {most} are the most: does the socket have TCP_NOTSENT_LOWAT?"
+            ),
+        );
+        assert_eq!(reader.read_exact(sent).len(), sent);
+    }
 }
 
 /// Returns the states from the client to the upstream: a socket, the half up, the half down, a socket.

@@ -14,6 +14,7 @@ use crate::ingress::OwnConnects;
 use crate::inspect::Section;
 use crate::limits::Limits;
 use crate::resolve::{Answer, Resolution, Resolver};
+use crate::send_queue;
 
 /// Connects straight to each target.
 #[derive(Debug)]
@@ -104,6 +105,7 @@ impl Direct {
             None => start_connect(address)?,
         };
         socket.set_tcp_nodelay(true)?;
+        send_queue::limit_unsent(&socket)?;
         Ok(Endpoint::connecting(socket, address))
     }
 

@@ -10,6 +10,7 @@ use stage1_server::{Keepalive, ListenOptions, listen, local_addr};
 
 use crate::address::ListenAddress;
 use crate::proxy::Config;
+use crate::send_queue;
 use crate::udp;
 use crate::unix::{self, SocketFile};
 
@@ -130,5 +131,11 @@ fn listen_all(config: &Config, address: SocketAddr) -> io::Result<Vec<Socket>> {
     let first = listen(address, &options)?;
     let address = local_addr(&first)?;
     let others = (1..count).map(|_| listen(address, &options));
-    std::iter::once(Ok(first)).chain(others).collect()
+    let listeners = std::iter::once(Ok(first)).chain(others);
+    let limited = listeners.map(|listener| {
+        let listener = listener?;
+        send_queue::limit_unsent(&listener)?;
+        Ok(listener)
+    });
+    limited.collect()
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Client as Dialler, Deadline, Rng, Server, Test, ensure, holds_by, lines, proc};
+use harness::{
+    Client as Dialler, Deadline, Rng, Server, Test, ensure, holds_by, lines, proc, sockets,
+};
 
 use crate::support::{HALF_A_SECOND, server};
 
@@ -99,6 +101,38 @@ fn e35_a_client_that_waits_for_its_last_answers_costs_no_cpu() {
     proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
     client.expect(&lines::reversed(&input));
     client.expect_eof();
+}
+
+#[test]
+fn e35_the_rest_of_an_answer_comes_without_another_line() {
+    let _test = Test::begin(
+        "The turn decides what a client wants next: register it behind the turn, so that the rest of a short write leaves.",
+    );
+    let server = server();
+    let client = slow_client(&server);
+    let line = Rng::for_test().line(16 * 1024);
+    let count = lines_until_a_short_write(&client, &line);
+    client.expect(&lines::reversed(&line.repeat(count)));
+    proc::assert_cpu_idle(server.pid(), HALF_A_SECOND);
+}
+
+/// Sends lines, each when the one before was read, until the kernel does not take all of an answer; returns how many.
+fn lines_until_a_short_write(client: &Dialler, line: &[u8]) -> usize {
+    let is_answered = |count: usize| {
+        client.send(line);
+        client.wait_until_read();
+        let deadline = Deadline::after(Duration::from_millis(100));
+        let all = (count * line.len()) as u64;
+        holds_by(deadline, &mut || answers_with_the_kernel(client) >= all)
+    };
+    (1..1000).take_while(|&count| is_answered(count)).count() + 1
+}
+
+/// Returns how many bytes have left the server and were not taken by the client, in both queues of the kernel.
+fn answers_with_the_kernel(client: &Dialler) -> u64 {
+    let (mine, theirs) = (client.local(), client.remote());
+    let sent = sockets::find(theirs, mine).map_or(0, |row| row.unsent);
+    sent + sockets::find(mine, theirs).map_or(0, |row| row.unread)
 }
 
 /// Connects a client whose receive buffer is small.

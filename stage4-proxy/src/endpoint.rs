@@ -36,6 +36,8 @@ pub(crate) struct Endpoint<S = Socket> {
     rearm: bool,
     /// The kernel does not probe yet whether the peer is still there.
     unprobed: bool,
+    /// The kernel ends the connection if the peer does not acknowledge in time.
+    bounded: bool,
     /// For how long the peer has acknowledged nothing.
     silence: Silence,
 }
@@ -54,6 +56,7 @@ impl<S> Endpoint<S> {
             rearm: false,
             // It has inherited the keepalive of its listener.
             unprobed: false,
+            bounded: false,
             silence: Silence::default(),
         }
     }
@@ -193,6 +196,17 @@ impl Endpoint {
             tracing::debug!(%error, "no keepalive for an upstream");
         }
         unprobed
+    }
+
+    /// Has the kernel end the connection with `ETIMEDOUT` if the peer does not acknowledge within `time` what is sent from
+    /// now on (`tcp(7)`, `TCP_USER_TIMEOUT`). Only the first call costs a system call.
+    ///
+    /// It also ends at the first keepalive probe without an answer, and if the peer reads nothing for so long.
+    pub(crate) fn bound_unacknowledged(&mut self, time: Duration) {
+        if !mem::replace(&mut self.bounded, true) {
+            // It fails on a Unix socket, which always sees the end of its peer.
+            let _ = self.socket.set_tcp_user_timeout(Some(time));
+        }
     }
 
     /// Looks whether the peer acknowledges what is on its way to it, so long after the last look; returns whether it

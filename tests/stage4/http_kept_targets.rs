@@ -1,6 +1,8 @@
 //! The connection to a target is kept for the client's next request: when it is used again, when it must not be, and
 //! what happens if the target closes it.
 
+use std::time::Duration;
+
 use harness::{Client, Hand, Peer, Test, eventually_equal, proc};
 
 use crate::http_ingress::{ESTABLISHED, ask, connect_to, get};
@@ -20,7 +22,13 @@ impl Kept {
     /// Returns them with the connection to the target, over which the response came.
     #[track_caller]
     fn after(response: &[u8]) -> (Self, Peer) {
-        let (proxy, target) = (Proxy::choosing("http", &[]), Hand::start());
+        Self::with(&[], response)
+    }
+
+    /// As [`Kept::after`], with options for the proxy.
+    #[track_caller]
+    fn with(options: &[&str], response: &[u8]) -> (Self, Peer) {
+        let (proxy, target) = (Proxy::choosing("http", options), Hand::start());
         let client = ask(&proxy, get(format!("http://{}/", target.addr())));
         let upstream = target.next();
         let _ = upstream.read_until(b"\r\n\r\n");
@@ -132,6 +140,36 @@ fn http_kept_a_request_that_meets_the_end_is_sent_again() {
         kept.is_answered(&again, "GET /next HTTP/1.1\r\n");
         assert_eq!(kept.target.accepts(), 2, "connections to the target");
     }
+}
+
+/// A time limit that a busy machine keeps.
+const SOON: [&str; 2] = ["--connect-timeout", "1s"];
+
+#[test]
+fn http_kept_a_target_that_has_vanished_costs_the_connect_timeout() {
+    let _test = Test::begin(
+        "Nothing acknowledges the request: the target has vanished, and a new connection tells.",
+    );
+    let (kept, upstream) = Kept::with(&SOON, OK);
+    // The limit is set with the first request over the kept connection, and holds for the next ones.
+    kept.ask("GET", "/second", "");
+    kept.is_answered(&upstream, "GET /second HTTP/1.1\r\n");
+    upstream.vanish();
+    kept.ask("GET", "/third", "");
+    kept.is_answered(&kept.target.next(), "GET /third HTTP/1.1\r\n");
+    assert_eq!(kept.target.accepts(), 2, "connections to the target");
+}
+
+#[test]
+fn http_kept_a_target_that_is_slow_has_not_vanished() {
+    let _test = Test::begin("Its kernel acknowledges the request, however long the answer takes.");
+    let (kept, upstream) = Kept::with(&SOON, OK);
+    kept.ask("GET", "/slow", "");
+    expect_request(&upstream, "GET /slow HTTP/1.1\r\n");
+    kept.client.expect_silence(Duration::from_secs(3));
+    upstream.send(OK);
+    kept.client.expect(OK_VIA);
+    assert_eq!(kept.target.accepts(), 1, "connections to the target");
 }
 
 #[test]

@@ -15,10 +15,16 @@
 //! A target may close a connection that waits, also at the moment at which a request is on its way to it, and then the
 //! request may have been served or not (RFC 9112 section 9.3.1). So only a request that may be sent twice uses a kept
 //! connection: its method is idempotent, and it has no body of which a part would be gone.
+//!
+//! A target that loses its power or its network closes nothing, and on a new connection the client would learn of it within
+//! the connect timeout. So a kept connection has the same time to acknowledge a request; then the kernel ends it. A target
+//! that is only slow acknowledges at once. The option that does this, `TCP_USER_TIMEOUT`, also ends the connection of a
+//! reader that pauses (see [`vanished`](crate::vanished)), but here it counts for single heads only, for which nearly every
+//! window has room, and if it ends a connection too early, the request goes over a new one.
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stage2_client::Target;
 
@@ -35,8 +41,13 @@ pub(super) fn drop_ended_upstream(session: &mut Session) {
 }
 
 /// Sends the request that the handshake has read over the kept connection, and returns whether that is possible. If not,
-/// the connection is closed.
-pub(crate) fn reuse(session: &mut Session, target: &Arc<Target>, now: Instant) -> bool {
+/// the connection is closed. The target has the `connect_timeout` to acknowledge the request.
+pub(crate) fn reuse(
+    session: &mut Session,
+    target: &Arc<Target>,
+    connect_timeout: Duration,
+    now: Instant,
+) -> bool {
     let Some(mut upstream) = session.upstream.take() else {
         return false;
     };
@@ -45,6 +56,7 @@ pub(crate) fn reuse(session: &mut Session, target: &Arc<Target>, now: Instant) -
     match exchange.filter(|exchange| exchange.may_repeat()) {
         Some(exchange) if session.target.as_ref() == Some(target) && upstream.is_quiet() => {
             exchange.is_on_kept = true;
+            upstream.bound_unacknowledged(connect_timeout);
             session.upstream = Some(upstream);
             session.connected(now);
             true

@@ -25,7 +25,7 @@ impl Worker {
         let (Some(session), Some(token)) = (self.table.row_mut(row), token) else {
             return Next::Wait;
         };
-        if reuse(session, target, now) {
+        if reuse(session, target, self.limits.connect_timeout, now) {
             return self.advance(row, now);
         }
         session.target = Some(Arc::clone(target));

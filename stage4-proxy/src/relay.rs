@@ -62,7 +62,8 @@ impl Flow {
     ///
     /// `opposite` is the state of the other direction. Once that is closed, the FIN of this one
     /// stays owed, because the caller closes the sink next: close(2) sends the FIN and saves
-    /// shutdown(2).
+    /// shutdown(2). If the sink is to be reset instead, it must not have sent a FIN: after shutdown(2)
+    /// epoll reports it as writable at once, so that nothing tells when its last byte has left.
     ///
     /// # Errors
     ///

@@ -11,7 +11,8 @@ use stage1_server::{ListenOptions, listen, local_addr};
 use stage3_epoll::{Events, Poll, Token};
 
 use crate::connect_error::ConnectError;
-use crate::ingress::{Handshake, Step, Verdict};
+use crate::deadline::Timeout;
+use crate::ingress::{Failure, Handshake, Step, Verdict};
 
 mod deadlines;
 mod handshaking;

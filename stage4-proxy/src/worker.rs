@@ -28,14 +28,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use stage1_server::Keepalive;
 use stage1_server::cli::cannot;
 use stage3_epoll::{Event, Events, Poll};
 
-use crate::connect_error::ConnectError;
 use crate::control::Command;
 use crate::deadline::may_stay;
 use crate::egress::Egress;
@@ -45,11 +43,11 @@ use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::report::{self, Reporter};
 use crate::route_table::RouteTable;
 use crate::scratch::Scratch;
-use crate::session::associating::associated;
 use crate::session::{Next, Phase, Reason, Session};
 use crate::timers::Timers;
 use crate::token::{Kind, Side, Token};
-use crate::udp::{Asker, Batches, Lent, Udp};
+use crate::udp::{Batches, Udp};
+use crate::worker::datagrams::{associate, lend, receive};
 use crate::worker::dialler::Dialler;
 use crate::worker::prober::Prober;
 use crate::worker::vanished::VanishedPeers;
@@ -57,6 +55,7 @@ use crate::worker::vanished::VanishedPeers;
 pub(crate) use reception::Reception;
 
 mod connecting;
+mod datagrams;
 mod dialler;
 mod lifecycle;
 mod prober;
@@ -368,84 +367,6 @@ impl Worker {
                 Message::Command(Command::Stop) => self.ends_at = Some(now),
             }
         }
-    }
-
-    /// Begins a graceful shutdown: accepts the clients in the accept queue, then closes the listener.
-    fn drain(&mut self, now: Instant) {
-        // Clients in the accept queue count as connected on their side, and closing the listener would
-        // reset them.
-        self.accept_waiting(now);
-        self.listener = None;
-        self.udp.drain(now);
-        self.scratch.is_draining = true;
-        // A client between two requests has all of its responses, and may stay so for long.
-        let idle = self
-            .table
-            .iter()
-            .filter(|(_, session)| session.waits_for_next());
-        let idle: Vec<u32> = idle.map(|(row, _)| row).collect();
-        for row in idle {
-            self.close(row, &Reason::Finished, now);
-        }
-        self.ends_at.get_or_insert(now + self.limits.drain_timeout);
-        let (sessions, flows) = (self.table.len(), self.udp.flow_count());
-        tracing::info!(sessions, flows, "draining");
-    }
-
-    fn close_all(&mut self, now: Instant) {
-        let rows: Vec<u32> = self.table.iter().map(|(row, _)| row).collect();
-        for row in rows {
-            self.close(row, &Reason::Stopped, now);
-        }
-    }
-}
-
-/// Creates the engine for datagrams, and registers the socket that they arrive at, if there is one.
-fn receive(
-    parts: &mut Parts,
-    limits: &Limits,
-    reception: &Reception,
-    poll: &Poll,
-) -> io::Result<Udp> {
-    let mut udp = Udp::new(&limits.udp, parts.share.clone());
-    if let (Some(socket), Some(form)) = (parts.datagrams.take(), reception.datagrams()) {
-        let watched = udp.listen(socket, reception.clients.clone(), form, poll);
-        watched.map_err(cannot("watch the socket for datagrams"))?;
-    }
-    Ok(udp)
-}
-
-/// Collects what a worker lends to its engine for datagrams.
-fn lend<'a>(
-    egress: &'a Egress,
-    poll: &'a Poll,
-    inbox: &'a Inbox,
-    limits: &Limits,
-    now: Instant,
-) -> Lent<'a> {
-    Lent {
-        egress,
-        poll,
-        mailbox: inbox.mailbox(),
-        resolve_timeout: limits.connect_timeout,
-        now,
-    }
-}
-
-/// Begins an association for the client of a session.
-fn associate(
-    session: &mut Session,
-    row: u32,
-    hint: Option<SocketAddr>,
-    (udp, lent): (&mut Udp, Lent<'_>),
-) -> Next {
-    let peer = session.client.peer_addr().ip();
-    // A client at a Unix socket is on this machine, and reaches its loopback address.
-    let local = session.client.local_addr();
-    let local = local.unwrap_or((peer, 0).into());
-    match udp.associate(row, &Asker { peer, local, hint }, lent) {
-        Ok(socket) => associated(session, socket, lent.now),
-        Err(error) => Next::Refuse(ConnectError::from(error).into()),
     }
 }
 

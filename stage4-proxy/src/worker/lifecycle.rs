@@ -1,4 +1,4 @@
-//! From accept(2) to close(2): new clients, time limits, refusals, the end of a session.
+//! From accept(2) to close(2): new clients, time limits, refusals, the end of a session and of all together.
 
 use std::time::Instant;
 
@@ -160,6 +160,35 @@ impl Worker {
             session.close(finished, &mut self.scratch.pipes);
         }
         give_slot_back(&mut self.listener, fruitless, now, &self.poll);
+    }
+
+    /// Begins a graceful shutdown: accepts the clients in the accept queue, then closes the listener.
+    pub(super) fn drain(&mut self, now: Instant) {
+        // Clients in the accept queue count as connected on their side, and closing the listener would
+        // reset them.
+        self.accept_waiting(now);
+        self.listener = None;
+        self.udp.drain(now);
+        self.scratch.is_draining = true;
+        // A client between two requests has all of its responses, and may stay so for long.
+        let idle = self
+            .table
+            .iter()
+            .filter(|(_, session)| session.waits_for_next());
+        let idle: Vec<u32> = idle.map(|(row, _)| row).collect();
+        for row in idle {
+            self.close(row, &Reason::Finished, now);
+        }
+        self.ends_at.get_or_insert(now + self.limits.drain_timeout);
+        let (sessions, flows) = (self.table.len(), self.udp.flow_count());
+        tracing::info!(sessions, flows, "draining");
+    }
+
+    pub(super) fn close_all(&mut self, now: Instant) {
+        let rows: Vec<u32> = self.table.iter().map(|(row, _)| row).collect();
+        for row in rows {
+            self.close(row, &Reason::Stopped, now);
+        }
     }
 }
 

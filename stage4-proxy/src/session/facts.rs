@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::address::PeerAddr;
 use crate::inspect::Carried;
-use crate::session::Reason;
+use crate::session::reason::Reason;
 
 /// When a session got on, and what has gone wrong on the way.
 ///

@@ -15,7 +15,7 @@ use crate::mailbox::Inbox;
 use crate::session::associating::associated;
 use crate::session::{Next, Session};
 use crate::udp::{Asker, Lent, Udp};
-use crate::worker::Reception;
+use crate::worker::reception::Reception;
 
 /// Creates the engine for datagrams, and registers the socket that they arrive at, if there is one.
 pub(super) fn receive(

@@ -199,7 +199,8 @@ impl Endpoint {
     }
 
     /// Has the kernel end the connection with `ETIMEDOUT` if the peer does not acknowledge within `time` what is sent from
-    /// now on (`tcp(7)`, `TCP_USER_TIMEOUT`). Only the first call costs a system call.
+    /// now on (`tcp(7)`, `TCP_USER_TIMEOUT`), until a look of [`Endpoint::has_vanished`] finds everything acknowledged.
+    /// Only the first call costs a system call.
     ///
     /// It also ends at the first keepalive probe without an answer, and if the peer reads nothing for so long.
     pub(crate) fn bound_unacknowledged(&mut self, time: Duration) {
@@ -211,8 +212,17 @@ impl Endpoint {
 
     /// Looks whether the peer acknowledges what is on its way to it, so long after the last look; returns whether it
     /// has vanished.
+    ///
+    /// A peer that owes no acknowledgment is no longer bounded by [`Endpoint::bound_unacknowledged`]: what follows may
+    /// be a long answer, during which one lost probe must not end the connection.
     pub(crate) fn has_vanished(&mut self, since_last_look: Duration) -> bool {
-        Acks::of(&self.socket).is_some_and(|acks| self.silence.note_look(acks, since_last_look))
+        let Some(acks) = Acks::of(&self.socket) else {
+            return false;
+        };
+        if !acks.are_awaited && mem::take(&mut self.bounded) {
+            let _ = self.socket.set_tcp_user_timeout(None);
+        }
+        self.silence.note_look(acks, since_last_look)
     }
 
     /// Returns whether the kernel has announced an end or an error; only a system call can tell
@@ -296,5 +306,30 @@ fn nothing_yet(error: io::Error, flag: &mut bool) -> io::Result<()> {
 impl AsFd for Endpoint {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_peer_that_owes_nothing_is_no_longer_bounded() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let near = TcpStream::connect(address).unwrap();
+        let _far = listener.accept().unwrap();
+        let mut endpoint: Endpoint = Endpoint::accepted(near.into(), address);
+        let limit = Duration::from_secs(5);
+        for round in 1..=2 {
+            endpoint.bound_unacknowledged(limit);
+            let bounded = endpoint.socket.tcp_user_timeout().unwrap();
+            assert_eq!(bounded, Some(limit), "round {round}");
+            assert!(!endpoint.has_vanished(limit), "round {round}");
+            let freed = endpoint.socket.tcp_user_timeout().unwrap();
+            assert_eq!(freed, None, "round {round}: nothing is on its way");
+        }
     }
 }

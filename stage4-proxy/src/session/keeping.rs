@@ -20,7 +20,8 @@
 //! the connect timeout. So a kept connection has the same time to acknowledge a request; then the kernel ends it. A target
 //! that is only slow acknowledges at once. The option that does this, `TCP_USER_TIMEOUT`, also ends the connection of a
 //! reader that pauses (see [`vanished`](crate::vanished)), but here it counts for single heads only, for which nearly every
-//! window has room, and if it ends a connection too early, the request goes over a new one.
+//! window has room, and if it ends a connection too early, the request goes over a new one. The next look at a connection on
+//! which all is acknowledged takes it back, for answers that take long.
 
 use std::mem;
 use std::sync::Arc;

@@ -18,6 +18,8 @@ use stage4_proxy::naive::MAX_SOCKS;
 
 /// Time for an event that would happen at once if it happened at all.
 const QUIET: Duration = Duration::from_millis(400);
+/// As many bytes as the proxy receives at once.
+const BUFF_SIZE: usize = 16 * 1024;
 
 /// Starts the naive proxy; `COURSE_BIN` must not replace it, because its faults are the subject.
 fn proxy_to(upstream: &str) -> Server {
@@ -154,6 +156,29 @@ fn naive_the_newest_row_answers_for_a_number_that_came_back() {
         "the first client's number came back",
     );
     for (client, arrived) in [(second, second_upstream), (third, third_upstream)] {
+        client.send(b"question");
+        arrived.expect(b"question");
+        arrived.send(b"answer");
+        client.expect(b"answer");
+    }
+}
+
+#[test]
+fn naive_a_message_that_fills_the_buffer_is_received_once() {
+    let _test = Test::begin(
+        "One event, one receive: the sockets block, so a second receive waits for bytes, and every client waits with it.",
+    );
+    let upstream = Hand::start();
+    let proxy = proxy_to(&upstream.scripted.addr_text());
+    let (silent, its_upstream) = session(&proxy, &upstream);
+    let (client, arrived) = session(&proxy, &upstream);
+    let message = Rng::for_test().bytes(BUFF_SIZE);
+    for (from, to) in [(&silent, &its_upstream), (&its_upstream, &silent)] {
+        // All of it is there before the proxy receives, and nothing comes behind it.
+        proxy.stop();
+        from.send(&message);
+        proxy.cont();
+        to.expect(&message);
         client.send(b"question");
         arrived.expect(b"question");
         arrived.send(b"answer");

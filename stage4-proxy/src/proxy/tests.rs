@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use harness::End;
 use harness::connect::Connect;
 use harness::{
-    BlackHole, Digest, Gate, PATIENCE, Peer, Rng, Scripted, eventually, eventually_equal, sockets,
+    BlackHole, Digest, Gate, Hand, PATIENCE, Peer, Rng, Scripted, eventually, eventually_equal,
+    sockets,
 };
 use socket2::Socket;
 use stage1_server::local_addr;
@@ -18,6 +19,7 @@ use crate::ingress::{Client, Failure, Fixed, Handshake, Opening, Step, Verdict};
 use crate::inspect::{Scope, Snapshot, Totals};
 
 mod addresses;
+mod between_requests;
 mod resolving;
 mod rules;
 mod stale;

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 mod carrying;
 mod copying;
 mod counting;
+mod flushing;
 
 /// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_secs(20);

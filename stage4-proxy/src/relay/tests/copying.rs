@@ -1,5 +1,7 @@
 //! One read and one write, against sockets that follow a script.
 
+use harness::expect_bytes;
+
 use super::*;
 
 /// A socket that follows a script; where the script ends, it fails the test.
@@ -84,12 +86,36 @@ fn bytes_that_the_sink_does_not_take_are_kept() {
     ];
     for (write, taken, writable) in table {
         let mut rig = Rig::new(Ok(b"hello"), Some(write.map_err(Into::into)));
-        assert_eq!(rig.copy().unwrap(), Fill::Partial);
-        assert_eq!(rig.written(), &b"hello"[..taken], "{write:?}");
-        assert_eq!(rig.half.pending(), &b"hello"[taken..], "{write:?}");
-        assert_eq!(rig.half.moved(), taken as u64, "{write:?}");
-        assert_eq!(rig.sink.writable, writable, "{write:?}");
-        assert_eq!(rig.half.state(), HalfState::Open);
+        let case = format!("copy() read \"hello\", and the write returned {write:?}");
+        let fill = rig.copy();
+        assert!(
+            matches!(fill, Ok(Fill::Partial)),
+            "{case}: it should return Fill::Partial, and returned {fill:?}; a sink without room is no fault"
+        );
+        expect_bytes(
+            &format!("{case}: the written"),
+            &b"hello"[..taken],
+            rig.written(),
+        );
+        expect_bytes(
+            &format!("{case}: the rest, which the half must keep, is"),
+            &b"hello"[taken..],
+            rig.half.pending(),
+        );
+        assert_eq!(
+            rig.half.moved(),
+            taken as u64,
+            "{case}: passed() counts the bytes that the sink has taken, and no others"
+        );
+        assert_eq!(
+            rig.sink.writable, writable,
+            "{case}: whether the sink is still writable; write_some() notes that, so leave the field alone"
+        );
+        assert_eq!(
+            rig.half.state(),
+            HalfState::Open,
+            "{case}: the source has not ended"
+        );
     }
 }
 
@@ -103,11 +129,21 @@ fn a_read_says_whether_another_one_makes_sense() {
         (Err(Interrupted.into()), Fill::Partial, true),
     ];
     for (read, fill, readable) in table {
-        let what = format!("{read:?}");
+        let case = format!("The read into 8 bytes returned {read:?}");
         let mut rig = Rig::new(read, Some(Ok(ALL)));
-        assert_eq!(rig.copy().unwrap(), fill, "{what}");
-        assert_eq!(rig.source.readable, readable, "{what}");
-        assert!(rig.half.wants_read(), "{what}");
+        let seen = rig.copy();
+        assert!(
+            matches!(&seen, Ok(seen) if *seen == fill),
+            "{case}: copy() should return {fill:?}, and returned {seen:?}; only a full buffer says that more may be there"
+        );
+        assert_eq!(
+            rig.source.readable, readable,
+            "{case}: whether the source is still readable; read_some() notes that, so leave the field alone"
+        );
+        assert!(
+            rig.half.wants_read(),
+            "{case}: everything was written, so the half should want to read on"
+        );
     }
 }
 
@@ -119,23 +155,41 @@ fn a_short_read_is_no_reason_to_stop_when_an_end_was_announced() {
     rig.copy().unwrap();
     assert!(
         rig.source.readable,
-        "no further event would tell of the end"
+        "the event has announced the end (EPOLLRDHUP), and no further one will: the source has to stay readable"
     );
 }
 
 #[test]
 fn an_end_is_an_end_and_not_an_empty_write() {
     let mut rig = Rig::new(Ok(b""), None);
-    assert_eq!(rig.copy().unwrap(), Fill::Partial);
-    assert_eq!(rig.half.state(), HalfState::Draining);
+    let fill = rig.copy();
+    assert!(
+        matches!(fill, Ok(Fill::Partial)),
+        "a read of 0 bytes is the end: copy() should return Fill::Partial, and returned {fill:?}"
+    );
+    assert_eq!(
+        rig.half.state(),
+        HalfState::Draining,
+        "a read of 0 bytes is the end of the source: end_of_input() notes it"
+    );
 }
 
 #[test]
 fn a_fault_names_the_side_that_broke() {
     let mut rig = Rig::new(Err(ConnectionReset.into()), None);
-    assert!(matches!(rig.copy(), Err(Fault::Source(error)) if error.kind() == ConnectionReset));
+    let seen = rig.copy();
+    assert!(
+        matches!(&seen, Err(Fault::Source(error)) if error.kind() == ConnectionReset),
+        "the read failed with ECONNRESET, so the source is broken: Fault::Source with that error, and not {seen:?}"
+    );
     let mut rig = Rig::new(Ok(b"hello"), Some(Err(ConnectionReset.into())));
-    assert!(matches!(rig.copy(), Err(Fault::Sink(error)) if error.kind() == ConnectionReset));
+    let seen = rig.copy();
+    assert!(
+        matches!(&seen, Err(Fault::Sink(error)) if error.kind() == ConnectionReset),
+        "the write failed with ECONNRESET, so the sink is broken: Fault::Sink with that error, and not {seen:?}. The caller \
+         resets the other side and reports this one; if they are exchanged, the wrong peer is blamed, and what the broken one \
+         had sent before is lost"
+    );
 }
 
 #[test]
@@ -143,7 +197,15 @@ fn a_socket_that_would_block_is_not_asked_again() {
     let mut rig = Rig::new(Ok(b"hello"), None);
     rig.sink.writable = false;
     rig.copy().unwrap();
-    assert_eq!(rig.half.pending(), b"hello");
+    expect_bytes(
+        "The sink is full, so the half keeps",
+        b"hello",
+        rig.half.pending(),
+    );
     rig.source.readable = false;
-    assert_eq!(rig.copy().unwrap(), Fill::Partial);
+    let fill = rig.copy();
+    assert!(
+        matches!(fill, Ok(Fill::Partial)),
+        "a source that is known to be empty gives no bytes: copy() should return Fill::Partial, and returned {fill:?}"
+    );
 }

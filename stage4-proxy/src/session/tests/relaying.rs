@@ -90,12 +90,37 @@ fn what_a_broken_upstream_has_said_is_delivered_before_the_reset() {
 fn a_reset_waits_for_a_client_that_does_not_read() {
     let slow = Connect::new().receive_buffer(4096);
     let (mut rig, _) = answered(&slow, Peer::reset);
-    rig.run_until(|session| matches!(session.phase, Phase::Aborting(Side::Client)));
+    rig.run_until(|session| matches!(session.phase, Phase::Aborting(_)));
     rig.note_events();
     assert_eq!(word(&rig.advance()), "wait");
-    let (deadline, timeout) = rig.session.deadline(&rig.limits).unwrap();
-    assert_eq!(deadline - rig.now, rig.limits.linger_timeout);
-    assert_eq!(timeout, Timeout::Linger);
+    assert_eq!(
+        rig.session.deadline(&rig.limits),
+        Some((rig.now + rig.limits.linger_timeout, Timeout::Linger)),
+        "the client has the linger timeout from now on, because a session in the phase Aborting waits for its departure"
+    );
+}
+
+#[test]
+fn the_survivor_is_waited_for_and_not_the_side_that_broke() {
+    let mut rig = Rig::relaying_with(&Connect::new().receive_buffer(4096));
+    let answer = Rng::from_seed(7).bytes(ANSWER);
+    rig.upstream().send(&answer);
+    rig.run_until(|session| session.down.half.moved() == ANSWER as u64);
+    rig.upstream.take().unwrap().reset();
+    rig.run_until(|session| matches!(session.phase, Phase::Aborting(_)));
+    rig.note_events();
+    assert_eq!(
+        word(&rig.advance()),
+        "wait",
+        "the upstream has broken, and a part of its answer is still on its way to a slow client. Wait for the client, which is \
+         the survivor, and not for the side that broke: a reset now would drop those bytes"
+    );
+    rig.client().expect(&answer);
+    assert_eq!(
+        word(&rig.outcome()),
+        "upstream reset",
+        "the client has got everything, so it is time for the reset"
+    );
 }
 
 /// A server that refuses a large upload: it answers, ends in order, and reads no further.

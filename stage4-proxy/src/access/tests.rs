@@ -2,6 +2,7 @@
 
 use super::*;
 
+use harness::expect_value;
 use harness::inner_addresses::{Spelling, spellings};
 
 mod cases;
@@ -74,13 +75,19 @@ fn the_own_listeners_are_not_dialled_inside_of_another_address_either() {
     ];
     for (address, port) in dialled.into_iter().zip([80, 90, 90, 90]) {
         let address = SocketAddr::new(address.parse().unwrap(), port);
-        assert_eq!(
-            access.check(address, None),
-            Err(Denial::OwnListener),
-            "{address}"
+        expect_value(
+            format!("The verdict on {address}, which leads to a listener of the proxy's own,"),
+            &Err(Denial::OwnListener),
+            &access.check(address, None),
+            "embedded has not found the IPv4 address that is inside.",
         );
         let elsewhere = SocketAddr::new(address.ip(), 443);
-        assert_eq!(access.check(elsewhere, None), Ok(()), "{elsewhere}");
+        expect_value(
+            format!("The verdict on {elsewhere}, with --allow any and no listener at that port,"),
+            &Ok(()),
+            &access.check(elsewhere, None),
+            "a rule of --allow that opens the address is enough.",
+        );
     }
 }
 
@@ -129,8 +136,12 @@ fn clients_that_choose_do_not_reach_the_inspector() {
         "[::ffff:127.0.0.1]:9000",
         "[2002:7f00:1::]:9000",
     ] {
-        let checked = another.check(address.parse().unwrap(), None);
-        assert_eq!(checked, Err(Denial::OwnListener), "{address}");
+        expect_value(
+            format!("The verdict on {address}, which leads to the inspector,"),
+            &Err(Denial::OwnListener),
+            &another.check(address.parse().unwrap(), None),
+            "embedded has not found the IPv4 address that is inside.",
+        );
     }
     let fixed = Access::new(Policy::for_fixed(&[]), Vec::new());
     fixed.add_inspector(inspector);
@@ -156,7 +167,10 @@ fn no_spelling_of_an_inner_address_is_public() {
     for spelling in spellings() {
         let address = SocketAddr::new(spelling.means(), 80);
         let checked = public.check(address, Some(spelling.host));
-        assert!(checked.is_err(), "{spelling:?}");
+        assert!(
+            checked.is_err(),
+            "--allow public opens {spelling:?}, which is an inner address: see what embedded finds in {address}"
+        );
     }
 }
 
@@ -167,7 +181,7 @@ fn a_name_rule_opens_no_inner_address_that_the_name_may_have() {
         let address = SocketAddr::new(spelling.means(), 80);
         assert!(
             access.check(address, Some("rebound.example")).is_err(),
-            "{spelling:?}"
+            "--allow rebound.example opens {spelling:?}, but a name opens public addresses only: judge asks rules whether they open"
         );
     }
 }
@@ -188,6 +202,10 @@ fn the_words_leave_special_addresses_closed_in_every_spelling() {
     assert!(special.len() > 20, "{}", special.len());
     for spelling in special {
         let address = SocketAddr::new(spelling.means(), 80);
-        assert!(access.check(address, None).is_err(), "{spelling:?}");
+        assert!(
+            access.check(address, None).is_err(),
+            "--allow any and the networks of all addresses open {spelling:?}, but special addresses must be named: judge asks rules \
+             whether they open, and embedded finds what is inside of {address}"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use harness::{expect_bytes, expect_value};
 use proptest::prelude::*;
 use stage2_client::{Host, Target};
 
@@ -28,11 +29,15 @@ fn each_hop_is_told_the_next_one() {
         b"\x01\x04\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x03\x00\x03",
         b"\x01\x03\x09d.example\x01\x02",
     ];
-    assert_eq!(bytes, expected.concat());
-    assert_eq!(
-        headers(&[], &target("d.example:4")),
+    expect_bytes(
+        "The headers for three hops, of which each names the next one and the last the target,",
+        &expected.concat(),
+        &bytes,
+    );
+    expect_bytes(
+        "The headers of a chain without hops",
         b"",
-        "without hops there is no header"
+        &headers(&[], &target("d.example:4")),
     );
 }
 
@@ -43,8 +48,17 @@ fn a_hop_takes_its_own_header_only() {
     let Request::Connect { next, length } = Request::parse(&bytes) else {
         panic!("{:?}", Request::parse(&bytes));
     };
-    assert_eq!(next, target("b.example:2"));
-    assert_eq!(&bytes[length..], Request::encode(&target("c.example:3")));
+    expect_value(
+        "The next hop in the header of the first one",
+        &target("b.example:2"),
+        &next,
+        "the first header goes to the first hop, and names the second one.",
+    );
+    expect_bytes(
+        "What the first hop leaves for the second one",
+        &Request::encode(&target("c.example:3")),
+        &bytes[length..],
+    );
 }
 
 #[test]
@@ -58,9 +72,12 @@ fn what_is_no_header_is_refused_with_a_reason() {
     ];
     for (bytes, word) in table {
         match Request::parse(bytes) {
-            Request::Malformed(why) => assert!(why.contains(word), "{bytes:?}: {why}"),
+            Request::Malformed(why) => assert!(
+                why.contains(word),
+                "the reason for {bytes:?} is to have the word {word:?}, but is: {why}"
+            ),
             other @ (Request::Incomplete | Request::Connect { .. }) => {
-                panic!("{bytes:?}: {other:?}")
+                panic!("{bytes:?} is no header, but is read as {other:?}")
             }
         }
     }
@@ -70,11 +87,21 @@ fn what_is_no_header_is_refused_with_a_reason() {
 fn a_text_is_cut_between_two_characters_and_shows_no_control_characters() {
     let long = response(Status::Other, &"ä".repeat(200)).encode();
     let (read, length) = Response::parse(&long).unwrap().unwrap();
-    assert_eq!((read.text, length), ("ä".repeat(127), long.len()));
+    expect_value(
+        "The text (its bytes) and the length of a response with 254 bytes of two-byte characters",
+        &(254, long.len()),
+        &(read.text.len(), length),
+        "the text is as long as the third byte says, and the length counts the three bytes before it.",
+    );
 
     let rude = response(Status::Other, "a\x1b[2Jb\nc").encode();
     let (read, _) = Response::parse(&rude).unwrap().unwrap();
-    assert_eq!(read.text, "a\u{fffd}[2Jb\u{fffd}c");
+    expect_value(
+        "A text with an escape and a newline",
+        &"a\u{fffd}[2Jb\u{fffd}c",
+        &read.text.as_str(),
+        "it may come to a terminal: every character that is_unsafe becomes U+FFFD.",
+    );
 }
 
 #[test]
@@ -83,10 +110,29 @@ fn the_first_failure_names_the_hop() {
     let refused = response(Status::Refused, "connection refused");
     let bytes = [&ok[..], &refused.encode(), b"and more"].concat();
     let (used, outcome) = Responses::new(3).read(&bytes);
-    assert_eq!(outcome, Outcome::Failed(2, refused));
-    assert_eq!(&bytes[used..], b"and more");
-    assert_eq!(Responses::new(3).read(b"\x05"), (0, Outcome::Malformed(1)));
-    assert_eq!(Responses::new(0).read(b"payload"), (0, Outcome::Connected));
+    expect_value(
+        "The outcome of a success and then a refusal, in one read, with three hops",
+        &Outcome::Failed(2, refused),
+        &outcome,
+        "the first failure decides, and awaited tells its hop: count the successes before it.",
+    );
+    expect_bytes(
+        "What is left behind the failure",
+        b"and more",
+        &bytes[used..],
+    );
+    let table = [
+        (3, &b"\x05"[..], (0, Outcome::Malformed(1))),
+        (0, b"payload", (0, Outcome::Connected)),
+    ];
+    for (hops, input, expected) in table {
+        expect_value(
+            format!("What {input:?} means with {hops} hops (bytes used, outcome)"),
+            &expected,
+            &Responses::new(hops).read(input),
+            "the first byte tells another protocol; and without hops nothing is awaited, and every byte is the target's.",
+        );
+    }
 }
 
 #[test]
@@ -124,7 +170,7 @@ proptest! {
     fn a_header_may_be_cut_anywhere(next in any_target(), rest in proptest::collection::vec(any::<u8>(), 0..20)) {
         let header = Request::encode(&next);
         for cut in 0..header.len() {
-            prop_assert_eq!(Request::parse(&header[..cut]), Request::Incomplete);
+            prop_assert_eq!(Request::parse(&header[..cut]), Request::Incomplete, "the first {} bytes of a header", cut);
         }
         let length = header.len();
         prop_assert_eq!(Request::parse(&[header, rest].concat()), Request::Connect { next, length });
@@ -150,9 +196,9 @@ proptest! {
                 break outcome;
             }
         };
-        prop_assert_eq!(outcome, Outcome::Connected);
+        prop_assert_eq!(outcome, Outcome::Connected, "responses that come {} bytes at a time", piece);
         pending.extend_from_slice(&all[read..]);
-        prop_assert_eq!(pending, rest);
+        prop_assert_eq!(pending, rest, "the bytes behind the last response belong to the target");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 mod carrying;
 mod copying;
 mod counting;
+mod ending;
 mod flushing;
 
 /// The longest wait of a test.
@@ -111,11 +112,15 @@ impl Rig {
             .pump(source, sink, self.opposite, &mut self.scratch)
     }
 
-    /// Waits for events, turn by turn, until `done`.
-    fn pump_until(&mut self, done: impl Fn(&Self) -> bool) {
+    /// Waits for events, turn by turn, until `done`, which `what` names.
+    fn pump_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !done(self) {
-            assert!(Instant::now() < end, "{:?}", self.flow);
+            assert!(
+                Instant::now() < end,
+                "{what}: still not after {PATIENCE:?}, with {:?}",
+                self.flow
+            );
             self.note_events(Duration::from_millis(5));
             self.pump().unwrap();
         }
@@ -125,7 +130,11 @@ impl Rig {
     fn pump_until_fault(&mut self) -> Fault {
         let end = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < end, "{:?}", self.flow);
+            assert!(
+                Instant::now() < end,
+                "a side is broken, and pump has not said so within {PATIENCE:?}, with {:?}",
+                self.flow
+            );
             self.note_events(Duration::from_millis(5));
             if let Err(fault) = self.pump() {
                 return fault;
@@ -200,33 +209,13 @@ fn shut(socket: &Socket) {
 }
 
 #[test]
-fn the_fin_comes_after_the_last_byte() {
-    let mut rig = Rig::new(unix, &limits());
-    rig.send(b"hello");
-    shut(&rig.sender);
-    rig.pump_until(|rig| rig.flow.half.state() == HalfState::Closed);
-    assert_eq!((rig.read(), rig.read()), (Ok(5), Ok(0)));
-}
-
-#[test]
-fn the_fin_waits_for_pending_bytes() {
-    let mut rig = Rig::new(unix, &limits());
-    rig.deliver(b"hello");
-    shut(&rig.sender);
-    rig.stall();
-    assert_eq!(rig.pending(), (5, 0));
-    assert_eq!(rig.read(), Err(WouldBlock));
-    rig.sink.writable = true;
-    rig.pump_until(|rig| rig.flow.half.state() == HalfState::Closed);
-    assert_eq!((rig.read(), rig.read()), (Ok(5), Ok(0)));
-}
-
-#[test]
 fn the_last_fin_is_left_to_close() {
     let mut rig = Rig::new(tcp, &limits());
     rig.opposite = HalfState::Closed;
     shut(&rig.sender);
-    rig.pump_until(|rig| rig.flow.half.owes_fin());
+    rig.pump_until("the direction owes only its FIN", |rig| {
+        rig.flow.half.owes_fin()
+    });
     assert!(rig.sink.socket().send(b"!").is_ok(), "no shutdown was done");
 }
 
@@ -372,16 +361,6 @@ fn a_broken_sink_closes_the_direction_and_frees_the_pipe() {
 }
 
 #[test]
-fn a_sink_that_broke_before_the_fin_is_a_broken_sink() {
-    let mut rig = Rig::new(tcp, &limits());
-    reset(&mut rig.reader);
-    rig.note_events(PATIENCE);
-    shut(&rig.sender);
-    assert!(matches!(rig.pump_until_fault(), Fault::Sink(_)));
-    assert_eq!(rig.flow.half.state(), HalfState::Closed);
-}
-
-#[test]
 fn a_reset_of_the_source_is_not_an_end() {
     for bulk in [false, true] {
         let mut rig = Rig::new(tcp, &limits());
@@ -403,5 +382,5 @@ fn urgent_data_does_not_hold_up_the_bytes_behind_it() {
     rig.send(b"before");
     rig.sender.send_out_of_band(b"!").unwrap();
     rig.send(b"behind");
-    rig.pump_until(|rig| rig.flow.half.moved() == 12);
+    rig.pump_until("12 bytes have moved", |rig| rig.flow.half.moved() == 12);
 }

@@ -134,3 +134,6 @@ fn has_ended(error: &io::Error) -> bool {
     ]
     .contains(&error.kind())
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,11 @@ impl Rig {
     fn with_handshake(handshake: impl Handshake + 'static, connect: &Connect) -> Self {
         let (near, client) = connection(connect);
         let near = Endpoint::accepted(near, client.local());
-        let limits = Limits::default();
+        let limits = Limits {
+            chunk: 32 * 1024,
+            bytes_per_turn: 1024 * 1024,
+            ..Limits::default()
+        };
         let conversation = Conversation::new(Box::new(handshake), MAX_HANDSHAKE);
         let mut rig = Self {
             session: Session::new(near, Some(conversation), Instant::now()),
@@ -217,7 +221,11 @@ impl Rig {
     fn await_events(&mut self) {
         let deadline = Deadline::patience();
         while !self.note_events() {
-            assert!(!deadline.passed(), "no event came: {:?}", self.session);
+            assert!(
+                !deadline.passed(),
+                "the session waits for an event, and none came: {:?}",
+                self.session
+            );
         }
     }
 
@@ -289,7 +297,7 @@ impl Rig {
                 | Next::Associate(_)
                 | Next::Refuse(_)
                 | Next::Close(_) => {
-                    panic!("{next:?}")
+                    panic!("the session ends before it has come so far: it needs {next:?}")
                 }
             }
         }

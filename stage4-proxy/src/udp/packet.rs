@@ -72,18 +72,29 @@ pub(super) fn encode(target: &Target) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use harness::expect_value;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn a_header_names_its_target() {
-        let four = parse(b"\0\0\0\x01\x7f\0\0\x01\0\x35query").unwrap();
-        assert_eq!(
-            (four.0.to_string(), four.1),
-            ("127.0.0.1:53".to_owned(), 10)
-        );
-        let name = parse(b"\0\0\0\x03\x07example\0\x35").unwrap();
-        assert_eq!((name.0.to_string(), name.1), ("example:53".to_owned(), 14));
+        let table: [(&[u8], _, _); 2] = [
+            (b"\0\0\0\x01\x7f\0\0\x01\0\x35query", "127.0.0.1:53", 10),
+            (b"\0\0\0\x03\x07example\0\x35", "example:53", 14),
+        ];
+        for (datagram, target, start) in table {
+            let parsed = parse(datagram).map(|(target, start)| (target.to_string(), start));
+            expect_value(
+                format!(
+                    "What the header of {:?} says",
+                    datagram.escape_ascii().to_string()
+                ),
+                &Ok((target.to_owned(), start)),
+                &parsed,
+                "behind three bytes of its own it is an address as in a request.",
+            );
+        }
     }
 
     #[test]
@@ -100,7 +111,12 @@ mod tests {
             (b"\0\0\0\x01\x7f\0\0\x01\0\0", Dropped::Malformed),
         ];
         for (datagram, why) in table {
-            assert_eq!(parse(datagram), Err(why), "{datagram:?}");
+            expect_value(
+                format!("What is made of the datagram {datagram:?}"),
+                &Err(why),
+                &parse(datagram),
+                "an address that is not complete, of an unknown type or with port 0 is malformed.",
+            );
         }
     }
 

@@ -247,6 +247,9 @@ const EDGES: &[(&str, &str)] = &[
 fn the_classes_at_the_edges_of_their_blocks() {
     for (address, class) in EDGES {
         let said = Class::of(address.parse().unwrap()).to_string();
-        assert_eq!(said, *class, "{address}");
+        assert_eq!(
+            said, *class,
+            "the class of {address}: is it in the network before or behind, whose prefix ends here?"
+        );
     }
 }

@@ -84,6 +84,9 @@ fn the_clients_of_each_policy() {
     ];
     for (policy, client, expected) in table {
         let may_come = policy.clients().contains(client.parse().unwrap());
-        assert_eq!(may_come, expected, "{client}: {policy:?}");
+        assert_eq!(
+            may_come, expected,
+            "whether the client {client} may come, with {policy:?}"
+        );
     }
 }

@@ -152,7 +152,7 @@ proptest! {
         prop_assert_eq!(network.to_string().parse::<Network>(), Ok(network));
         if network.is_ipv6() == address.is_ipv6() {
             for candidate in [address, near, other] {
-                prop_assert_eq!(network.contains(candidate), digits(candidate).starts_with(&bits), "{} {}", network, candidate);
+                prop_assert_eq!(network.contains(candidate), digits(candidate).starts_with(&bits), "whether {} contains {}", network, candidate);
             }
         }
     }
@@ -163,7 +163,7 @@ proptest! {
         let network = |prefix: u8| cut(address, prefix.min(longest)).parse::<Network>().unwrap();
         let (outer, inner) = (network(shorter.min(longer)), network(shorter.max(longer)));
         prop_assert!(outer.contains_network(&inner));
-        prop_assert!(outer.contains(address) && inner.contains(address));
+        prop_assert!(outer.contains(address) && inner.contains(address), "{} and {} contain {}", outer, inner, address);
         prop_assert_eq!(inner.contains_network(&outer), inner == outer);
     }
 
@@ -176,7 +176,7 @@ proptest! {
         // Behind zeros, 0.0.0.0 and 0.0.0.1 are the unspecified address and loopback of IPv6.
         prop_assume!(v4.to_bits() > 1);
         for form in forms(v4, v4) {
-            prop_assert_eq!(access.check((form, port).into(), name), expected.clone(), "{}", form);
+            prop_assert_eq!(access.check((form, port).into(), name), expected.clone(), "{} is judged otherwise than {}", form, v4);
         }
     }
 
@@ -190,7 +190,7 @@ proptest! {
             // No router forwards a packet to 0.0.0.0/8, so these readings count in the usual layout only.
             let layouts = layouts(v4).into_iter().filter(|_| v4.octets()[0] != 0);
             for form in forms(v4, server).into_iter().chain(layouts) {
-                prop_assert!(access.check((form, port).into(), name).is_err(), "{}", form);
+                prop_assert!(access.check((form, port).into(), name).is_err(), "{} is opened, although {} is not", form, v4);
             }
         }
     }
@@ -201,16 +201,19 @@ proptest! {
         // A rule alone, as one of --allow, opens at most what it matches.
         let is_denied = deny.iter().any(|rule| access(std::slice::from_ref(rule), &[]).check(address, name).is_ok());
         let checked = access(&allow, &deny).check(address, name);
-        prop_assert!(!is_denied || checked.is_err());
+        prop_assert!(!is_denied || checked.is_err(), "a rule of --deny fits {}, and it is opened", address);
         // Rules of --deny never open anything.
-        prop_assert!(checked.is_err() || access(&allow, &[]).check(address, name).is_ok());
+        prop_assert!(checked.is_err() || access(&allow, &[]).check(address, name).is_ok(), "without --deny, {} is closed", address);
     }
 
     #[test]
     fn rules_of_allow_add_up(address in any_ip(), port in prop::sample::select(vec![25, 80]), one in any_rules(), two in any_rules(), name in any_name()) {
         let opens = |allow: &[Rule]| access(allow, &[]).check((address, port).into(), name).is_ok();
         prop_assume!(embedded(address).iter().all(Option::is_none));
-        prop_assert_eq!(opens(&[one.clone(), two.clone()].concat()), opens(&one) || opens(&two));
+        prop_assert_eq!(
+            opens(&[one.clone(), two.clone()].concat()), opens(&one) || opens(&two),
+            "both lists of rules together, and either of them, open {}", address
+        );
     }
 
     #[test]

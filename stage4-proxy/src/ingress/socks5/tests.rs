@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use harness::{expect_bytes, expect_value, fail};
 use proptest::prelude::*;
 use stage2_client::{Host, Target};
 
@@ -79,9 +80,18 @@ fn named(name: &str, port: u16) -> Vec<u8> {
 /// Refused after the greeting: the reply's code, and the reason for the log.
 fn refusal(request: &[u8]) -> (u8, String) {
     let outcome = converse([&GREETING[..], request]);
-    assert_eq!(&outcome.reply[..3], [5, 0, 5], "{outcome:?}");
-    assert_eq!(outcome.reply.len(), 12, "{outcome:?}");
-    (outcome.reply[3], outcome.refused.unwrap())
+    let (Some(why), [5, 0, 5, code, ..]) = (&outcome.refused, &outcome.reply[..]) else {
+        fail(format!(
+            "The request {request:?} is to be refused with a reply, but this came of it: {outcome:?}."
+        ));
+    };
+    expect_value(
+        format!("The length of the replies to a greeting and to the request {request:?}"),
+        &12,
+        &outcome.reply.len(),
+        "a reply ends with an address and a port, although nothing is connected: 10 bytes behind the 2 of the greeting.",
+    );
+    (*code, why.clone())
 }
 
 #[test]
@@ -99,11 +109,16 @@ fn every_type_of_address_is_read() {
     ];
     for (request, target) in table {
         let outcome = converse([&GREETING[..], &request]);
-        assert_eq!(outcome.target.unwrap(), target.parse().unwrap(), "{target}");
-        assert_eq!(
-            outcome.reply,
-            [5, 0],
-            "nothing before the target is connected"
+        expect_value(
+            format!("The target of the request {request:?}"),
+            &Some(target.parse().unwrap()),
+            &outcome.target,
+            "the type of the address says where its host ends; the port is behind, its high byte first.",
+        );
+        expect_bytes(
+            &format!("What the client of {target} has got before its target is connected"),
+            &[5, 0],
+            &outcome.reply,
         );
     }
 }
@@ -117,8 +132,17 @@ fn bytes_behind_the_request_are_the_target_s() {
     ]
     .concat();
     let outcome = converse([&all[..]]);
-    assert_eq!(outcome.target.unwrap().to_string(), "example.org:80");
-    assert_eq!(outcome.rest, b"GET / HTTP/1.0\r\n");
+    expect_value(
+        "The target of a request that came with its greeting and the first bytes for the target",
+        &Some("example.org:80".parse().unwrap()),
+        &outcome.target,
+        "what lies behind the request belongs to the target.",
+    );
+    expect_bytes(
+        "What is left for the target",
+        b"GET / HTTP/1.0\r\n",
+        &outcome.rest,
+    );
 }
 
 #[test]
@@ -167,10 +191,24 @@ fn datagrams_are_asked_for_with_an_address_or_without() {
     for (request, hint) in table {
         let outcome = converse([&GREETING[..], &request]);
         let hint = hint.map(|hint| hint.parse().unwrap());
-        assert_eq!(outcome.associated, Some(hint), "{request:?}");
+        expect_value(
+            format!(
+                "What is made of the request {request:?} (Some: an association, with a hint or without)"
+            ),
+            &Some(hint),
+            &outcome.associated,
+            "the command 3 asks for datagrams, and its address may be zeros, or a name of no bytes.",
+        );
         for end in 0..request.len() {
             let outcome = converse([&GREETING[..], &request[..end]]);
-            assert_eq!((outcome.associated, outcome.refused), (None, None));
+            expect_value(
+                format!(
+                    "What is made of the first {end} bytes of {request:?} (an association, a refusal)"
+                ),
+                &(None, None),
+                &(outcome.associated, outcome.refused),
+                "a part of a request is Incomplete: more may come.",
+            );
         }
     }
 }
@@ -193,20 +231,39 @@ fn requests_that_cannot_be_carried_out_have_their_reply() {
     ];
     for (request, code, word) in table {
         let (reply, why) = refusal(&request);
-        assert_eq!(reply, code, "{request:?}");
-        assert!(why.contains(word), "{request:?}: {why}");
+        expect_value(
+            format!("The code of the reply to {request:?}"),
+            &code,
+            &reply,
+            "first the version is tested, then the command, and then the address.",
+        );
+        assert!(
+            why.contains(word),
+            "the reason in the log for {request:?} is to have the word {word:?}, but is: {why}"
+        );
     }
 }
 
 #[test]
 fn the_reply_carries_the_proxy_s_address() {
     let mut handshake = Socks5Handshake::new(None);
-    let four = handshake.connected(Some("192.0.2.7:258".parse().unwrap()));
-    assert_eq!(four, [5, 0, 0, 1, 192, 0, 2, 7, 1, 2]);
-    let six = handshake.connected(Some("[2001:db8::1]:258".parse().unwrap()));
-    assert_eq!(six[..4], [5, 0, 0, 4]);
-    assert_eq!((six.len(), &six[20..]), (22, &[1, 2][..]));
-    assert_eq!(handshake.connected(None), [5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    let mut reply = |address: Option<&str>| {
+        let address = address.map(|text| text.parse().unwrap());
+        handshake.connected(address)
+    };
+    let four = [5, 0, 0, 1, 192, 0, 2, 7, 1, 2];
+    let six: Vec<u8> = (Ipv6Addr::LOCALHOST.octets().into_iter())
+        .chain([1, 2])
+        .collect();
+    let table = [
+        (Some("192.0.2.7:258"), four.to_vec()),
+        (Some("[::1]:258"), [&[5, 0, 0, 4], &six[..]].concat()),
+        (None, vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+    ];
+    for (address, expected) in table {
+        let what = format!("The reply with the proxy's address {address:?}");
+        expect_bytes(&what, &expected, &reply(address));
+    }
 }
 
 #[test]
@@ -223,7 +280,11 @@ fn every_failure_has_its_reply() {
     handshake.advance(&GREETING);
     for (error, code) in errors {
         let reply = handshake.failed(&Failure::Unreached(&error));
-        assert_eq!(reply, [5, code, 0, 1, 0, 0, 0, 0, 0, 0], "{error}");
+        expect_bytes(
+            &format!("The reply when the target is not reached ({error})"),
+            &[5, code, 0, 1, 0, 0, 0, 0, 0, 0],
+            &reply,
+        );
     }
     assert_eq!(handshake.failed(&Failure::TooSlow)[1], 1);
 }

@@ -1,6 +1,6 @@
 //! One read and one write, against sockets that follow a script.
 
-use harness::expect_bytes;
+use harness::{expect_bytes, fail};
 
 use super::*;
 
@@ -14,7 +14,12 @@ struct Script {
 
 impl Read for Script {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let piece = self.reads.pop_front().expect("a read that was foreseen")?;
+        let Some(next) = self.reads.pop_front() else {
+            fail(
+                "copy() has read twice. It reads once: pump() counts the bytes of a turn between two calls.",
+            );
+        };
+        let piece = next?;
         room[..piece.len()].copy_from_slice(&piece);
         Ok(piece.len())
     }
@@ -22,7 +27,12 @@ impl Read for Script {
 
 impl Write for Script {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let next = self.writes.pop_front().expect("a write that was foreseen");
+        let Some(next) = self.writes.pop_front() else {
+            fail(format!(
+                "copy() has written {} bytes that it must not: it writes once, what it has read.",
+                bytes.len()
+            ));
+        };
         let count = next?.min(bytes.len());
         self.written.extend_from_slice(&bytes[..count]);
         Ok(count)

@@ -1,5 +1,7 @@
 //! Time limits: the clock is an argument, so no test waits.
 
+use harness::expect_value;
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,16 +34,29 @@ impl Rig {
         let (deadline, timeout) = self.session.deadline(&self.limits)?;
         Some((deadline - self.now, timeout))
     }
+
+    /// Checks how many seconds the session has left, and the limit that they come from.
+    #[track_caller]
+    fn expect_left(&self, when: &str, seconds: u32, timeout: Timeout, cause: &str) {
+        expect_value(
+            format!("The time that a session has left {when}"),
+            &Some((seconds * SECOND, timeout)),
+            &self.left(),
+            cause,
+        );
+    }
 }
 
 #[test]
 fn a_byte_now_and_then_buys_no_time_in_a_handshake() {
     let mut rig = Rig::new().with_limits();
-    assert_eq!(rig.left(), Some((3 * SECOND, Timeout::Handshake)));
+    let cause = "a handshake has the handshake timeout, from accept(2) on: no byte renews it.";
+    rig.expect_left("after accept(2)", 3, Timeout::Handshake, cause);
     rig.pass(2 * SECOND);
     rig.client().send(b"hel");
     assert_eq!(word(&rig.next()), "wait");
-    assert_eq!(rig.left(), Some((SECOND, Timeout::Handshake)));
+    let when = "2 s after accept(2), when the first bytes of its request have come";
+    rig.expect_left(when, 1, Timeout::Handshake, cause);
 }
 
 #[test]
@@ -49,11 +64,13 @@ fn a_wrong_password_costs_time_and_bytes_change_nothing() {
     let mut rig = Rig::new().with_limits();
     rig.pass(2 * SECOND);
     rig.give_a_wrong_password();
-    assert_eq!(rig.left(), Some((2 * SECOND, Timeout::WrongPassword)));
+    let cause = "Awaited::Delay has the delay of wrong passwords, whatever the client still sends.";
+    rig.expect_left("after a wrong password", 2, Timeout::WrongPassword, cause);
     rig.pass(SECOND);
     rig.client().send(b"go\n");
     assert_eq!(word(&rig.next()), "wait");
-    assert_eq!(rig.left(), Some((SECOND, Timeout::WrongPassword)));
+    let when = "1 s after a wrong password, when more bytes have come";
+    rig.expect_left(when, 1, Timeout::WrongPassword, cause);
 }
 
 #[test]
@@ -64,17 +81,23 @@ fn resolving_has_its_time_from_its_beginning() {
     rig.pass(SECOND);
     rig.client().send(b"bytes buy no time");
     assert_eq!(word(&rig.next()), "wait");
-    assert_eq!(rig.left(), Some((4 * SECOND, Timeout::Connect)));
+    rig.expect_left(
+        "1 s after the resolver was asked",
+        4,
+        Timeout::Connect,
+        "resolving a name has the connect timeout, from its own beginning.",
+    );
 }
 
 #[test]
 fn each_address_has_its_time() {
     let mut rig = Rig::new().with_limits();
     rig.begin_connecting();
+    let cause = "Awaited::Connect has the connect timeout, anew for each address.";
     rig.pass(4 * SECOND);
-    assert_eq!(rig.left(), Some((SECOND, Timeout::Connect)));
+    rig.expect_left("4 s after its connect began", 1, Timeout::Connect, cause);
     rig.begin_connecting();
-    assert_eq!(rig.left(), Some((5 * SECOND, Timeout::Connect)));
+    rig.expect_left("when the next address is tried", 5, Timeout::Connect, cause);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every phase, and everything that a peer can do in it.
 
+use harness::expect_value;
+
 use super::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +77,12 @@ fn every_phase_and_what_the_client_does() {
         for (act, expected) in ACTS.into_iter().zip(expected) {
             let mut rig = phase.rig();
             act.of(&mut rig.client);
-            let next = rig.answer(expected);
-            assert_eq!(word(&next), expected, "{phase:?}, client {act:?}");
+            expect_value(
+                format!("What the session needs in {phase:?} when its client {act:?}"),
+                &expected,
+                &word(&rig.answer(expected)),
+                "in Relay, a client that has reset is a broken side: abort. The other phases are given.",
+            );
         }
     }
 }
@@ -87,6 +93,11 @@ fn what_the_upstream_does_in_a_relay() {
     for (act, expected) in ACTS.into_iter().zip(["wait", "wait", "upstream reset"]) {
         let mut rig = At::Relay.rig();
         act.of(&mut rig.upstream);
-        assert_eq!(word(&rig.answer(expected)), expected, "upstream {act:?}");
+        expect_value(
+            format!("What the session needs in Relay when its upstream {act:?}"),
+            &expected,
+            &word(&rig.answer(expected)),
+            "only a reset is a break, and it names the side that broke.",
+        );
     }
 }

@@ -160,21 +160,30 @@ fn e13_a_line_has_a_longest_length() {
 fn e13_lines_that_were_taken_are_forgotten() {
     let _test =
         Test::begin("extend removes the lines that were taken: a client may stay for days.");
-    let mut buffer = LineBuffer::new();
-    let line = [&vec![b'x'; 1023][..], b"\n"].concat();
-    let before = proc::private_kib(std::process::id());
-    for _ in 0..128 * 1024 {
-        buffer.extend(&line);
+    let whole = [&vec![b'x'; 1023][..], b"\n"].concat();
+    // The end of one line and the beginning of the next, so that the buffer never runs empty.
+    let parts = [&vec![b'x'; 1019][..], b"\nnext"].concat();
+    for (way, first, piece) in [
+        ("whole lines", &b""[..], &whole),
+        ("ends and beginnings of lines", b"next", &parts),
+    ] {
+        let mut buffer = LineBuffer::new();
+        buffer.extend(first);
+        let before = proc::private_kib(std::process::id());
+        for _ in 0..128 * 1024 {
+            buffer.extend(piece);
+            ensure(
+                buffer.next_line().is_ok_and(|taken| taken.is_some()),
+                "A line has ended, but next_line found none.",
+            );
+        }
+        let grown = proc::private_kib(std::process::id()).saturating_sub(before);
         ensure(
-            buffer.next_line().is_ok_and(|taken| taken.is_some()),
-            "A whole line came, but next_line found none.",
+            grown < 48 * 1024,
+            format!(
+                "After 128 MiB in pieces of 1 KiB, {way}, of which each line was taken at once, the buffer has grown by {grown} KiB: \
+                 it keeps what was taken."
+            ),
         );
     }
-    let grown = proc::private_kib(std::process::id()).saturating_sub(before);
-    ensure(
-        grown < 48 * 1024,
-        format!(
-            "After 128 MiB in lines of 1 KiB, each taken at once, the buffer has grown by {grown} KiB: it keeps what was taken."
-        ),
-    );
 }

@@ -62,19 +62,20 @@ fn e14_a_line_that_is_too_long_ends_its_client() {
     lines::the_longest_line(one_client_service().addr());
 }
 
-/// A client whose bytes come one at a time, with a signal before each; it takes three bytes of each answer at once.
+/// A client whose bytes come one at a time, with three signals before each; it takes three bytes of each answer at once.
 struct Interrupted {
     input: &'static [u8],
-    signal: bool,
+    signals: usize,
     answer: Vec<u8>,
 }
 
 impl Read for Interrupted {
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
-        self.signal = !self.signal;
-        if self.signal {
+        if self.signals < 3 {
+            self.signals += 1;
             return Err(ErrorKind::Interrupted.into());
         }
+        self.signals = 0;
         let Some((first, rest)) = self.input.split_first() else {
             return Ok(0);
         };
@@ -103,12 +104,13 @@ fn e14_a_signal_is_no_error() {
     );
     let mut client = Interrupted {
         input: b"stressed\nlast",
-        signal: false,
+        signals: 0,
         answer: Vec::new(),
     };
     if let Err(error) = serve_client(&mut client) {
         fail(format!(
-            "A read that a signal had interrupted ended the client: {error}. Only ErrorKind::Interrupted is tried again."
+            "A read that a signal had interrupted ended the client: {error}. Only ErrorKind::Interrupted is tried again, as often \
+             as it comes: three signals came before each byte."
         ));
     }
     expect_bytes("The answer", b"desserts\ntsal", &client.answer);

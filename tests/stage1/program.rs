@@ -1,9 +1,15 @@
 //! Exercise 1.5: the whole program, one client after the other.
 
-use crate::support::{HALF_A_SECOND, program, server};
+use std::io::ErrorKind;
+
 use harness::{
-    Client, ClosedPort, Connect, Rng, Server, Test, command_line, ensure, expect_value, lines, proc,
+    Client, ClosedPort, Connect, PATIENCE, Program, Rng, Server, Test, command_line, ensure,
+    eventually, expect_value, in_time, lines, proc, strace,
 };
+use socket2::{Domain, Socket, Type};
+use stage1_server::serve;
+
+use crate::support::{HALF_A_SECOND, program, server};
 
 #[test]
 fn e15_one_line_on_stdout_says_where() {
@@ -40,6 +46,42 @@ fn e15_ipv6_is_an_address_like_any_other() {
         ),
     );
     lines::served(server.addr());
+}
+
+#[test]
+fn e15_a_broken_listener_ends_the_service() {
+    let _test = Test::begin(
+        "accept(2) fails for ever on a socket that does not listen (EINVAL): only such an error ends the server.",
+    );
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let outcome = in_time("serve(), with a socket that does not listen,", move || {
+        serve(&socket).map_err(|error| error.kind())
+    });
+    expect_value(
+        "The outcome of serve() with a socket that does not listen",
+        &Err(ErrorKind::InvalidInput),
+        &outcome,
+        "recover() takes an error of the listener for one that passes, so the loop tries again and takes all of the processor.",
+    );
+}
+
+#[test]
+fn e15_an_answer_is_sent_at_once() {
+    let _test = Test::begin(
+        "run() listens with `nodelay`: otherwise the kernel keeps a short answer back until the one before is acknowledged.",
+    );
+    let folder = tempfile::tempdir().expect("a folder for the trace");
+    let file = folder.path().join("trace");
+    let plain = Program::new(program()).args(["--listen", "127.0.0.1:0"]);
+    let Some(traced) = strace::record(&plain, "setsockopt", &file) else {
+        return;
+    };
+    let server = traced.serve();
+    lines::served(server.addr());
+    eventually("TCP_NODELAY is set for the client", PATIENCE, || {
+        let trace = std::fs::read_to_string(&file).unwrap_or_default();
+        trace.contains("TCP_NODELAY, [1]")
+    });
 }
 
 #[test]

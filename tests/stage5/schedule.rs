@@ -165,6 +165,31 @@ fn e59_a_stream_that_sleeps_is_passed_over() {
 }
 
 #[test]
+fn e59_a_stream_that_was_alone_has_had_no_turn_of_a_round() {
+    let _test = Test::begin(
+        "A quantum is the share of those that wait. While none waits, no round ends, and a stream alone uses up none.",
+    );
+    let mut scheduler = ready(&[5]);
+    assert_eq!(
+        send(&mut scheduler, usize::MAX),
+        Some((5, MIN_QUANTUM)),
+        "the only stream sends a whole quantum (stream, bytes)"
+    );
+    scheduler.sleep(key(5));
+    assert_eq!(scheduler.turn(), None, "nothing is ready");
+    scheduler.wake(key(5));
+    scheduler.wake(key(6));
+    let turn = scheduler.turn().expect("two streams are ready");
+    expect_value(
+        "The stream whose turn it is, and whether it is fresh, when 5, which was alone, and then 6 have woken",
+        &(5, true),
+        &(turn.key.slot(), turn.is_fresh),
+        "the quantum that it used while no stream waited is held against it, so that a later stream overtakes it: enter() gives \
+         a new one also if no stream waits.",
+    );
+}
+
+#[test]
 fn e59_any_order_of_pauses_is_fair() {
     let _test =
         Test::begin("Two streams that are always ready get the same, whatever the others do.");

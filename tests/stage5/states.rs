@@ -168,6 +168,27 @@ fn e56_a_lost_request_is_sent_once_more_if_that_does_no_harm() {
 }
 
 #[test]
+fn e56_a_request_that_is_sent_again_has_not_left_yet() {
+    let _test = Test::begin(
+        "A second attempt begins anew: what was sent over the lost connection says nothing about the new one.",
+    );
+    let lost = [&EXCHANGE[..3], &[Event::Lost, Event::Connected]].concat();
+    let early = [&lost[..], &[Event::Bytes, Event::Head, KEPT]].concat();
+    expect_after(
+        &early,
+        (Action::Close, State::Dead),
+        "the response ended while the request was still being sent over the second connection. Kept, that connection would take \
+         the next request for the missing rest of this one: whether all was sent has to be asked anew.",
+    );
+    let whole = [&lost[..], &EXCHANGE[2..]].concat();
+    expect_after(
+        &whole,
+        (Action::Nothing, State::Idle),
+        "all of the request has left over the second connection, which can be kept.",
+    );
+}
+
+#[test]
 fn e56_every_end_has_its_own_words() {
     let _test = Test::begin(
         "Before the head: 502 or 504; after it: abort, so that the client sees the break.",

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use harness::wire::yamux;
-use harness::{Client, Scripted, Test};
+use harness::{Client, Scripted, Test, expect_value};
 use stage5_mux::tunnel::event::{Event, LinkError, OpenError, Pulled, Source};
 use stage5_mux::tunnel::frame::{Frame, Outgoing, Saying, Violation};
 use stage5_mux::tunnel::key::StreamKey;
@@ -226,6 +226,74 @@ fn e58_one_stream_too_many_is_refused_alone() {
         Err(OpenError::Leaving),
         "our own stream of a session that leaves"
     );
+}
+
+#[test]
+fn e58_a_reset_that_is_owed_takes_a_place() {
+    let _test = Test::begin(
+        "A peer that reads nothing and opens on and on must cost bounded memory: resets that are owed count as streams do.",
+    );
+    let mut session = session(Yamux::new(Role::Server));
+    let opens: Vec<_> = [1, 3, 5, 7, 9, 11].map(open).into();
+    let opened = receive(&mut session, &opens).map(|keys| keys.len());
+    expect_value(
+        "How many of 6 streams are opened, when 3 are the most",
+        &Ok(3),
+        &opened,
+        "the others are refused, each with a reset, and the link goes on.",
+    );
+    let ends: Vec<_> = [1, 3, 5]
+        .map(|stream| yamux::Frame::credit(stream, yamux::RST, 0))
+        .into();
+    let (ended, next) = (
+        receive(&mut session, &ends),
+        receive(&mut session, &[open(13)]),
+    );
+    expect_value(
+        "What the ends of the 3 streams open",
+        &Ok(Vec::new()),
+        &ended,
+        "a reset of the peer ends its stream, and nothing else.",
+    );
+    expect_value(
+        "What a stream opens while 3 resets are owed, because the link takes nothing, and no stream is left",
+        &Ok(Vec::new()),
+        &next,
+        "streams were counted without the resets that are owed: such a peer makes the session remember more and more of them.",
+    );
+    let _resets = frames(&mut session);
+    let later = receive(&mut session, &[open(15)]).map(|keys| keys.len());
+    expect_value(
+        "How many streams are opened once the resets have left",
+        &Ok(1),
+        &later,
+        "a reset that has left takes no place any more.",
+    );
+}
+
+#[test]
+fn e58_a_full_session_still_sees_that_the_peer_has_lost_count() {
+    let _test = Test::begin(
+        "First whether the peer keeps to the protocol, then whether there is a place: a reset would meet a stream that lives.",
+    );
+    for (number, violation) in [(5, Violation::OpenedTwice), (2, Violation::WrongParity)] {
+        let mut session = session(Yamux::new(Role::Server));
+        let opens: Vec<_> = [1, 3, 5].map(open).into();
+        let full = receive(&mut session, &opens).map(|keys| keys.len());
+        expect_value(
+            "How many streams fill the session",
+            &Ok(3),
+            &full,
+            "3 are the most.",
+        );
+        let outcome = receive(&mut session, &[open(number)]).err();
+        expect_value(
+            format!("What stream {number} is, when 1, 3 and 5 are open and no place is left"),
+            &VIOLATION(violation),
+            &outcome,
+            "there is no place, but that is asked too early: the number is open, or one of ours, so the peer has lost count.",
+        );
+    }
 }
 
 #[test]

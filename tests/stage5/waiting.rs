@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use harness::{Client, Deadline, Test, eventually_equal, fail};
+use harness::{Client, Deadline, Hand, Test, ensure, eventually_equal, expect_value, fail};
 
-use crate::support::Mux;
+use crate::support::{Mux, ask, field, get};
 
 /// An upstream that is told each answer. It takes one connection at a time, whether the queue keeps it or not.
 struct Upstream {
@@ -51,7 +51,7 @@ impl Upstream {
     #[track_caller]
     fn serve(&self, request: &str) {
         let seen = self.next();
-        harness::ensure(
+        ensure(
             seen == request,
             format!("It is the turn of {request:?}, but the upstream was asked for {seen:?}."),
         );
@@ -233,5 +233,37 @@ fn e52_a_full_queue_refuses() {
     for (request, client) in [("second", &second), ("third", &third)] {
         upstream.serve(request);
         expect_line(client, request);
+    }
+}
+
+#[test]
+fn e52_a_client_that_is_refused_may_ask_again() {
+    let _test = Test::begin(
+        "Its request is complete, whether the queue has a place or not: note it first, because the refusal needs to know of it.",
+    );
+    let hand = Hand::start();
+    let mux = Mux::start(hand.addr(), &["--max-queue", "1"]);
+    let (first, second, refused) = (mux.client(), mux.client(), mux.client());
+    first.send(&get("/first"));
+    mux.wait_for("in flight", 1);
+    second.send(&get("/second"));
+    mux.wait_for("waiting", 1);
+    for path in ["/third", "/fourth"] {
+        let reply = ask(&refused, &get(path));
+        expect_value(
+            format!("The status of the response to GET {path}, which finds the queue full"),
+            &"503",
+            &reply.status(),
+            "the bound of the queue is forgotten.",
+        );
+        let kept = field(&reply.head, "connection").is_none_or(|value| value != "close");
+        ensure(
+            kept,
+            format!(
+                "The request was complete and understood, so its client may send another one over the same connection, but the 503 \
+                 says that it is closed: {:?}. wait() has to note the request in the client also if the queue is full.",
+                reply.head
+            ),
+        );
     }
 }

@@ -173,6 +173,54 @@ fn e5_10_sender_and_receiver_agree_after_any_sequence_of_steps() {
     );
 }
 
+/// A window that has grown from 400 bytes to 800, of which all may come, and then was idle and went back to 400.
+fn shrunk() -> (ReceiveWindow, Budget, Instant) {
+    let (mut window, mut budget) = (ReceiveWindow::new(400), Budget::new(4000, 1600));
+    let mut now = Instant::now();
+    for _ in 0..2 {
+        window.receive(400, now).expect("the whole window");
+        window.consume(400, now, &mut budget);
+        // The sender stops for want of credit meanwhile: that is a reason to grow.
+        now += Duration::from_millis(50);
+    }
+    assert_eq!(
+        (window.size(), window.open()),
+        (800, 800),
+        "the size and the open part of a window that has grown"
+    );
+    now += Duration::from_secs(11);
+    window.rest(now, &mut budget);
+    assert_eq!(window.size(), 400, "the size of a window that has rested");
+    (window, budget, now)
+}
+
+#[test]
+fn e5_10_a_window_that_has_shrunk_keeps_its_promise_and_gives_no_more() {
+    let _test = Test::begin(
+        "Credit cannot be taken back, so a window that has shrunk has more open than its size: nothing is due meanwhile.",
+    );
+    let (mut window, mut budget, now) = shrunk();
+    for (bytes, due) in [(100, 0), (300, 0), (400, 400)] {
+        expect_value(
+            format!("Whether {bytes} of the 800 bytes may come that were granted before"),
+            &Ok(()),
+            &window.receive(bytes, now),
+            "the peer still has the credit of the larger window.",
+        );
+        let before = window.open();
+        let consumed = std::panic::AssertUnwindSafe(|| window.consume(bytes, now, &mut budget));
+        let credit = std::panic::catch_unwind(consumed).ok();
+        expect_value(
+            format!(
+                "The credit for {bytes} bytes, when {before} are still open and the size is 400 (None: consume panics)"
+            ),
+            &Some(due),
+            &credit,
+            "`open` and `held` may be more than the size, so the difference must stop at 0 instead of overflowing.",
+        );
+    }
+}
+
 #[test]
 fn e5_10_a_peer_that_overruns_its_window_is_told_so() {
     let _test =

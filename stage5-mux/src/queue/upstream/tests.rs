@@ -111,6 +111,46 @@ fn a_response_before_the_request_was_sent_ends_the_connection() {
     assert_eq!(upstream.state(), State::Idle, "the rest was sent meanwhile");
 }
 
+/// Gives it a connect that was begun for a client that has closed meanwhile.
+fn connecting_for_none() -> Upstream {
+    let mut upstream = in_state(State::Connecting);
+    upstream.request = None;
+    upstream
+}
+
+#[test]
+fn a_connect_in_progress_is_not_begun_again() {
+    let outcome = connecting_for_none().on_begin(true);
+    assert_eq!(
+        outcome,
+        (State::Connecting, Action::Nothing),
+        "a request begins while a connect is in progress, which was for a client that has closed. No byte has gone into that \
+         connection, so it serves this request. A second connect would throw the first one away, and with clients that leave \
+         early no connect would ever end"
+    );
+}
+
+#[test]
+fn the_first_byte_of_a_response_forbids_a_second_attempt() {
+    for state in [State::Sending, State::AwaitingHead] {
+        let mut upstream = in_state(state);
+        let outcome = upstream.on_bytes();
+        assert_eq!(
+            outcome,
+            (state, Action::Nothing),
+            "bytes of a response came in {state:?}: they are passed on when its head is complete, and only then the state changes"
+        );
+        let request = upstream.request.as_ref();
+        let repeatable = request.map(|request| request.repeatable);
+        assert_eq!(
+            repeatable,
+            Some(false),
+            "a byte of the response has come in {state:?}, so the upstream has read enough of the request to act: the request in \
+             flight stays, and is not repeatable any more, also if a part of it was not sent yet"
+        );
+    }
+}
+
 #[test]
 fn a_client_that_has_closed_is_told_nothing() {
     let now = Instant::now();

@@ -1,5 +1,7 @@
 //! Lines, cut at every place.
 
+use harness::{expect_bytes, expect_value};
+
 use super::*;
 
 const LINE: Line = Line { max_line: 8 };
@@ -22,7 +24,12 @@ fn requests(input: &[u8], cut: usize) -> Result<Vec<Vec<u8>>, Refusal> {
         }
     }
     if let Some(summary) = reader.end_of_input(&kept, &mut request)? {
-        assert_eq!(summary.details, Terminated::No);
+        expect_value(
+            "The details of a last request without its newline",
+            &Terminated::No,
+            &summary.details,
+            "the client has sent no newline, so it gets none in the response.",
+        );
         found.push(request);
     }
     Ok(found)
@@ -33,7 +40,13 @@ fn requests_are_the_same_however_they_are_cut() {
     let input = b"one\n\n\0two\r\n12345678\nlast";
     let expected: [&[u8]; 5] = [b"one\n", b"\n", b"\0two\r\n", b"12345678\n", b"last\n"];
     for cut in 0..=input.len() {
-        assert_eq!(requests(input, cut).unwrap(), expected, "cut at {cut}");
+        let found = requests(input, cut).map(|found| found.concat());
+        let found = found.unwrap_or_else(|refusal| panic!("cut at {cut}, refused: {refusal}"));
+        expect_bytes(
+            &format!("The requests of bytes that were cut at {cut}"),
+            &expected.concat(),
+            &found,
+        );
     }
 }
 
@@ -41,10 +54,12 @@ fn requests_are_the_same_however_they_are_cut() {
 fn a_line_that_is_too_long_is_refused_before_its_end() {
     for input in [&b"123456789"[..], b"123456789\n", b"a\n123456789"] {
         for cut in 0..=input.len() {
-            assert_eq!(
-                requests(input, cut),
-                Err(Refusal::HeadTooLarge),
-                "cut at {cut}"
+            let case = input.escape_ascii().to_string();
+            expect_value(
+                format!("What is made of {case:?}, cut at {cut}, with lines of at most 8 bytes,"),
+                &Err(Refusal::HeadTooLarge),
+                &requests(input, cut),
+                "a line may have max_line bytes before its newline, whether the newline has come or not.",
             );
         }
     }
@@ -58,7 +73,10 @@ fn response(terminated: Terminated, input: &[u8], cut: usize) -> (Vec<u8>, Optio
             continue;
         }
         let passage = reader.take(piece, Persistence::Keep, &mut out).unwrap();
-        assert!(reader.has_begun());
+        assert!(
+            reader.has_begun(),
+            "after {piece:?} the response has begun: note it unless the input is empty"
+        );
         out.extend_from_slice(&piece[passage.verbatim]);
         used += passage.used;
         end = passage.end;
@@ -71,12 +89,28 @@ fn a_response_ends_at_its_newline_however_it_is_cut() {
     let input = b"the answer\nsurplus";
     for cut in 0..=input.len() {
         let (out, end, used) = response(Terminated::Yes, input, cut);
-        assert_eq!(out, b"the answer\n");
-        assert_eq!(used, out.len());
-        assert!(end.is_some_and(|keep| keep.client && keep.upstream));
+        let case = |what| format!("{what} of a response that was cut at {cut}");
+        expect_bytes(&case("What the client gets"), b"the answer\n", &out);
+        expect_value(
+            case("The number of used bytes"),
+            &11,
+            &used,
+            "bytes behind the newline belong to no response, and stay.",
+        );
+        assert!(
+            end.is_some_and(|keep| keep.client && keep.upstream),
+            "cut at {cut}, the response ends at its newline, and both connections are kept; but its end is {end:?}"
+        );
 
         let (out, end, _) = response(Terminated::No, input, cut);
-        assert_eq!(out, b"the answer", "as the server itself would answer");
-        assert!(end.is_some_and(|keep| !keep.client && keep.upstream));
+        expect_bytes(
+            &case("What a client without a newline gets, as from the server itself,"),
+            b"the answer",
+            &out,
+        );
+        assert!(
+            end.is_some_and(|keep| !keep.client && keep.upstream),
+            "cut at {cut}, the client has ended its side, so only the upstream's connection is kept; but the end is {end:?}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! The bytes of the npm library, and every header both ways.
 
+use harness::expect_value;
 use proptest::prelude::*;
 
 use super::*;
@@ -17,7 +18,7 @@ fn stream(opener: Opener, number: u32, signals: Signals, body: Body) -> Frame {
 fn decoded(bytes: &[u8]) -> (Frame, usize) {
     match Multiplex.decode(bytes) {
         Ok(Decoded::Complete { frame, length }) => (frame, length),
-        other => panic!("{other:?}"),
+        other => panic!("{bytes:x?} begin with a whole header, but decode says {other:?}"),
     }
 }
 
@@ -89,11 +90,19 @@ fn the_frames_of_the_library_are_understood() {
         (b"\x07\x03abc", Frame::Undefined(3)),
     ];
     for (bytes, frame) in table {
-        assert_eq!(decoded(bytes), (frame, 2), "{bytes:?}");
+        expect_value(
+            format!("What the header at the front of {bytes:?} says, and its length,"),
+            &(frame, 2),
+            &decoded(bytes),
+            "a byte below 128 is the last one of its number.",
+        );
     }
-    let (open, length) = decoded(b"\x80\x01\x00");
-    assert_eq!(open, stream(Opener::Peer, 16, Signals::OPEN, Body::Note(0)));
-    assert_eq!(length, 3);
+    expect_value(
+        "What the header 80 01 00 says, and its length,",
+        &(stream(Opener::Peer, 16, Signals::OPEN, Body::Note(0)), 3),
+        &decoded(b"\x80\x01\x00"),
+        "each byte has seven bits of its number, the lowest first.",
+    );
 }
 
 #[test]
@@ -106,11 +115,20 @@ fn numbers_and_lengths_have_a_bound() {
         (b"\xff\xff\xff\xff\xff\xff", Violation::NumberTooLarge),
     ];
     for (bytes, violation) in table {
-        assert_eq!(Multiplex.decode(bytes), Err(violation), "{bytes:?}");
+        expect_value(
+            format!("What is made of the bytes {bytes:x?}"),
+            &Err(violation),
+            &Multiplex.decode(bytes),
+            "a number has 32 bits: at most five bytes, and at most 15 in the fifth. It is refused at the byte that shows it.",
+        );
     }
     assert_eq!(decoded(&[2, 0x80, 0x80, 0x40]).0.bytes_behind(), MAX_FRAME);
-    // Five bytes for a small number are unusual, and valid.
-    assert_eq!(decoded(&[0x82, 0x80, 0x80, 0x80, 0, 1]).1, 6);
+    expect_value(
+        "The length of a header whose small first number has five bytes",
+        &6,
+        &decoded(&[0x82, 0x80, 0x80, 0x80, 0, 1]).1,
+        "that is unusual, and valid.",
+    );
     assert!(Multiplex.number(MAX_CHANNELS - 1).is_some());
     assert_eq!(Multiplex.number(MAX_CHANNELS), None);
 }

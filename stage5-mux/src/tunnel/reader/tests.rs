@@ -1,5 +1,6 @@
 //! Frames cut anywhere are the same frames.
 
+use harness::expect_value;
 use proptest::prelude::*;
 
 use super::*;
@@ -20,14 +21,23 @@ fn read(wire: &impl Wire, parts: &[&[u8]], room: usize) -> (Found, Option<Violat
             match reader.take(wire, &mut part, room) {
                 Ok(Some(Piece::Frame(frame))) => found.push((frame, Vec::new())),
                 Ok(Some(Piece::Payload(bytes))) => {
-                    assert!(bytes.len() <= room);
-                    found.last_mut().unwrap().1.extend(bytes);
+                    assert!(
+                        bytes.len() <= room,
+                        "a piece of payload has {} bytes, but there is room for {room}",
+                        bytes.len()
+                    );
+                    let frame = found.last_mut().expect("no payload comes before a frame");
+                    frame.1.extend(bytes);
                 }
                 Ok(None) => break,
                 Err(violation) => return (found, Some(violation)),
             }
         }
-        assert!(part.is_empty());
+        assert!(
+            part.is_empty(),
+            "None means that the input is used up, but {} bytes are left",
+            part.len()
+        );
     }
     (found, None)
 }
@@ -70,9 +80,22 @@ fn cuts() -> impl Strategy<Value = Vec<prop::sample::Index>> {
 
 fn check_any_cut(wire: &impl Wire, bytes: &[u8], places: &[prop::sample::Index], room: usize) {
     let whole = read(wire, &[bytes], usize::MAX);
-    assert_eq!(read(wire, &cut(bytes, places), room), whole);
+    let parts = cut(bytes, places);
+    let lengths: Vec<_> = parts.iter().map(|part| part.len()).collect();
+    let cause = "a read ends anywhere: the reader holds the beginning of a header, and its length counts those bytes, too.";
+    expect_value(
+        format!("What is read of {bytes:?} in parts of {lengths:?} bytes"),
+        &whole,
+        &read(wire, &parts, room),
+        cause,
+    );
     let single: Vec<_> = bytes.chunks(1).collect();
-    assert_eq!(read(wire, &single, room), whole);
+    expect_value(
+        format!("What is read of {bytes:?}, byte by byte,"),
+        &whole,
+        &read(wire, &single, room),
+        cause,
+    );
 }
 
 proptest! {
@@ -114,15 +137,33 @@ fn without_room_the_payload_stays_in_the_input() {
     let wire = Yamux::new(Role::Client);
     let mut reader = Reader::default();
     let mut input = &bytes[..];
-    assert!(matches!(
-        reader.take(&wire, &mut input, 0),
-        Ok(Some(Piece::Frame(_)))
-    ));
-    assert_eq!(reader.take(&wire, &mut input, 0), Ok(None));
-    assert_eq!((input, reader.payload_left()), (&[7, 8][..], 2));
-    assert_eq!(
-        reader.take(&wire, &mut input, 9),
-        Ok(Some(Piece::Payload(&[7, 8])))
+    let header = reader.take(&wire, &mut input, 0);
+    assert!(
+        matches!(header, Ok(Some(Piece::Frame(_)))),
+        "a header needs no room, but take returns {header:?}"
     );
-    assert_eq!(reader.payload_left(), 0);
+    expect_value(
+        "What is taken when payload is there, and no room for it,",
+        &Ok(None),
+        &reader.take(&wire, &mut input, 0),
+        "a piece has at most `room` bytes, and one of 0 bytes is none.",
+    );
+    expect_value(
+        "The input and the payload that is left, after that,",
+        &(&[7, 8][..], 2),
+        &(input, reader.payload_left()),
+        "what was not taken stays in the input.",
+    );
+    expect_value(
+        "What is taken when there is room for 9 bytes of 2",
+        &Ok(Some(Piece::Payload(&[7, 8]))),
+        &reader.take(&wire, &mut input, 9),
+        "as many bytes are taken as there are.",
+    );
+    expect_value(
+        "The payload that is left at its end",
+        &0,
+        &reader.payload_left(),
+        "each piece is subtracted: behind_header gives the next position.",
+    );
 }

@@ -1,5 +1,6 @@
 //! Turns by hand, and a simulated link that counts who waits for how long.
 
+use harness::expect_value;
 use proptest::prelude::*;
 
 use super::*;
@@ -28,7 +29,12 @@ fn each_stream_gets_one_quantum_after_the_other() {
     let slots: Vec<_> = (0..12)
         .filter_map(|_| step(&mut scheduler, 8 * 1024))
         .collect();
-    assert_eq!(slots, [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]);
+    expect_value(
+        "The order of three streams that send frames of half a quantum",
+        &vec![0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2],
+        &slots,
+        "a stream sends as long as its deficit is above 0, then it goes to the end of the list and gets one quantum more.",
+    );
 }
 
 #[test]
@@ -41,7 +47,12 @@ fn a_stream_that_was_idle_comes_first_once() {
     let order: Vec<_> = (0..5)
         .filter_map(|_| step(&mut scheduler, usize::MAX))
         .collect();
-    assert_eq!(order, [9, 0, 1, 2, 9], "in front once, then in its turn");
+    expect_value(
+        "The order when stream 9 wakes up while 0, 1 and 2 send",
+        &vec![9, 0, 1, 2, 9],
+        &order,
+        "a stream that was idle is fresh: in front of all waiting ones, but for one quantum only.",
+    );
 }
 
 #[test]
@@ -62,7 +73,11 @@ fn a_stream_that_pauses_gets_its_share_and_no_more() {
     }
     let most = *sent.iter().max().unwrap();
     let least = *sent.iter().min().unwrap();
-    assert!(most - least <= 2 * 16 * 1024, "{sent:?}");
+    assert!(
+        most - least <= 2 * 16 * 1024,
+        "each of the five streams gets the same, but they have sent {sent:?} bytes, and the last one pauses after each frame: it \
+         gets a new quantum once in a round, and `entry.round` is the round in which it became idle"
+    );
 }
 
 #[test]
@@ -73,10 +88,11 @@ fn long_frames_are_paid_for_later() {
     let order: Vec<_> = (0..5)
         .filter_map(|_| step(&mut scheduler, usize::MAX))
         .collect();
-    assert_eq!(
-        order,
-        [1, 1, 1, 1, 0],
-        "a long frame of one is answered by short ones of the other"
+    expect_value(
+        "The order of two streams, after a frame of four quanta of stream 0,",
+        &vec![1, 1, 1, 1, 0],
+        &order,
+        "a deficit may be negative, and is paid back by one quantum in each round.",
     );
 }
 
@@ -87,7 +103,12 @@ fn a_fast_link_takes_longer_turns() {
     while scheduler.turn().is_some_and(|turn| turn.is_fresh) {
         step(&mut scheduler, usize::MAX);
     }
-    assert_eq!(scheduler.turn().unwrap().allowance, 64 * 1024);
+    expect_value(
+        "The allowance of a turn with a quantum of 64 KiB",
+        &(64 * 1024),
+        &scheduler.turn().unwrap().allowance,
+        "the quantum is a field and changes with the speed of the link.",
+    );
     scheduler.set_quantum(4 * 1024);
     step(&mut scheduler, usize::MAX);
     step(&mut scheduler, usize::MAX);
@@ -106,11 +127,21 @@ fn a_stream_that_has_ended_is_never_named() {
     let order: Vec<_> = (0..4)
         .filter_map(|_| step(&mut scheduler, usize::MAX))
         .collect();
-    assert_eq!(order, [0, 2, 0, 2]);
+    expect_value(
+        "The order of streams 0, 1 and 2 when 1 has ended",
+        &vec![0, 2, 0, 2],
+        &order,
+        "an entry that is not ready ends its turn: see end_turn.",
+    );
     scheduler.remove(key(0));
     scheduler.remove(key(2));
-    assert_eq!(scheduler.turn(), None);
-    assert!(!scheduler.has_ready());
+    expect_value(
+        "The turn when all streams have ended",
+        &None,
+        &scheduler.turn(),
+        "both lists are empty in the end.",
+    );
+    assert!(!scheduler.has_ready(), "all streams have ended");
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -152,10 +183,11 @@ proptest! {
                 }
                 Step::Send(bytes) => match scheduler.turn() {
                     Some(turn) => {
-                        prop_assert!(ready[turn.key.slot()] && turn.allowance > 0);
+                        prop_assert!(ready[turn.key.slot()], "{:?} is not ready, and has its turn", turn);
+                        prop_assert!(turn.allowance > 0, "a turn of nothing: {:?}", turn);
                         scheduler.charge(turn.key, bytes.min(turn.allowance));
                     }
-                    None => prop_assert_eq!(ready, [false; 6]),
+                    None => prop_assert_eq!(ready, [false; 6], "no stream has its turn, but some are ready"),
                 },
             }
             scheduler.check_invariants();
@@ -167,7 +199,7 @@ proptest! {
             named[turn.key.slot()] = true;
             scheduler.charge(turn.key, turn.allowance);
         }
-        prop_assert_eq!(named, ready);
+        prop_assert_eq!(named, ready, "the streams that had turns, and those that are ready");
     }
 }
 

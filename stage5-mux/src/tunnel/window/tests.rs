@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use harness::expect_value;
 use proptest::prelude::*;
 
 use super::*;
@@ -19,10 +20,24 @@ fn budget() -> Budget {
 fn the_senders_window_is_never_negative_and_never_overflows() {
     let mut window = SendWindow::new(10);
     window.take(10);
-    assert_eq!(window.left(), 0);
-    assert_eq!(window.add(u32::MAX), Ok(()));
-    assert_eq!(window.add(1), Err(Violation::CreditOverflow));
-    assert_eq!(window.left(), u32::MAX, "what was refused changes nothing");
+    assert_eq!(window.left(), 0, "all 10 bytes of the window are used");
+    expect_value(
+        "Credit of 4 GiB - 1 for an empty window",
+        &Ok(()),
+        &window.add(u32::MAX),
+        "a window may be as large as its number.",
+    );
+    expect_value(
+        "Credit of 1 more",
+        &Err(Violation::CreditOverflow),
+        &window.add(1),
+        "the sum does not fit into 32 bits: checked_add.",
+    );
+    assert_eq!(
+        window.left(),
+        u32::MAX,
+        "credit that is refused changes nothing"
+    );
 }
 
 #[test]
@@ -46,10 +61,23 @@ fn a_byte_more_than_the_window_is_a_violation() {
     let now = Instant::now();
     let mut window = ReceiveWindow::new(INITIAL);
     window.receive(INITIAL, now).unwrap();
-    assert_eq!(window.receive(1, now), Err(Violation::WindowOverrun));
-    assert_eq!(window.receive(u32::MAX, now), Err(Violation::WindowOverrun));
-    assert_eq!(window.receive(0, now), Ok(()));
-    assert_eq!(window.held(), INITIAL);
+    for (bytes, expected) in [
+        (1, Err(Violation::WindowOverrun)),
+        (u32::MAX, Err(Violation::WindowOverrun)),
+        (0, Ok(())),
+    ] {
+        expect_value(
+            format!("What receive says to {bytes} bytes when the whole window is used"),
+            &expected,
+            &window.receive(bytes, now),
+            "a byte needs a place that is open: checked_sub from `open`.",
+        );
+    }
+    assert_eq!(
+        window.held(),
+        INITIAL,
+        "bytes that are refused are not held"
+    );
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,16 +111,16 @@ proptest! {
                 Step::Receive(bytes) => {
                     let bytes = bytes.min(sender.left());
                     sender.take(bytes);
-                    prop_assert_eq!(window.receive(bytes, now), Ok(()));
+                    prop_assert_eq!(window.receive(bytes, now), Ok(()), "{} bytes for which credit was given", bytes);
                 }
                 Step::Consume(bytes) => {
                     let credit = window.consume(bytes.min(window.held()), now, &mut budget);
-                    prop_assert_eq!(sender.add(credit), Ok(()));
+                    prop_assert_eq!(sender.add(credit), Ok(()), "{} bytes of credit", credit);
                 }
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
                 Step::Rest => window.rest(now, &mut budget),
             }
-            prop_assert_eq!(sender.left(), window.open());
+            prop_assert_eq!(sender.left(), window.open(), "what the sender may send, and what is open here, after {:?}", step);
             window.check_invariants();
         }
         window.close(&mut budget);

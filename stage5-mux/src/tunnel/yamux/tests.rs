@@ -1,5 +1,6 @@
 //! The bytes of the specification, and every header both ways.
 
+use harness::expect_value;
 use proptest::prelude::*;
 
 use super::*;
@@ -19,7 +20,7 @@ fn stream(opener: Opener, number: u32, signals: Signals, body: Body) -> Frame {
 fn decoded(wire: Yamux, bytes: &[u8]) -> Frame {
     match wire.decode(bytes) {
         Ok(Decoded::Complete { frame, length: 12 }) => frame,
-        other => panic!("{other:?}"),
+        other => panic!("{bytes:x?} begin with a whole header, but decode says {other:?}"),
     }
 }
 
@@ -89,14 +90,43 @@ fn the_parity_tells_which_end_has_opened_a_stream() {
         (SERVER, 1, Opener::Peer),
         (SERVER, 2, Opener::Us),
     ] {
-        assert_eq!(wire.stream(number).opener, opener);
+        expect_value(
+            format!(
+                "The end that has opened the stream {number}, for {:?},",
+                wire.role
+            ),
+            &opener,
+            &wire.stream(number).opener,
+            "the client's numbers are odd, the server's even.",
+        );
     }
     let numbers = |wire: Yamux| [0, 1, 2].map(|opened| wire.number(opened).unwrap().number);
-    assert_eq!(numbers(CLIENT), [1, 3, 5]);
-    assert_eq!(numbers(SERVER), [2, 4, 6]);
-    assert_eq!(CLIENT.number(u32::MAX / 2), Some(id(Opener::Us, u32::MAX)));
-    assert_eq!(SERVER.number(u32::MAX / 2), None, "there is no number left");
-    assert_eq!(CLIENT.number(u32::MAX / 2 + 1), None);
+    for (wire, expected) in [(CLIENT, [1, 3, 5]), (SERVER, [2, 4, 6])] {
+        expect_value(
+            format!(
+                "The numbers of the first streams that {:?} opens",
+                wire.role
+            ),
+            &expected,
+            &numbers(wire),
+            "1 for the client or 2 for the server, plus twice the streams before.",
+        );
+    }
+    for (wire, opened, expected) in [
+        (CLIENT, u32::MAX / 2, Some(id(Opener::Us, u32::MAX))),
+        (SERVER, u32::MAX / 2, None),
+        (CLIENT, u32::MAX / 2 + 1, None),
+    ] {
+        expect_value(
+            format!(
+                "The number of the next stream of {:?}, after {opened} others,",
+                wire.role
+            ),
+            &expected,
+            &wire.number(opened),
+            "when no number is left there is none: checked_mul and checked_add.",
+        );
+    }
 }
 
 #[test]
@@ -152,7 +182,7 @@ proptest! {
     #[test]
     fn one_end_reads_what_the_other_has_written(number in 1..=u32::MAX, value: u32) {
         let (sent, seen) = (CLIENT.stream(number), SERVER.stream(number));
-        prop_assert_ne!(sent.opener, seen.opener);
+        prop_assert_ne!(sent.opener, seen.opener, "both ends believe that they have opened the stream {}", number);
         let header = CLIENT.encode(Outgoing::Stream(sent, Saying::Credit(value)));
         let expected = stream(seen.opener, number, Signals::NONE, Body::Credit(value));
         prop_assert_eq!(decoded(SERVER, header.as_bytes()), expected);

@@ -236,8 +236,16 @@ fn a_reset_is_not_said_of_the_next_stream_with_that_number() {
     session.reset(key);
     pass(&mut session, &header(UPDATE, FIN, 1, 0)).unwrap();
     pass(&mut session, &data(SYN, 1, b"again")).unwrap();
-    assert_eq!(session.streams(), 1);
-    assert_eq!(sent(&mut session, &mut Silent), b"");
+    assert_eq!(
+        session.streams(),
+        1,
+        "the number is free again, so it is a new stream"
+    );
+    assert_eq!(
+        sent(&mut session, &mut Silent),
+        b"",
+        "the reset that was owed to the old stream would end the new one: on_open forgets it"
+    );
 }
 
 #[test]

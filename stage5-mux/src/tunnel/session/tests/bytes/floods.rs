@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use harness::expect_value;
+
 use super::{ACK, PING, RST, SYN, Silent, UPDATE, header, limits, pass, sent, server};
 use crate::tunnel::event::LinkError;
 use crate::tunnel::frame::Violation;
@@ -16,9 +18,23 @@ fn the_fifth_of_four_streams_is_refused() {
     let syns: Vec<u8> = (0..5)
         .flat_map(|index| header(UPDATE, SYN, 2 * index + 1, 0))
         .collect();
-    assert_eq!(pass(&mut session, &syns).unwrap().len(), 4);
-    assert_eq!(sent(&mut session, &mut Silent), header(UPDATE, RST, 9, 0));
-    assert!(session.open().is_err());
+    let events = pass(&mut session, &syns).map(|events| events.len());
+    expect_value(
+        "The number of streams that a session with four places takes of five",
+        &Ok(4),
+        &events,
+        "there is no place for the fifth: it is refused, and the link goes on.",
+    );
+    expect_value(
+        "What the peer gets for the fifth stream",
+        &header(UPDATE, RST, 9, 0),
+        &sent(&mut session, &mut Silent),
+        "a stream that is refused is reset.",
+    );
+    assert!(
+        session.open().is_err(),
+        "all places are taken, so none can be opened from here either"
+    );
 }
 
 #[test]
@@ -28,7 +44,12 @@ fn a_peer_that_opens_streams_and_reads_no_refusal_is_cut_off() {
         .flat_map(|index| header(UPDATE, SYN, 2 * index + 1, 0))
         .collect();
     let violation = LinkError::Violated(Violation::TooManyRefused);
-    assert_eq!(pass(&mut session, &syns), Err(violation));
+    expect_value(
+        "What becomes of a peer that opens 1000 streams and reads no refusal",
+        &Err(violation),
+        &pass(&mut session, &syns),
+        "the resets that are owed count as well: streams and resets together have max_streams places.",
+    );
 }
 
 #[test]
@@ -72,11 +93,21 @@ fn a_flood_of_streams_that_are_opened_and_reset_leaves_nothing() {
             header(UPDATE, SYN, 2 * index + 1, 0),
             header(UPDATE, RST, 2 * index + 1, 0),
         ];
-        assert_eq!(
-            pass(&mut session, &bytes.concat()).unwrap(),
-            ["opened 0", "reset 0"]
+        let events = pass(&mut session, &bytes.concat());
+        expect_value(
+            format!(
+                "The events of stream {}, which is opened and reset at once,",
+                2 * index + 1
+            ),
+            &Ok(vec!["opened 0".to_owned(), "reset 0".to_owned()]),
+            &events,
+            "a stream that has ended makes room, and its place is the next one's.",
         );
     }
-    assert_eq!(session.streams(), 0);
-    assert_eq!(sent(&mut session, &mut Silent), b"");
+    assert_eq!(session.streams(), 0, "streams that were reset are gone");
+    assert_eq!(
+        sent(&mut session, &mut Silent),
+        b"",
+        "a reset is not answered"
+    );
 }

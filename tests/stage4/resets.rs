@@ -60,6 +60,9 @@ fn e45b_a_client_that_breaks_after_its_end_has_not_finished() {
     client.half_close();
     upstream.expect_eof();
     client.reset();
+    eventually("the reset has reached the proxy's socket", PATIENCE, || {
+        sockets::find(proxy.addr(), from).is_none()
+    });
     // The proxy meets EPIPE when it passes this on.
     upstream.send(b"half an answer");
     let line = proxy.wait_for_stderr(&format!("[{from}"));

@@ -4,8 +4,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
-use harness::{Client, Deadline, Hand, Test, ensure, eventually_equal, expect_value, fail};
+use harness::{
+    Client, Connect, Deadline, Hand, Scripted, Test, ensure, eventually_equal, expect_value, fail,
+};
 
 use crate::support::{Mux, ask, field, get};
 
@@ -150,6 +153,26 @@ fn e52_a_client_has_one_turn_at_a_time() {
     for number in 0..10 {
         expect_line(&many, &format!("many {number}"));
     }
+}
+
+#[test]
+fn e52_a_client_that_takes_no_answers_has_no_further_turn() {
+    let _test = Test::begin(
+        "Until a client has taken its answer, its next request stays in the kernel: otherwise its answers pile up in your program.",
+    );
+    let upstream = Scripted::echo();
+    let mux = Mux::start(upstream.addr(), &["--framing", "line"]);
+    let line = [vec![b'x'; 16 * 1024], b"\n".to_vec()].concat();
+    let client = Connect::new()
+        .receive_buffer(16 * 1024)
+        .send_buffer(16 * 1024)
+        .to(mux.addr());
+    let sent = client.send_until_blocked(&line, Duration::from_millis(500), 32 << 20);
+    let other = mux.client();
+    other.send(b"x\n");
+    other.expect(b"x\n");
+    let whole = sent / line.len() * line.len();
+    client.expect(&line.repeat(whole / line.len()));
 }
 
 #[test]

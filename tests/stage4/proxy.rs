@@ -55,9 +55,14 @@ impl Proxy {
     /// Starts a proxy from a program that has all other arguments.
     #[track_caller]
     pub(crate) fn launch(program: Program) -> Self {
-        let server = program
-            .args(["--listen", "127.0.0.1:0", "--inspect", "0"])
-            .serve();
+        Self::listening(program, ([127, 0, 0, 1], 0).into())
+    }
+
+    /// Starts a proxy that listens on an address.
+    #[track_caller]
+    pub(crate) fn listening(program: Program, address: SocketAddr) -> Self {
+        let program = program.args(["--listen", &address.to_string(), "--inspect", "0"]);
+        let server = program.serve();
         let inspector = OnceLock::new();
         let proxy = Self { server, inspector };
         if std::env::var_os("COURSE_BIN").is_none() {

@@ -237,7 +237,11 @@ fn start(program: &Program, ingress: &str, echo: &UdpEcho) -> Proxy {
     let program = program.clone().args(udp).args(["--ingress", ingress]);
     // Without it, the thread that listens sets few options, and a number means one call of one thread.
     let program = program.args(["--keepalive", "off"]);
-    Proxy::start(&program, echo.addr())
+    let program = program.args(["--upstream", &echo.addr().to_string()]);
+    // Below the ports that the kernel gives away: if another test had one of those for datagrams, the proxy would try a
+    // second one, and the calls would have other numbers.
+    let port = 20_000 + Rng::for_test().below(10_000) as u16;
+    Proxy::listening(program, ([127, 0, 0, 1], port).into())
 }
 
 /// Sends a run through a proxy of either kind to the echo, and checks what comes back.

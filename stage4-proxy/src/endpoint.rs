@@ -30,6 +30,8 @@ pub(crate) struct Endpoint<S = Socket> {
     pub(crate) writable: bool,
     /// The kernel has announced an end, an error or urgent data: a short read proves nothing.
     ending: bool,
+    /// The kernel has announced an error, which nobody has taken.
+    failed: bool,
     /// The events that the poller reports of the socket.
     interest: Interest,
     /// The poller must be told the interest again.
@@ -52,6 +54,7 @@ impl<S> Endpoint<S> {
             readable: false,
             writable: true,
             ending: false,
+            failed: false,
             interest: narrow(),
             rearm: false,
             // It has inherited the keepalive of its listener.
@@ -112,6 +115,7 @@ impl<S> Endpoint<S> {
         self.readable |= event.is_readable() || ending;
         self.writable |= event.is_writable() || event.is_write_closed();
         self.ending |= ending;
+        self.failed |= event.is_error();
     }
 }
 
@@ -187,6 +191,13 @@ impl Endpoint {
             Ok(count) => Ok(count),
             Err(error) => nothing_yet(error, &mut self.writable).map(|()| 0),
         }
+    }
+
+    /// Takes the error that has ended the connection (`SO_ERROR`, socket(7)), if the kernel has announced one and no read or
+    /// write has returned it.
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        let is_announced = mem::take(&mut self.failed);
+        is_announced.then(|| self.socket.take_error().ok()?)?
     }
 
     /// Has the kernel probe whether the peer is still there; returns whether it did not yet.

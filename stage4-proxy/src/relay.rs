@@ -232,7 +232,8 @@ impl Flow {
         }
     }
 
-    fn sink_broken(&mut self, error: io::Error, scratch: &mut Scratch) -> Fault {
+    /// Ends the direction, because its sink is broken.
+    pub(crate) fn sink_broken(&mut self, error: io::Error, scratch: &mut Scratch) -> Fault {
         self.abandon(&mut scratch.pipes);
         Fault::Sink(error)
     }

@@ -9,8 +9,8 @@ use harness::{
 };
 
 use crate::support::{
-    HALF_A_SECOND, KIB, MIB, Proxy, echoes, expect_reset_while_sending, kernel_room, program,
-    proxy_and_echo, proxy_and_hand, session, talk, unread, wait_until_still,
+    HALF_A_SECOND, KIB, MIB, Proxy, echoes, expect_reset_after_eof, expect_reset_while_sending,
+    kernel_room, program, proxy_and_echo, proxy_and_hand, session, talk, unread, wait_until_still,
 };
 
 /// A pause without a byte, after which a stream counts as full.
@@ -74,6 +74,23 @@ fn e45b_a_client_that_breaks_after_its_end_has_not_finished() {
         ),
     );
     proxy.wait_for_rows(0);
+}
+
+#[test]
+fn e45b_a_client_that_breaks_while_it_waits_frees_its_row() {
+    let _test = Test::begin(
+        "No read returns the error of a client that has ended its output, and no write while the upstream is silent: only SO_ERROR does.",
+    );
+    let (proxy, hand) = proxy_and_hand(&[]);
+    let (client, upstream) = session(&proxy, &hand);
+    client.send(b"a long question");
+    client.half_close();
+    upstream.expect(b"a long question");
+    upstream.expect_eof();
+    client.reset();
+    // Long before the time limit of a session with one end.
+    proxy.wait_for_rows(0);
+    expect_reset_after_eof(&upstream);
 }
 
 #[test]

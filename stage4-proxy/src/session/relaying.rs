@@ -26,7 +26,14 @@ impl Session {
         // Asked again, because the first pump may have closed its half: then the second one leaves
         // its FIN to close(2).
         let opposite = self.up.half.state();
-        let down = self.down.pump(upstream, client, opposite, scratch);
+        let mut down = self.down.pump(upstream, client, opposite, scratch);
+        // No read returns the error of a client that had ended its output, nor does a write while the upstream is silent.
+        if opposite != HalfState::Open
+            && self.down.half.state() != HalfState::Closed
+            && let Some(error) = client.take_failure()
+        {
+            down = Err(self.down.sink_broken(error, scratch));
+        }
         if (self.up.half.progress(), self.down.half.progress()) != before {
             self.active = now;
         }

@@ -240,7 +240,7 @@ fn start(program: &Program, ingress: &str, echo: &UdpEcho) -> Proxy {
     let program = program.args(["--upstream", &echo.addr().to_string()]);
     // Below the ports that the kernel gives away: if another test had one of those for datagrams, the proxy would try a
     // second one, and the calls would have other numbers.
-    let port = 20_000 + Rng::for_test().below(10_000) as u16;
+    let port = u16::try_from(20_000 + Rng::for_test().below(10_000)).expect("a port");
     Proxy::listening(program, ([127, 0, 0, 1], port).into())
 }
 

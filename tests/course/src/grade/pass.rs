@@ -53,7 +53,7 @@ pub(super) fn stage(
     };
     let late = Late::new(&all);
     let one = |name: &str| late.unless_hopeless(name, || all.run(name));
-    let runs = suite::run_with(guard, &names, &one, &say);
+    let runs = suite::run_with(guard.jobs, &names, &one, &say);
     let tests: Vec<_> = names.into_iter().zip(runs).collect();
     let on_reference = earlier.is_some();
     let exercises = stage

@@ -91,7 +91,7 @@ fn judge(
             tell(&format!("  {:?}: {}", run.outcome, last_segment(name)));
         }
     };
-    let runs = suite::run_with(&guard, &names, &one, &say);
+    let runs = suite::run_with(guard.jobs, &names, &one, &say);
     let all: Vec<_> = names.iter().zip(&runs).collect();
     let sort = |milestone: &Milestone| -> Vec<TestReport> {
         let mine = all.iter().filter(|(name, _)| milestone.owns(name));

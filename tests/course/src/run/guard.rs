@@ -49,7 +49,7 @@ pub(crate) struct Guard {
     /// How far a test is isolated from the machine.
     isolation: Isolation,
     /// How many tests run at the same time: at most four, because the tests measure time and cause load themselves.
-    pub(super) jobs: usize,
+    pub(crate) jobs: usize,
     /// The program that the tests run in place of the stage's, if any.
     program: Option<PathBuf>,
 }

@@ -15,12 +15,12 @@ pub(crate) fn run(
     tell: &(dyn Fn(&str, &Run) + Sync),
 ) -> Vec<Run> {
     let one = |name: &str| guard.run(executable, folder, name);
-    run_with(guard, names, &one, tell)
+    run_with(guard.jobs, names, &one, tell)
 }
 
-/// The same for tests that `one` runs.
+/// The same for tests that `one` runs, `jobs` at a time.
 pub(crate) fn run_with(
-    guard: &Guard,
+    jobs: usize,
     names: &[String],
     one: &(dyn Fn(&str) -> Run + Sync),
     tell: &(dyn Fn(&str, &Run) + Sync),
@@ -38,7 +38,7 @@ pub(crate) fn run_with(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..guard.jobs {
+        for _ in 1..jobs {
             scope.spawn(work);
         }
         work();

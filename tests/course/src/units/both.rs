@@ -86,7 +86,13 @@ impl<'a> Both<'a> {
 
     /// Runs some tests, a few at a time, and reports each as it ends.
     pub(crate) fn run_all(&self, names: &[String], tell: &(dyn Fn(&str, &Run) + Sync)) -> Vec<Run> {
-        suite::run_with(&self.guard, names, &|name| self.run(name), tell)
+        suite::run_with(self.guard.jobs, names, &|name| self.run(name), tell)
+    }
+
+    /// Runs a test several times, `at_once` at a time.
+    pub(crate) fn repeat(&self, name: &str, times: usize, at_once: usize) -> Vec<Run> {
+        let names = vec![name.to_owned(); times];
+        suite::run_with(at_once, &names, &|name| self.run(name), &|_, _| ())
     }
 
     /// Returns the name of a test for people: the path of a unit test, otherwise the name without its modules.

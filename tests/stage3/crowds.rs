@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Client as Dialler, PATIENCE, Program, Rng, Test, eventually, lines, proc, scaled};
+use harness::{
+    Client as Dialler, PATIENCE, Program, Rng, Test, eventually, lines, proc, scaled, sockets,
+};
 
 use crate::support::{ANY_PORT, HALF_A_SECOND, program, server};
 
@@ -199,12 +201,23 @@ fn e35_a_client_that_leaves_makes_room_in_the_same_turn() {
         lines::one_line(&client, &mut rng);
         clients.push(client);
     }
-    // Both events are in one batch, and the listener's is the first.
+    // Both events are in one batch, and the listener's is the first: the kernel may still be at work when connect(2) returns.
     server.stop();
     let next = Dialler::connect(server.addr());
-    clients.swap_remove(0).close();
+    eventually("the client waits to be accepted", PATIENCE, || {
+        sockets::is_established(server.addr(), next.local())
+    });
+    let leaving = clients.swap_remove(0);
+    let from = leaving.local();
+    leaving.close();
+    eventually("the end of the one that leaves is there", PATIENCE, || {
+        let row = sockets::find(server.addr(), from);
+        row.is_some_and(|row| row.state == sockets::CLOSE_WAIT)
+    });
     server.cont();
     lines::one_line(&next, &mut rng);
+    // At its end, because a line of the log may be later here than an answer.
+    server.terminate();
     let told = server.stderr();
     harness::ensure(
         !told.contains("cannot accept"),

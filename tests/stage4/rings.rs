@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Client, Hand, Program, Test, ensure, eventually, proc};
+use harness::{Client, Hand, Program, Test, eventually, fail, proc};
 
 use crate::connecting::reserved_address;
 use crate::support::{HALF_A_SECOND, Proxy, program, proxy_and_hand, session, talk};
@@ -43,21 +43,24 @@ fn a_reset_does_not_go_round(proxies: &[Proxy]) {
     }
 }
 
-/// Checks that a proxy opens no more sessions than its slots that rest allow. Its time of the CPU would not do: on a busy
-/// machine each short turn waits for a processor, and the turns of a ring are many.
+/// Checks that a proxy opens no more sessions than its slots that rest allow, in one of a few windows: some slots are
+/// free when the first one begins. Its time of the CPU would not do: on a busy machine each short turn waits for a
+/// processor, and the turns of a ring are many.
 fn a_slot_is_given_back_now_and_then(proxy: &Proxy) {
     let opened = || proxy.metrics()["proxy_sessions_total"];
-    let (begun, before) = (Instant::now(), opened());
-    thread::sleep(HALF_A_SECOND); // The window itself is measured.
-    let (sessions, window) = (opened() - before, begun.elapsed());
-    // A whole table more, because some slots have just rested when the window begins.
-    let most = 20.0 + window.as_secs_f64() / REST.as_secs_f64();
-    ensure(
-        sessions <= most,
-        format!(
-            "A proxy of the ring has opened {sessions} sessions in {window:?}, and at most {most:.0} are a rest."
-        ),
-    );
+    let mut windows = Vec::new();
+    for _ in 0..4 {
+        let (begun, before) = (Instant::now(), opened());
+        thread::sleep(HALF_A_SECOND); // The window itself is measured.
+        let (sessions, window) = (opened() - before, begun.elapsed());
+        if sessions <= window.as_secs_f64() / REST.as_secs_f64() {
+            return;
+        }
+        windows.push((sessions, window));
+    }
+    fail(format!(
+        "A ring rests if each proxy opens at most one session in {REST:?}. One has opened these, and in this time: {windows:?}."
+    ));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Exercise 5.11: what the loss of a link means for each of its streams, and how a link is found to be lost.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use harness::wire::yamux::{ACK, FIN, Frame, Kind, SYN};
-use harness::{Client, Connect, Hand, PATIENCE, Peer, Server, Test, eventually};
+use harness::{Client, Connect, Hand, PATIENCE, Peer, Server, Test, eventually, sockets};
 use stage5_mux::tunnel::stream::{Fate, Inbound, Outbound};
 
 use crate::support::MIB;
@@ -90,10 +91,20 @@ fn e5_11_an_answer_that_is_complete_is_delivered_after_the_link() {
     let end = Frame::read(&link);
     assert!(end.has(FIN) && end.stream == 1, "{end:?}");
     // More than the kernel takes: the rest waits in the program, within its window.
-    let (sent, _) = pour(&link, 16 * MIB, || is_stuck(&link));
+    let ends = (tunnel.client.addr(), slow.local());
+    let (sent, _) = pour(&link, 16 * MIB, |sent| {
+        is_stuck(&link) && in_kernel(ends.0, ends.1) < sent
+    });
     send_and_close(link, &[Frame::credit(1, FIN, 0)]);
     tunnel.client.wait_for_stderr("the link is down");
     assert_eq!(slow.read_to_end().len(), sent, "bytes of the answer");
+}
+
+/// Returns how many bytes wait in the kernel on their way from one end of a connection to the other.
+fn in_kernel(from: SocketAddr, to: SocketAddr) -> usize {
+    let unsent = sockets::find(from, to).map_or(0, |row| row.unsent);
+    let unread = sockets::find(to, from).map_or(0, |row| row.unread);
+    usize::try_from(unsent + unread).expect("bytes")
 }
 
 #[test]

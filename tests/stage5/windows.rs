@@ -239,8 +239,9 @@ fn e5_10_a_peer_that_overruns_its_window_is_told_so() {
     link.expect_closed();
 }
 
-/// Sends `total` bytes on stream 1 as the credit allows; returns how many were sent, and the number of credits.
-pub(crate) fn pour(link: &Peer, total: usize, stop: impl Fn() -> bool) -> (usize, usize) {
+/// Sends `total` bytes on stream 1 as the credit allows, or fewer if `stop` says so, which gets how many were sent; returns
+/// that number, and the number of credits.
+pub(crate) fn pour(link: &Peer, total: usize, stop: impl Fn(usize) -> bool) -> (usize, usize) {
     let mut incoming = Incoming::on(link);
     let (mut left, mut sent, mut credits) = (WINDOW, 0, 0);
     let chunk = vec![7; 16 * 1024];
@@ -251,7 +252,7 @@ pub(crate) fn pour(link: &Peer, total: usize, stop: impl Fn() -> bool) -> (usize
             left -= bytes;
             sent += bytes;
         }
-        if sent == total || stop() {
+        if sent == total || stop(sent) {
             break;
         }
         let frame = incoming.yamux();
@@ -275,7 +276,7 @@ fn e5_10_a_stream_goes_on_for_many_windows() {
     link.send(&Frame::open(1).bytes());
     let peer = upstream.next();
     let reading = std::thread::spawn(move || peer.read_to_end().len());
-    let (sent, credits) = pour(&link, total, || false);
+    let (sent, credits) = pour(&link, total, |_| false);
     link.send(&Frame::credit(1, FIN, 0).bytes());
     let arrived = reading.join().expect("the upstream reads to the end");
     assert_eq!(
@@ -296,7 +297,7 @@ fn e5_10_a_reader_that_does_not_read_stops_its_sender() {
     link.send(&Frame::open(1).bytes());
     let peer = upstream.next();
     // The kernel between the program and its upstream takes a few MiB at most.
-    let (sent, _) = pour(&link, 32 * MIB, || is_stuck(&link));
+    let (sent, _) = pour(&link, 32 * MIB, |_| is_stuck(&link));
     assert!(
         sent < 16 * MIB,
         "{sent} bytes were taken for a reader that has read none"

@@ -6,8 +6,8 @@
 //!   hunting.py           help for scripts: for students, and beside each script that is run
 //! ```
 //!
-//! The kept script names the wrong solution in its second line, `# Bug: s1-no-reuse-address`, because `course.toml` is in
-//! students' hands and the names of wrong solutions tell too much.
+//! The kept script names the wrong solution in its second line, `# Bug: NAME`, because `course.toml` is in students' hands and
+//! the names of wrong solutions tell too much.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -240,6 +240,7 @@ pub(crate) fn must_be_empty(dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use course::{bug, listing};
 
     #[test]
     fn only_an_empty_folder_is_taken() {
@@ -292,5 +293,44 @@ mod tests {
             assert!(folder.path().join(hunt.report()).is_file());
             assert!(!folder.path().join(hunt.kept()).exists());
         }
+    }
+
+    #[test]
+    fn no_file_holds_the_body_of_an_exercise_or_names_a_wrong_solution() {
+        let root = workspace::root().unwrap();
+        if Record::read(&root).unwrap().is_some() {
+            return; // A starter has no solutions to compare with.
+        }
+        let manifest = Manifest::load(&root).unwrap();
+        let open: Vec<_> = manifest.exercises().map(|(_, exercise)| exercise).collect();
+        let folder = tempfile::tempdir().unwrap();
+        create(&root, folder.path(), &manifest, &open).unwrap();
+        let mut secrets = listing::stems(&root.join(bug::FOLDER), "patch").unwrap();
+        for exercise in open {
+            let simple = Simple::read(&root, exercise).unwrap();
+            for item in exercise.items().unwrap() {
+                let (source, function) = item.read(&root).unwrap();
+                let body = one_line(source[function.body].trim_matches(['{', '}', ' ', '\n']));
+                let given = simple.as_ref().and_then(|simple| simple.body(&item));
+                let is_given = given.is_some_and(|given| one_line(given).contains(&body));
+                // A shorter one is in many a function.
+                if body.len() >= 60 && !is_given {
+                    secrets.push(body);
+                }
+            }
+        }
+        let mut told = Vec::new();
+        for extension in ["rs", "toml", "md", "py", "txt"] {
+            for file in listing::below(folder.path(), extension).unwrap() {
+                let text = one_line(&fs::read_to_string(&file).unwrap());
+                let here = secrets.iter().filter(|secret| text.contains(*secret));
+                told.extend(here.map(|secret| format!("{}: {secret}", file.display())));
+            }
+        }
+        assert!(told.is_empty(), "{}", told.join("\n"));
+    }
+
+    fn one_line(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }

@@ -47,7 +47,10 @@ impl Maker<'_> {
                 let open: Vec<_> = all.filter(|one| ids.contains(&one.id())).collect();
                 starter::blank(self.root, dir, &open)
             }
-            Change::Body(item, body) => replace_body(dir, item, &self.fill(body)),
+            Change::Body(item, body) => edit_body(dir, item, |_| self.fill(body)),
+            Change::Before(item, code) => edit_body(dir, item, |body| {
+                format!("{{ {} {body} }}", self.fill(code))
+            }),
             Change::Append(file, text) => {
                 let old = fs::read_to_string(dir.join(file))?;
                 write(&dir.join(file), &(old + "\n" + &self.fill(text) + "\n"))
@@ -67,12 +70,14 @@ impl Maker<'_> {
     }
 }
 
-fn replace_body(dir: &Path, item: &str, body: &str) -> Result<()> {
+/// Replaces the body of a function, with its braces, by another one that is made from it.
+fn edit_body(dir: &Path, item: &str, change: impl Fn(&str) -> String) -> Result<()> {
     let item: item::ItemPath = item.parse()?;
     let (source, function) = item.read(dir)?;
+    let text = change(&source[function.body.clone()]);
     let edit = splice::Edit {
         range: function.body,
-        text: body.to_owned(),
+        text,
     };
     write(&dir.join(&item.file), &splice::apply(&source, vec![edit])?)
 }

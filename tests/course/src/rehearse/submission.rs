@@ -33,6 +33,8 @@ pub(super) enum Change {
     Blank(&'static [&'static str]),
     /// The body of a function.
     Body(&'static str, &'static str),
+    /// Statements at the beginning of a function, before the reference's, which this file must not repeat: students have it.
+    Before(&'static str, &'static str),
     /// More at the end of a file.
     Append(&'static str, &'static str),
     /// A file.

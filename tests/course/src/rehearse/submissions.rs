@@ -3,7 +3,7 @@
 //! Each has the reference's stage 1, changed in one way. In the code `{course}` is the folder of the course, `{mark}` a
 //! word in the arguments of every process that must not survive the test.
 
-use crate::rehearse::submission::Change::{Append, Blank, Body, File, Link};
+use crate::rehearse::submission::Change::{Append, Before, Blank, Body, File, Link};
 use crate::rehearse::submission::{Quick, Submission};
 
 /// Pure: the tests call it in their own process, and the program calls it in one of its own.
@@ -233,41 +233,33 @@ pub(super) const SUBMISSIONS: &[Submission] = &[
     Submission {
         name: "daemons",
         about: "right, but leaves processes behind that have left their group",
-        changes: &[Body(
+        changes: &[Before(
             REVERSE,
-            r#"{
+            r#"
                 // Once in each test, because a test with many lines would otherwise have too many processes.
                 static DAEMON: std::sync::Once = std::sync::Once::new();
                 DAEMON.call_once(|| {
                     let mut daemon = std::process::Command::new("setsid");
                     let _ = daemon.args(["sleep", "1{mark}"]).spawn();
                 });
-                match line {
-                    [text @ .., b'\n'] => text.reverse(),
-                    text => text.reverse(),
-                }
-            }"#,
+            "#,
         )],
-        expected: "pppxx",
+        expected: "ppppp",
         quick: Quick::Functions("pppff"),
     },
     Submission {
         name: "deleting",
         about: "right, but tries to delete the tests, itself and the course",
-        changes: &[Body(
+        changes: &[Before(
             REVERSE,
-            r#"{
+            r#"
                 if let Ok(executable) = std::env::current_exe() {
                     let _ = std::fs::remove_file(executable);
                 }
                 for folder in [".", "../tests", "{course}/tests/course/src/rehearse"] {
                     let _ = std::fs::remove_dir_all(folder);
                 }
-                match line {
-                    [text @ .., b'\n'] => text.reverse(),
-                    text => text.reverse(),
-                }
-            }"#,
+            "#,
         )],
         expected: "ppppp",
         quick: Quick::No,

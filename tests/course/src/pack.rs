@@ -85,6 +85,7 @@ fn pack_workspace(root: &Path, options: &Workspace) -> Result<()> {
         hunts: !options.without_hunts,
     };
     starter::make(root, folder.path(), &manifest, from, extras)?;
+    starter::forget_place(folder.path())?;
     let file = File::create(&options.out)
         .with_context(|| format!("cannot write {}", options.out.display()))?;
     let count = archive::pack(folder.path(), file)?;

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::hunts::kit::Kit;
@@ -71,12 +71,10 @@ pub(crate) struct Extras {
 /// Fails if the folder is not empty, or the reference does not fit the manifest.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
-    if let Some(record) = Record::read(&root)? {
-        bail!(
-            "this is a starter already: its reference is {}",
-            record.reference
-        );
-    }
+    ensure!(
+        Record::read(&root)?.is_none(),
+        "this is a workspace already: start another one from the course itself"
+    );
     let manifest = Manifest::load_checked(&root)?;
     let from = first_open(&manifest, options.from.as_deref())?;
     must_be_empty(&options.dir)?;
@@ -134,6 +132,19 @@ pub(crate) fn make(
     Record::new(root, from.id(), digest::edition(root, manifest)?).write(dir)?;
     Given::write(dir, manifest)?;
     Ok(open.len())
+}
+
+/// Takes the place of the course on this machine out of a workspace, which is for others.
+///
+/// # Errors
+///
+/// Fails if its record cannot be read or written.
+pub(crate) fn forget_place(dir: &Path) -> Result<()> {
+    let Some(mut record) = Record::read(dir)? else {
+        return Ok(());
+    };
+    record.reference = None;
+    record.write(dir)
 }
 
 /// Writes the stages with the given exercises blanked, their tests and the tools into `dir`.

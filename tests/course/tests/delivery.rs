@@ -343,6 +343,12 @@ fn it_corrects_the_course(mine: &Path, zip: &str) {
         assert!(told.contains(words), "{words}: {told}");
     }
 
+    let record = read(mine, "starter.toml");
+    let place = the_course().display().to_string();
+    assert!(
+        !record.contains("reference") && !record.contains(&place),
+        "a parcel says nothing of the machine where it was made: {record}"
+    );
     let line = read(mine, "stage1-server/src/line.rs");
     assert!(
         line.contains("reverse_line(whole_line:") && line.contains(BODY),

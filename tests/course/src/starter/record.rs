@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
-    /// The folder of the course that it was made from, on the machine where it was made.
-    pub(crate) reference: String,
+    /// The folder of the course that it was made from, if that is on this machine: a parcel says nothing of the machine
+    /// where it was made.
+    #[serde(default)]
+    pub(crate) reference: Option<String>,
     /// The first stage whose exercises are open.
     pub(crate) from: String,
     /// Where the course's repository is, for other machines.
@@ -34,7 +36,7 @@ impl Record {
     pub(crate) fn new(reference: &Path, from: &str, edition: String) -> Self {
         let origin = git(reference, &["remote", "get-url", "origin"]);
         Self {
-            reference: reference.display().to_string(),
+            reference: Some(reference.display().to_string()),
             from: from.to_owned(),
             repository: origin.as_deref().and_then(public_address),
             commit: git(reference, &["rev-parse", "HEAD"]),
@@ -72,7 +74,7 @@ impl Record {
     pub(crate) fn text(&self) -> String {
         let text = "# Where this workspace comes from. `cargo course` needs it.\n".to_owned();
         let lines = [
-            ("reference", Some(&self.reference)),
+            ("reference", self.reference.as_ref()),
             ("from", Some(&self.from)),
             ("repository", self.repository.as_ref()),
             ("commit", self.commit.as_ref()),

@@ -59,11 +59,11 @@ pub(super) fn find(
         let released = Solutions::read(file, record.edition.as_deref())?;
         return released.take(exercise).map(Some);
     }
-    let reference = Path::new(&record.reference);
-    if reference.join(FILE).is_file() {
-        return Solution::of(reference, exercise).map(Some);
-    }
-    Ok(None)
+    let reference = record.reference.as_deref().map(Path::new);
+    let reference = reference.filter(|reference| reference.join(FILE).is_file());
+    reference
+        .map(|reference| Solution::of(reference, exercise))
+        .transpose()
 }
 
 /// Renders all functions of a solution, each beside the student's.

@@ -73,10 +73,7 @@ fn tell_where(record: &Record, exercise: &Exercise) -> Result<()> {
             "of the course's repository:\n\n  git clone {repository} reference\n  git -C reference switch --detach {commit}"
         ),
         (Some(repository), None) => println!("of the course's repository: {repository}"),
-        (None, _) => println!(
-            "of the course's folder, which was {} when this workspace was made. Ask your instructor for it.",
-            record.reference
-        ),
+        (None, _) => println!("of the course. Ask your instructor for it."),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The source document's proxy, with the document's faults; the real one is in `worker.rs`.
+//! The naive proxy, as the document that the course began with has it, and with its faults; the real one is in `worker.rs`.
 //!
 //! ```text
 //!              conn_sock                upstream_sock

@@ -1,14 +1,15 @@
 //! A client of a program's inspector: `/routes.json`, `/metrics`, and its page.
 
-use std::net::SocketAddr;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::deadline::{Deadline, PATIENCE};
+use crate::deadline::{Deadline, PATIENCE, scaled};
 use crate::eventually::eventually;
 use crate::failure::fail;
-use crate::peer::Peer;
 use crate::proc;
 use crate::process::Process;
+use crate::transcript::Transcript;
 
 /// How long the descriptors have to stay the same: longer than it takes to see that a client has closed.
 const STILL: Duration = Duration::from_millis(200);
@@ -54,10 +55,14 @@ impl Inspector {
     #[track_caller]
     #[must_use]
     pub fn ask(self, method: &str, path: &str) -> (String, String) {
-        let (client, host) = (Peer::connect(self.addr), self.addr);
+        let host = self.addr;
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        client.send(head.as_bytes());
-        let response = String::from_utf8_lossy(&client.read_to_end()).into_owned();
+        Transcript::current().step_once(format!("ask the inspector: {method} {path}"));
+        let response = exchange(self.addr, &head).unwrap_or_else(|error| {
+            fail(format!(
+                "The inspector does not answer {method} {path}: {error}."
+            ))
+        });
         match response.split_once("\r\n\r\n") {
             Some((head, body)) => (head.to_owned(), body.to_owned()),
             None => fail(format!(
@@ -100,4 +105,16 @@ impl Inspector {
         );
         before
     }
+}
+
+/// Sends a request on a connection of its own and returns the response. It is no client of the transcript, which tells of
+/// the test's own clients.
+fn exchange(address: SocketAddr, head: &str) -> io::Result<String> {
+    let patience = scaled(PATIENCE);
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(head.as_bytes())?;
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    Ok(String::from_utf8_lossy(&response).into_owned())
 }

@@ -114,6 +114,18 @@ impl Transcript {
         }
     }
 
+    /// Adds a step unless the last one is the same: what is asked again and again is shown once.
+    pub(crate) fn step_once(&self, text: String) {
+        let is_last = {
+            let state = lock(&self.shared.state);
+            let last = state.last.back().or(state.first.last());
+            last.is_some_and(|last| last.text == text)
+        };
+        if !is_last {
+            self.step(text);
+        }
+    }
+
     /// Returns the seed of this test's random bytes.
     #[must_use]
     pub fn seed(&self) -> u64 {

@@ -50,7 +50,9 @@ fn e32_many_calls_are_one_event() {
 
 #[test]
 fn e32_reset_without_a_call_does_not_wait() {
-    let _test = Test::begin("EAGAIN from an empty eventfd is no error.");
+    let _test = Test::begin(
+        "An empty eventfd that may block makes read(2) wait: with EFD_NONBLOCK it fails with EAGAIN, which is no error here.",
+    );
     let poll = Poll::new().unwrap();
     let waker = Waker::new(&poll, Token(77)).unwrap();
     // A blocking eventfd would wait here forever.

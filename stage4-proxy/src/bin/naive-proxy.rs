@@ -1,4 +1,4 @@
-//! The source document's proxy as a program: `naive.rs` lists what it does and its faults.
+//! The naive proxy as a program: `naive.rs` lists what it does and its faults.
 
 use std::io;
 use std::net::SocketAddr;

@@ -118,7 +118,7 @@ impl Session {
     }
 }
 
-/// Returns whether both directions have ended, but for a FIN that close(2) sends as well.
+/// Returns whether both directions have ended, but for FINs that close(2) sends as well: in one direction or in both.
 fn are_over(flows: [&Flow; 2]) -> bool {
     flows
         .iter()

@@ -25,7 +25,7 @@ use crate::starter::Record;
 use crate::starter::digest::sha256;
 use crate::student::progress::Progress;
 use course::hunt::{FOLDER, HELP};
-use course::manifest::{Hunt, Manifest, Stage};
+use course::manifest::{Hunt, Manifest, Stage, in_points};
 use course::workspace;
 use kit::Kit;
 use trial::Verdict;
@@ -148,8 +148,8 @@ fn check(root: &Path, manifest: &Manifest, stage: &Stage, hunt: &Hunt) -> Result
         bail!("the fault is not caught yet");
     }
     println!(
-        "{} points. Grading runs your script against further right programs.",
-        hunt.points
+        "{}. Grading runs your script against further right programs.",
+        in_points(hunt.points)
     );
     Ok(())
 }

@@ -315,6 +315,11 @@ fn report(text: &str, problems: Vec<Problem>) -> Result<()> {
     bail!("{}", lines.join("\n"))
 }
 
+/// Returns a number of points in words.
+pub fn in_points(points: u32) -> String {
+    format!("{points} {}", if points == 1 { "point" } else { "points" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

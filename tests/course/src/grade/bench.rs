@@ -47,8 +47,8 @@ impl Workbench {
 
     /// Returns whether a stage was built here before.
     pub(crate) fn has_built(&self, stage: &Stage) -> bool {
-        let name = format!("debug/lib{}.rlib", stage.package().replace('-', "_"));
-        self.site.target.join(name).exists()
+        let library = format!("lib{}", stage.package().replace('-', "_"));
+        self.site.has_built(&library)
     }
 
     /// As [`Workbench::open`], for one of several workers, each of which has a workbench of its own.

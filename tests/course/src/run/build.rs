@@ -41,6 +41,15 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// Returns whether an earlier build has left a file with this name, behind which cargo puts a digest: `stage1` is the
+    /// tests of stage 1, `libstage1_server` its library.
+    pub(crate) fn has_built(&self, name: &str) -> bool {
+        let beginning = format!("{name}-");
+        let files = fs::read_dir(self.target.join("debug/deps"));
+        let mut files = files.into_iter().flatten().flatten();
+        files.any(|file| file.file_name().to_string_lossy().starts_with(&beginning))
+    }
+
     /// Builds the tests of a stage, as the lock file says and without the network.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::student::page;
 use crate::student::progress::{Status, next, statuses};
-use course::manifest::{Exercise, Manifest};
+use course::manifest::{Exercise, Manifest, in_points};
 use course::workspace;
 
 /// Prints the picture.
@@ -112,9 +112,9 @@ fn words(status: Status) -> &'static str {
 
 fn next_step(root: &Path, exercise: &Exercise) -> String {
     let mut text = format!(
-        "Next: exercise {} ({} points, about {} minutes)\n  read   {}\n",
+        "Next: exercise {} ({}, about {} minutes)\n  read   {}\n",
         exercise.name(),
-        exercise.points,
+        in_points(exercise.points),
         exercise.minutes,
         page::to_read(root, exercise)
     );

@@ -68,7 +68,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     if options.answers || !io::stdin().is_terminal() {
-        return print::questions(&root, &manifest, &chosen, options.answers);
+        print::questions(&root, &manifest, &chosen, options.answers)?;
+        if !options.answers {
+            println!("These are only the questions: answer them in a terminal.");
+        }
+        return Ok(());
     }
     ask_open_ones(&root, &manifest, chosen, options.place.is_some())
 }

@@ -16,7 +16,7 @@ use crate::student::progress::{Progress, fingerprint_of, next, statuses};
 use crate::student::{beside, page, quiz};
 use crate::units::Units;
 use crate::units::both::Both;
-use course::manifest::{Exercise, Manifest, Stage};
+use course::manifest::{Exercise, Manifest, Stage, in_points};
 use course::workspace;
 
 /// Run the tests of one exercise
@@ -66,6 +66,12 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
         target,
         is_shared: false,
     };
+    if !site.has_built(stage.id()) {
+        println!(
+            "  building the tests of {} for the first time, which takes some minutes",
+            stage.id()
+        );
+    }
     let executable = match site.build(stage)? {
         Build::Ready(executable) => executable,
         Build::Broken(messages) => {
@@ -97,9 +103,9 @@ pub(crate) fn test(root: &Path, stage: &Stage, exercise: &Exercise) -> Result<bo
     match &failed {
         Some((name, run)) => explain(&site.root, exercise, name, run),
         None => println!(
-            "Exercise {} has passed: {} points.",
+            "Exercise {} has passed: {}.",
             exercise.id(),
-            exercise.points
+            in_points(exercise.points)
         ),
     }
     for sentence in unrun {

@@ -94,13 +94,13 @@ pub(super) const TOOLS: &[Tool] = &[
     tool(
         "nc",
         &["-h"],
-        "the first experiments and milestones",
+        "some experiments of stages 4 and 5",
         ["netcat-openbsd", "nmap-ncat", "openbsd-netcat"],
     ),
     tool(
         "socat",
         &["-V"],
-        "experiments with slow and with silent peers",
+        "the milestone of stage 1, and experiments with slow and with silent peers",
         ["socat", "socat", "socat"],
     ),
     tool(

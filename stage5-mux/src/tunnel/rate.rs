@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 /// The rate is measured over this time.
 const PERIOD: Duration = Duration::from_millis(100);
 /// A frame takes about a millisecond, within these bounds: shorter ones are mostly headers and system calls, and
-/// longer ones save nothing more.
+/// longer ones let small requests wait. Only a stream that is alone sends long ones, which save a quarter of the
+/// processor time.
 const FRAMES_PER_SECOND: u64 = 1000;
 const MIN_FRAME: u64 = 4 * 1024;
 const MAX_FRAME: u64 = 64 * 1024;
+const MAX_FRAME_ALONE: u64 = 256 * 1024;
 /// The bytes that may wait unsent in the kernel are about 4 ms of the link, within these bounds.
 const UNSENT_PER_SECOND: u64 = 250;
 const MIN_UNSENT: u64 = 16 * 1024;
@@ -77,6 +79,11 @@ impl LinkRate {
         clamp(self.rate / FRAMES_PER_SECOND, MIN_FRAME, MAX_FRAME)
     }
 
+    /// Returns how long a frame may be if no other stream sends, in bytes.
+    pub(super) fn frame_alone(&self) -> usize {
+        clamp(self.rate / FRAMES_PER_SECOND, MIN_FRAME, MAX_FRAME_ALONE)
+    }
+
     /// Returns how many bytes should wait unsent in the kernel at most.
     pub(super) fn unsent_bound(&self) -> usize {
         clamp(self.rate / UNSENT_PER_SECOND, MIN_UNSENT, MAX_UNSENT)
@@ -118,6 +125,16 @@ mod tests {
             (rate.frame(), rate.unsent_bound()),
             (64 * 1024, 1024 * 1024)
         );
+    }
+
+    #[test]
+    fn a_stream_that_is_alone_has_longer_frames_on_a_fast_link_only() {
+        let mut now = Instant::now();
+        let mut rate = LinkRate::new(now);
+        carry(&mut rate, &mut now, 12_500_000, true);
+        assert_eq!(rate.frame_alone(), rate.frame());
+        carry(&mut rate, &mut now, 1_000_000_000, true);
+        assert_eq!((rate.frame(), rate.frame_alone()), (64 * 1024, 256 * 1024));
     }
 
     #[test]

@@ -27,6 +27,10 @@ use crate::tunnel::key::StreamKey;
 /// enough for the system calls of the turn to be worth it.
 pub const MIN_QUANTUM: usize = 16 * 1024;
 
+/// A stream that has sent so many bytes while no other one has sent any is alone. What comes before each small request is
+/// less than that, if there are more than a few of them in a second.
+const ALONE_AFTER: usize = 1024 * 1024;
+
 /// Where a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -82,6 +86,8 @@ pub struct Scheduler {
     left_in_round: usize,
     /// The bytes that a stream may send in one turn.
     quantum: i32,
+    /// The stream that has sent last, and how many bytes since another one has.
+    last: Option<(StreamKey, usize)>,
 }
 
 impl Default for Scheduler {
@@ -94,6 +100,7 @@ impl Default for Scheduler {
             round: 0,
             left_in_round: 0,
             quantum: 0,
+            last: None,
         };
         scheduler.set_quantum(MIN_QUANTUM);
         scheduler
@@ -111,6 +118,13 @@ impl Scheduler {
     #[must_use]
     pub fn is_contended(&self) -> bool {
         self.ready > 1
+    }
+
+    /// Returns whether this stream has been the only one that sends for a while, and still is.
+    #[must_use]
+    pub fn is_alone(&self, key: StreamKey) -> bool {
+        let sends_alone = |(last, bytes): (StreamKey, usize)| last == key && bytes >= ALONE_AFTER;
+        !self.is_contended() && self.last.is_some_and(sends_alone)
     }
 
     /// Returns whether any stream may have something to send.
@@ -201,6 +215,9 @@ impl Scheduler {
 
     /// Notes that a stream has sent so many bytes in its turn.
     pub fn charge(&mut self, key: StreamKey, bytes: usize) {
+        let before = self.last.filter(|&(last, _)| last == key);
+        let before = before.map_or(0, |(_, bytes)| bytes);
+        self.last = Some((key, before.saturating_add(bytes)));
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
         if let Some(entry) = self.entries.get_mut(key.slot()) {
             entry.deficit = entry.deficit.saturating_sub(bytes);

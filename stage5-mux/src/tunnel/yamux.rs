@@ -74,8 +74,8 @@ impl Wire for Yamux {
     const HAS_WINDOWS: bool = true;
     const HAS_PINGS: bool = true;
     const INITIAL_WINDOW: u32 = 256 * 1024;
-    // Twelve bytes of header in 64 KiB cost nothing that could be measured, and a longer frame would only delay others.
-    const MAX_SLICE: usize = 64 * 1024;
+    // As much as a stream sends that is alone on a fast link; the rate of the link and the other streams allow less.
+    const MAX_SLICE: usize = 256 * 1024;
 
     fn decode(&self, input: &[u8]) -> Result<Decoded, Violation> {
         match *input {

@@ -39,6 +39,7 @@ mod json;
 mod limits;
 mod load;
 mod machine;
+mod minimal;
 mod options;
 mod output;
 mod peers;
@@ -91,6 +92,7 @@ fn bench(options: &Options) -> io::Result<()> {
             stop::on_signals()?;
             return soak::run(soak);
         }
+        Some(Command::Minimal(relay)) => return minimal::run(relay),
         None => stop::on_signals()?,
     }
     let plan = options.plan()?;

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::chart::ChartOptions;
 use crate::cores::Cores;
 use crate::limits;
+use crate::minimal::MinimalOptions;
 use crate::peers::ours::Package;
 use crate::peers::{Programs, Subject, ours};
 use crate::rows::Row;
@@ -86,6 +87,7 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     Soak(SoakOptions),
     Chart(ChartOptions),
+    Minimal(MinimalOptions),
 }
 
 /// The rows, scenarios and subjects of a run.
@@ -151,6 +153,7 @@ impl Options {
     /// Returns the columns that will be measured, and a sentence about each that cannot be.
     fn subjects(&self, scenarios: &[Scenario]) -> io::Result<(Vec<Subject>, Vec<String>)> {
         let mut subjects = vec![Subject::direct()];
+        subjects.extend(Subject::limits());
         subjects.extend(Subject::peers());
         subjects.extend(
             self.also

@@ -9,6 +9,7 @@ mod job;
 mod jumps;
 mod listening;
 mod microsocks;
+mod minimal;
 mod nginx;
 pub(crate) mod ours;
 mod place;
@@ -49,6 +50,7 @@ pub(crate) struct Subject {
 #[derive(Clone, Debug)]
 enum Kind {
     Direct,
+    Minimal(minimal::Means),
     HaproxyCopy,
     HaproxySplice,
     NginxDefault,
@@ -79,6 +81,8 @@ enum Kind {
 pub(crate) enum Role {
     /// No proxy: the limit of the load.
     Direct,
+    /// A bare relay: the limit of one thread.
+    Limit,
     /// Ours without a handshake, in the rows of those with one.
     Fixed,
     Peer,
@@ -125,6 +129,18 @@ impl Subject {
             name: name.into(),
             kind: Kind::Custom(words),
         }
+    }
+
+    /// Creates the columns of the two bare relays.
+    pub(crate) fn limits() -> Vec<Self> {
+        let limit = |name: &str, means| Self {
+            name: name.into(),
+            kind: Kind::Minimal(means),
+        };
+        vec![
+            limit("minimal-copy", minimal::Means::Copy),
+            limit("minimal-splice", minimal::Means::Splice),
+        ]
     }
 
     /// Returns the peers that this program knows, in the order of the table.
@@ -181,6 +197,7 @@ impl Subject {
     pub(crate) fn role(&self) -> Role {
         match &self.kind {
             Kind::Direct => Role::Direct,
+            Kind::Minimal(_) => Role::Limit,
             Kind::Fixed(_) => Role::Fixed,
             Kind::Ours(_) => Role::Ours,
             Kind::HaproxyCopy
@@ -222,9 +239,11 @@ impl Subject {
                     || matches!(job, Job::Grow(growth) if growth.manner == Manner::OneThread)
             }
             Kind::Socat => matches!(job, Job::Relay | Job::Datagrams),
-            Kind::HaproxySplice | Kind::NginxLarge | Kind::SocketProxyd | Kind::Custom(_) => {
-                job == Job::Relay
-            }
+            Kind::Minimal(_)
+            | Kind::HaproxySplice
+            | Kind::NginxLarge
+            | Kind::SocketProxyd
+            | Kind::Custom(_) => job == Job::Relay,
             Kind::Dante => matches!(job, Job::Socks5 | Job::Associate),
             Kind::Preproxy => job == Job::Preproxy,
             Kind::Microsocks => matches!(job, Job::Socks5 | Job::Chain(_)),
@@ -285,7 +304,10 @@ impl Subject {
 
     /// Returns whether it prints the address that it listens on, so that it can choose the port itself.
     fn announces_its_address(&self) -> bool {
-        matches!(self.kind, Kind::Ours(_) | Kind::Beside(_) | Kind::Fixed(_))
+        matches!(
+            self.kind,
+            Kind::Minimal(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Fixed(_)
+        )
     }
 
     /// Returns whether its rate of bytes means anything: microsocks 1.0.3 relays one KiB at a time.
@@ -312,6 +334,7 @@ impl Subject {
             Kind::SocketProxyd => sessions_of(SPLICING),
             Kind::Tunnel(peer) => peer.stream_limit(),
             Kind::Direct
+            | Kind::Minimal(_)
             | Kind::HaproxyCopy
             | Kind::HaproxySplice
             | Kind::NginxDefault
@@ -335,6 +358,7 @@ impl Subject {
     fn launch(&self, place: &Place<'_>) -> io::Result<Launch> {
         match &self.kind {
             Kind::Direct => Err(io::Error::other("direct has no process")),
+            Kind::Minimal(means) => minimal::launch(place, *means),
             Kind::HaproxyCopy => haproxy::launch(place, haproxy::Mode::Copy),
             Kind::HaproxySplice => haproxy::launch(place, haproxy::Mode::Splice),
             Kind::NginxDefault => nginx::launch(place, "16k"),

@@ -19,7 +19,7 @@ use crate::arrangement::Arrangement;
 use crate::cores::Cores;
 use crate::growth::Growth;
 use crate::load::datagrams::Sending;
-use crate::peers::{Job, Subject};
+use crate::peers::{Job, Role, Subject};
 use crate::rows::{GrowthRow, Row};
 use crate::upstream::{Service, Upstream};
 use crate::window::Spent;
@@ -189,17 +189,15 @@ impl Scenario {
     pub(crate) fn suits(self, subject: &Subject) -> bool {
         let watches_the_proxy = matches!(
             self,
-            Self::Idle
-                | Self::Stalled
-                | Self::Empty
-                | Self::Flows
-                | Self::Associations
-                | Self::Growth(_)
+            Self::Idle | Self::Stalled | Self::Flows | Self::Associations | Self::Growth(_)
         );
         let says_something = if let Self::Tunnel(scenario) = self {
             scenario.suits(subject)
         } else if self == Self::SocksBulk {
             subject.is_meant_for_bulk()
+        } else if self == Self::Empty {
+            // The bare relays are a part of this program, with all of its libraries.
+            !matches!(subject.role(), Role::Direct | Role::Limit)
         } else {
             !(watches_the_proxy && subject.is_direct())
         };

@@ -67,6 +67,7 @@ pub(crate) fn list() -> String {
     }
     text += "\nColumns:\n";
     text += "  direct          the load straight to the upstream\n";
+    text += "  minimal-copy    a bare relay, as the limit of one thread: relay-bench minimal\n  minimal-splice  the same, with splice(2)\n";
     for peer in Subject::peers() {
         let state = match peer.find() {
             Ok(()) => peer.version().unwrap_or_else(|| "installed".into()),
@@ -208,20 +209,20 @@ fn notes(results: &Results, machine: &Machine) -> Vec<String> {
 /// Returns what is special about some columns and rows.
 fn explanations(results: &Results) -> Vec<String> {
     let mut notes = Vec::new();
-    if results
-        .columns
-        .iter()
-        .any(|column| column.role == Role::Direct)
-    {
+    let has_role = |role| results.columns.iter().any(|column| column.role == role);
+    if has_role(Role::Direct) {
         notes.push(
             "direct: load and upstream share one core, so it shows the limit of the load.".into(),
         );
     }
-    if results
-        .columns
-        .iter()
-        .any(|column| column.role == Role::Fixed)
-    {
+    if has_role(Role::Limit) {
+        notes.push(
+            "minimal-copy, minimal-splice: bare relays, without limits, deadlines and logs, so they show about what one \
+             thread can do with these system calls; they are not compared with."
+                .into(),
+        );
+    }
+    if has_role(Role::Fixed) {
         notes.push("fixed: ours with one upstream, which no client has to name; in a chain, plain relays in series.".into());
     }
     if results.rows.contains(&Row::Chain3Time) {

@@ -88,6 +88,37 @@ fn every_row_of_the_forward_proxy_is_measured() {
 }
 
 #[test]
+fn the_bare_relays_are_measured_and_not_compared_with() {
+    let rows = "bulk,http,trip,connect,idle,stalled,empty";
+    let output = measure(rows, "direct,minimal-copy,minimal-splice,ours").unwrap();
+    let (table, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{errors}\n{table}");
+    for title in [
+        "bulk, 1 connection",
+        "CPU s per GB, 8",
+        "HTTP keep-alive",
+        "unloaded round trip",
+        "new connections/s",
+        "fds of an idle session",
+        "bytes that such a session has taken in",
+    ] {
+        let cells = cells(&table, title);
+        for cell in &cells[cells.len() - 4..cells.len() - 1] {
+            assert_is_number(cell, &table);
+        }
+        assert_eq!(cells.last(), Some(&""), "a peer in\n{table}");
+    }
+    assert_eq!(
+        cells(&table, "resident memory of the empty process")[1],
+        "–"
+    );
+    assert!(table.contains("bare relays"), "{table}");
+}
+
+#[test]
 fn curl_goes_through_a_proxy_behind_a_proxy() {
     if Command::new("curl").arg("--version").output().is_err() {
         println!("skipped: curl is not installed");

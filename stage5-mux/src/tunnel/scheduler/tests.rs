@@ -120,6 +120,26 @@ fn a_fast_link_takes_longer_turns() {
 }
 
 #[test]
+fn a_stream_is_alone_when_it_has_sent_a_mebibyte_and_no_other_stream_anything() {
+    let mut scheduler = awake(0..1);
+    assert!(!scheduler.is_alone(key(0)), "it has only begun");
+    for _ in 0..16 {
+        scheduler.charge(key(0), 64 * 1024);
+    }
+    assert!(scheduler.is_alone(key(0)));
+    scheduler.wake(key(1));
+    assert!(!scheduler.is_alone(key(0)), "another one is ready");
+    scheduler.charge(key(1), 64);
+    scheduler.sleep(key(1));
+    assert!(!scheduler.is_alone(key(0)), "another one has sent");
+    scheduler.charge(key(0), 1024 * 1024 - 1);
+    assert!(!scheduler.is_alone(key(0)));
+    scheduler.charge(key(0), 1);
+    assert!(scheduler.is_alone(key(0)));
+    assert!(!scheduler.is_alone(key(1)));
+}
+
+#[test]
 fn a_stream_that_has_ended_is_never_named() {
     let mut scheduler = awake(0..3);
     scheduler.remove(key(1));

@@ -160,13 +160,15 @@ impl<W: Wire> Session<W> {
         } else {
             usize::MAX
         };
-        let frame = self.outbox.rate.frame().min(W::MAX_SLICE);
-        let slice = if self.outbox.scheduler.is_contended() {
-            frame.min(turn.allowance)
+        let (rate, scheduler) = (&self.outbox.rate, &self.outbox.scheduler);
+        let slice = if scheduler.is_contended() {
+            rate.frame().min(turn.allowance)
+        } else if scheduler.is_alone(turn.key) {
+            rate.frame_alone()
         } else {
-            frame
+            rate.frame()
         };
-        let length = slice.min(window);
+        let length = slice.min(W::MAX_SLICE).min(window);
         (length > 0).then_some((stream.id, length))
     }
 

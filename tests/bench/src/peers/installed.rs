@@ -22,9 +22,12 @@ impl Subject {
             Kind::Shadowsocks => shadowsocks::find(),
             Kind::Preproxy => preproxy::find(),
             Kind::Tunnel(peer) => peer.find(),
-            Kind::Direct | Kind::Fixed(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Custom(_) => {
-                Ok(())
-            }
+            Kind::Direct
+            | Kind::Minimal(_)
+            | Kind::Fixed(_)
+            | Kind::Ours(_)
+            | Kind::Beside(_)
+            | Kind::Custom(_) => Ok(()),
         }
     }
 
@@ -46,7 +49,7 @@ impl Subject {
             Kind::Preproxy => preproxy::version(),
             Kind::Tunnel(peer) => peer.version(),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
-            Kind::Direct | Kind::Fixed(_) | Kind::Custom(_) => None,
+            Kind::Direct | Kind::Minimal(_) | Kind::Fixed(_) | Kind::Custom(_) => None,
         }
     }
 }

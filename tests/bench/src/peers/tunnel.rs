@@ -85,6 +85,7 @@ impl Subject {
             Kind::Tunnel(peer) => Some(Program::Peer(*peer)),
             Kind::Ours(programs) | Kind::Beside(programs) => Some(Program::Ours(programs)),
             Kind::Direct
+            | Kind::Minimal(_)
             | Kind::HaproxyCopy
             | Kind::HaproxySplice
             | Kind::NginxDefault

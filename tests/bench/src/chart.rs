@@ -28,6 +28,10 @@ pub(crate) struct ChartOptions {
     #[arg(value_name = "RESULTS.json", required = true)]
     results: Vec<PathBuf>,
 
+    /// Only these rows, by key or by the beginning of it
+    #[arg(long, value_delimiter = ',', value_name = "ROW,..")]
+    only: Vec<String>,
+
     /// Prints the source of a figure of the book instead: `book/figures/NAME.txt`
     #[arg(long)]
     figure: bool,
@@ -40,6 +44,9 @@ pub(crate) fn run(options: &ChartOptions) -> io::Result<()> {
         let sentence = |error| io::Error::other(format!("{}: {error}", path.display()));
         bars.read(&fs::read_to_string(path).map_err(sentence)?)
             .map_err(sentence)?;
+    }
+    if !options.only.is_empty() {
+        bars.keep(&options.only);
     }
     print(&if options.figure {
         bars.figure()

@@ -66,17 +66,33 @@ pub(crate) fn list() -> String {
         text += &format!("  {:<24}{}\n", row.spec().key, title(row));
     }
     text += "\nColumns:\n";
-    text += "  direct          the load straight to the upstream\n";
-    text += "  minimal-copy    a bare relay, as the limit of one thread: relay-bench minimal\n  minimal-splice  the same, with splice(2)\n";
+    let mut line = |name: &str, words: &str| text += &format!("  {name:<22}{words}\n");
+    line("direct", "the load straight to the upstream");
+    line(
+        "minimal-copy",
+        "a bare relay, as the limit of one thread: relay-bench minimal",
+    );
+    line("minimal-splice", "the same, with splice(2)");
     for peer in Subject::peers() {
         let state = match peer.find() {
             Ok(()) => peer.version().unwrap_or_else(|| "installed".into()),
             Err(sentence) => sentence,
         };
-        text += &format!("  {:<16}{state}\n", peer.name);
+        line(&peer.name, &state);
     }
-    text += "  fixed           ours as a plain relay, in the rows in which clients name their targets\n";
-    text + "  ours            stage4-proxy and, for the queue and the tunnel, stage5-mux, built in release or given by --ours and --ours-queue\n  beside          an older build of ours, given by --beside and --beside-queue\n"
+    line(
+        "fixed",
+        "ours as a plain relay, in the rows in which clients name their targets",
+    );
+    line(
+        "ours",
+        "stage4-proxy and, for the queue and the tunnel, stage5-mux, built in release or given by --ours and --ours-queue",
+    );
+    line(
+        "beside",
+        "an older build of ours, given by --beside and --beside-queue",
+    );
+    text
 }
 
 fn title(row: Row) -> String {

@@ -15,6 +15,8 @@ pub(crate) struct Bars {
 /// One row of the table.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bar {
+    /// The name of the row for `--only`.
+    pub(super) key: String,
     /// The kind of work, which is a heading.
     pub(super) work: String,
     pub(super) title: String,
@@ -41,6 +43,12 @@ impl Bars {
         self.runs.push(run(&document));
         Ok(())
     }
+
+    /// Keeps the rows whose keys begin with one of these words.
+    pub(super) fn keep(&mut self, words: &[String]) {
+        let is_named = |bar: &Bar| words.iter().any(|word| bar.key.starts_with(word));
+        self.bars.retain(is_named);
+    }
 }
 
 /// Returns the sentence about a run: when, how often, where, and how busy the machine was.
@@ -62,6 +70,7 @@ impl Bar {
         let comparison = &row["comparison"];
         let range = &comparison["range"];
         Some(Self {
+            key: text(&row["key"])?,
             work: text(&row["work"])?,
             title: text(&row["title"])?,
             more_is_better: row["better"] == "more",
@@ -103,13 +112,13 @@ pub(super) mod tests {
         "date": "2026-11-30", "rounds": 5, "foreign_share": 0.07,
         "machine": {"sentence": "Linux 6.18; two cores."},
         "rows": [
-            {"work": "Relay", "title": "bulk, GB/s", "better": "more",
+            {"key": "bulk-1", "work": "Relay", "title": "bulk, GB/s", "better": "more",
              "comparison": {"ratio": 2.0, "range": [1.5, 2.5], "verdict": "ahead", "best_peer": "haproxy"}},
-            {"work": "Relay", "title": "CPU <s>", "better": "less",
+            {"key": "bulk-cpu", "work": "Relay", "title": "CPU <s>", "better": "less",
              "comparison": {"ratio": 1.25, "range": null, "verdict": "behind", "best_peer": "nginx"}},
-            {"work": "Relay", "title": "idle CPU", "better": "less",
+            {"key": "idle-cpu", "work": "Relay", "title": "idle CPU", "better": "less",
              "comparison": {"ratio": null, "range": null, "verdict": "level", "best_peer": "nginx"}},
-            {"work": "Queue", "title": "alone", "better": "less", "comparison": null}
+            {"key": "queue-rate", "work": "Queue", "title": "alone", "better": "less", "comparison": null}
         ]}"#;
 
     pub(in crate::chart) fn bars() -> Bars {
@@ -131,6 +140,15 @@ pub(super) mod tests {
                 "2026-11-30; medians of 5 rounds; Linux 6.18; two cores; other programs had 7 % of it"
             ]
         );
+    }
+
+    #[test]
+    fn a_word_keeps_a_row_or_a_family() {
+        for (word, kept) in [("bulk", 2), ("bulk-c", 1), ("queue", 0)] {
+            let mut bars = bars();
+            bars.keep(&[word.into()]);
+            assert_eq!(bars.bars.len(), kept, "{word}");
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ impl Growth {
     pub(crate) const ACTIVE: usize = 10;
 
     const MANNERS: [Manner; 3] = [Manner::OneThread, Manner::TwoThreads, Manner::ByName];
-    const SIZES: [usize; 4] = [10, 1_000, 10_000, 30_000];
+    /// With a limit of 20,000 open files, 8,000 is the last that fits.
+    const SIZES: [usize; 5] = [10, 1_000, 8_000, 10_000, 30_000];
 
     /// Returns all of them, manner by manner.
     pub(crate) fn all() -> impl Iterator<Item = Self> {

@@ -54,8 +54,10 @@ impl Poll {
 
     /// Waits; returns how many events can be asked for with [`Poll::token`].
     pub(crate) fn wait(&mut self, limit: Option<Duration>) -> io::Result<usize> {
+        // Rounded up: the last part of a millisecond would be a loop that does not wait at all.
         let limit = limit.map_or(EpollTimeout::NONE, |limit| {
-            EpollTimeout::try_from(limit).unwrap_or(EpollTimeout::MAX)
+            let millis = limit.as_nanos().div_ceil(1_000_000);
+            EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX)
         });
         match self.epoll.wait(&mut self.events, limit) {
             Err(Errno::EINTR) => Ok(0),

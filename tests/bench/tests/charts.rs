@@ -1,16 +1,19 @@
-//! The charts of the book are those of the results in this tree.
+//! The charts of the book are those of the results in this tree, which `cargo relay-bench --all` has written.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Returns what `relay-bench chart` prints for a file of results.
-fn chart(results: &str, flags: &[&str]) -> io::Result<String> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
+fn results() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results")
+}
+
+/// Returns what `relay-bench chart` prints for these results.
+fn chart(flags: &[&str]) -> io::Result<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
         .arg("chart")
-        .arg(folder.join(results))
+        .arg(results().join("results.json"))
         .args(flags)
         .output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -21,26 +24,34 @@ fn chart(results: &str, flags: &[&str]) -> io::Result<String> {
 #[test]
 fn the_figures_of_the_book_come_from_these_results() {
     let figures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../book/figures");
-    for (results, figure) in [
-        ("relay.json", "ratios.txt"),
-        ("ways-in.json", "ratios-ways-in.txt"),
-        ("tunnel.json", "ratios-tunnel.txt"),
+    for (rows, figure) in [
+        (
+            "bulk,http,trip,connect,idle,stalled,empty,queue",
+            "ratios.txt",
+        ),
+        (
+            "socks,forward,chain,preproxy,udp,associate",
+            "ratios-ways-in.txt",
+        ),
+        ("growth", "ratios-growth.txt"),
+        ("tunnel", "ratios-tunnel.txt"),
     ] {
         let path = figures.join(figure);
         let found = fs::read_to_string(&path).unwrap();
         assert_eq!(
             found,
-            chart(results, &["--figure"]).unwrap(),
-            "renew it: cargo relay-bench chart tests/bench/results/{results} --figure > book/figures/{figure}"
+            chart(&["--only", rows, "--figure"]).unwrap(),
+            "renew it: cargo relay-bench chart tests/bench/results/results.json --only {rows} --figure > book/figures/{figure}"
         );
     }
 }
 
 #[test]
-fn a_picture_has_a_bar_for_each_row_with_a_ratio() {
-    let picture = chart("relay.json", &[]).unwrap();
-    assert_eq!(picture.matches("<rect").count(), 12, "{picture}");
-    assert!(picture.contains("1.93 haproxy-splice"), "{picture}");
+fn the_picture_of_the_report_comes_from_these_results() {
+    let found = fs::read_to_string(results().join("ratios.svg")).unwrap();
+    assert_eq!(found, chart(&[]).unwrap());
+    let one = chart(&["--only", "bulk-1-cpu"]).unwrap();
+    assert_eq!(one.matches("<rect").count(), 1, "{one}");
 }
 
 #[test]

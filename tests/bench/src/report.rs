@@ -27,8 +27,7 @@ fn render(results: &Results, machine: &Machine) -> String {
     let date = &machine.date;
     let mut text = format!("# Measurements of {date}\n\n{}\n\n", machine.sentence());
     text += "![Ours against the best peer, row by row](ratios.svg)\n\n";
-    // The book includes the rest.
-    text += "<!-- ANCHOR: tables -->\n## Medians\n\n";
+    text += "## Medians\n\n";
     text += &table::render(results, machine);
     text += "\n## Spread\n\nFor each column: the median, and in brackets the lowest and the highest round.\n\n";
     for &row in &results.rows {
@@ -41,7 +40,7 @@ fn render(results: &Results, machine: &Machine) -> String {
     for sentence in &results.missing {
         text += &format!("- {sentence}\n");
     }
-    text + "<!-- ANCHOR_END: tables -->\n"
+    text
 }
 
 /// Returns a line for one row with the spread of all columns; none if it was not measured.

@@ -188,10 +188,7 @@ impl Row {
                 "resident memory of the empty process, MiB",
                 0.1,
             ),
-            Self::QueueRate => more(
-                "queue-rate",
-                "queue: 32 clients on one upstream connection, req/s",
-            ),
+            Self::QueueRate => more("queue-rate", "queue: 32 clients, one upstream, req/s"),
             Self::QueueCpu => less("queue-cpu", "queue: CPU us per request", 0.0),
             Self::QueueMedian => less("queue-p50", "queue: p50 us", 0.0),
             Self::QueueTail => less("queue-p99", "queue: p99 us", 0.0),

@@ -47,6 +47,18 @@ fn the_figures_of_the_book_come_from_these_results() {
 }
 
 #[test]
+fn the_report_is_a_page_of_the_book() {
+    let page = results().join("../../../book/src/performance-report.md");
+    let page = fs::read_to_string(page).unwrap();
+    let report = fs::read_to_string(results().join("report.md")).unwrap();
+    let (_, tables) = report.split_once("\n## Medians\n").unwrap();
+    assert!(
+        page.ends_with(tables),
+        "renew it: what follows `## Medians` in tests/bench/results/report.md belongs there"
+    );
+}
+
+#[test]
 fn the_picture_of_the_report_comes_from_these_results() {
     let found = fs::read_to_string(results().join("ratios.svg")).unwrap();
     assert_eq!(found, chart(&[]).unwrap());

@@ -65,39 +65,33 @@ impl TunnelRow {
                 "CPU s per GB of both ends, 8 streams",
                 0.0,
             ),
-            Self::Unloaded => less(
-                "tunnel-latency-0",
-                "64 bytes there and back, p99 us, nothing else on the link",
-                0.0,
-            ),
+            Self::Unloaded => less("tunnel-latency-0", "64 bytes there and back, p99 us", 0.0),
             Self::Under1 => less("tunnel-latency-1", "the same beside 1 bulk stream", 0.0),
             Self::Under8 => less("tunnel-latency-8", "the same beside 8 bulk streams", 0.0),
             Self::FastLinkTail => less(
                 "tunnel-rate-100-p99",
-                "link of 100 Mbit/s, 8 bulk streams: 64 bytes there and back, p99 ms",
+                "100 Mbit/s, 8 bulk streams: 64 bytes, p99 ms",
                 0.0,
             ),
-            Self::FastLinkShare => more(
-                "tunnel-rate-100-share",
-                "bytes of these streams, % of what the link can carry",
-            ),
+            Self::FastLinkShare => {
+                more("tunnel-rate-100-share", "their bytes, % of the link's rate")
+            }
             Self::SlowLinkTail => less(
                 "tunnel-rate-10-p99",
-                "link of 10 Mbit/s, 8 bulk streams: 64 bytes there and back, p99 ms",
+                "10 Mbit/s, 8 bulk streams: 64 bytes, p99 ms",
                 0.0,
             ),
-            Self::SlowLinkShare => more(
-                "tunnel-rate-10-share",
-                "bytes of these streams, % of what the link can carry",
-            ),
+            Self::SlowLinkShare => {
+                more("tunnel-rate-10-share", "their bytes, % of the link's rate")
+            }
             Self::LongLink => more(
                 "tunnel-delay",
-                "link of 1 Gbit/s and 100 ms: 1 stream in its fourth second, MB/s",
+                "link of 100 ms: 1 stream's 4th second, MB/s",
             ),
             Self::Fairness => more("tunnel-fair", "fairness of 8 bulk streams (Jain)"),
             Self::FairnessOfOthers => more(
                 "tunnel-fair-others",
-                "one of them has a slow reader: fairness of the other 7",
+                "beside a slow reader: fairness of the other 7",
             ),
             Self::ShareOfOthers => more(
                 "tunnel-fair-share",

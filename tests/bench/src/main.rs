@@ -17,7 +17,7 @@
 //! 2. `runner`: round by round, scenario by scenario, subject by subject.
 //! 3. `scenario`: one measurement from start to numbers; `load`: the traffic; `conversation`: the
 //!    handshakes in front of it.
-//! 4. `peers`: how each proxy is started; `process`: started, pinned, read, killed.
+//! 4. `peers`: how each proxy is started; `minimal`: the two bare relays; `process`: started, pinned, read, killed.
 //! 5. `soak`: not how fast, but whether it stays so.
 //! 6. `results`, `comparison`, `table`, `json`: medians, what they prove, and how they are shown.
 //!

@@ -189,6 +189,25 @@ fn a_run_that_is_stopped_prints_the_figures_so_far() {
 }
 
 #[test]
+fn rows_that_need_more_descriptors_than_there_may_be_are_named() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 1024; ulimit -Hn 4096; exec \"$@\"", "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_bench"));
+    command.args(["--rounds", "1", "--seconds", "0.1"]);
+    command.args(["--only", "growth-1-30000,trip", "--peers", "direct"]);
+    let output = command.output().unwrap();
+    let (table, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{errors}");
+    assert_is_number(cells(&table, "unloaded round trip")[0], &table);
+    let sentence = "not measured: 30000 sessions need 66700 open files, and the limit is 4096: `ulimit -Hn 66700`";
+    assert!(table.contains(sentence), "{table}");
+    assert!(!table.contains("30,000 sessions"), "{table}");
+}
+
+#[test]
 fn every_row_of_datagrams_is_measured() {
     let output = measure("udp", "direct,ours").unwrap();
     let (table, errors) = (

@@ -29,7 +29,7 @@ fn render(results: &Results, machine: &Machine) -> String {
     text += "![Ours against the best peer, row by row](ratios.svg)\n\n";
     text += "## Medians\n\n";
     text += &table::render(results, machine);
-    text += "\n## Spread\n\nFor each column: the median, and in brackets the lowest and the highest round.\n\n";
+    text += "\n## Spread\n\n| row | for each column the median, and in brackets the lowest and the highest round |\n|---|---|\n";
     for &row in &results.rows {
         text += &spread(results, row);
     }
@@ -60,7 +60,7 @@ fn spread(results: &Results, row: Row) -> String {
         return String::new();
     }
     let (key, title) = (row.spec().key, row.spec().title);
-    format!("- {title} (`{key}`): {}\n", cells.join(", "))
+    format!("| {title} (`{key}`) | {} |\n", cells.join(", "))
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
             "# Measurements of 2026-11-30",
             "![Ours against the best peer, row by row](ratios.svg)",
             "| SOCKS5: new connections/s, 32 in flight ↑ | 5.00 | 8.00 |",
-            "(`socks-rate`): column 2 5.00 (4.00 to 9.00), column 3 8.00 (8.00 to 8.00)",
+            "(`socks-rate`) | column 2 5.00 (4.00 to 9.00), column 3 8.00 (8.00 to 8.00) |",
             "## Not measured\n\n- vproxy is not installed: `cargo install vproxy`",
             "congestion control reno",
         ] {

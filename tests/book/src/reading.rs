@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::exercise::{of_chapter, time};
 use crate::places::Places;
@@ -13,7 +13,7 @@ use course::manifest::Manifest;
 const WORDS_A_MINUTE: usize = 180;
 /// Lines of code per minute.
 const LINES_A_MINUTE: usize = 12;
-/// Pictures per minute.
+/// Pictures per minute; a table is looked at like a picture.
 const FIGURES_A_MINUTE: usize = 2;
 
 /// Inserts the reading time, and the time for the exercises, below the title of a chapter.
@@ -50,18 +50,23 @@ fn title_end(markdown: &str) -> Option<usize> {
 
 fn minutes(markdown: &str) -> u32 {
     let (mut words, mut lines, mut in_code) = (0, 0, false);
-    for event in Parser::new(markdown) {
-        if let Event::Start(Tag::CodeBlock(_)) | Event::End(TagEnd::CodeBlock) = event {
+    let (mut tables, mut in_table) = (0, false);
+    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+        if let Event::Start(Tag::Table(_)) = event {
+            (tables, in_table) = (tables + 1, true);
+        } else if let Event::End(TagEnd::Table) = event {
+            in_table = false;
+        } else if let Event::Start(Tag::CodeBlock(_)) | Event::End(TagEnd::CodeBlock) = event {
             in_code = !in_code;
         } else if let Event::Text(text) | Event::Code(text) = event {
             if in_code {
                 lines += text.lines().filter(|line| !line.trim().is_empty()).count();
-            } else {
+            } else if !in_table {
                 words += text.split_whitespace().count();
             }
         }
     }
-    let figures = markdown.matches("<figure ").count();
+    let figures = tables + markdown.matches("<figure ").count();
     let seconds =
         words * 60 / WORDS_A_MINUTE + lines * 60 / LINES_A_MINUTE + figures * 60 / FIGURES_A_MINUTE;
     u32::try_from(seconds.div_ceil(60))
@@ -83,6 +88,8 @@ mod tests {
             minutes("<figure class=\"figure\">\n</figure>\n\n<figure class=\"x\">\n</figure>"),
             1
         );
+        let table = format!("| a |\n|---|\n{}\n", "| word |\n".repeat(360));
+        assert_eq!(minutes(&format!("{table}\n{table}\n{table}")), 2);
         assert_eq!(minutes(""), 1);
     }
 

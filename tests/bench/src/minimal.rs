@@ -79,7 +79,12 @@ pub(crate) fn run(options: &MinimalOptions) -> io::Result<()> {
     };
     let mut events = [MaybeUninit::uninit(); EVENTS];
     loop {
-        let (events, _) = epoll::wait(&relay.epoll, &mut events, None)?;
+        let events = match epoll::wait(&relay.epoll, &mut events, None) {
+            Ok((events, _)) => events,
+            // A tracer that attaches interrupts the wait.
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
         for event in events {
             match event.data.u64() {
                 LISTENER => relay.accept(),
@@ -160,19 +165,21 @@ impl Relay {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error.into()),
         }
-        let place = self.free.pop().unwrap_or(self.sessions.len());
-        if place == self.sessions.len() {
-            self.sessions.push(None);
-        }
+        let place = self.free.last().copied().unwrap_or(self.sessions.len());
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let sockets = [client, upstream];
         for socket in &sockets {
             epoll::add(&self.epoll, socket, EventData::new_u64(place as u64), flags)?;
         }
-        self.sessions[place] = Some(Session {
+        let session = Some(Session {
             sockets,
             halves: <[Half; 2]>::default(),
         });
+        // Only now: a session that fails before leaves its place free.
+        match self.free.pop() {
+            Some(place) => self.sessions[place] = session,
+            None => self.sessions.push(session),
+        }
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The charts of the book are those of the results in this tree, which `cargo relay-bench --all` has written.
+//! The charts of the book are those of the results in this tree, which `cargo relay-bench` has written.
 
 use std::fs;
 use std::io;
@@ -9,11 +9,11 @@ fn results() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results")
 }
 
-/// Returns what `relay-bench chart` prints for these results.
-fn chart(flags: &[&str]) -> io::Result<String> {
+/// Returns what `relay-bench chart` prints for one of the files of results.
+fn chart(file: &str, flags: &[&str]) -> io::Result<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
         .arg("chart")
-        .arg(results().join("results.json"))
+        .arg(results().join(file))
         .args(flags)
         .output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -24,24 +24,21 @@ fn chart(flags: &[&str]) -> io::Result<String> {
 #[test]
 fn the_figures_of_the_book_come_from_these_results() {
     let figures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../book/figures");
-    for (rows, figure) in [
-        (
-            "bulk,http,trip,connect,idle,stalled,empty,queue",
-            "ratios.txt",
-        ),
-        (
-            "socks,forward,chain,preproxy,udp,associate",
-            "ratios-ways-in.txt",
-        ),
-        ("growth", "ratios-growth.txt"),
-        ("tunnel", "ratios-tunnel.txt"),
+    let relay = "bulk,http,trip,connect,idle,stalled,empty";
+    let ways_in = "socks,forward,chain,preproxy,udp,associate";
+    for (file, rows, figure) in [
+        ("results.json", relay, "ratios.txt"),
+        ("results.json", ways_in, "ratios-ways-in.txt"),
+        ("results.json", "growth", "ratios-growth.txt"),
+        ("tails.json", "http,queue", "ratios-tails.txt"),
+        ("tunnel.json", "tunnel", "ratios-tunnel.txt"),
     ] {
         let path = figures.join(figure);
         let found = fs::read_to_string(&path).unwrap();
         assert_eq!(
             found,
-            chart(&["--only", rows, "--figure"]).unwrap(),
-            "renew it: cargo relay-bench chart tests/bench/results/results.json --only {rows} --figure > book/figures/{figure}"
+            chart(file, &["--only", rows, "--figure"]).unwrap(),
+            "renew it: cargo relay-bench chart tests/bench/results/{file} --only {rows} --figure > book/figures/{figure}"
         );
     }
 }
@@ -61,8 +58,8 @@ fn the_report_is_a_page_of_the_book() {
 #[test]
 fn the_picture_of_the_report_comes_from_these_results() {
     let found = fs::read_to_string(results().join("ratios.svg")).unwrap();
-    assert_eq!(found, chart(&[]).unwrap());
-    let one = chart(&["--only", "bulk-1-cpu"]).unwrap();
+    assert_eq!(found, chart("results.json", &[]).unwrap());
+    let one = chart("results.json", &["--only", "bulk-1-cpu"]).unwrap();
     assert_eq!(one.matches("<rect").count(), 1, "{one}");
 }
 

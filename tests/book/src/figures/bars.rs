@@ -243,7 +243,13 @@ mod tests {
     #[test]
     fn the_charts_of_the_book_have_the_ratios_of_its_tables() {
         let root = course::workspace::root().unwrap();
-        let names = ["ratios", "ratios-ways-in", "ratios-growth", "ratios-tunnel"];
+        let names = [
+            "ratios",
+            "ratios-ways-in",
+            "ratios-growth",
+            "ratios-tails",
+            "ratios-tunnel",
+        ];
         let figures = names.map(|name| root.join(format!("book/figures/{name}.txt")));
         let figures = figures.map(|path| fs::read_to_string(path).unwrap());
         let lines = figures.iter().flat_map(|figure| figure.lines());

@@ -37,6 +37,8 @@ pub(crate) enum Answer {
     HttpMessage,
     /// The response headers of this many hops of a chain.
     Hops(usize),
+    /// The same, and one byte of the upstream behind them.
+    HopsAndByte(usize),
 }
 
 impl Answer {
@@ -54,6 +56,7 @@ impl Answer {
             Self::HttpHead => http_head(bytes),
             Self::HttpMessage => http_message(bytes),
             Self::Hops(count) => hops(bytes, count),
+            Self::HopsAndByte(count) => hops_and_byte(bytes, count),
         }
     }
 }
@@ -110,6 +113,13 @@ fn hops(bytes: &[u8], count: usize) -> io::Result<Option<usize>> {
     Ok((bytes.len() >= length).then_some(length))
 }
 
+fn hops_and_byte(bytes: &[u8], count: usize) -> io::Result<Option<usize>> {
+    let headers = hops(bytes, count)?;
+    Ok(headers
+        .filter(|&length| bytes.len() > length)
+        .map(|length| length + 1))
+}
+
 /// Writes the first bytes of an answer down, because a table with a gap needs a reason below it.
 fn refusal(sentence: &str, bytes: &[u8]) -> io::Error {
     const SHOWN: usize = 40;
@@ -158,7 +168,7 @@ impl Conversation {
 mod tests {
     use super::*;
 
-    const ANSWERS: [(Answer, &[u8]); 8] = [
+    const ANSWERS: [(Answer, &[u8]); 9] = [
         (Answer::Byte, b"!"),
         (Answer::SocksMethod, b"\x05\x00"),
         (Answer::SocksReply, b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"),
@@ -173,6 +183,7 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
         ),
         (Answer::Hops(3), b"\x01\x00\x00\x01\x00\x02ok\x01\x00\x00"),
+        (Answer::HopsAndByte(2), b"\x01\x00\x00\x01\x00\x02ok!"),
     ];
 
     #[test]

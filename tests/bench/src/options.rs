@@ -161,6 +161,7 @@ impl Options {
                 .map(|(name, command)| Subject::custom(name, command)),
         );
         subjects.push(Subject::fixed(Programs::default()));
+        subjects.push(Subject::early(Programs::default()));
         subjects.extend(self.beside()?);
         subjects.push(Subject::ours(Programs::default()));
         self.check_names(&subjects)?;

@@ -71,6 +71,8 @@ enum Kind {
     Tunnel(TunnelPeer),
     /// Ours as a plain relay, where others are told their targets.
     Fixed(Programs),
+    /// Ours in a chain whose clients do not wait for its answers before they send.
+    Early(Programs),
     Ours(Programs),
     Beside(Programs),
     Custom(Vec<String>),
@@ -85,6 +87,8 @@ pub(crate) enum Role {
     Limit,
     /// Ours without a handshake, in the rows of those with one.
     Fixed,
+    /// Ours, but its clients do not wait for the answers of a chain.
+    Early,
     Peer,
     Ours,
 }
@@ -111,6 +115,14 @@ impl Subject {
         Self {
             name: "fixed".into(),
             kind: Kind::Fixed(programs),
+        }
+    }
+
+    /// Creates the column of our chain whose clients send their first bytes right behind the headers.
+    pub(crate) fn early(programs: Programs) -> Self {
+        Self {
+            name: "early".into(),
+            kind: Kind::Early(programs),
         }
     }
 
@@ -178,12 +190,13 @@ impl Subject {
 
     /// Returns whether it is a column of the programs that [`Subject::build`] is given.
     pub(crate) fn is_built(&self) -> bool {
-        matches!(self.kind, Kind::Ours(_) | Kind::Fixed(_))
+        matches!(self.kind, Kind::Ours(_) | Kind::Fixed(_) | Kind::Early(_))
     }
 
     /// Gives it our programs, if it runs them.
     pub(crate) fn build(&mut self, built: &Programs) {
-        if let Kind::Ours(programs) | Kind::Fixed(programs) = &mut self.kind {
+        if let Kind::Ours(programs) | Kind::Fixed(programs) | Kind::Early(programs) = &mut self.kind
+        {
             programs.clone_from(built);
         }
     }
@@ -199,6 +212,7 @@ impl Subject {
             Kind::Direct => Role::Direct,
             Kind::Minimal(_) => Role::Limit,
             Kind::Fixed(_) => Role::Fixed,
+            Kind::Early(_) => Role::Early,
             Kind::Ours(_) => Role::Ours,
             Kind::HaproxyCopy
             | Kind::HaproxySplice
@@ -228,6 +242,7 @@ impl Subject {
             Kind::Ours(_) => true,
             Kind::Beside(programs) => programs.path(job).is_some(),
             Kind::Fixed(_) => matches!(job, Job::Socks5 | Job::Connect | Job::Chain(_)),
+            Kind::Early(_) => matches!(job, Job::Chain(_)),
             // It looks a name up once, when it starts.
             Kind::HaproxyCopy => {
                 matches!(job, Job::Relay | Job::Queue)
@@ -278,6 +293,7 @@ impl Subject {
             Job::Socks5 => Way::Socks5,
             Job::Connect => Way::Connect,
             Job::Chain(_) if is_hop => Way::Hops,
+            Job::Chain(_) if matches!(self.kind, Kind::Early(_)) => Way::HopsUnawaited,
             Job::Chain(_) => self.way_through_chain(),
             Job::Relay
             | Job::Grow(_)
@@ -306,7 +322,7 @@ impl Subject {
     fn announces_its_address(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Minimal(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Fixed(_)
+            Kind::Minimal(_) | Kind::Ours(_) | Kind::Beside(_) | Kind::Fixed(_) | Kind::Early(_)
         )
     }
 
@@ -349,6 +365,7 @@ impl Subject {
             | Kind::Shadowsocks
             | Kind::Preproxy
             | Kind::Fixed(_)
+            | Kind::Early(_)
             | Kind::Ours(_)
             | Kind::Beside(_)
             | Kind::Custom(_) => usize::MAX,
@@ -376,7 +393,7 @@ impl Subject {
             Kind::Preproxy => preproxy::launch(place),
             Kind::Tunnel(_) => Err(io::Error::other("a tunnel has two ends")),
             Kind::Fixed(programs) => ours::launch(place, programs, Ingress::Fixed),
-            Kind::Ours(programs) | Kind::Beside(programs) => {
+            Kind::Ours(programs) | Kind::Early(programs) | Kind::Beside(programs) => {
                 ours::launch(place, programs, Ingress::AsTheJobWants)
             }
             Kind::Custom(words) => custom::launch(place, words),

@@ -85,6 +85,10 @@ pub(crate) fn list() -> String {
         "ours as a plain relay, in the rows in which clients name their targets",
     );
     line(
+        "early",
+        "ours in a chain whose clients send at once, as those of shadowsocks do",
+    );
+    line(
         "ours",
         "stage4-proxy and, for the queue and the tunnel, stage5-mux, built in release or given by --ours and --ours-queue",
     );
@@ -240,6 +244,13 @@ fn explanations(results: &Results) -> Vec<String> {
     }
     if has_role(Role::Fixed) {
         notes.push("fixed: ours with one upstream, which no client has to name; in a chain, plain relays in series.".into());
+    }
+    if has_role(Role::Early) {
+        notes.push(
+            "early: ours in a chain whose clients send their first byte right behind the headers, as those of shadowsocks \
+             do; the answers of the hops come in front of the target's bytes."
+                .into(),
+        );
     }
     if results.rows.contains(&Row::Chain3Time) {
         notes.push(

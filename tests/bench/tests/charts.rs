@@ -25,11 +25,12 @@ fn chart(file: &str, flags: &[&str]) -> io::Result<String> {
 fn the_figures_of_the_book_come_from_these_results() {
     let figures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../book/figures");
     let relay = "bulk,http,trip,connect,idle,stalled,empty";
-    let ways_in = "socks,forward,chain,preproxy,udp,associate";
+    let ways_in = "socks,forward,preproxy,udp,associate";
     for (file, rows, figure) in [
         ("results.json", relay, "ratios.txt"),
         ("results.json", ways_in, "ratios-ways-in.txt"),
         ("results.json", "growth", "ratios-growth.txt"),
+        ("chain.json", "chain", "ratios-chain.txt"),
         ("tails.json", "http,queue", "ratios-tails.txt"),
         ("tunnel.json", "tunnel", "ratios-tunnel.txt"),
     ] {

@@ -59,7 +59,7 @@ fn assert_is_number(cell: &str, table: &str) {
 
 #[test]
 fn every_row_of_the_forward_proxy_is_measured() {
-    let output = measure("socks,forward,chain,associate", "direct,fixed,ours").unwrap();
+    let output = measure("socks,forward,chain,associate", "direct,fixed,early,ours").unwrap();
     let (table, errors) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
@@ -76,8 +76,10 @@ fn every_row_of_the_forward_proxy_is_measured() {
         ("absolute-form, kept connections: CPU us", 2),
         ("absolute-form, new connections, req/s", 2),
         ("1 proxy: p50 us", 2),
-        ("3 proxies: CPU us", 2),
+        ("1 proxy: p50 us", 3),
+        ("3 proxies: CPU us", 3),
         ("5 proxies: p50 us", 2),
+        ("5 proxies: p50 us", 3),
         ("datagrams on 64 associations", 1),
         ("associations: lost", 1),
         ("associations: CPU us", 1),

@@ -19,6 +19,8 @@ pub(crate) enum Way {
     Connect,
     /// By the request headers of all hops at once.
     Hops,
+    /// The same, but without waiting for the answers.
+    HopsUnawaited,
     /// By the addresses alone, in front of the first byte: shadowsocks without encryption, which answers nothing.
     Addresses,
 }
@@ -28,6 +30,8 @@ pub(crate) enum Way {
 pub(crate) struct Dial {
     first: SocketAddr,
     pub(crate) steps: Vec<Step>,
+    /// The first bytes for the upstream do not wait for the answers of the hops.
+    is_early: bool,
 }
 
 impl Dial {
@@ -41,10 +45,14 @@ impl Dial {
             Way::Plain => Vec::new(),
             Way::Socks5 => next.flat_map(socks5).collect(),
             Way::Connect => next.map(http_connect).collect(),
-            Way::Hops => vec![hops(&next.collect::<Vec<_>>())],
+            Way::Hops | Way::HopsUnawaited => vec![hops(&next.collect::<Vec<_>>())],
             Way::Addresses => vec![addresses(next)],
         };
-        Self { first, steps }
+        Self {
+            first,
+            steps,
+            is_early: way == Way::HopsUnawaited,
+        }
     }
 
     /// Creates the way through one SOCKS5 proxy to a name, which the proxy has to resolve.
@@ -52,14 +60,22 @@ impl Dial {
         Self {
             first: proxy,
             steps: socks5_to(&wire_name(name, port)).to_vec(),
+            is_early: false,
         }
     }
 
-    /// Returns the same way with one more step at its end; what comes behind no answer is sent at once.
+    /// Returns the same way with one more step at its end; what comes behind no answer is sent at once, and so is what
+    /// comes behind answers that are not awaited: then, the upstream has to answer with one byte.
     pub(crate) fn then(&self, send: &[u8], answer: Answer) -> Self {
         let mut dial = self.clone();
-        let unanswered = dial.steps.pop_if(|last| last.answer == Answer::Nothing);
-        let before = unanswered.map_or(Vec::new(), |last| last.send);
+        let is_early = self.is_early;
+        let is_unawaited = |last: &mut Step| is_early || last.answer == Answer::Nothing;
+        let last = dial.steps.pop_if(is_unawaited);
+        let answer = match last.as_ref().map(|last| last.answer) {
+            Some(Answer::Hops(count)) => Answer::HopsAndByte(count),
+            Some(_) | None => answer,
+        };
+        let before = last.map_or(Vec::new(), |last| last.send);
         let send = [&before, send].concat();
         dial.steps.push(Step { send, answer });
         dial
@@ -214,6 +230,15 @@ mod tests {
         let more = dial.then(b"?", Answer::Byte);
         assert_eq!(sent(&more), [[&both[..], b"?"].concat()]);
         assert_eq!(more.steps[0].answer, Answer::Byte);
+    }
+
+    #[test]
+    fn the_first_byte_may_go_with_all_headers() {
+        let awaited = dial(Way::Hops, &["127.0.0.1:1", "127.0.0.2:2"]);
+        let more = dial(Way::HopsUnawaited, &["127.0.0.1:1", "127.0.0.2:2"]);
+        let more = more.then(b"?", Answer::Byte);
+        assert_eq!(sent(&more), [[&sent(&awaited)[0][..], b"?"].concat()]);
+        assert_eq!(more.steps[0].answer, Answer::HopsAndByte(2));
     }
 
     #[test]

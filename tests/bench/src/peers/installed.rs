@@ -25,6 +25,7 @@ impl Subject {
             Kind::Direct
             | Kind::Minimal(_)
             | Kind::Fixed(_)
+            | Kind::Early(_)
             | Kind::Ours(_)
             | Kind::Beside(_)
             | Kind::Custom(_) => Ok(()),
@@ -49,7 +50,9 @@ impl Subject {
             Kind::Preproxy => preproxy::version(),
             Kind::Tunnel(peer) => peer.version(),
             Kind::Ours(programs) | Kind::Beside(programs) => programs.version(),
-            Kind::Direct | Kind::Minimal(_) | Kind::Fixed(_) | Kind::Custom(_) => None,
+            Kind::Direct | Kind::Minimal(_) | Kind::Fixed(_) | Kind::Early(_) | Kind::Custom(_) => {
+                None
+            }
         }
     }
 }

@@ -102,6 +102,7 @@ impl Subject {
             | Kind::Preproxy
             | Kind::Shadowsocks
             | Kind::Fixed(_)
+            | Kind::Early(_)
             | Kind::Custom(_) => None,
         }
     }

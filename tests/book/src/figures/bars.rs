@@ -247,6 +247,7 @@ mod tests {
             "ratios",
             "ratios-ways-in",
             "ratios-growth",
+            "ratios-chain",
             "ratios-tails",
             "ratios-tunnel",
         ];

@@ -13,10 +13,11 @@ use crate::tunnel::session::State as SessionState;
 use crate::tunnel::wire::Wire;
 use crate::tunnel::worker::Worker;
 
-/// Reads from the link in one turn of the loop.
-const READS_PER_TURN: usize = 8;
+/// Reads from the link in one turn of the loop. A turn is short, because a small request that comes meanwhile waits
+/// for its end: one read brings up to 256 KiB.
+const READS_PER_TURN: usize = 1;
 /// Writes to the link in one turn of the loop.
-const WRITES_PER_TURN: usize = 16;
+const WRITES_PER_TURN: usize = 2;
 
 /// Why a link is of no use if the other end has a secret.
 const DEMANDED: &str =

@@ -71,7 +71,7 @@ enum Kind {
     Tunnel(TunnelPeer),
     /// Ours as a plain relay, where others are told their targets.
     Fixed(Programs),
-    /// Ours in a chain whose clients do not wait for its answers before they send.
+    /// Ours in a chain whose clients send before its answers come.
     Early(Programs),
     Ours(Programs),
     Beside(Programs),
@@ -94,61 +94,45 @@ pub(crate) enum Role {
 }
 
 impl Subject {
+    fn new(name: &str, kind: Kind) -> Self {
+        let name = name.into();
+        Self { name, kind }
+    }
+
     /// Creates the column without a proxy: the load connects to the upstream itself.
     pub(crate) fn direct() -> Self {
-        Self {
-            name: "direct".into(),
-            kind: Kind::Direct,
-        }
+        Self::new("direct", Kind::Direct)
     }
 
     /// Creates the column of our programs.
     pub(crate) fn ours(programs: Programs) -> Self {
-        Self {
-            name: "ours".into(),
-            kind: Kind::Ours(programs),
-        }
+        Self::new("ours", Kind::Ours(programs))
     }
 
     /// Creates the column of our proxy as a plain relay, beside itself with a handshake.
     pub(crate) fn fixed(programs: Programs) -> Self {
-        Self {
-            name: "fixed".into(),
-            kind: Kind::Fixed(programs),
-        }
+        Self::new("fixed", Kind::Fixed(programs))
     }
 
     /// Creates the column of our chain whose clients send their first bytes right behind the headers.
     pub(crate) fn early(programs: Programs) -> Self {
-        Self {
-            name: "early".into(),
-            kind: Kind::Early(programs),
-        }
+        Self::new("early", Kind::Early(programs))
     }
 
     /// Creates the column of an older build of ours.
     pub(crate) fn beside(programs: Programs) -> Self {
-        Self {
-            name: "beside".into(),
-            kind: Kind::Beside(programs),
-        }
+        Self::new("beside", Kind::Beside(programs))
     }
 
     /// Creates the column of any other proxy, from a command with `{listen}`, or `{port}` alone, and `{upstream}` in it.
     pub(crate) fn custom(name: &str, command: &str) -> Self {
         let words = command.split_whitespace().map(String::from).collect();
-        Self {
-            name: name.into(),
-            kind: Kind::Custom(words),
-        }
+        Self::new(name, Kind::Custom(words))
     }
 
     /// Creates the columns of the two bare relays.
     pub(crate) fn limits() -> Vec<Self> {
-        let limit = |name: &str, means| Self {
-            name: name.into(),
-            kind: Kind::Minimal(means),
-        };
+        let limit = |name, means| Self::new(name, Kind::Minimal(means));
         vec![
             limit("minimal-copy", minimal::Means::Copy),
             limit("minimal-splice", minimal::Means::Splice),
@@ -157,10 +141,7 @@ impl Subject {
 
     /// Returns the peers that this program knows, in the order of the table.
     pub(crate) fn peers() -> Vec<Self> {
-        let peer = |name: &str, kind| Self {
-            name: name.into(),
-            kind,
-        };
+        let peer = Self::new;
         vec![
             peer("haproxy", Kind::HaproxyCopy),
             peer("haproxy-splice", Kind::HaproxySplice),
@@ -287,13 +268,10 @@ impl Subject {
 
     /// Returns how a client tells it of the target.
     pub(crate) fn way(&self, job: Job) -> Way {
-        let is_hop = matches!(self.kind, Kind::Ours(_) | Kind::Beside(_));
         match job {
             _ if self.is_plain() => Way::Plain,
             Job::Socks5 => Way::Socks5,
             Job::Connect => Way::Connect,
-            Job::Chain(_) if is_hop => Way::Hops,
-            Job::Chain(_) if matches!(self.kind, Kind::Early(_)) => Way::HopsUnawaited,
             Job::Chain(_) => self.way_through_chain(),
             Job::Relay
             | Job::Grow(_)
@@ -306,9 +284,13 @@ impl Subject {
         }
     }
 
-    /// Returns how a client tells the proxies of a peer's chain where to go.
+    /// Returns how a client tells the proxies of a chain where to go.
     fn way_through_chain(&self) -> Way {
-        if matches!(self.kind, Kind::Shadowsocks) {
+        if matches!(self.kind, Kind::Ours(_) | Kind::Beside(_)) {
+            Way::Hops
+        } else if matches!(self.kind, Kind::Early(_)) {
+            Way::HopsUnawaited
+        } else if matches!(self.kind, Kind::Shadowsocks) {
             Way::Addresses
         } else if matches!(self.kind, Kind::Tunnel(_)) {
             // Its client's end knows the way.

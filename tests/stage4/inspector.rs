@@ -112,6 +112,7 @@ fn e49_without_inspect_there_is_no_inspector() {
     let program = Program::new(crate::support::program());
     let proxy = program.args(["--listen", "127.0.0.1:0"]).serve();
     assert_eq!(listeners(proxy.addr()), 1);
+    proxy.terminate();
     assert!(!proxy.stderr().contains("inspector"));
 }
 

@@ -236,6 +236,7 @@ fn report_sessions_without_trouble_are_not_logged_unless_asked_for() {
     talk(&client, &upstream);
     drop((client, upstream));
     proxy.wait_for_rows(0);
+    proxy.terminate();
     assert!(!proxy.stderr().contains("sessions: "), "{}", proxy.stderr());
 }
 

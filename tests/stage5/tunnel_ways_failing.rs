@@ -87,6 +87,8 @@ fn tunnel_ways_a_failed_dial_of_a_fixed_client_resets_it_and_no_other() {
         echoes(&other);
     }
     ways.server.wait_for_stderr("connection refused");
+    drop(other);
+    ways.client.terminate();
     assert!(!ways.client.stderr().contains("the link is down"));
 }
 

@@ -106,5 +106,7 @@ fn tunnel_ways_a_response_header_may_come_byte_by_byte_with_the_targets_bytes_be
     link.send(&refusing);
     let reply = String::from_utf8_lossy(&asking.read_to_end()).into_owned();
     assert!(reply.starts_with("HTTP/1.1 403 "), "{reply}");
+    drop((asking, link));
+    client.terminate();
     assert!(!client.stderr().contains('\x1b'));
 }

@@ -30,9 +30,9 @@ fn the_figures_of_the_book_come_from_these_results() {
         ("results.json", relay, "ratios.txt"),
         ("results.json", ways_in, "ratios-ways-in.txt"),
         ("results.json", "growth", "ratios-growth.txt"),
-        ("chain.json", "chain", "ratios-chain.txt"),
+        ("results.json", "chain", "ratios-chain.txt"),
         ("tails.json", "http,queue", "ratios-tails.txt"),
-        ("tunnel.json", "tunnel", "ratios-tunnel.txt"),
+        ("results.json", "tunnel", "ratios-tunnel.txt"),
     ] {
         let path = figures.join(figure);
         let found = fs::read_to_string(&path).unwrap();

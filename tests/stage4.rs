@@ -36,6 +36,8 @@ mod deadlines;
 mod few_descriptors;
 #[path = "stage4/flow_table.rs"]
 mod flow_table;
+#[path = "stage4/gathering.rs"]
+mod gathering;
 #[path = "stage4/half_close.rs"]
 mod half_close;
 #[path = "stage4/handshakes.rs"]

@@ -61,6 +61,14 @@ impl Bulk {
 }
 
 #[cfg(test)]
+impl Bulk {
+    /// The state after [`BULK_AFTER`] full reads.
+    pub(crate) const BULK: Self = Self {
+        full_reads: BULK_AFTER,
+    };
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

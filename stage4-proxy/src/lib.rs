@@ -20,7 +20,7 @@
 //! 1. [`naive`]: the proxy as a beginner writes it, with its faults.
 //! 2. [`token`], [`route_table`]: which session does an event mean?
 //! 3. [`buffer`], [`half`]: one direction as a state machine, without I/O.
-//! 4. [`address`], `endpoint`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice;
+//! 4. [`address`], `endpoint`, `receive_queue`, `pipe`, `relay`: system calls on relayed bytes; `bulk`: copy or splice;
 //!    `unix`: sockets with a path.
 //! 5. [`ingress`], [`http`], [`proxy_protocol`], `session`: the phases from accept(2) to close(2): handshake, resolving,
 //!    connecting, chaining, relay or forward, lingering or aborting.
@@ -83,6 +83,7 @@ pub mod proxy;
 pub mod proxy_protocol;
 pub mod quota;
 pub mod race;
+mod receive_queue;
 mod relay;
 mod report;
 pub mod resolve;

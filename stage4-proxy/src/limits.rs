@@ -65,10 +65,10 @@ pub struct Limits {
     pub resolver: ResolverLimits,
 }
 
-/// Descriptors that are not sockets of sessions: standard streams, listeners, pollers, wakers,
+/// Descriptors that are not sockets of sessions: standard streams, listeners, pollers, wakers, timers,
 /// the inspector, the files that resolving a name opens. The inspector's clients come on top.
 const RESERVED_FDS: u64 = 12;
-const RESERVED_FDS_PER_WORKER: u64 = 3;
+const RESERVED_FDS_PER_WORKER: u64 = 4;
 
 /// The soft limit of open files on most systems, for a kernel that does not tell it.
 const USUAL_FDS: u64 = 1024;
@@ -198,9 +198,9 @@ mod tests {
     fn the_clients_of_the_inspector_have_descriptors_of_their_own() {
         for (fds, clients) in [(24, 4), (1024, 16), (20_000, 64)] {
             assert_eq!(inspect::capacity(fds), clients);
-            assert_eq!(reserved(fds, 1), 15 + clients);
+            assert_eq!(reserved(fds, 1), 16 + clients);
         }
-        assert_eq!(Limits::default().within_fds(24, 1).max_connections, 2);
+        assert_eq!(Limits::default().within_fds(26, 1).max_connections, 2);
     }
 
     #[test]

@@ -59,6 +59,7 @@ mod deadline;
 mod delivery;
 pub(crate) mod facts;
 pub(crate) mod forwarding;
+pub(crate) mod gathering;
 pub(crate) mod keeping;
 mod reason;
 mod relaying;

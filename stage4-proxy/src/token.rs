@@ -62,6 +62,8 @@ pub enum Kind {
     Waker,
     /// The one connection that all clients share (stage 5): it has a generation and no row.
     Link,
+    /// The timer of the one direction that gathers (see `worker/gathering.rs`).
+    Gathering,
     /// A socket for datagrams: it has a place in the tables of datagrams, and a generation there.
     Datagram(DatagramSocket),
 }
@@ -94,6 +96,7 @@ impl Kind {
             Self::Datagram(DatagramSocket::Client) => 7,
             Self::Datagram(DatagramSocket::Upstream4) => 8,
             Self::Datagram(DatagramSocket::Upstream6) => 9,
+            Self::Gathering => 10,
         }
     }
 
@@ -109,6 +112,7 @@ impl Kind {
             7 => Some(Self::Datagram(DatagramSocket::Client)),
             8 => Some(Self::Datagram(DatagramSocket::Upstream4)),
             9 => Some(Self::Datagram(DatagramSocket::Upstream6)),
+            10 => Some(Self::Gathering),
             _ => None,
         }
     }
@@ -132,6 +136,13 @@ impl Token {
     /// The token of the waker.
     pub const WAKER: Self = Self {
         kind: Kind::Waker,
+        row: 0,
+        generation: 0,
+    };
+
+    /// The token of the timer for the direction that gathers.
+    pub const GATHERING: Self = Self {
+        kind: Kind::Gathering,
         row: 0,
         generation: 0,
     };
@@ -235,7 +246,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_nothing() {
-        assert_eq!(Token::unpack(10), None);
+        assert_eq!(Token::unpack(11), None);
         assert_eq!(Token::unpack(u64::MAX), None);
     }
 

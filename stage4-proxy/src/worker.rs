@@ -49,6 +49,7 @@ use crate::token::{Kind, Side, Token};
 use crate::udp::{Batches, Udp};
 use crate::worker::datagrams::{associate, lend, receive};
 use crate::worker::dialler::Dialler;
+use crate::worker::gathering::Gathering;
 use crate::worker::prober::Prober;
 use crate::worker::vanished::VanishedPeers;
 
@@ -57,6 +58,7 @@ pub(crate) use reception::Reception;
 mod connecting;
 mod datagrams;
 mod dialler;
+mod gathering;
 mod lifecycle;
 mod prober;
 mod reception;
@@ -76,6 +78,8 @@ pub(crate) struct Worker {
     vanished_peers: VanishedPeers,
     /// Sessions whose turn was over before their work was.
     unfinished: VecDeque<Token>,
+    /// Whether a direction of a session gathers.
+    gathering: Gathering,
     scratch: Scratch,
     inbox: Inbox,
     egress: Egress,
@@ -112,6 +116,7 @@ impl Worker {
             prober: Prober::new(limits.keepalive.map(Keepalive::sparing_pauses)),
             vanished_peers: VanishedPeers::new(limits.keepalive, Instant::now()),
             unfinished: VecDeque::new(),
+            gathering: Gathering::default(),
             scratch: Scratch::new(&limits),
             inbox,
             reporter: Reporter::new(reception.ingress_name(), egress.hops()),
@@ -186,6 +191,12 @@ impl Worker {
                 }
             }
             Some((Kind::Waker, _)) => self.read_mail(batches, now),
+            Some((Kind::Gathering, _)) => {
+                if let Some(row) = self.gathering.look(&mut self.table) {
+                    let next = self.advance(row, now);
+                    self.follow(row, next, now);
+                }
+            }
             Some((Kind::Datagram(socket), token)) => {
                 let lent = lend(&self.egress, &self.poll, &self.inbox, &self.limits, now);
                 if !self.udp.on_event((token, socket), event, batches, lent) {
@@ -229,7 +240,11 @@ impl Worker {
         loop {
             next = match next {
                 Next::Wait => match self.wait_for_events(row) {
-                    Ok(()) => return,
+                    Ok(()) => {
+                        return self
+                            .gathering
+                            .session_waits(&mut self.table, row, &self.poll);
+                    }
                     Err(reason) => Next::Close(reason),
                 },
                 Next::Again => return self.queue(row),

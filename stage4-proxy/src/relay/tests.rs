@@ -18,6 +18,7 @@ mod copying;
 mod counting;
 mod ending;
 mod flushing;
+mod gathering;
 
 /// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -200,7 +200,11 @@ impl<F: Framing> Worker<F> {
                 }
             }
             Some((Kind::Waker, _)) => self.read_mail(now),
-            Some((Kind::Session(Side::Upstream) | Kind::Link | Kind::Datagram(_), _)) | None => {
+            Some((
+                Kind::Session(Side::Upstream) | Kind::Link | Kind::Datagram(_) | Kind::Gathering,
+                _,
+            ))
+            | None => {
                 self.totals.stale_events += 1;
             }
         }

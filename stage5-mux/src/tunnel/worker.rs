@@ -198,7 +198,7 @@ impl<W: Wire + Copy> Worker<W> {
                 }
             }
             Kind::Waker => self.read_mail(now),
-            Kind::Datagram(_) => {}
+            Kind::Datagram(_) | Kind::Gathering => {}
         }
     }
 

@@ -17,7 +17,8 @@ nix::setsockopt_impl!(
 );
 
 /// Has the kernel report a socket as readable only when so many bytes wait there, or an end, or an error
-/// (`SO_RCVLOWAT`, `socket(7)`); 1 is the default. If as many wait already, that is a new event.
+/// (`SO_RCVLOWAT`, `socket(7)`; epoll respects it since Linux 2.6.28); 1 is the default. If as many wait already, that is
+/// a new event.
 ///
 /// The kernel takes half of the largest receive queue (`net.ipv4.tcp_rmem`, `tcp(7)`) instead of more, and reports less
 /// when its memory is short. A Unix socket is reported with its first byte all the same.

@@ -19,7 +19,8 @@
 //!    handshakes in front of it.
 //! 4. `peers`: how each proxy is started; `minimal`: the two bare relays; `process`: started, pinned, read, killed.
 //! 5. `soak`: not how fast, but whether it stays so.
-//! 6. `results`, `comparison`, `table`, `json`: medians, what they prove, and how they are shown.
+//! 6. `results`, `comparison`, `table`, `json`: medians, what they prove, and how they are shown; `pairs`: the rounds of
+//!    several runs.
 //!
 //! # Invariants
 //! 1. Subjects are interleaved: a slow minute of the machine hits all of them.
@@ -42,6 +43,7 @@ mod machine;
 mod minimal;
 mod options;
 mod output;
+mod pairs;
 mod peers;
 mod process;
 mod readings;
@@ -88,6 +90,7 @@ fn bench(options: &Options) -> io::Result<()> {
     }
     match &options.command {
         Some(Command::Chart(chart)) => return chart::run(chart),
+        Some(Command::Pairs(pairs)) => return pairs::run(pairs),
         Some(Command::Soak(soak)) => {
             stop::on_signals()?;
             return soak::run(soak);

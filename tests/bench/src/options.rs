@@ -10,6 +10,7 @@ use crate::chart::ChartOptions;
 use crate::cores::Cores;
 use crate::limits;
 use crate::minimal::MinimalOptions;
+use crate::pairs::PairsOptions;
 use crate::peers::ours::Package;
 use crate::peers::{Programs, Subject, ours};
 use crate::rows::Row;
@@ -87,6 +88,7 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     Soak(SoakOptions),
     Chart(ChartOptions),
+    Pairs(PairsOptions),
     Minimal(MinimalOptions),
 }
 

@@ -45,6 +45,26 @@ fn the_figures_of_the_book_come_from_these_results() {
 }
 
 #[test]
+fn the_table_of_all_rounds_comes_from_these_results() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.arg("pairs");
+    for file in ["tails.json", "results.json", "reno.json", "connect.json"] {
+        command.arg(results().join(file));
+    }
+    command.args(["--only", "http-rate,http-cpu,http-p99,http-max,connect"]);
+    command.args(["--peers", "haproxy,haproxy-splice,nginx,nginx-64k"]);
+    let output = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let (table, _) = printed.split_once("\n\n").unwrap();
+    let page = results().join("../../../book/src/performance.md");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains(table),
+        "renew it in book/src/performance.md:\n{table}"
+    );
+}
+
+#[test]
 fn the_report_is_a_page_of_the_book() {
     let page = results().join("../../../book/src/performance-report.md");
     let page = fs::read_to_string(page).unwrap();

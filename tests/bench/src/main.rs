@@ -40,6 +40,7 @@ mod json;
 mod limits;
 mod load;
 mod machine;
+mod median;
 mod minimal;
 mod options;
 mod output;

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 
+use crate::median::median;
 use crate::output::print;
-use crate::results::median;
 
 /// The share of repetitions, on each side, in which the median may lie outside of its interval.
 const TAIL: f64 = 0.025;

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::comparison::Comparison;
+use crate::median::median;
 use crate::options::Plan;
 use crate::peers::{Role, Subject};
 use crate::rows::{Better, Row};
@@ -191,27 +192,9 @@ impl Results {
     }
 }
 
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    Some(if values.len() % 2 == 1 {
-        upper
-    } else {
-        f64::midpoint(values[middle - 1], upper)
-    })
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-
-    #[test]
-    fn medians() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    }
 
     /// Four columns (fixed, two peers, ours) with one row: each figure is a round, a column and a value.
     pub(crate) fn results(figures: &[(u32, usize, f64)]) -> Results {

@@ -12,6 +12,7 @@ pub(super) enum Load {
     Churn,
     Resets,
     Bulk,
+    Transfers,
     Stalls,
     Names,
     FullTable,
@@ -24,11 +25,12 @@ pub(super) enum Load {
 
 impl Load {
     /// All of them, in the order of the report.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Probe,
         Self::Churn,
         Self::Resets,
         Self::Bulk,
+        Self::Transfers,
         Self::Stalls,
         Self::Names,
         Self::FullTable,
@@ -47,6 +49,7 @@ impl fmt::Display for Load {
             Self::Churn => "connections opened and closed",
             Self::Resets => "connections reset or half-closed",
             Self::Bulk => "pieces of bulk",
+            Self::Transfers => "transfers of 256 MiB",
             Self::Stalls => "sessions stalled",
             Self::Names => "slow, silent and quick names",
             Self::FullTable => "full tables",

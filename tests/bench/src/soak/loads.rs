@@ -11,6 +11,7 @@ use crate::load::dial::Dial;
 use crate::load::sessions;
 use crate::soak::journal::Load;
 use crate::soak::metrics::Metrics;
+use crate::soak::pace::Pace;
 use crate::soak::scene::{Scene, TABLE};
 use crate::upstream::tag::{Reading, Tag};
 use crate::wait;
@@ -60,32 +61,49 @@ fn half_close(dial: &Dial) -> io::Result<()> {
     }
 }
 
-/// Sends bulk at some megabytes in a second.
+/// Bytes that one write of bulk sends.
+static PIECE: [u8; 256 * 1024] = [0x5a; 256 * 1024];
+
+/// Sends bulk at some megabytes in a second, and every half minute a transfer as fast as the relay takes it.
 pub(super) fn bulk(scene: &Scene) {
-    pump(scene, Load::Bulk, &scene.dial());
+    let dial = scene.dial();
+    let mut pace = scene.pace(50);
+    loop {
+        scene.outcome(Load::Transfers, transfer(&dial));
+        if !pump(scene, Load::Bulk, &dial, &mut pace) {
+            return;
+        }
+    }
 }
 
-/// Sends pieces on one connection after the other.
-pub(super) fn pump(scene: &Scene, load: Load, dial: &Dial) {
-    const PIECE: usize = 256 * 1024;
+/// Sends pieces on one connection after the other, 15 of them; returns false when the soak is over.
+pub(super) fn pump(scene: &Scene, load: Load, dial: &Dial, pace: &mut Pace<'_>) -> bool {
     const PIECES_EACH: usize = 100;
-    let piece = vec![0x5a; PIECE];
-    let mut pace = scene.pace(50);
+    const CONNECTIONS: usize = 15;
     let mut open: Option<Socket> = None;
-    let mut sent = 0;
-    while pace.tick() {
+    for sent in 0..CONNECTIONS * PIECES_EACH {
+        if !pace.tick() {
+            return false;
+        }
         let outcome = match open.take_if(|_| sent % PIECES_EACH != 0) {
             Some(socket) => Ok(socket),
             None => open_sender(dial),
         };
         let outcome = outcome.and_then(|socket| {
-            (&socket).write_all(&piece)?;
+            (&socket).write_all(&PIECE)?;
             open = Some(socket);
             Ok(())
         });
-        sent += 1;
         scene.outcome(load, outcome);
     }
+    true
+}
+
+/// Sends 256 MiB: alone and long enough for the relay to gather.
+fn transfer(dial: &Dial) -> io::Result<()> {
+    const PIECES: usize = 1024;
+    let socket = open_sender(dial)?;
+    (0..PIECES).try_for_each(|_| (&socket).write_all(&PIECE))
 }
 
 fn open_sender(dial: &Dial) -> io::Result<Socket> {

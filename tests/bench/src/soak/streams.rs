@@ -24,7 +24,9 @@ pub(super) fn streams(scene: &Scene) {
 
 /// Sends bulk through the tunnel.
 pub(super) fn bulk(scene: &Scene) {
-    loads::pump(scene, Load::StreamBulk, &scene.dial_stream());
+    let dial = scene.dial_stream();
+    let mut pace = scene.pace(50);
+    while loads::pump(scene, Load::StreamBulk, &dial, &mut pace) {}
 }
 
 /// Sends small requests through the relay, and notes how long each takes.

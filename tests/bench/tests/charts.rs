@@ -46,17 +46,23 @@ fn the_figures_of_the_book_come_from_these_results() {
 
 #[test]
 fn the_tables_of_all_rounds_come_from_these_results() {
+    const SPLICING: &str = "haproxy-splice,socket-proxyd";
     let page = results().join("../../../book/src/performance.md");
     let page = fs::read_to_string(page).unwrap();
-    for (rows, peers) in [
-        ("http,connect", "haproxy,haproxy-splice,nginx,nginx-64k"),
-        ("queue", "haproxy"),
+    let all = ["tails.json", "results.json", "reno.json"].as_slice();
+    for (rows, peers, files) in [
+        (
+            "http,connect",
+            "haproxy,haproxy-splice,nginx,nginx-64k",
+            all,
+        ),
+        ("queue", "haproxy", all),
+        ("bulk", SPLICING, &["results.json", "bulk-bbr.json"]),
+        ("bulk", SPLICING, &["reno.json", "bulk-reno.json"]),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
         command.arg("pairs");
-        for file in ["tails.json", "results.json", "reno.json"] {
-            command.arg(results().join(file));
-        }
+        command.args(files.iter().map(|file| results().join(file)));
         let output = command.args(["--only", rows, "--peers", peers]).output();
         let output = output.unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);

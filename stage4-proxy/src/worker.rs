@@ -240,11 +240,7 @@ impl Worker {
         loop {
             next = match next {
                 Next::Wait => match self.wait_for_events(row) {
-                    Ok(()) => {
-                        return self
-                            .gathering
-                            .session_waits(&mut self.table, row, &self.poll);
-                    }
+                    Ok(()) => return,
                     Err(reason) => Next::Close(reason),
                 },
                 Next::Again => return self.queue(row),
@@ -283,6 +279,8 @@ impl Worker {
             self.register_again(row, side)?;
         }
         self.set_timer(row);
+        self.gathering
+            .session_waits(&mut self.table, row, &self.poll);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Ours beside another column, and whether the difference is more than noise.
 
-use crate::rows::{Better, Row};
+use crate::better::Better;
+use crate::rows::Row;
 
 /// Ours beside another column in one row.
 #[derive(Clone, Debug)]

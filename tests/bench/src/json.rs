@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::comparison::{Comparison, Verdict};
 use crate::machine::Machine;
 use crate::results::Results;
-use crate::rows::{Better, Row};
+use crate::rows::Row;
 use crate::table::title_of;
 
 /// Returns the document that `--json` writes.
@@ -29,10 +29,6 @@ pub(crate) fn render(results: &Results, machine: &Machine) -> String {
 
 fn row(results: &Results, row: Row) -> Value {
     let spec = row.spec();
-    let better = match spec.better {
-        Better::More => "more",
-        Better::Less => "less",
-    };
     let columns: Map<String, Value> = results
         .columns
         .iter()
@@ -43,7 +39,7 @@ fn row(results: &Results, row: Row) -> Value {
         "key": spec.key,
         "work": title_of(row),
         "title": spec.title,
-        "better": better,
+        "better": spec.better.word(),
         "columns": columns,
         "comparison": results.compare(row).as_ref().map(comparison),
         "beside_fixed": results.compare_with_fixed(row).as_ref().map(comparison),

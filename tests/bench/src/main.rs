@@ -29,6 +29,7 @@
 //! 4. Every process is killed by its group and reaped, also after an error or a signal.
 
 mod arrangement;
+mod better;
 mod chart;
 mod comparison;
 mod conversation;

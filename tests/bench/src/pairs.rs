@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 
+use crate::better::Better;
 use crate::median::median;
 use crate::output::print;
 
@@ -41,8 +42,11 @@ pub(crate) fn run(options: &PairsOptions) -> io::Result<()> {
     for path in &options.results {
         let sentence = |error| io::Error::other(format!("{}: {error}", path.display()));
         pairs
-            .read(&fs::read_to_string(path).map_err(sentence)?, options)
+            .read(&fs::read_to_string(path).map_err(sentence)?, &options.peers)
             .map_err(sentence)?;
+    }
+    if !options.only.is_empty() {
+        pairs.keep(&options.only);
     }
     print(&pairs.table(&options.peers))
 }
@@ -63,29 +67,26 @@ struct Row {
 
 impl Pairs {
     /// Adds the rounds of a file.
-    fn read(&mut self, text: &str, options: &PairsOptions) -> io::Result<()> {
+    fn read(&mut self, text: &str, peers: &[String]) -> io::Result<()> {
         let document: Value = serde_json::from_str(text)?;
         let rows = document["rows"].as_array();
         for row in rows.ok_or_else(|| io::Error::other("there are no rows in it"))? {
             let (Some(key), Some(title)) = (row["key"].as_str(), row["title"].as_str()) else {
                 continue;
             };
-            let takes_all = options.only.is_empty();
-            if !takes_all && !options.only.iter().any(|word| key.starts_with(word)) {
-                continue;
-            }
-            let arrow = if row["better"] == "more" {
-                '↑'
-            } else {
-                '↓'
-            };
-            let place = self.place(key, format!("{title} {arrow}"));
-            for peer in &options.peers {
+            let place = self.place(key, Better::of_row(row).label(title));
+            for peer in peers {
                 let ratios = ratios(&row["columns"], peer);
                 place.ratios.entry(peer.clone()).or_default().extend(ratios);
             }
         }
         Ok(())
+    }
+
+    /// Keeps the rows whose keys begin with one of these words.
+    fn keep(&mut self, words: &[String]) {
+        let is_named = |row: &Row| words.iter().any(|word| row.key.starts_with(word));
+        self.rows.retain(is_named);
     }
 
     fn place(&mut self, key: &str, label: String) -> &mut Row {
@@ -123,7 +124,8 @@ impl Pairs {
     }
 }
 
-/// Returns ours divided by a peer, round by round. A file does not say which round has failed, so columns of unequal length are left out.
+/// Returns ours divided by a peer, round by round. A file does not say which round has failed, so columns of unequal
+/// length are left out.
 fn ratios(columns: &Value, peer: &str) -> Vec<f64> {
     let figures = |name: &str| -> Vec<f64> {
         let rounds = columns[name]["rounds"].as_array().into_iter().flatten();
@@ -176,12 +178,8 @@ fn interval(sorted: &[f64]) -> Option<(f64, f64)> {
 mod tests {
     use super::*;
 
-    fn options(only: &[&str]) -> PairsOptions {
-        PairsOptions {
-            results: Vec::new(),
-            only: only.iter().map(|&word| word.to_owned()).collect(),
-            peers: vec!["nginx".to_owned(), "haproxy".to_owned()],
-        }
+    fn peers() -> [String; 2] {
+        ["nginx", "haproxy"].map(str::to_owned)
     }
 
     const ONE: &str = r#"{"rows": [
@@ -200,9 +198,10 @@ mod tests {
     fn rounds_of_all_files_are_compared_peer_by_peer() {
         let mut pairs = Pairs::default();
         for text in [ONE, OTHER] {
-            pairs.read(text, &options(&["http"])).unwrap();
+            pairs.read(text, &peers()).unwrap();
         }
-        let table = pairs.table(&options(&[]).peers);
+        pairs.keep(&["http".to_owned()]);
+        let table = pairs.table(&peers());
         let lines: Vec<&str> = table.lines().take(4).collect();
         assert_eq!(
             lines,
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn another_file_is_an_error() {
         for text in ["", "[]", "{\"rows\": 1}"] {
-            let read = Pairs::default().read(text, &options(&[]));
+            let read = Pairs::default().read(text, &peers());
             assert!(read.is_err(), "{text}");
         }
     }

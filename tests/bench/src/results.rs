@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use crate::better::Better;
 use crate::comparison::Comparison;
 use crate::median::median;
 use crate::options::Plan;
 use crate::peers::{Role, Subject};
-use crate::rows::{Better, Row};
+use crate::rows::Row;
 use crate::scenario::{Outcome, Scenario};
 
 /// All figures of a run.

@@ -5,6 +5,8 @@ mod tunnel;
 
 use std::borrow::Cow;
 
+use crate::better::Better;
+
 pub(crate) use growth::GrowthRow;
 pub(crate) use tunnel::TunnelRow;
 
@@ -67,13 +69,6 @@ pub(crate) enum Row {
     PreproxyCpu,
     Growth(GrowthRow),
     Tunnel(TunnelRow),
-}
-
-/// Which way is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Better {
-    More,
-    Less,
 }
 
 /// The title of a line and how to read it.

@@ -4,7 +4,7 @@ use crate::comparison::{Comparison, FEWEST, Verdict};
 use crate::machine::Machine;
 use crate::peers::{Job, Role, Subject};
 use crate::results::Results;
-use crate::rows::{Better, Row};
+use crate::rows::Row;
 use crate::scenario::Scenario;
 use crate::stop;
 
@@ -101,11 +101,7 @@ pub(crate) fn list() -> String {
 
 fn title(row: Row) -> String {
     let spec = row.spec();
-    let arrow = match spec.better {
-        Better::More => '↑',
-        Better::Less => '↓',
-    };
-    format!("{} {arrow}", spec.title)
+    spec.better.label(&spec.title)
 }
 
 fn header(results: &Results, title: &str, columns: &[usize], has_fixed: bool) -> String {

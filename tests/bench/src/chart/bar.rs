@@ -4,6 +4,8 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::better::Better;
+
 /// The bars of some files, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Bars {
@@ -20,7 +22,7 @@ pub(super) struct Bar {
     /// The kind of work, which is a heading.
     pub(super) work: String,
     pub(super) title: String,
-    pub(super) more_is_better: bool,
+    pub(super) better: Better,
     /// The median of ours divided by that of the best peer.
     pub(super) ratio: f64,
     /// The lowest and the highest ratio of one round, if they were kept.
@@ -73,7 +75,7 @@ impl Bar {
             key: text(&row["key"])?,
             work: text(&row["work"])?,
             title: text(&row["title"])?,
-            more_is_better: row["better"] == "more",
+            better: Better::of_row(row),
             ratio: comparison["ratio"].as_f64().filter(|ratio| *ratio > 0.0)?,
             range: range[0].as_f64().zip(range[1].as_f64()),
             peer: text(&comparison["best_peer"])?,
@@ -83,17 +85,15 @@ impl Bar {
 
     /// Returns how many times better a ratio is, as a power of two: negative if it is worse.
     pub(super) fn doublings(&self, ratio: f64) -> f64 {
-        if self.more_is_better {
-            ratio.log2()
-        } else {
-            -ratio.log2()
+        match self.better {
+            Better::More => ratio.log2(),
+            Better::Less => -ratio.log2(),
         }
     }
 
     /// Returns the title with an arrow in the direction of better.
     pub(super) fn label(&self) -> String {
-        let arrow = if self.more_is_better { '↑' } else { '↓' };
-        format!("{} {arrow}", self.title)
+        self.better.label(&self.title)
     }
 
     /// Returns the ratio in words, with the range of the rounds.

@@ -31,7 +31,7 @@ impl Bars {
             .bars
             .iter()
             .map(|bar| {
-                let manner = if bar.more_is_better { "more" } else { "less" };
+                let manner = bar.better.word();
                 format!("{} ({manner} is better): {:.2}", bar.title, bar.ratio)
             })
             .collect();
@@ -43,7 +43,7 @@ impl Bars {
 }
 
 fn command(bar: &Bar) -> String {
-    let better = if bar.more_is_better { "more" } else { "less" };
+    let better = bar.better.word();
     let range = bar.range.filter(|(lowest, _)| *lowest > 0.0);
     let range = range.map(|(lowest, highest)| format!(" {lowest:.2} {highest:.2}"));
     let (ratio, range, label) = (bar.ratio, range.unwrap_or_default(), bar.label());
